@@ -1,0 +1,3 @@
+//! Tests of the whole program, as its users run it.
+
+mod architecture;

@@ -1,0 +1,202 @@
+//! The command line: what can be asked, with help texts and examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Reads radiographs and the patient's record, and writes a FHIR report.
+///
+/// Research software, not a medical device.
+#[derive(Debug, Parser)]
+#[command(
+    name = "chiasm",
+    version,
+    after_help = "Exit codes: 0 all reported, 1 any failed, 2 wrong usage, 3 any refused (and none failed).\n\
+                  Start with `chiasm demo`."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Analyse studies now and write one report a study.
+    Analyze(AnalyzeArgs),
+    /// Make a phantom study with a synthetic record, analyse both, and show the report.
+    Demo(DemoArgs),
+    /// Put studies on the embedded queue.
+    Submit(SubmitArgs),
+    /// Take jobs from the embedded queue.
+    Worker(WorkerArgs),
+    /// Look at the jobs of the embedded queue.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Train models, and show what is known of them.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+}
+
+/// Options that change how a study is read.
+#[derive(Debug, Clone, Args)]
+pub struct SiteArgs {
+    /// Configuration file; `chiasm.toml` in the repository shows every key.
+    #[arg(long, value_name = "FILE", env = "CHIASM_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Zone of DICOM times without an offset (0008,0201), such as `Europe/Berlin`.
+    #[arg(long, value_name = "ZONE", env = "CHIASM_SITE_ZONE")]
+    pub site_zone: Option<String>,
+}
+
+/// Where a network runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeviceArg {
+    /// A GPU where there is a real one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A GPU through wgpu, a software one too; an error where there is none.
+    Gpu,
+}
+
+/// `chiasm analyze`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    chiasm analyze study/ --record patient.json\n  \
+    chiasm analyze a.dcm b.dcm archive/ --record records/ --out reports --json")]
+pub struct AnalyzeArgs {
+    /// DICOM files or folders, nested, any names, several studies and patients mixed.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A FHIR R4 bundle of the patient, or a folder with one bundle a patient (matched by identifier).
+    #[arg(long, value_name = "FILE|DIR")]
+    pub record: Option<PathBuf>,
+    /// Where the reports go: one folder a study, named by its StudyInstanceUID.
+    #[arg(long, value_name = "DIR", default_value = "chiasm-out")]
+    pub out: PathBuf,
+    /// Where the networks run.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: DeviceArg,
+    /// One JSON line a study on standard output; everything else goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+    /// How the site reads times and names patients.
+    #[command(flatten)]
+    pub site: SiteArgs,
+}
+
+/// `chiasm demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where study, record and report go.
+    #[arg(long, value_name = "DIR", default_value = "chiasm-demo")]
+    pub out: PathBuf,
+    /// Another seed draws another patient.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Leave the opacity out of the phantom.
+    #[arg(long)]
+    pub clear_lungs: bool,
+    /// Where the networks run.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: DeviceArg,
+    /// The JSON line of `analyze` on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `chiasm submit`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chiasm submit archive/ --record records/ --out reports && chiasm worker --once")]
+pub struct SubmitArgs {
+    /// DICOM files or folders.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A FHIR R4 bundle of the patient, or a folder with one bundle a patient.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub record: Option<PathBuf>,
+    /// Where the reports go.
+    #[arg(long, value_name = "DIR", default_value = "chiasm-out")]
+    pub out: PathBuf,
+    /// One JSON line a study on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Where the ledger lies.
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// How the site reads times and names patients.
+    #[command(flatten)]
+    pub site: SiteArgs,
+}
+
+/// `chiasm worker`.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// Take jobs until none is left, then end.
+    #[arg(long, required = true)]
+    pub once: bool,
+    /// Where the networks run.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: DeviceArg,
+    /// One JSON line a study on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Where the ledger lies.
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// How the site reads times and names patients.
+    #[command(flatten)]
+    pub site: SiteArgs,
+}
+
+/// Where the ledger lies.
+#[derive(Debug, Clone, Args)]
+pub struct StateArgs {
+    /// Folder of the ledger.
+    #[arg(long, value_name = "DIR", env = "CHIASM_STATE", default_value = "chiasm-state")]
+    pub state: PathBuf,
+}
+
+/// `chiasm jobs`.
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// One line a job, oldest first.
+    List {
+        /// JSON lines instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// Where the ledger lies.
+        #[command(flatten)]
+        state: StateArgs,
+    },
+}
+
+/// `chiasm models`.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Train `cxr-findings` on labelled radiographs, read through the same DICOM path as every study.
+    Train(TrainArgs),
+    /// Train the late fusion `icu-concurrent` on radiographs with dated records.
+    TrainFusion(TrainArgs),
+    /// Print the card of a model that is built in.
+    Card {
+        /// `cxr-findings` or `icu-concurrent`.
+        id: String,
+    },
+}
+
+/// `chiasm models train` and `train-fusion`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Folder with the studies and their labels.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder that the trained bundle is written to.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Folder with photographs that are no radiographs, as examples of what to turn away.
+    #[arg(long, value_name = "DIR")]
+    pub negatives: Option<PathBuf>,
+}

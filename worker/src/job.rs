@@ -1,0 +1,162 @@
+//! A job: which files to read for which study, with which record, and where the report goes.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What a job reads and where it writes. Stored in the ledger; holds paths of this machine, so it never leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The study's files, ordered by SOPInstanceUID.
+    pub files: Vec<SourceFile>,
+    /// The record that was offered.
+    pub record: RecordSource,
+    /// The folder the report goes to.
+    pub out: PathBuf,
+}
+
+/// One file as it was when the job was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes: a file that changed since is not read.
+    pub sha256: String,
+}
+
+/// The record that was offered for a study.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, tag = "kind", rename_all = "snake_case")]
+pub enum RecordSource {
+    /// No record was offered.
+    NotGiven,
+    /// Records were offered and none carries the study's Patient ID.
+    NoMatch,
+    /// One record: named by the caller, or the only one of a folder that carries the study's Patient ID.
+    File {
+        /// The file.
+        file: SourceFile,
+    },
+    /// Several records of a folder carry the study's Patient ID.
+    Several {
+        /// How many.
+        count: usize,
+    },
+}
+
+impl RecordSource {
+    fn fingerprint(&self) -> String {
+        match self {
+            Self::NotGiven => "not-given".into(),
+            Self::NoMatch => "no-match".into(),
+            Self::File { file } => file.sha256.clone(),
+            Self::Several { count } => format!("several-{count}"),
+        }
+    }
+}
+
+/// The two keys of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// Report key R: tenant, study, pipeline. All versions of a report share it.
+    pub report: String,
+    /// Job key J: the exact inputs, models and configuration; one version.
+    pub job: String,
+}
+
+/// Everything that distinguishes one version of a report from another.
+#[derive(Debug, Clone)]
+pub struct KeyParts<'a> {
+    /// The site.
+    pub tenant: &'a str,
+    /// StudyInstanceUID.
+    pub study_uid: &'a str,
+    /// The study's instances: SOPInstanceUID or another stable name, and SHA-256.
+    pub instances: &'a [(String, String)],
+    /// Which pipeline reads the study.
+    pub pipeline_id: &'a str,
+    /// Digests of pipeline declaration, models and program version.
+    pub versions: &'a str,
+    /// Configuration that changes a report.
+    pub configuration: &'a str,
+    /// The record that was offered.
+    pub record: &'a RecordSource,
+}
+
+/// Makes both keys. The record is part of the job key: another record makes another version of the same report.
+pub fn keys(parts: &KeyParts<'_>) -> Keys {
+    let report = digest(&["report", parts.tenant, parts.study_uid, parts.pipeline_id]);
+    let mut instances = parts.instances.to_vec();
+    instances.sort();
+    let record = parts.record.fingerprint();
+    let mut texts =
+        vec!["job", &report, parts.versions, parts.configuration, &record];
+    for (uid, sha256) in &instances {
+        texts.extend([uid.as_str(), sha256.as_str()]);
+    }
+    let job = digest(&texts);
+    Keys { report, job }
+}
+
+/// SHA-256 over the texts, each with its length in front so that no two lists give the same bytes.
+pub(crate) fn digest(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        use std::fmt::Write;
+        // Writing to a string cannot fail.
+        drop(write!(text, "{byte:02x}"));
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts<'a>(instances: &'a [(String, String)], record: &'a RecordSource) -> KeyParts<'a> {
+        KeyParts {
+            tenant: "t",
+            study_uid: "1.2",
+            instances,
+            pipeline_id: "p",
+            versions: "v",
+            configuration: "c",
+            record,
+        }
+    }
+
+    #[test]
+    fn keys_ignore_the_order_of_instances_and_see_every_change() {
+        let one = vec![("1".to_owned(), "a".to_owned()), ("2".to_owned(), "b".to_owned())];
+        let turned: Vec<_> = one.iter().rev().cloned().collect();
+        let base = keys(&parts(&one, &RecordSource::NotGiven));
+        assert_eq!(base, keys(&parts(&turned, &RecordSource::NotGiven)));
+        let other = keys(&parts(&one[..1], &RecordSource::NotGiven));
+        assert_eq!(base.report, other.report);
+        assert_ne!(base.job, other.job);
+        assert_ne!(base.job, keys(&parts(&one, &RecordSource::NoMatch)).job);
+    }
+
+    #[test]
+    fn a_request_survives_the_ledger() {
+        let request = Request {
+            files: vec![SourceFile { path: "/a".into(), sha256: "00".into() }],
+            record: RecordSource::File { file: SourceFile { path: "/b".into(), sha256: "11".into() } },
+            out: "/out".into(),
+        };
+        let text = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+    }
+}

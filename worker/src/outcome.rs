@@ -1,0 +1,126 @@
+//! What became of one study, for machines: one JSON line. These names stay stable.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One line of `--json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// StudyInstanceUID; absent for a file that belongs to no readable study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study_uid: Option<String>,
+    /// The file, in place of `study_uid`, where it belongs to no readable study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// How it ended.
+    pub state: State,
+    /// Stable code of a refusal or failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Why it was refused or failed, in one sentence without patient data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// One entry a finding, in the model's order.
+    pub findings: Vec<Finding>,
+    /// One entry a risk.
+    pub risks: Vec<Risk>,
+    /// Absolute paths of what was written, by kind.
+    pub files: BTreeMap<String, String>,
+    /// Milliseconds a stage took in this run.
+    pub timings_ms: BTreeMap<String, f64>,
+}
+
+/// How a study ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Analysed.
+    Reported,
+    /// Not analysed for a typed reason; trying again would not change that.
+    Refused,
+    /// Something broke; a human has to look.
+    Failed,
+}
+
+/// A finding on the line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The model's label.
+    pub label: String,
+    /// Calibrated probability, 0 to 1.
+    pub probability: f64,
+    /// The three-way state.
+    pub present: Present,
+}
+
+/// The three-way state of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Present {
+    /// At or above the upper threshold.
+    Present,
+    /// Between the thresholds.
+    Indeterminate,
+    /// Below the lower threshold.
+    Absent,
+}
+
+/// A risk on the line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Risk {
+    /// Stable identifier.
+    pub id: String,
+    /// 0 to 1; `null` where it is not computable.
+    pub probability: Option<f64>,
+    /// Lower bound, 0 to 1.
+    pub low: Option<f64>,
+    /// Upper bound, 0 to 1.
+    pub high: Option<f64>,
+    /// What was missing.
+    pub missing: Vec<String>,
+}
+
+impl Outcome {
+    /// A line without a result.
+    pub fn without_result(state: State, code: &str, reason: &str) -> Self {
+        Self {
+            study_uid: None,
+            file: None,
+            state,
+            code: Some(code.to_owned()),
+            reason: Some(reason.to_owned()),
+            findings: Vec::new(),
+            risks: Vec::new(),
+            files: BTreeMap::new(),
+            timings_ms: BTreeMap::new(),
+        }
+    }
+}
+
+/// The exit code for a run with these outcomes: 1 if any failed, else 3 if any was refused, else 0.
+pub fn exit_code(outcomes: &[Outcome]) -> u8 {
+    let any = |state| outcomes.iter().any(|outcome| outcome.state == state);
+    match (any(State::Failed), any(State::Refused)) {
+        (true, _) => 1,
+        (false, true) => 3,
+        (false, false) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_outweighs_refused_outweighs_reported() {
+        let line = |state| Outcome { state, ..Outcome::without_result(State::Reported, "", "") };
+        assert_eq!(exit_code(&[]), 0);
+        assert_eq!(exit_code(&[line(State::Reported)]), 0);
+        assert_eq!(exit_code(&[line(State::Refused), line(State::Reported)]), 3);
+        assert_eq!(exit_code(&[line(State::Refused), line(State::Failed)]), 1);
+    }
+}
