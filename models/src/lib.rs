@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Networks, model bundles, scoring and training.
+//!
+//! A [`Bundle`] is a trained model with everything that is needed to use it
+//! rightly: weights with their digest, labels with codes and thresholds,
+//! preprocessing, what it applies to, a self-test and a model card. A
+//! [`Scorer`] is a bundle on a [`Device`]; it takes plain grey pictures and
+//! returns scores. [`train::train`] makes a bundle.
+//!
+//! This crate knows Burn. It knows neither DICOM nor FHIR nor the queue, does
+//! no I/O beside reading and writing a bundle's folder, and reads no clock.
+
+pub mod bundle;
+pub mod calibration;
+pub mod device;
+pub mod evaluation;
+pub mod image;
+pub mod network;
+pub mod preprocess;
+pub mod score;
+pub mod train;
+
+mod linear;
+mod novelty;
+
+pub use bundle::applies::{Applies, StudyFacts};
+pub use bundle::manifest::{Code, Label, Manifest};
+pub use bundle::{Bundle, BundleError};
+pub use device::{Device, DeviceChoice, DeviceError};
+pub use image::{GreyImage, ImageError};
+pub use score::{Novelty, Present, Score, ScoreError, Scorer, ScorerError, Scores};

@@ -1,0 +1,110 @@
+//! Whether a bundle may be used on a picture, from what the study says of itself.
+
+use super::manifest::Manifest;
+
+/// What the study states of one picture, in plain values. Text is compared
+/// without case and surrounding blanks; an empty text is as good as none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StudyFacts<'a> {
+    /// SOP Class UID (0008,0016).
+    pub sop_class_uid: &'a str,
+    /// Modality (0008,0060).
+    pub modality: &'a str,
+    /// Body Part Examined (0018,0015) or the coded anatomic region's meaning.
+    pub body_part: Option<&'a str>,
+    /// View Position (0018,5101) or the coded view.
+    pub view_position: Option<&'a str>,
+    /// `Err` with the attribute that says so where the patient is not a human,
+    /// for example Patient Species Description (0010,2201).
+    pub human: Result<(), &'a str>,
+    /// Whether a description of series, protocol or projection names a lateral or oblique view.
+    pub lateral_text: bool,
+    /// The patient's age at the exam in years, where it is known.
+    pub age_years: Option<f64>,
+}
+
+/// The answer of [`Manifest::applies`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applies {
+    /// The bundle applies.
+    Yes,
+    /// The study does not say enough: the bundle applies if the picture itself
+    /// passes as a frontal chest radiograph ([`crate::Scores::is_frontal`]).
+    NeedsFrontalCheck,
+    /// The bundle does not apply.
+    No {
+        /// A stable code, `NotApplicable...`.
+        code: &'static str,
+        /// The reason, without patient data.
+        reason: String,
+    },
+}
+
+impl Manifest {
+    /// Whether the bundle may be used on a picture of which the study states `facts`.
+    ///
+    /// A hand is taken in PA view too, so a stated view counts only beside a
+    /// stated body part; where either is missing the picture has to show that
+    /// it is a frontal chest radiograph.
+    pub fn applies(&self, facts: &StudyFacts) -> Applies {
+        let rule = &self.applies_to;
+        if let Err(evidence) = facts.human {
+            return no("NotApplicableSpecies", format!("the patient is not a human ({})", quote(evidence)));
+        }
+        if !contains(&rule.modalities, facts.modality) {
+            let reason = format!(
+                "modality {} is not one the model reads ({})",
+                quote(facts.modality),
+                rule.modalities.join(", ")
+            );
+            return no("NotApplicableModality", reason);
+        }
+        if !contains(&rule.sop_classes, facts.sop_class_uid) {
+            let reason = format!("SOP class {} is not one the model reads", quote(facts.sop_class_uid));
+            return no("NotApplicableSopClass", reason);
+        }
+        let body_part = stated(facts.body_part);
+        if let Some(part) = body_part.filter(|part| !contains(&rule.body_parts, part)) {
+            let reason = format!(
+                "body part {} is not one the model reads ({})",
+                quote(part),
+                rule.body_parts.join(", ")
+            );
+            return no("NotApplicableBodyPart", reason);
+        }
+        let view = stated(facts.view_position);
+        if let Some(view) = view.filter(|view| !contains(&rule.views, view)) {
+            let reason = format!("view {} is not frontal ({})", quote(view), rule.views.join(", "));
+            return no("NotApplicableView", reason);
+        }
+        if facts.lateral_text {
+            return no("NotApplicableView", "a description names a lateral or oblique view".to_owned());
+        }
+        if facts.age_years.is_some_and(|age| age < rule.age_min_years) {
+            let reason = format!(
+                "the patient's age is below the least the model reads (years: {})",
+                rule.age_min_years
+            );
+            return no("NotApplicableAge", reason);
+        }
+        if body_part.is_some() && view.is_some() { Applies::Yes } else { Applies::NeedsFrontalCheck }
+    }
+}
+
+fn no(code: &'static str, reason: String) -> Applies {
+    Applies::No { code, reason }
+}
+
+fn stated(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn contains(values: &[String], text: &str) -> bool {
+    values.iter().any(|value| value.eq_ignore_ascii_case(text.trim()))
+}
+
+/// Text from outside, short and on one line.
+fn quote(text: &str) -> String {
+    let plain: String = text.trim().chars().filter(|c| !c.is_control() && *c != '`').take(64).collect();
+    if plain.is_empty() { "(none)".to_owned() } else { format!("`{plain}`") }
+}

@@ -1,0 +1,80 @@
+//! Opening a wgpu adapter without a panic where there is none.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use burn::tensor::DeviceKind;
+use burn::tensor::wgpu::{WgpuSetup, wgpu};
+
+use super::{Device, DeviceError};
+
+/// Which adapters are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Adapters {
+    /// Any, software rasterisers included.
+    Any,
+    /// Discrete, integrated and virtual GPUs only.
+    Real,
+}
+
+pub(super) fn open(adapters: Adapters) -> Result<Device, DeviceError> {
+    let mut refused = None;
+    for kind in kinds(adapters) {
+        match burn::tensor::Device::wgpu_options().device_kind(kind).init_with_setup() {
+            Ok((inner, setup)) => return Ok(describe(inner, &setup)),
+            Err(error) => refused = Some(error.to_string()),
+        }
+    }
+    match (first_adapter(adapters), refused) {
+        (Some(adapter), Some(reason)) => Err(DeviceError::Open { adapter, reason }),
+        _ => Err(DeviceError::NoAdapter),
+    }
+}
+
+/// The kinds that have an adapter, best first.
+fn kinds(adapters: Adapters) -> Vec<DeviceKind> {
+    let types: Vec<wgpu::DeviceType> = infos().into_iter().map(|info| info.device_type).collect();
+    let wanted = [
+        (wgpu::DeviceType::DiscreteGpu, DeviceKind::DiscreteGpu(0)),
+        (wgpu::DeviceType::IntegratedGpu, DeviceKind::IntegratedGpu(0)),
+        (wgpu::DeviceType::VirtualGpu, DeviceKind::VirtualGpu(0)),
+        (wgpu::DeviceType::Cpu, DeviceKind::Cpu),
+    ];
+    wanted
+        .into_iter()
+        .filter(|(kind, _)| types.contains(kind) && accepts(adapters, *kind))
+        .map(|(_, kind)| kind)
+        .collect()
+}
+
+fn accepts(adapters: Adapters, kind: wgpu::DeviceType) -> bool {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu => {
+            true
+        }
+        wgpu::DeviceType::Cpu => adapters == Adapters::Any,
+        wgpu::DeviceType::Other => false,
+    }
+}
+
+fn first_adapter(adapters: Adapters) -> Option<String> {
+    infos().into_iter().find(|info| accepts(adapters, info.device_type)).map(|info| info.name)
+}
+
+fn infos() -> Vec<wgpu::AdapterInfo> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let search = pin!(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    // outside the browser the answer is there at once
+    match search.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(found) => found.iter().map(wgpu::Adapter::get_info).collect(),
+        Poll::Pending => Vec::new(),
+    }
+}
+
+fn describe(inner: burn::tensor::Device, setup: &WgpuSetup) -> Device {
+    let info = setup.adapter.get_info();
+    let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ");
+    let driver = if driver.trim().is_empty() { "driver not stated" } else { driver.trim() };
+    let description = format!("{} (wgpu, {}, {driver})", info.name, info.backend);
+    Device { inner, description, is_gpu: true }
+}
