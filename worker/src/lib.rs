@@ -1,1 +1,28 @@
-//! Placeholder.
+//! Chiasm: from a study and a record to one report.
+//!
+//! This crate composes the pillars `dicom-ingest`, `models` and `fusion`, and is the program `chiasm`. Modules in
+//! reading order, from what is asked to what is written; `ARCHITECTURE.md` has the map.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod declaration;
+
+pub mod intake;
+pub mod job;
+pub mod ledger;
+
+pub mod pipeline;
+pub mod select;
+pub mod identity;
+pub mod convert;
+pub mod device;
+pub mod ending;
+
+pub mod compose;
+pub mod report;
+
+pub mod deliver;
+pub mod outcome;
+pub mod demo;
+pub mod training;

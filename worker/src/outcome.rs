@@ -101,6 +101,20 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// The same line for this study.
+    #[must_use]
+    pub fn of_study(self, study_uid: &str) -> Self {
+        Self { study_uid: Some(study_uid.to_owned()), ..self }
+    }
+
+    /// The same line with the times of this run.
+    #[must_use]
+    pub fn with_timings(self, timings_ms: BTreeMap<String, f64>) -> Self {
+        Self { timings_ms, ..self }
+    }
+}
+
 /// The exit code for a run with these outcomes: 1 if any failed, else 3 if any was refused, else 0.
 pub fn exit_code(outcomes: &[Outcome]) -> u8 {
     let any = |state| outcomes.iter().any(|outcome| outcome.state == state);

@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One living worker's claim to its leases.
 #[derive(Debug)]
@@ -22,8 +23,9 @@ impl Holder {
     pub(super) fn register(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let process = std::process::id();
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         for attempt in 0_u32.. {
-            let token = format!("{process}-{attempt}");
+            let token = format!("{process}-{began}-{attempt}");
             let path = lock_path(folder, &token);
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
             match file.try_lock() {

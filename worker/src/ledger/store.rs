@@ -23,6 +23,17 @@ const OPEN_JOBS: &str = "SELECT sequence, lease_holder, lease_until FROM job
      WHERE state IN ('accepted', 'leased', 'composed') AND (:job_key IS NULL OR job_key = :job_key)
      ORDER BY sequence";
 
+/// A failed job starts anew; its model output, if it got that far, is kept.
+const RETRY_FAILED: &str = "UPDATE job SET state = 'accepted', attempts = 0, request = :request, ends = NULL,
+     outcome = NULL, bundle = NULL, html = NULL, lease_holder = NULL, lease_until = NULL
+     WHERE job_key = :job_key";
+
+/// A superseded version that is asked for again becomes the newest: its stored report is delivered once more.
+const REVIVE_SUPERSEDED: &str = "UPDATE job SET sequence = (SELECT max(sequence) + 1 FROM job), attempts = 0,
+     state = CASE WHEN html IS NULL THEN 'accepted' ELSE 'composed' END, request = :request,
+     lease_holder = NULL, lease_until = NULL
+     WHERE job_key = :job_key";
+
 /// Why the ledger could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -160,7 +171,8 @@ impl Ledger {
         Ok(Self { connection, workers, holder })
     }
 
-    /// Accepts `job` once. The row is durable when this returns. A job that ended as failed is accepted anew.
+    /// Accepts `job` once. The row is durable when this returns. A job that ended as failed is accepted anew, and so is
+    /// one that was superseded: asking for it again makes it the newest version.
     pub fn accept(&mut self, job: &NewJob) -> Result<Accepted, LedgerError> {
         let transaction = self
             .connection
@@ -182,15 +194,11 @@ impl Ledger {
                     .map_err(database("accept a job"))?;
                 Accepted::New
             }
-            Some(JobState::Failed) => {
+            Some(state @ (JobState::Failed | JobState::Superseded)) => {
+                let sql = if state == JobState::Failed { RETRY_FAILED } else { REVIVE_SUPERSEDED };
                 transaction
-                    .execute(
-                        "UPDATE job SET state = 'accepted', attempts = 0, request = :request, ends = NULL,
-                         outcome = NULL, bundle = NULL, html = NULL, lease_holder = NULL, lease_until = NULL
-                         WHERE job_key = :job_key",
-                        named_params! {":job_key": job.job_key, ":request": job.request},
-                    )
-                    .map_err(database("accept a failed job again"))?;
+                    .execute(sql, named_params! {":job_key": job.job_key, ":request": job.request})
+                    .map_err(database("accept a job again"))?;
                 Accepted::New
             }
             Some(state) => Accepted::Before(state),
@@ -223,8 +231,9 @@ impl Ledger {
             while let Some(row) = rows.next().map_err(database("look for a job"))? {
                 let (sequence, by, until): (i64, Option<String>, Option<i64>) =
                     (|| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))().map_err(database("read a job"))?;
+                // A lease of our own is a job that this process could not finish: it is for the next process.
                 let held = by.is_some_and(|by| {
-                    by != holder && until.is_some_and(|until| until > now_ms) && holder::is_alive(workers, &by)
+                    by == holder || (until.is_some_and(|until| until > now_ms) && holder::is_alive(workers, &by))
                 });
                 if !held {
                     free = Some(sequence);

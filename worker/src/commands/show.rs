@@ -1,0 +1,153 @@
+//! Shows outcomes: JSON lines for machines, a table for people, and a progress bar on standard error.
+
+use std::io::{self, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::outcome::{Finding, Outcome, Present, State};
+
+/// How many findings a table row names.
+const FINDINGS_A_ROW: usize = 3;
+
+/// Writes each outcome as it comes, as a JSON line or later as a table.
+pub(super) struct Show {
+    json: bool,
+    bar: ProgressBar,
+    outcomes: Vec<Outcome>,
+}
+
+impl Show {
+    /// Starts for this many studies; 0 where that is not known.
+    pub(super) fn new(json: bool, studies: usize) -> Self {
+        let bar = if studies > 1 { ProgressBar::new(studies as u64) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} studies, {eta} left {msg}") {
+            bar.set_style(style);
+        }
+        Self { json, bar, outcomes: Vec::new() }
+    }
+
+    /// Takes one outcome; with `--json` it is written at once.
+    pub(super) fn take(&mut self, outcome: Outcome) -> io::Result<()> {
+        if self.json {
+            let line = serde_json::to_string(&outcome)?;
+            let mut out = io::stdout().lock();
+            writeln!(out, "{line}")?;
+            out.flush()?;
+        }
+        self.outcomes.push(outcome);
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    /// True when no outcome was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+
+    /// Ends the bar, writes the table where no JSON was asked for, and gives the exit code.
+    pub(super) fn finish(self) -> io::Result<u8> {
+        self.bar.finish_and_clear();
+        if !self.json {
+            let mut out = io::stdout().lock();
+            for outcome in &self.outcomes {
+                write!(out, "{}", row(outcome))?;
+            }
+            writeln!(out, "{}", summary(&self.outcomes))?;
+        }
+        Ok(crate::outcome::exit_code(&self.outcomes))
+    }
+}
+
+fn summary(outcomes: &[Outcome]) -> String {
+    let count = |state| outcomes.iter().filter(|outcome| outcome.state == state).count();
+    format!(
+        "{} reported, {} refused, {} failed",
+        count(State::Reported),
+        count(State::Refused),
+        count(State::Failed)
+    )
+}
+
+fn row(outcome: &Outcome) -> String {
+    let subject = match (&outcome.study_uid, &outcome.file) {
+        (Some(uid), _) => format!("study {uid}"),
+        (None, Some(file)) => format!("file {}", plain(file)),
+        (None, None) => "study".into(),
+    };
+    let mut text = match outcome.state {
+        State::Reported => format!("{subject}\n  reported: {}\n", findings(&outcome.findings)),
+        State::Refused | State::Failed => {
+            let word = if outcome.state == State::Refused { "refused" } else { "failed" };
+            let code = outcome.code.as_deref().unwrap_or_default();
+            let reason = plain(outcome.reason.as_deref().unwrap_or_default());
+            format!("{subject}\n  {word} ({code}): {reason}\n")
+        }
+    };
+    for risk in &outcome.risks {
+        text.push_str(&match (risk.probability, risk.low, risk.high) {
+            (Some(probability), Some(low), Some(high)) => {
+                format!("  risk {:<15} {} ({} to {})\n", risk.id, percent(probability), percent(low), percent(high))
+            }
+            (Some(probability), ..) => format!("  risk {:<15} {}\n", risk.id, percent(probability)),
+            (None, ..) => format!("  risk {:<15} not computable, missing: {}\n", risk.id, risk.missing.join(", ")),
+        });
+    }
+    for (kind, file) in &outcome.files {
+        text.push_str(&format!("  {kind:<7} {}\n", plain(file)));
+    }
+    text
+}
+
+/// The findings that are not absent, likeliest first.
+fn findings(findings: &[Finding]) -> String {
+    let mut shown: Vec<_> = findings.iter().filter(|finding| finding.present != Present::Absent).collect();
+    shown.sort_by(|one, other| {
+        let rank = |finding: &Finding| finding.present == Present::Present;
+        rank(other).cmp(&rank(one)).then(other.probability.total_cmp(&one.probability))
+    });
+    if shown.is_empty() {
+        return "no finding at or above its lower threshold".into();
+    }
+    let names: Vec<_> = shown
+        .iter()
+        .take(FINDINGS_A_ROW)
+        .map(|finding| {
+            let word = if finding.present == Present::Present { "present" } else { "indeterminate" };
+            format!("{} {word} {}", finding.label.replace('_', " "), percent(finding.probability))
+        })
+        .collect();
+    let rest = shown.len().saturating_sub(FINDINGS_A_ROW);
+    let more = if rest > 0 { format!(", and {rest} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}
+
+fn percent(probability: f64) -> String {
+    format!("{:.1} %", probability * 100.0)
+}
+
+/// Text for a terminal: control characters cannot act.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_names_the_likeliest_present_findings_first() {
+        let finding = |label: &str, probability, present| Finding { label: label.into(), probability, present };
+        let found = [
+            finding("Mass", 0.6, Present::Indeterminate),
+            finding("Effusion", 0.3, Present::Present),
+            finding("Hernia", 0.01, Present::Absent),
+        ];
+        assert_eq!(findings(&found), "Effusion present 30.0 %, Mass indeterminate 60.0 %");
+    }
+
+    #[test]
+    fn a_file_name_cannot_drive_the_terminal() {
+        let outcome = Outcome { file: Some("a\u{1b}[2J".into()), ..Outcome::without_result(State::Refused, "C", "r") };
+        assert!(!row(&outcome).contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,100 @@
+//! From the types of one pillar to those of another, and to the worker's own. Pure.
+
+use dicom_ingest::code::Code;
+use dicom_ingest::instance::Instance;
+use dicom_ingest::patient::{PatientIdentity, Sex as ImageSex};
+use dicom_ingest::species::Species;
+use fusion::record::{Gender, RecordPatient};
+use models::StudyFacts;
+
+use crate::identity::{Identifier, Person, Sex};
+
+/// Views by their codes in SNOMED CT (SCT) and SNOMED RT (SRT), PS3.16 CID 4010.
+const VIEW_CODES: [(&str, &str); 4] =
+    [("272479007", "PA"), ("R-10214", "PA"), ("399348003", "AP"), ("R-10206", "AP")];
+
+/// View Position (0018,5101), else the coded view (0054,0220): `PA`, `AP`, or the code's meaning.
+pub fn view(instance: &Instance) -> Option<String> {
+    let coded = |code: &Code| {
+        let known = VIEW_CODES.iter().find(|(value, _)| *value == code.value);
+        known.map_or_else(|| code.meaning.to_uppercase(), |(_, view)| (*view).to_owned())
+    };
+    instance.view_position.clone().or_else(|| instance.view_codes.first().map(coded))
+}
+
+/// Body Part Examined (0018,0015), else the meaning of the coded anatomic region (0008,2218).
+pub fn body_part(instance: &Instance) -> Option<String> {
+    instance
+        .body_part
+        .clone()
+        .or_else(|| instance.anatomic_regions.first().map(|region| region.meaning.to_uppercase()))
+}
+
+/// What the model's applicability gate asks of an instance.
+pub fn study_facts<'a>(
+    instance: &'a Instance,
+    view: Option<&'a str>,
+    body_part: Option<&'a str>,
+) -> StudyFacts<'a> {
+    StudyFacts {
+        sop_class_uid: instance.sop_class_uid.as_str(),
+        modality: instance.modality.as_deref().unwrap_or_default(),
+        body_part,
+        view_position: view,
+        human: match &instance.species {
+            Species::Human => Ok(()),
+            Species::NotHuman { evidence } => Err(evidence),
+        },
+        lateral_text: instance.lateral_evidence.is_some(),
+        age_years: instance.age_years,
+    }
+}
+
+/// The person as the images state them.
+pub fn person_of_images(patient: &PatientIdentity) -> Person {
+    let name = patient.name.as_ref().map(|name| name.expose());
+    let part = |text: &str| if text.is_empty() { Vec::new() } else { vec![text.to_owned()] };
+    Person {
+        identifiers: patient
+            .id
+            .iter()
+            .map(|id| Identifier { value: id.expose().clone(), issuers: patient.issuer.iter().cloned().collect() })
+            .collect(),
+        family: name.map(|name| part(&name.family)).unwrap_or_default(),
+        given: name.map(|name| part(&name.given)).unwrap_or_default(),
+        birth_date: patient.birth_date.as_ref().map(|date| *date.expose()),
+        sex: patient.sex.map(|sex| match sex {
+            ImageSex::Female => Sex::Female,
+            ImageSex::Male => Sex::Male,
+            ImageSex::Other => Sex::Other,
+        }),
+        current: true,
+    }
+}
+
+/// The person as the record states them.
+pub fn person_of_record(patient: &RecordPatient) -> Person {
+    Person {
+        identifiers: patient
+            .identifiers
+            .iter()
+            .map(|identifier| Identifier {
+                value: identifier.value.expose().clone(),
+                issuers: identifier.system.iter().chain(&identifier.assigner).cloned().collect(),
+            })
+            .collect(),
+        family: patient.names.iter().filter_map(|name| name.expose().family.clone()).collect(),
+        given: patient.names.iter().flat_map(|name| name.expose().given.clone()).collect(),
+        birth_date: patient
+            .birth_date
+            .as_ref()
+            .and_then(|date| date.expose().is_exact().then(|| date.expose().first_day()).flatten()),
+        sex: patient.gender.and_then(|gender| match gender {
+            Gender::Female => Some(Sex::Female),
+            Gender::Male => Some(Sex::Male),
+            Gender::Other => Some(Sex::Other),
+            Gender::Unknown => None,
+        }),
+        current: patient.active != Some(false) && !patient.links,
+    }
+}

@@ -1,0 +1,79 @@
+//! How a job ends without a result: refused for a typed reason, or failed for a human to look at.
+
+/// A job without a result. No text of it holds patient data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ending {
+    /// The study cannot be analysed, and trying again would not change that.
+    #[error("{}: {}", .0.code, .0.reason)]
+    Refused(Why),
+    /// Something broke; a human has to look.
+    #[error("{}: {}", .0.code, .0.reason)]
+    Failed(Why),
+}
+
+/// Why there is no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// Stable code.
+    pub code: String,
+    /// What was found, in one sentence.
+    pub reason: String,
+    /// What a person can do about it, in one sentence.
+    pub next_step: String,
+}
+
+impl Ending {
+    /// A refusal; the next step follows from the code.
+    pub fn refused(code: &str, reason: impl Into<String>) -> Self {
+        Self::Refused(Why { code: code.to_owned(), reason: reason.into(), next_step: next_step(code).to_owned() })
+    }
+
+    /// A failure.
+    pub fn failed(code: &str, reason: impl Into<String>, next_step: &str) -> Self {
+        Self::Failed(Why { code: code.to_owned(), reason: reason.into(), next_step: next_step.to_owned() })
+    }
+
+    /// Why there is no result.
+    pub fn why(&self) -> &Why {
+        match self {
+            Self::Refused(why) | Self::Failed(why) => why,
+        }
+    }
+}
+
+/// What a person can do about a refusal.
+fn next_step(code: &str) -> &'static str {
+    match code {
+        code if code.starts_with("NotApplicable") => {
+            "Read the study without this program; no result is not a negative result."
+        }
+        "RecordOfOtherPatient" | "SexConflict" | "BirthDateConflict" | "NameConflict" | "IdentityUnconfirmed"
+        | "RecordNotCurrent" | "SeveralRecords" | "NoPatientId" | "MixedPatient" => {
+            "Check whose images and whose record these are, correct the source, and submit the study again."
+        }
+        "RecordUnreadable" => "Offer a FHIR R4 bundle of this patient, or leave the record out.",
+        "NoStudyTime" => "Correct Study Date (0008,0020) at the source, and submit the study again.",
+        "BlankImage" => "Look at the image: it has no contrast. Send it again from the modality.",
+        "Truncated" | "LengthOverrun" | "UnreadableFile" | "DecoderFailed" | "SourceChanged" => {
+            "Fetch the study again from the archive: the file is damaged or was changed."
+        }
+        "UnsupportedTransferSyntax" | "UnsupportedPixel" | "ColourPixel" => {
+            "Send the image as grey values in a lossless transfer syntax."
+        }
+        _ => "Look at the file at its source; it cannot be read as it is.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ending;
+
+    #[test]
+    fn every_refusal_says_what_to_do_next() {
+        for code in ["NotApplicableView", "SexConflict", "Truncated", "TooDeep", "AnythingNew"] {
+            let ending = Ending::refused(code, "because");
+            assert!(ending.why().next_step.ends_with('.'), "{code}");
+            assert_eq!(ending.to_string(), format!("{code}: because"));
+        }
+    }
+}

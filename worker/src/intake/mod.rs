@@ -1,0 +1,135 @@
+//! From paths to jobs: which studies there are, which record belongs to which, and under which keys.
+
+pub mod record;
+
+use std::path::{Path, PathBuf};
+
+use dicom_ingest::source::folder::{self, Discovery, FoundStudy};
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::convert;
+use crate::identity::Person;
+use crate::job::{KeyParts, Request, SourceFile, hex, keys};
+use crate::ledger::NewJob;
+use crate::outcome::{Outcome, State};
+use crate::pipeline::Stages;
+
+use record::{Records, RecordsError};
+
+/// When a job counts as accepted.
+#[derive(Debug, Clone, Copy)]
+pub enum Acceptance {
+    /// At this moment: a job that waits in a queue.
+    Now(Timestamp),
+    /// At the latest time that the inputs state: an analysis of the same inputs gives the same report, whenever it runs.
+    LatestInput,
+}
+
+/// What was offered, as jobs and as lines about files that are no study.
+#[derive(Debug)]
+pub struct Intake {
+    /// One job a study, in the order of the studies' first files.
+    pub jobs: Vec<NewJob>,
+    /// Lines for files that claim to be DICOM and belong to no readable study.
+    pub lines: Vec<Outcome>,
+    /// Files that are no DICOM.
+    pub not_dicom: usize,
+    /// Files of the record folder that are no readable record.
+    pub unreadable_records: usize,
+}
+
+/// What was offered could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// A path does not exist or cannot be read.
+    #[error("could not read `{path}`: {source}")]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The records could not be read.
+    #[error("{0}: {source}", source = .0.source)]
+    Records(RecordsError),
+}
+
+/// Reads headers and records, and makes one job a study.
+pub fn intake(
+    stages: &Stages,
+    paths: &[PathBuf],
+    record: Option<&Path>,
+    out: &Path,
+    acceptance: Acceptance,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Intake, IntakeError> {
+    let absolute = |path: &Path| {
+        std::path::absolute(path).map_err(|source| IntakeError::Path { path: path.to_owned(), source })
+    };
+    let config = &stages.config;
+    let records = Records::open(record, &config.site_zone).map_err(IntakeError::Records)?;
+    let paths = paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+    let Discovery { studies, not_dicom, unreadable } = folder::discover(&paths, &stages.limits, progress)
+        .map_err(|error| IntakeError::Path { path: error.path, source: error.source })?;
+    let out = absolute(out)?;
+    let jobs = studies.iter().map(|study| job(stages, study, &records, &out, acceptance)).collect();
+    let lines = unreadable
+        .into_iter()
+        .map(|(path, refusal)| Outcome {
+            file: Some(path.to_string_lossy().into_owned()),
+            ..Outcome::without_result(State::Refused, refusal.code.as_str(), &refusal.message)
+        })
+        .collect();
+    Ok(Intake { jobs, lines, not_dicom, unreadable_records: records.unreadable().len() })
+}
+
+fn job(stages: &Stages, found: &FoundStudy, records: &Records, out: &Path, acceptance: Acceptance) -> NewJob {
+    let (record, latest_of_record) = records.for_person(&person(found));
+    let request = Request {
+        files: found
+            .files
+            .iter()
+            .map(|file| SourceFile { path: file.path.clone(), sha256: hex(&file.sha256) })
+            .collect(),
+        record,
+        out: out.to_owned(),
+    };
+    let instances: Vec<_> =
+        found.files.iter().map(|file| (file.sop_instance_uid.to_string(), hex(&file.sha256))).collect();
+    let keys = keys(&KeyParts {
+        tenant: &stages.config.tenant,
+        study_uid: found.uid.as_str(),
+        instances: &instances,
+        pipeline_id: &stages.pipeline.id,
+        versions: &stages.versions(),
+        configuration: &stages.config.fingerprint(),
+        record: &request.record,
+    });
+    let accepted_at = match acceptance {
+        Acceptance::Now(now) => now,
+        // No input states a time: such a study is refused, and its report is dated by the epoch.
+        Acceptance::LatestInput => {
+            latest_of_study(found, &stages.config).max(latest_of_record).unwrap_or(Timestamp::UNIX_EPOCH)
+        }
+    };
+    NewJob {
+        job_key: keys.job,
+        report_key: keys.report,
+        study_uid: found.uid.to_string(),
+        // A request is plain paths and strings: it always serialises.
+        request: serde_json::to_string(&request).unwrap_or_default(),
+        accepted_at: accepted_at.to_string(),
+    }
+}
+
+fn person(found: &FoundStudy) -> Person {
+    found.study.as_ref().map(|study| convert::person_of_images(&study.patient)).unwrap_or_default()
+}
+
+fn latest_of_study(found: &FoundStudy, config: &Config) -> Option<Timestamp> {
+    let study = found.study.as_ref().ok()?;
+    let times = study.instances.iter().filter_map(|file| file.instance.latest_time.as_ref());
+    times.chain(&study.started).map(|time| time.instant(&config.site_zone).0).max()
+}
+

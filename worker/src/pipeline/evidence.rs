@@ -1,0 +1,31 @@
+//! What has been learned about a study so far. A refusal composes its report from what is there.
+
+use std::sync::Arc;
+
+use dicom_ingest::study::Study;
+use dicom_ingest::study_time::TimeRule;
+use fusion::{FeatureTable, Nodule, Record, Risk};
+use jiff::Timestamp;
+
+use super::output::ModelOutput;
+
+/// Everything a report is composed from beside job and configuration.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// The study, once its headers are read.
+    pub study: Option<Arc<Study>>,
+    /// Index time t0 and the rule that made it an instant.
+    pub started: Option<(Timestamp, TimeRule)>,
+    /// The patient's record, once it is confirmed.
+    pub record: Option<Record>,
+    /// What the networks said.
+    pub output: Option<ModelOutput>,
+    /// Features of the record at t0.
+    pub features: Option<FeatureTable>,
+    /// Nodule facts of the record and of structured reports in the study.
+    pub nodules: Vec<Nodule>,
+    /// The risks, computable or not.
+    pub risks: Vec<Risk>,
+    /// What was odd, as code and sentence, beside what the model output holds.
+    pub warnings: Vec<(String, String)>,
+}

@@ -1,0 +1,245 @@
+//! From files to model output: read, select, decode, preprocess, score.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Cursor;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dicom_ingest::decode::decode;
+use dicom_ingest::frame::Frame;
+use dicom_ingest::limits::Limits;
+use dicom_ingest::source::folder::discover;
+use dicom_ingest::study::Study;
+use image::{ImageFormat, Luma, Rgba};
+use models::{GreyImage, Present as ModelPresent, Scores};
+
+use super::evidence::Evidence;
+use super::output::{FindingScore, ModelOutput, Note, PictureData};
+use super::timings::Timings;
+use super::Stages;
+use crate::ending::Ending;
+use crate::job::{Request, hex};
+use crate::outcome::Present;
+use crate::select::{self, Candidate};
+
+/// The longer side of the picture on the page, in pixels.
+const PAGE_SIDE: usize = 512;
+
+/// Grey values whose standard deviation is below this hold no picture.
+const LEAST_DEVIATION: f64 = 1e-4;
+
+/// Reads the headers of the job's files and checks that they are still what was accepted.
+pub(super) fn study(
+    study_uid: &str,
+    request: &Request,
+    limits: &Limits,
+    evidence: &mut Evidence,
+) -> Result<Arc<Study>, Ending> {
+    let paths: Vec<PathBuf> = request.files.iter().map(|file| file.path.clone()).collect();
+    let changed = || {
+        Ending::refused("SourceChanged", "a file of the study was changed or removed after the job was accepted")
+    };
+    let discovery = discover(&paths, limits, &mut |_| {}).map_err(|_| changed())?;
+    let found = discovery.studies.into_iter().find(|study| study.uid.as_str() == study_uid).ok_or_else(changed)?;
+    let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
+    let digests: Vec<String> = found.files.iter().map(|file| hex(&file.sha256)).collect();
+    if !digests.iter().all(|digest| accepted.contains(digest.as_str())) {
+        return Err(changed());
+    }
+    let study = found.study.map_err(|refusal| Ending::refused(refusal.code.as_str(), refusal.message))?;
+    let study = Arc::new(study);
+    evidence.study = Some(Arc::clone(&study));
+    Ok(study)
+}
+
+/// Scores the best image of the study that can be read.
+pub(super) fn score(stages: &Stages, study: &Study, timings: &mut Timings) -> Result<ModelOutput, Ending> {
+    let manifest = stages.bundle.manifest();
+    let mut dropped = Vec::new();
+    let mut refusal = None;
+    for candidate in select::candidates(study, manifest, &stages.pipeline)? {
+        match score_candidate(stages, candidate, timings) {
+            Ok(mut output) => {
+                output.dropped = dropped;
+                return Ok(output);
+            }
+            Err(Ending::Failed(why)) => return Err(Ending::Failed(why)),
+            Err(Ending::Refused(why)) => {
+                dropped.push(Note {
+                    sop_instance_uid: Some(candidate.file.instance.sop_instance_uid.to_string()),
+                    code: why.code.clone(),
+                    text: why.reason.clone(),
+                });
+                refusal.get_or_insert(why);
+            }
+        }
+    }
+    Err(refusal.map_or_else(|| Ending::refused("NotApplicableModality", "the study holds no image"), Ending::Refused))
+}
+
+fn score_candidate(
+    stages: &Stages,
+    candidate: Candidate<'_>,
+    timings: &mut Timings,
+) -> Result<ModelOutput, Ending> {
+    let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
+    let image = timings.time("preprocess", || grey_image(&frame))?;
+    let (device, scorer) = timings.time("load", || stages.scorer())?;
+    let broken = |error: models::ScoreError| {
+        Ending::failed(error.code(), error.to_string(), "Submit the study again; if it fails again, choose `--device cpu`.")
+    };
+    let scores = timings.time("score", || scorer.score(std::slice::from_ref(&image))).map_err(broken)?;
+    let scores = scores.into_iter().next().ok_or_else(|| {
+        Ending::failed("ScoreDevice", "the device returned no score", "Submit the study again.")
+    })?;
+    if candidate.check_frontal && !scores.is_frontal {
+        return Err(Ending::refused(
+            "NotApplicableView",
+            "body part or view is not stated, and the picture does not pass as an upright frontal chest radiograph",
+        ));
+    }
+    let label = most_telling(&scores);
+    let saliency = timings.time("saliency", || scorer.saliency(&image, &label)).map_err(broken)?;
+    Ok(ModelOutput {
+        sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
+        device: device.description().to_owned(),
+        findings: scores.findings.iter().map(finding).collect(),
+        view_ap: scores.view_ap,
+        out_of_distribution: scores.out_of_distribution.exceeded,
+        dropped: Vec::new(),
+        warnings: warnings(candidate, &scores, stages),
+        picture: timings.time("picture", || picture(&image, &saliency, label))?,
+    })
+}
+
+fn decode_frame(candidate: Candidate<'_>, limits: &Limits) -> Result<Frame, Ending> {
+    let bytes = fs::read(&candidate.file.path)
+        .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?;
+    let decoded =
+        decode(&bytes, limits).map_err(|refusal| Ending::refused(refusal.code.as_str(), refusal.message))?;
+    if decoded.instance.sha256 != candidate.file.instance.sha256 {
+        return Err(Ending::refused("SourceChanged", "a file of the study was changed while it was read"));
+    }
+    let mut frames = decoded.frames.into_iter();
+    match (frames.next(), frames.next()) {
+        (Some(frame), None) => Ok(frame),
+        _ => Err(Ending::refused("UnsupportedPixel", "the image has more than one frame where one radiograph is expected")),
+    }
+}
+
+fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {
+    let grey = frame.grey();
+    let mean = grey.iter().map(|value| f64::from(*value)).sum::<f64>() / grey.len().max(1) as f64;
+    let variance =
+        grey.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / grey.len().max(1) as f64;
+    if variance.sqrt() < LEAST_DEVIATION {
+        return Err(Ending::refused("BlankImage", "the image is blank: all its grey values are the same"));
+    }
+    GreyImage::new(frame.columns, frame.rows, grey).map_err(|error| Ending::refused(error.code(), error.to_string()))
+}
+
+/// The finding that the overlay explains: the one highest above its own upper threshold.
+fn most_telling(scores: &Scores) -> String {
+    let rank = |present: ModelPresent| match present {
+        ModelPresent::Absent => 0,
+        ModelPresent::Indeterminate => 1,
+        ModelPresent::Present => 2,
+    };
+    scores
+        .findings
+        .iter()
+        .max_by(|one, other| {
+            rank(one.present).cmp(&rank(other.present)).then(one.probability.total_cmp(&other.probability))
+        })
+        .map(|score| score.label.clone())
+        .unwrap_or_default()
+}
+
+fn finding(score: &models::Score) -> FindingScore {
+    FindingScore {
+        label: score.label.clone(),
+        logit: score.logit,
+        probability: score.probability,
+        present: match score.present {
+            ModelPresent::Present => Present::Present,
+            ModelPresent::Indeterminate => Present::Indeterminate,
+            ModelPresent::Absent => Present::Absent,
+        },
+    }
+}
+
+fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<Note> {
+    let instance = &candidate.file.instance;
+    let note = |code: &str, text: String| Note {
+        sop_instance_uid: Some(instance.sop_instance_uid.to_string()),
+        code: code.to_owned(),
+        text,
+    };
+    let mut notes: Vec<_> = instance.warnings.iter().map(|text| note("OddHeader", text.clone())).collect();
+    if instance.burned_in_annotation == Some(true) {
+        notes.push(note("BurnedInAnnotation", "the image says that it carries burned-in annotation".into()));
+    }
+    if instance.lossy {
+        notes.push(note("LossyCompression", "the image was compressed with loss".into()));
+    }
+    if scores.out_of_distribution.exceeded {
+        let text = "the picture is unlike those that the model was trained on: its findings deserve less trust";
+        notes.push(note("OutOfDistribution", text.into()));
+    }
+    if !candidate.check_frontal && !scores.is_frontal {
+        let text = "the picture does not look like an upright frontal chest radiograph, though the header says so";
+        notes.push(note("FrontalDoubt", text.into()));
+    }
+    if candidate.check_frontal {
+        let text = "body part or view is not stated; the picture itself passes as an upright frontal chest radiograph";
+        notes.push(note("ViewFromPicture", text.into()));
+    }
+    if let Some(text) = instance.age_years.and_then(|age| stages.bundle.manifest().age_note(age)) {
+        notes.push(note("AgeOutsideTraining", text));
+    }
+    notes
+}
+
+/// The radiograph and the overlay as PNG files of the same size.
+fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<PictureData, Ending> {
+    let longer = image.width().max(image.height());
+    let side = |length: usize| (length * PAGE_SIDE / longer).max(1);
+    let (width, height) =
+        if longer > PAGE_SIDE { (side(image.width()), side(image.height())) } else { (image.width(), image.height()) };
+    let small = models::preprocess::resize(image, width, height);
+    let overlay = models::preprocess::resize(saliency, width, height);
+    let (width, height) = (pixels(width), pixels(height));
+    let grey = image::GrayImage::from_fn(width, height, |x, y| Luma([level(&small, x, y)]));
+    // Warm where the score is raised, clear where it is not.
+    let heat = image::RgbaImage::from_fn(width, height, |x, y| {
+        let heat = level(&overlay, x, y);
+        Rgba([255, 190_u8.saturating_sub(heat / 2), 0, (f32::from(heat) * 0.6) as u8])
+    });
+    let mut png = Cursor::new(Vec::new());
+    let mut overlay = Cursor::new(Vec::new());
+    let written = grey
+        .write_to(&mut png, ImageFormat::Png)
+        .and_then(|()| heat.write_to(&mut overlay, ImageFormat::Png));
+    written.map_err(|_| Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect."))?;
+    Ok(PictureData {
+        png_base64: STANDARD.encode(png.into_inner()),
+        width,
+        height,
+        saliency_label: label,
+        saliency_base64: STANDARD.encode(overlay.into_inner()),
+    })
+}
+
+fn pixels(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Grey level 0 to 255 of a pixel.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is between 0 and 255")]
+fn level(image: &GreyImage, x: u32, y: u32) -> u8 {
+    let index = y as usize * image.width() + x as usize;
+    image.pixels().get(index).map_or(0, |value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
+}

@@ -1,0 +1,69 @@
+//! What the networks said of one study: stored in the ledger once, so that every retry builds from the same numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Present;
+
+/// The model output of one study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelOutput {
+    /// SOPInstanceUID of the image that was read.
+    pub sop_instance_uid: String,
+    /// The device it was scored on, for a reader.
+    pub device: String,
+    /// Findings in the model's order.
+    pub findings: Vec<FindingScore>,
+    /// The network's own probability that the view is AP.
+    pub view_ap: f64,
+    /// True when the picture lies outside of what the network was trained on.
+    pub out_of_distribution: bool,
+    /// Images of the study that could not be read, and why.
+    pub dropped: Vec<Note>,
+    /// What was odd about the image though it was read.
+    pub warnings: Vec<Note>,
+    /// The radiograph, small enough for a page.
+    pub picture: PictureData,
+}
+
+/// One finding as the network scored it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindingScore {
+    /// The model's label.
+    pub label: String,
+    /// Uncalibrated logit.
+    pub logit: f64,
+    /// Calibrated probability, 0 to 1.
+    pub probability: f64,
+    /// The three-way state.
+    pub present: Present,
+}
+
+/// A code and a sentence about an instance or the study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// SOPInstanceUID, where it is about one instance.
+    pub sop_instance_uid: Option<String>,
+    /// Stable code.
+    pub code: String,
+    /// One sentence without patient data.
+    pub text: String,
+}
+
+/// The picture for the page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureData {
+    /// PNG file, base64.
+    pub png_base64: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Label of the finding that the overlay explains.
+    pub saliency_label: String,
+    /// PNG file with alpha, base64.
+    pub saliency_base64: String,
+}

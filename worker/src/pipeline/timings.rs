@@ -1,0 +1,24 @@
+//! How long each stage of one study took in this run.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Milliseconds by stage.
+#[derive(Debug, Default)]
+pub struct Timings(BTreeMap<String, f64>);
+
+impl Timings {
+    /// Runs a stage and adds its time.
+    pub fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let value = work();
+        let took = began.elapsed().as_secs_f64() * 1_000.0;
+        *self.0.entry(stage.to_owned()).or_default() += (took * 1_000.0).round() / 1_000.0;
+        value
+    }
+
+    /// The times so far.
+    pub fn into_map(self) -> BTreeMap<String, f64> {
+        self.0
+    }
+}

@@ -1,0 +1,273 @@
+//! The FHIR R4 data types that the bundle uses, written by hand (<http://hl7.org/fhir/R4/datatypes.html>).
+//!
+//! A field that has nothing to say is left out, as FHIR demands; text is cleaned by its type, so that no
+//! resource can carry a character that FHIR forbids.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use sha1::{Digest as _, Sha1};
+
+use super::terms;
+use crate::report::document;
+use crate::report::text::visible;
+
+/// Says which values are left out of the JSON.
+pub(super) trait Absent {
+    fn absent(&self) -> bool;
+}
+
+impl<T> Absent for Option<T> {
+    fn absent(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T> Absent for Vec<T> {
+    fn absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// Defines structs of FHIR elements: camel case names, absent fields left out.
+macro_rules! elements {
+    ($($(#[$meta:meta])* $name:ident { $($field:ident: $type:ty,)* })*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Default, ::serde::Serialize)]
+        #[serde(rename_all = "camelCase")]
+        pub(super) struct $name {
+            $(
+                #[serde(skip_serializing_if = "crate::report::fhir::datatypes::Absent::absent")]
+                pub(super) $field: $type,
+            )*
+        }
+    )*};
+}
+pub(super) use elements;
+
+/// A FHIR `string`, `markdown` or `code`: never empty of meaning, free of characters that FHIR forbids.
+#[derive(Clone, Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct Text(String);
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(visible(text))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl Absent for Text {
+    fn absent(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A FHIR `uri`, `url`, `code` or `id`: as text, without any white space.
+#[derive(Clone, Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct Token(String);
+
+impl From<&str> for Token {
+    fn from(text: &str) -> Self {
+        Self(visible(text).replace(' ', "%20"))
+    }
+}
+
+impl From<String> for Token {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl Absent for Token {
+    fn absent(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A FHIR `instant` or `dateTime`, in UTC.
+#[derive(Clone, Copy)]
+pub(super) struct Instant(pub(super) Timestamp);
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A FHIR `decimal`, kept exactly as written.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub(super) struct Decimal(Box<RawValue>);
+
+impl Decimal {
+    /// Writes a probability of 0 to 1 as percent with four decimals, trailing zeros cut: `0.123` is `12.3`.
+    ///
+    /// This is the one place where a probability becomes percent. `None` for what is no probability.
+    pub(super) fn percent(probability: f64) -> Option<Self> {
+        if !(0.0..=1.0).contains(&probability) {
+            return None;
+        }
+        let text = format!("{:.4}", probability * 100.0);
+        let text = text.trim_end_matches('0');
+        let text = if text.ends_with('.') { format!("{text}0") } else { text.to_owned() };
+        RawValue::from_string(text).ok().map(Self)
+    }
+}
+
+elements! {
+    /// <http://hl7.org/fhir/R4/datatypes.html#Coding>
+    Coding { system: Token, code: Token, display: Text, }
+    /// <http://hl7.org/fhir/R4/datatypes.html#CodeableConcept>
+    CodeableConcept { coding: Vec<Coding>, text: Text, }
+    /// <http://hl7.org/fhir/R4/datatypes.html#Identifier>
+    Identifier { r#type: Option<CodeableConcept>, system: Token, value: Text, assigner: Option<Box<Reference>>, }
+    /// <http://hl7.org/fhir/R4/references.html>
+    Reference {
+        extension: Vec<Extension>, reference: Token, r#type: Token, identifier: Option<Identifier>, display: Text,
+    }
+    /// <http://hl7.org/fhir/R4/datatypes.html#Quantity>
+    Quantity { value: Option<Decimal>, unit: Text, system: Token, code: Token, }
+    /// <http://hl7.org/fhir/R4/datatypes.html#Range>
+    Range { low: Option<Quantity>, high: Option<Quantity>, }
+    /// <http://hl7.org/fhir/R4/datatypes.html#Annotation>
+    Annotation { text: Text, }
+    /// <http://hl7.org/fhir/R4/resource.html#Meta>
+    Meta { security: Vec<Coding>, }
+    /// <http://hl7.org/fhir/R4/narrative.html>
+    Narrative { status: Token, div: Option<String>, }
+    /// <http://hl7.org/fhir/R4/extensibility.html#Extension>
+    Extension {
+        url: Token, value_code: Token, value_codeable_concept: Option<CodeableConcept>,
+        value_reference: Option<Box<Reference>>,
+    }
+    /// <http://hl7.org/fhir/R4/datatypes.html#Attachment>
+    Attachment {
+        content_type: Token, language: Token, data: Option<String>, size: Option<usize>, hash: Option<String>,
+        title: Text, creation: Option<Instant>,
+    }
+}
+
+impl Coding {
+    pub(super) fn new(system: &str, code: &str, display: &str) -> Self {
+        Self { system: system.into(), code: code.into(), display: display.into() }
+    }
+}
+
+impl From<&document::Coding> for Coding {
+    fn from(coding: &document::Coding) -> Self {
+        Self::new(&coding.system, &coding.code, &coding.display)
+    }
+}
+
+impl CodeableConcept {
+    pub(super) fn coded(system: &str, code: &str, display: &str) -> Self {
+        Self { coding: vec![Coding::new(system, code, display)], text: Text::default() }
+    }
+
+    pub(super) fn text(text: &str) -> Self {
+        Self { coding: Vec::new(), text: text.into() }
+    }
+
+    pub(super) fn with_text(mut self, text: &str) -> Self {
+        self.text = text.into();
+        self
+    }
+}
+
+impl Identifier {
+    pub(super) fn new(system: &str, value: &str) -> Self {
+        Self { system: system.into(), value: value.into(), ..Self::default() }
+    }
+}
+
+impl Quantity {
+    /// A percentage in UCUM, as ras-1 asks for; `None` for what is no probability.
+    pub(super) fn percent(probability: f64) -> Option<Self> {
+        Decimal::percent(probability).map(|value| Self {
+            value: Some(value),
+            unit: "%".into(),
+            system: terms::UCUM.into(),
+            code: "%".into(),
+        })
+    }
+}
+
+impl Annotation {
+    /// Notes, one for each text that says something.
+    pub(super) fn all(texts: Vec<String>) -> Vec<Self> {
+        texts.into_iter().map(|text| Self { text: text.into() }).filter(|note| !note.text.absent()).collect()
+    }
+}
+
+impl Meta {
+    /// The label of what an artificial intelligence asserted.
+    pub(super) fn ai_asserted() -> Option<Self> {
+        Some(Self { security: vec![terms::ai_asserted()] })
+    }
+}
+
+impl Narrative {
+    /// Paragraphs, escaped.
+    pub(super) fn paragraphs(paragraphs: &[String]) -> Option<Self> {
+        let div = maud::html! {
+            div xmlns="http://www.w3.org/1999/xhtml" {
+                @for paragraph in paragraphs { p { (visible(paragraph)) } }
+            }
+        };
+        (!paragraphs.is_empty()).then(|| Self { status: "generated".into(), div: Some(div.into_string()) })
+    }
+}
+
+impl Extension {
+    pub(super) fn code(url: &str, code: &str) -> Self {
+        Self { url: url.into(), value_code: code.into(), ..Self::default() }
+    }
+
+    pub(super) fn concept(url: &str, concept: CodeableConcept) -> Self {
+        Self { url: url.into(), value_codeable_concept: Some(concept), ..Self::default() }
+    }
+
+    pub(super) fn reference(url: &str, reference: Reference) -> Self {
+        Self { url: url.into(), value_reference: Some(Box::new(reference)), ..Self::default() }
+    }
+}
+
+impl Attachment {
+    /// Inline data; size and hash are of the data before base64, the hash is SHA-1 as R4 says.
+    pub(super) fn inline(content_type: &str, data: &[u8], title: &str) -> Self {
+        Self {
+            content_type: content_type.into(),
+            language: "en".into(),
+            data: Some(STANDARD.encode(data)),
+            size: Some(data.len()),
+            hash: Some(STANDARD.encode(Sha1::digest(data))),
+            title: title.into(),
+            creation: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probability_becomes_percent() {
+        let cases = [(0.123, "12.3"), (0.0, "0.0"), (1.0, "100.0"), (0.07, "7.0"), (0.000_123, "0.0123")];
+        for (probability, text) in cases {
+            let json = serde_json::to_string(&Decimal::percent(probability)).expect("a decimal");
+            assert_eq!(json, text);
+        }
+        for no_probability in [f64::NAN, f64::INFINITY, -0.1, 1.1, 12.3] {
+            assert!(Decimal::percent(no_probability).is_none());
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Who computed: a Device for the program and one for each model, with the model's card.
+//!
+//! These resources depend on the model alone, not on the job, so that each report writes the same ones.
+
+use super::datatypes::{
+    Annotation, Attachment, CodeableConcept, Extension, Identifier, Reference, Text, Token, elements,
+};
+use super::{references, terms};
+use crate::report::document::{Model, ModelKind, Report};
+use crate::report::text::sentence;
+use crate::report::wording;
+
+elements! {
+    /// <http://hl7.org/fhir/R4/device.html>
+    Device {
+        id: Token, extension: Vec<Extension>, identifier: Vec<Identifier>, status: Token, manufacturer: Text,
+        manufacture_date: Token, model_number: Text, device_name: Vec<DeviceName>,
+        r#type: Option<CodeableConcept>, version: Vec<Version>, note: Vec<Annotation>,
+        safety: Vec<CodeableConcept>,
+    }
+    /// <http://hl7.org/fhir/R4/device-definitions.html#Device.deviceName>
+    DeviceName { name: Text, r#type: Token, }
+    /// <http://hl7.org/fhir/R4/device-definitions.html#Device.version>
+    Version { r#type: Option<CodeableConcept>, value: Text, }
+    /// <http://hl7.org/fhir/R4/documentreference.html>
+    DocumentReference {
+        id: Token, identifier: Vec<Identifier>, status: Token, r#type: Option<CodeableConcept>,
+        category: Vec<CodeableConcept>, author: Vec<Reference>, description: Text, content: Vec<Content>,
+    }
+    /// <http://hl7.org/fhir/R4/documentreference-definitions.html#DocumentReference.content>
+    Content { attachment: Option<Attachment>, }
+}
+
+/// The program. It computes the published formulas and puts the report together.
+pub(super) fn software(report: &Report) -> Device {
+    let software = &report.software;
+    Device {
+        id: references::software(report).to_string().into(),
+        extension: vec![Extension::concept(terms::AI_KIND, terms::rule_based())],
+        identifier: vec![Identifier::new(terms::MODELS, &format!("{}@{}", software.name, software.version))],
+        status: "active".into(),
+        manufacturer: manufacturer(&software.name),
+        device_name: vec![DeviceName { name: software.name.as_str().into(), r#type: "manufacturer-name".into() }],
+        r#type: Some(terms::artificial_intelligence()),
+        version: vec![version("software", &software.version)],
+        safety: safety(),
+        ..Device::default()
+    }
+}
+
+/// A model with its weights.
+pub(super) fn model(model: &Model) -> Device {
+    let kind = match model.kind {
+        ModelKind::Image => terms::deep_learning(),
+        ModelKind::Fusion => terms::machine_learning(),
+    };
+    let card = references::within("DocumentReference", references::model_card(model));
+    let mut notes = vec![
+        format!("Applies to: {}", sentence(&model.applicability)),
+        format!("Trained on: {}", sentence(&model.training_data)),
+        format!("Calibration: {}", sentence(&model.calibration)),
+    ];
+    notes.extend(model.limits.iter().map(|limit| format!("Limit: {}", sentence(limit))));
+    Device {
+        id: references::model(model).to_string().into(),
+        extension: vec![
+            Extension::concept(terms::AI_KIND, kind),
+            Extension::reference(terms::MODEL_CARD_DESCRIPTION, card),
+        ],
+        identifier: vec![Identifier::new(terms::MODELS, &identity(model))],
+        status: "active".into(),
+        manufacturer: model.manufacturer.as_str().into(),
+        manufacture_date: model.created.as_deref().filter(|day| is_day(day)).unwrap_or_default().into(),
+        model_number: model.id.as_str().into(),
+        device_name: vec![DeviceName { name: model.title.as_str().into(), r#type: "model-name".into() }],
+        r#type: Some(terms::artificial_intelligence()),
+        version: vec![version("model", &model.version), version("SHA-256 of the weights", &model.digest)],
+        note: Annotation::all(notes),
+        safety: safety(),
+    }
+}
+
+/// A model's card, whole.
+pub(super) fn model_card(model: &Model) -> DocumentReference {
+    let title = format!("Model card of {} {}", model.title, model.version);
+    DocumentReference {
+        id: references::model_card(model).to_string().into(),
+        identifier: vec![Identifier::new(terms::MODEL_CARDS, &identity(model))],
+        status: "current".into(),
+        r#type: Some(terms::model_card()),
+        category: vec![terms::model_card_markdown()],
+        author: vec![Reference { display: model.manufacturer.as_str().into(), ..Reference::default() }],
+        description: title.as_str().into(),
+        content: vec![Content {
+            attachment: Some(Attachment::inline("text/markdown", model.card_markdown.as_bytes(), &title)),
+        }],
+    }
+}
+
+fn identity(model: &Model) -> String {
+    format!("{}@{}#{}", model.id, model.version, model.digest)
+}
+
+fn manufacturer(name: &str) -> Text {
+    format!("{name} project").into()
+}
+
+fn version(kind: &str, value: &str) -> Version {
+    Version { r#type: Some(CodeableConcept::text(kind)), value: value.into() }
+}
+
+fn safety() -> Vec<CodeableConcept> {
+    vec![CodeableConcept::text(wording::NOT_A_DEVICE)]
+}
+
+/// Whether this is a calendar day that FHIR reads as a `dateTime`.
+fn is_day(text: &str) -> bool {
+    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
+}

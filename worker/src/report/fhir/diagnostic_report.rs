@@ -1,0 +1,71 @@
+//! The DiagnosticReport: `preliminary`, or `cancelled` where there is no result.
+
+use super::datatypes::{
+    Attachment, CodeableConcept, Extension, Identifier, Instant, Meta, Narrative, Reference, Text, Token, elements,
+};
+use super::{references, terms};
+use crate::report::document::{Kind, Report};
+use crate::report::{html, wording};
+
+elements! {
+    /// <http://hl7.org/fhir/R4/diagnosticreport.html>
+    DiagnosticReport {
+        id: Token, meta: Option<Meta>, text: Option<Narrative>, extension: Vec<Extension>,
+        identifier: Vec<Identifier>, based_on: Vec<Reference>, status: Token, category: Vec<CodeableConcept>,
+        code: Option<CodeableConcept>, subject: Option<Reference>, effective_date_time: Option<Instant>,
+        issued: Option<Instant>, performer: Vec<Reference>, result: Vec<Reference>,
+        imaging_study: Vec<Reference>, conclusion: Text, presented_form: Vec<Attachment>,
+    }
+}
+
+/// Says everything in one resource, with the page as its presented form.
+pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
+    let conclusion = conclusion(report);
+    let risks = report.risks.iter().map(|risk| {
+        let risk = references::within("RiskAssessment", references::risk(report, risk));
+        Extension::reference(terms::REPORT_RISK, risk)
+    });
+    let observations = report.findings.iter();
+    DiagnosticReport {
+        id: references::report(report).to_string().into(),
+        meta: Meta::ai_asserted(),
+        text: Narrative::paragraphs(&conclusion),
+        extension: risks.collect(),
+        identifier: vec![Identifier::new(terms::REPORT_KEYS, &report.keys.report)],
+        based_on: references::order(report),
+        status: status(&report.kind).into(),
+        category: terms::report_categories(),
+        code: Some(terms::report_code().with_text(&report.pipeline.description)),
+        subject: Some(references::subject(report)),
+        // us-core-10: a preliminary report has an effective time; without t0 the acceptance is the nearest
+        effective_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),
+        issued: Some(Instant(report.issued)),
+        performer: vec![references::software_as_performer(report)],
+        result: observations
+            .map(|finding| references::within("Observation", references::finding(report, finding)))
+            .collect(),
+        imaging_study: vec![references::study(report)],
+        conclusion: conclusion.join(" ").into(),
+        presented_form: vec![Attachment {
+            creation: Some(Instant(report.issued)),
+            ..Attachment::inline("text/html", html::page(report).as_bytes(), "Report for a reader")
+        }],
+    }
+}
+
+/// No status here is ever `final`: a person's sign-off is not the program's to write.
+fn status(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Analysis => "preliminary",
+        Kind::Refused(_) | Kind::Failed(_) => "cancelled",
+    }
+}
+
+fn conclusion(report: &Report) -> Vec<String> {
+    let mut conclusion = vec![format!("{}. {}.", wording::STATUS, wording::NOT_A_DEVICE)];
+    if !matches!(report.kind, Kind::Analysis) {
+        conclusion.push(format!("{}.", wording::no_result_title(&report.kind)));
+    }
+    conclusion.extend(wording::bottom_line(report));
+    conclusion
+}

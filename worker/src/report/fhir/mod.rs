@@ -1,0 +1,137 @@
+//! The report as a FHIR R4 (4.0.1) transaction bundle.
+//!
+//! Writes are idempotent: what is ours has a deterministic id and is PUT, the imaging study is created only where the
+//! server has none. Patient, ServiceRequest and the record's resources are referenced, never created. No profile is
+//! claimed, and no report is ever `final`: a human's sign-off is the radiology system's to write.
+
+mod datatypes;
+mod devices;
+mod diagnostic_report;
+mod imaging_study;
+mod observation;
+mod provenance;
+mod references;
+mod risk_assessment;
+mod task;
+mod terms;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use self::datatypes::{Identifier, Instant, Text, Token, elements};
+use crate::report::document::{Kind, Report};
+use crate::report::text::is_uid;
+
+/// The bundle could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// JSON could not be written.
+    #[error("could not write the report's FHIR bundle as JSON")]
+    Json(#[source] serde_json::Error),
+}
+
+/// Writes the bundle, indented, as UTF-8 JSON: the same report gives the same bytes.
+///
+/// Its `presentedForm` is [`crate::report::html::page`], which is also what the caller writes beside it.
+pub fn bundle(report: &Report) -> Result<Vec<u8>, BundleError> {
+    let mut json = serde_json::to_vec_pretty(&transaction(report)).map_err(BundleError::Json)?;
+    json.push(b'\n');
+    Ok(json)
+}
+
+elements! {
+    /// <http://hl7.org/fhir/R4/bundle.html#Bundle>
+    Bundle {
+        resource_type: Token, identifier: Option<Identifier>, r#type: Token, timestamp: Option<Instant>,
+        entry: Vec<Entry>,
+    }
+    /// One resource and what a server does with it.
+    Entry { full_url: Token, resource: Option<Resource>, request: Option<Request>, }
+    /// <http://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.request>
+    Request { method: Token, url: Token, if_none_exist: Text, }
+}
+
+/// The resources that a bundle of ours can hold.
+#[derive(Clone, Serialize)]
+#[serde(tag = "resourceType")]
+enum Resource {
+    Device(Box<devices::Device>),
+    DocumentReference(Box<devices::DocumentReference>),
+    DiagnosticReport(Box<diagnostic_report::DiagnosticReport>),
+    ImagingStudy(Box<imaging_study::ImagingStudy>),
+    Observation(Box<observation::Observation>),
+    Provenance(Box<provenance::Provenance>),
+    RiskAssessment(Box<risk_assessment::RiskAssessment>),
+    Task(Box<task::Task>),
+}
+
+fn transaction(report: &Report) -> Bundle {
+    Bundle {
+        resource_type: "Bundle".into(),
+        identifier: Some(Identifier::new(terms::JOB_KEYS, &report.keys.job)),
+        r#type: "transaction".into(),
+        timestamp: Some(Instant(report.issued)),
+        entry: entries(report),
+    }
+}
+
+fn entries(report: &Report) -> Vec<Entry> {
+    let mut entries = vec![put(
+        "DiagnosticReport",
+        references::report(report),
+        Resource::DiagnosticReport(Box::new(diagnostic_report::diagnostic_report(report))),
+    )];
+    entries.extend(report.findings.iter().map(|finding| {
+        let resource = Resource::Observation(Box::new(observation::observation(report, finding)));
+        put("Observation", references::finding(report, finding), resource)
+    }));
+    entries.extend(report.risks.iter().map(|risk| {
+        let resource = Resource::RiskAssessment(Box::new(risk_assessment::risk_assessment(report, risk)));
+        put("RiskAssessment", references::risk(report, risk), resource)
+    }));
+    if let Kind::Refused(why) | Kind::Failed(why) = &report.kind {
+        let resource = Resource::Task(Box::new(task::task(report, why)));
+        entries.push(put("Task", references::task(report), resource));
+    }
+    if is_uid(&report.study.study_instance_uid) {
+        entries.push(create_imaging_study(report));
+    }
+    let software = Resource::Device(Box::new(devices::software(report)));
+    entries.push(put("Device", references::software(report), software));
+    for model in &report.models {
+        let device = Resource::Device(Box::new(devices::model(model)));
+        entries.push(put("Device", references::model(model), device));
+        let card = Resource::DocumentReference(Box::new(devices::model_card(model)));
+        entries.push(put("DocumentReference", references::model_card(model), card));
+    }
+    let provenance = Resource::Provenance(Box::new(provenance::provenance(report)));
+    entries.push(put("Provenance", references::provenance(report), provenance));
+    entries
+}
+
+/// Writes a resource of ours under its own id.
+fn put(resource_type: &str, id: Uuid, resource: Resource) -> Entry {
+    Entry {
+        full_url: id.urn().to_string().into(),
+        resource: Some(resource),
+        request: Some(Request {
+            method: "PUT".into(),
+            url: format!("{resource_type}/{id}").into(),
+            if_none_exist: Text::default(),
+        }),
+    }
+}
+
+/// Creates the study only where the server has none: the archive's own copy knows more than we do.
+fn create_imaging_study(report: &Report) -> Entry {
+    let uid = &report.study.study_instance_uid;
+    Entry {
+        full_url: references::imaging_study(report).urn().to_string().into(),
+        resource: Some(Resource::ImagingStudy(Box::new(imaging_study::imaging_study(report)))),
+        request: Some(Request {
+            method: "POST".into(),
+            url: "ImagingStudy".into(),
+            if_none_exist: format!("identifier={}|urn:oid:{uid}", terms::DICOM_UID).into(),
+        }),
+    }
+}

@@ -1,0 +1,100 @@
+//! One Observation for each finding: the three-way state, and the probability beside it.
+
+use super::datatypes::{
+    CodeableConcept, Coding, Identifier, Instant, Meta, Narrative, Quantity, Reference, Text, Token, elements,
+};
+use super::{references, terms};
+use crate::report::document::{Assessment, Finding, Report, Thresholds};
+use crate::report::text::{percent, visible};
+use crate::report::wording;
+
+elements! {
+    /// <http://hl7.org/fhir/R4/observation.html>
+    Observation {
+        id: Token, meta: Option<Meta>, text: Option<Narrative>, identifier: Vec<Identifier>,
+        based_on: Vec<Reference>, part_of: Vec<Reference>, status: Token, category: Vec<CodeableConcept>,
+        code: Option<CodeableConcept>, subject: Option<Reference>, effective_date_time: Option<Instant>,
+        issued: Option<Instant>, value_codeable_concept: Option<CodeableConcept>,
+        data_absent_reason: Option<CodeableConcept>, interpretation: Vec<CodeableConcept>,
+        method: Option<CodeableConcept>, device: Option<Reference>, derived_from: Vec<Reference>,
+        component: Vec<Component>,
+    }
+    /// <http://hl7.org/fhir/R4/observation-definitions.html#Observation.component>
+    Component {
+        code: Option<CodeableConcept>, value_quantity: Option<Quantity>,
+        data_absent_reason: Option<CodeableConcept>, reference_range: Vec<ReferenceRange>,
+    }
+    /// <http://hl7.org/fhir/R4/observation-definitions.html#Observation.referenceRange>
+    ReferenceRange { low: Option<Quantity>, high: Option<Quantity>, text: Text, }
+}
+
+/// Says one finding. What was not assessed says so, and is never left out.
+pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
+    let id = references::finding(report, finding);
+    let study = references::study(report);
+    let model = report.models.iter().find(|model| model.id == finding.model);
+    let device = model.map_or_else(|| references::software(report), references::model);
+    let blank = Observation {
+        id: id.to_string().into(),
+        meta: Meta::ai_asserted(),
+        text: Narrative::paragraphs(&[narrative(finding)]),
+        // the same UUID as a DICOM UID, PS3.5 B.2, so that a DICOM twin can name it
+        identifier: vec![Identifier::new(terms::DICOM_UID, &format!("urn:oid:2.25.{}", id.as_u128()))],
+        based_on: references::order(report),
+        part_of: vec![study.clone()],
+        status: "preliminary".into(),
+        category: vec![terms::imaging()],
+        code: Some(code(finding)),
+        subject: Some(references::subject(report)),
+        effective_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),
+        issued: Some(Instant(report.issued)),
+        method: model.map(|model| {
+            CodeableConcept::text(&format!("{} {}, {}", model.id, model.version, model.calibration))
+        }),
+        device: Some(references::within("Device", device)),
+        derived_from: vec![study],
+        ..Observation::default()
+    };
+    match &finding.assessment {
+        Assessment::Assessed { probability, presence } => Observation {
+            value_codeable_concept: Some(terms::presence(*presence)),
+            interpretation: vec![terms::interpretation(*presence)],
+            component: vec![component(*probability, finding.thresholds)],
+            ..blank
+        },
+        Assessment::NotAssessed { reason } => {
+            Observation { data_absent_reason: Some(terms::data_absent(reason)), ..blank }
+        }
+    }
+}
+
+/// The finding's own codings beside our label, so that a reader without SNOMED CT still has a code.
+fn code(finding: &Finding) -> CodeableConcept {
+    let mut coding: Vec<Coding> = finding.codings.iter().map(Coding::from).collect();
+    coding.push(Coding::new(terms::FINDINGS, &finding.label, &finding.title));
+    CodeableConcept { coding, text: finding.title.as_str().into() }
+}
+
+fn component(probability: f64, thresholds: Thresholds) -> Component {
+    let value_quantity = Quantity::percent(probability);
+    let absent = Quantity::percent(thresholds.absent_below)
+        .map(|high| ReferenceRange { high: Some(high), text: "absent below".into(), low: None });
+    let present = Quantity::percent(thresholds.present_from)
+        .map(|low| ReferenceRange { low: Some(low), text: "present from".into(), high: None });
+    Component {
+        code: Some(terms::probability()),
+        data_absent_reason: value_quantity.is_none().then(|| terms::data_absent("no valid probability")),
+        value_quantity,
+        reference_range: absent.into_iter().chain(present).collect(),
+    }
+}
+
+fn narrative(finding: &Finding) -> String {
+    let title = visible(&finding.title);
+    match &finding.assessment {
+        Assessment::Assessed { probability, presence } => {
+            format!("{title}: {}, probability {}.", wording::presence(*presence), percent(*probability))
+        }
+        Assessment::NotAssessed { reason } => format!("{title}: not assessed, {reason}."),
+    }
+}

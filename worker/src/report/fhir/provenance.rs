@@ -1,0 +1,78 @@
+//! The Provenance: what was made, by whom, from exactly which inputs. It is what makes a recall possible.
+
+use super::datatypes::{CodeableConcept, Instant, Reference, Token, elements};
+use super::{references, terms};
+use crate::report::document::{Kind, Report};
+
+elements! {
+    /// <http://hl7.org/fhir/R4/provenance.html>
+    Provenance {
+        id: Token, target: Vec<Reference>, occurred_date_time: Option<Instant>, recorded: Option<Instant>,
+        reason: Vec<CodeableConcept>, activity: Option<CodeableConcept>, agent: Vec<Agent>, entity: Vec<Entity>,
+    }
+    /// <http://hl7.org/fhir/R4/provenance-definitions.html#Provenance.agent>
+    Agent { r#type: Option<CodeableConcept>, role: Vec<CodeableConcept>, who: Option<Reference>, }
+    /// <http://hl7.org/fhir/R4/provenance-definitions.html#Provenance.entity>
+    Entity { role: Token, what: Option<Reference>, }
+}
+
+/// Names every output, every model and every input of this version.
+pub(super) fn provenance(report: &Report) -> Provenance {
+    Provenance {
+        id: references::provenance(report).to_string().into(),
+        target: targets(report),
+        occurred_date_time: Some(Instant(report.issued)),
+        recorded: Some(Instant(report.issued)),
+        reason: vec![CodeableConcept { coding: vec![terms::ai_asserted()], ..CodeableConcept::default() }],
+        activity: Some(terms::created()),
+        agent: agents(report),
+        entity: entities(report),
+    }
+}
+
+fn targets(report: &Report) -> Vec<Reference> {
+    let mut targets = vec![references::within("DiagnosticReport", references::report(report))];
+    let findings = report.findings.iter();
+    targets.extend(findings.map(|finding| references::within("Observation", references::finding(report, finding))));
+    let risks = report.risks.iter();
+    targets.extend(risks.map(|risk| references::within("RiskAssessment", references::risk(report, risk))));
+    if !matches!(report.kind, Kind::Analysis) {
+        targets.push(references::within("Task", references::task(report)));
+    }
+    targets
+}
+
+/// The models are authors; the program puts together what they said, and is the author where none ran.
+fn agents(report: &Report) -> Vec<Agent> {
+    let agent = |kind: CodeableConcept, id| Agent {
+        r#type: Some(kind),
+        role: vec![terms::artificial_intelligence()],
+        who: Some(references::within("Device", id)),
+    };
+    let models = report.models.iter();
+    let mut agents: Vec<Agent> =
+        models.map(|model| agent(terms::participant("author", "Author"), references::model(model))).collect();
+    let software = match agents.is_empty() {
+        true => terms::participant("author", "Author"),
+        false => terms::participant("assembler", "Assembler"),
+    };
+    agents.push(agent(software, references::software(report)));
+    agents
+}
+
+fn entities(report: &Report) -> Vec<Entity> {
+    let entity = |role: &str, what| Entity { role: role.into(), what: Some(what) };
+    let cards = report.models.iter();
+    let mut entities: Vec<Entity> = cards
+        .map(|model| {
+            entity("derivation", references::within("DocumentReference", references::model_card(model)))
+        })
+        .collect();
+    entities.push(entity("source", references::study(report)));
+    let instances = report.study.instances.iter();
+    entities.extend(instances.map(|instance| {
+        entity("source", references::instance(&instance.sop_instance_uid, &instance.sha256))
+    }));
+    entities.extend(report.record.sources.iter().map(|source| entity("source", references::source(source))));
+    entities
+}

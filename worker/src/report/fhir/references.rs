@@ -1,0 +1,216 @@
+//! How the resources of one bundle name each other: deterministic UUIDs, `urn:uuid:` inside the bundle.
+//!
+//! Every entry's `fullUrl` is `urn:uuid:` and its id, and every reference inside the bundle is that `fullUrl`, which
+//! a server rewrites when it stores the transaction. What is not in the bundle is referenced as the record states it,
+//! or by identifier.
+
+use uuid::{Uuid, uuid};
+
+use super::datatypes::{Extension, Identifier, Reference};
+use super::terms;
+use crate::report::document::{Finding, Model, Report, Risk, Source, Subject};
+use crate::report::text::is_uid;
+
+/// Name space of all our identifiers. Never change it: a stored report would get a twin.
+const NAMESPACE: Uuid = uuid!("7210f3e6-404c-4dd8-b515-2286166f831b");
+
+/// Makes an id from a kind and the parts that tell one thing of the kind from another.
+fn id(kind: &str, parts: &[&str]) -> Uuid {
+    let mut name = kind.to_owned();
+    for part in parts {
+        // the length keeps `ab`, `c` apart from `a`, `bc`
+        name.push_str(&format!("\u{1f}{}:{part}", part.len()));
+    }
+    Uuid::new_v5(&NAMESPACE, name.as_bytes())
+}
+
+/// The report itself: one id for all versions.
+pub(super) fn report(report: &Report) -> Uuid {
+    id("DiagnosticReport", &[&report.keys.report])
+}
+
+/// A finding of this version.
+pub(super) fn finding(report: &Report, finding: &Finding) -> Uuid {
+    id("Observation", &[&report.keys.job, &finding.label])
+}
+
+/// A risk of this version.
+pub(super) fn risk(report: &Report, risk: &Risk) -> Uuid {
+    id("RiskAssessment", &[&report.keys.job, &risk.id])
+}
+
+/// The provenance of this version.
+pub(super) fn provenance(report: &Report) -> Uuid {
+    id("Provenance", &[&report.keys.job])
+}
+
+/// The task of a study without a result.
+pub(super) fn task(report: &Report) -> Uuid {
+    id("Task", &[&report.keys.job])
+}
+
+/// The imaging study, of which a server may have its own copy under another id.
+pub(super) fn imaging_study(report: &Report) -> Uuid {
+    id("ImagingStudy", &[&report.study.study_instance_uid])
+}
+
+/// A model: one device for each version and weights, never for each run.
+pub(super) fn model(model: &Model) -> Uuid {
+    id("Device", &[&model.id, &model.version, &model.digest])
+}
+
+/// A model's card: a changed card is another document.
+pub(super) fn model_card(model: &Model) -> Uuid {
+    id("DocumentReference", &[&model.id, &model.version, &model.digest, &model.card_markdown])
+}
+
+/// The program: one device for each version.
+pub(super) fn software(report: &Report) -> Uuid {
+    id("Device", &[&report.software.name, &report.software.version])
+}
+
+/// A reference inside the bundle.
+pub(super) fn within(resource_type: &str, id: Uuid) -> Reference {
+    Reference { reference: id.urn().to_string().into(), r#type: resource_type.into(), ..Reference::default() }
+}
+
+/// The subject, as the record or the images state it; never a resource of ours.
+pub(super) fn subject(report: &Report) -> Reference {
+    let patient = &report.patient;
+    let identifier = |system: Option<&str>, value: &str| Identifier {
+        r#type: Some(terms::medical_record_number()),
+        system: system.unwrap_or_default().into(),
+        value: value.into(),
+        assigner: None,
+    };
+    match &patient.subject {
+        Subject::Reference(reference) => {
+            let own = patient.identifier.as_deref().map(|value| identifier(None, value));
+            Reference { identifier: own, ..outside(reference, "Patient") }
+        }
+        Subject::Identifier { system, assigner, value } => {
+            let assigner = assigner.as_deref().filter(|name| !name.trim().is_empty());
+            let assigner = assigner.map(|name| Reference { display: name.into(), ..Reference::default() });
+            Reference {
+                r#type: "Patient".into(),
+                identifier: Some(Identifier {
+                    assigner: assigner.map(Box::new),
+                    ..identifier(system.as_deref(), value)
+                }),
+                display: "identified by the images alone".into(),
+                ..Reference::default()
+            }
+        }
+        Subject::Unidentified => Reference {
+            r#type: "Patient".into(),
+            display: "the images state no usable identifier".into(),
+            ..Reference::default()
+        },
+    }
+}
+
+/// A resource of the record: literally where its reference can be followed on a server, else by identifier.
+pub(super) fn outside(reference: &str, resource_type: &str) -> Reference {
+    let can_be_followed = is_relative(reference) || is_web(reference);
+    let identifier = (!can_be_followed).then(|| Identifier::new(terms::URI, reference));
+    Reference {
+        reference: if can_be_followed { reference.into() } else { "".into() },
+        r#type: resource_type.into(),
+        identifier,
+        ..Reference::default()
+    }
+}
+
+/// A resource of the record with what it is.
+pub(super) fn source(source: &Source) -> Reference {
+    Reference { display: source.description.as_str().into(), ..outside(&source.reference, &source.resource_type) }
+}
+
+/// The order, by accession number: never created, because it belongs to the radiology system.
+pub(super) fn order(report: &Report) -> Vec<Reference> {
+    let number = report.study.accession_number.as_deref().filter(|number| !number.trim().is_empty());
+    let order = number.map(|number| Reference {
+        r#type: "ServiceRequest".into(),
+        identifier: Some(Identifier {
+            r#type: Some(terms::accession()),
+            value: number.into(),
+            ..Identifier::default()
+        }),
+        ..Reference::default()
+    });
+    order.into_iter().collect()
+}
+
+/// The study: inside the bundle where its UID is one, else in words.
+pub(super) fn study(report: &Report) -> Reference {
+    if is_uid(&report.study.study_instance_uid) {
+        return within("ImagingStudy", imaging_study(report));
+    }
+    Reference {
+        r#type: "ImagingStudy".into(),
+        display: "a study without a valid Study Instance UID".into(),
+        ..Reference::default()
+    }
+}
+
+/// The program as a performer, for which R4 has no type of reference.
+pub(super) fn software_as_performer(report: &Report) -> Reference {
+    let device = within("Device", software(report));
+    Reference {
+        extension: vec![Extension::reference(terms::ALTERNATE_REFERENCE, device)],
+        display: format!("{} {} (software)", report.software.name, report.software.version).into(),
+        ..Reference::default()
+    }
+}
+
+/// A DICOM instance, by its UID.
+pub(super) fn instance(sop_instance_uid: &str, sha256: &str) -> Reference {
+    Reference {
+        identifier: Some(Identifier::new(terms::DICOM_UID, &format!("urn:oid:{sop_instance_uid}"))),
+        display: format!("DICOM instance, SHA-256 {sha256}").into(),
+        ..Reference::default()
+    }
+}
+
+/// `Type/id`, with an optional version, and nothing else.
+fn is_relative(reference: &str) -> bool {
+    let is_id = |part: &str| {
+        (1..=64).contains(&part.len())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+    };
+    let is_type = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_uppercase()) && part.bytes().all(|b| b.is_ascii_alphabetic())
+    };
+    match reference.split('/').collect::<Vec<_>>()[..] {
+        [kind, id] => is_type(kind) && is_id(id),
+        [kind, id, "_history", version] => is_type(kind) && is_id(id) && is_id(version),
+        _ => false,
+    }
+}
+
+fn is_web(reference: &str) -> bool {
+    let is_plain = reference.bytes().all(|b| b.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&b));
+    is_plain && (reference.starts_with("https://") || reference.starts_with("http://"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_depend_on_each_part() {
+        assert_eq!(id("Device", &["a", "b"]), id("Device", &["a", "b"]));
+        assert_ne!(id("Device", &["ab", "c"]), id("Device", &["a", "bc"]));
+        assert_ne!(id("Device", &["a"]), id("Task", &["a"]));
+    }
+
+    #[test]
+    fn only_real_references_are_literal() {
+        for literal in ["Patient/1", "Observation/a-b.c/_history/2", "https://fhir.example.org/Patient/1"] {
+            assert!(is_relative(literal) || is_web(literal), "{literal}");
+        }
+        for other in ["urn:uuid:7210f3e6-404c-4dd8-b515-2286166f831b", "Patient/<b>", "javascript:x", "Patient"] {
+            assert!(!is_relative(other) && !is_web(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Every system, URL and code of the bundle that is not the models' own, in one table.
+//!
+//! AI transparency: HL7/aitransparency-ig, version 1.0.0 as of 2026-08-06. No `meta.profile` is claimed.
+
+use super::datatypes::{CodeableConcept, Coding};
+use crate::report::document::Presence;
+
+/// Systems of our own. The host is reserved by RFC 2606, so that it can be nobody else's; never change it: the
+/// identifiers of stored reports start with it.
+pub(super) const REPORT_KEYS: &str = "https://chiasm.invalid/fhir/report-key";
+pub(super) const JOB_KEYS: &str = "https://chiasm.invalid/fhir/job-key";
+pub(super) const MODELS: &str = "https://chiasm.invalid/fhir/model";
+pub(super) const MODEL_CARDS: &str = "https://chiasm.invalid/fhir/model-card";
+pub(super) const RISKS: &str = "https://chiasm.invalid/fhir/CodeSystem/risk";
+pub(super) const FINDINGS: &str = "https://chiasm.invalid/fhir/CodeSystem/finding";
+pub(super) const REFUSALS: &str = "https://chiasm.invalid/fhir/CodeSystem/no-result";
+pub(super) const COMPONENTS: &str = "https://chiasm.invalid/fhir/CodeSystem/component";
+
+pub(super) const UCUM: &str = "http://unitsofmeasure.org";
+pub(super) const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
+pub(super) const DICOM_UID: &str = "urn:dicom:uid";
+pub(super) const URI: &str = "urn:ietf:rfc:3986";
+const SNOMED: &str = "http://snomed.info/sct";
+const LOINC: &str = "http://loinc.org";
+
+pub(super) const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
+/// A performer that R4 has no type for.
+pub(super) const ALTERNATE_REFERENCE: &str = "http://hl7.org/fhir/StructureDefinition/alternate-reference";
+/// From a DiagnosticReport to a RiskAssessment.
+pub(super) const REPORT_RISK: &str = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-risk";
+pub(super) const AI_KIND: &str =
+    "http://hl7.org/fhir/uv/aitransparency/StructureDefinition/aitransparency.AIKind";
+pub(super) const MODEL_CARD_DESCRIPTION: &str =
+    "http://hl7.org/fhir/uv/aitransparency/StructureDefinition/aitransparency.modelCardDescription";
+const AI_DEVICE_TYPES: &str = "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIdeviceTypeCS";
+const AI_INPUTS: &str = "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIinputsCS";
+
+/// The label of what an artificial intelligence asserted.
+pub(super) fn ai_asserted() -> Coding {
+    Coding::new(
+        "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+        "AIAST",
+        "Artificial Intelligence asserted",
+    )
+}
+
+/// `Device.type` and the agent's role.
+pub(super) fn artificial_intelligence() -> CodeableConcept {
+    CodeableConcept::coded(AI_DEVICE_TYPES, "Artificial-Intelligence", "All kinds of Artificial Intelligence")
+}
+
+/// The kind of a network.
+pub(super) fn deep_learning() -> CodeableConcept {
+    CodeableConcept::coded(AI_DEVICE_TYPES, "Deep-Learning-Models", "Deep Learning Models")
+}
+
+/// The kind of a regression over scores and record.
+pub(super) fn machine_learning() -> CodeableConcept {
+    CodeableConcept::coded(AI_DEVICE_TYPES, "Machine-Learning-Models", "Machine Learning Models")
+}
+
+/// The kind of a program that computes published formulas.
+pub(super) fn rule_based() -> CodeableConcept {
+    CodeableConcept::coded(AI_DEVICE_TYPES, "Rule-Based-Systems", "Rule-Based Systems")
+}
+
+pub(super) fn model_card() -> CodeableConcept {
+    CodeableConcept::coded(AI_INPUTS, "AIModelCard", "AI Model-Card")
+}
+
+pub(super) fn model_card_markdown() -> CodeableConcept {
+    CodeableConcept::coded(AI_INPUTS, "AIModelCardMarkdownFormat", "Markdown Format")
+}
+
+/// The three-way state as a value; the concepts are SNOMED CT qualifier values.
+pub(super) fn presence(presence: Presence) -> CodeableConcept {
+    match presence {
+        Presence::Present => CodeableConcept::coded(SNOMED, "52101004", "Present"),
+        Presence::Indeterminate => CodeableConcept::coded(SNOMED, "82334004", "Indeterminate"),
+        Presence::Absent => CodeableConcept::coded(SNOMED, "2667000", "Absent"),
+    }
+}
+
+/// The three-way state as an interpretation.
+pub(super) fn interpretation(presence: Presence) -> CodeableConcept {
+    let (code, display) = match presence {
+        Presence::Present => ("POS", "Positive"),
+        Presence::Indeterminate => ("IND", "Indeterminate"),
+        Presence::Absent => ("NEG", "Negative"),
+    };
+    CodeableConcept::coded(
+        "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+        code,
+        display,
+    )
+}
+
+/// Why a value is not there.
+pub(super) fn data_absent(reason: &str) -> CodeableConcept {
+    CodeableConcept::coded(
+        "http://terminology.hl7.org/CodeSystem/data-absent-reason",
+        "not-performed",
+        "Not Performed",
+    )
+    .with_text(reason)
+}
+
+pub(super) fn imaging() -> CodeableConcept {
+    CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/observation-category", "imaging", "Imaging")
+}
+
+/// Categories of an imaging report: HL7 v2, US Core, EU.
+pub(super) fn report_categories() -> Vec<CodeableConcept> {
+    vec![
+        CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/v2-0074", "RAD", "Radiology"),
+        CodeableConcept::coded(LOINC, "LP29684-5", "Radiology"),
+        CodeableConcept::coded(LOINC, "85430-7", "Diagnostic imaging report"),
+    ]
+}
+
+pub(super) fn report_code() -> CodeableConcept {
+    CodeableConcept::coded(LOINC, "18748-4", "Diagnostic imaging study")
+}
+
+pub(super) fn accession() -> CodeableConcept {
+    CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/v2-0203", "ACSN", "Accession ID")
+}
+
+pub(super) fn medical_record_number() -> CodeableConcept {
+    CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/v2-0203", "MR", "Medical record number")
+}
+
+pub(super) fn created() -> CodeableConcept {
+    CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "CREATE", "create")
+}
+
+/// A Provenance participant: `author`, `assembler`.
+pub(super) fn participant(code: &str, display: &str) -> CodeableConcept {
+    CodeableConcept::coded(
+        "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+        code,
+        display,
+    )
+}
+
+/// A risk band, where the category is one of FHIR's.
+pub(super) fn risk_band(category: &str) -> CodeableConcept {
+    let (code, display) = match category.to_lowercase().as_str() {
+        "negligible" => ("negligible", "Negligible likelihood"),
+        "low" => ("low", "Low likelihood"),
+        "moderate" => ("moderate", "Moderate likelihood"),
+        "high" => ("high", "High likelihood"),
+        "certain" => ("certain", "Certain"),
+        _ => return CodeableConcept::text(category),
+    };
+    CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/risk-probability", code, display)
+        .with_text(category)
+}
+
+/// The probability that goes with a three-way state.
+pub(super) fn probability() -> CodeableConcept {
+    CodeableConcept::coded(COMPONENTS, "probability", "Calibrated probability of the finding")
+}

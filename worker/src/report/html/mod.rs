@@ -1,0 +1,183 @@
+//! The report as one self-contained page, in the order an oncologist reads: status, bottom line, findings with the
+//! picture, risks with comparators, the record's drivers, what is missing, limits, provenance.
+//!
+//! The page has no script and loads nothing: its content security policy allows its own style sheet, by digest, and
+//! pictures inside the page. All text is escaped by `maud`, after what cannot be seen has been made visible.
+
+mod findings;
+mod limits;
+mod picture;
+mod plot;
+mod provenance;
+mod record;
+mod risks;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+use super::document::{Kind, NoResult, Patient, Report};
+use super::text::{sentence, visible};
+use super::wording;
+
+const STYLE: &str = include_str!("style.css");
+
+/// Writes the page: the same report gives the same text.
+pub fn page(report: &Report) -> String {
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        STANDARD.encode(Sha256::digest(STYLE))
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="referrer" content="no-referrer";
+                meta name="robots" content="noindex";
+                title { (title(report)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (status(report))
+                main class="sheet" {
+                    (header(report))
+                    (bottom_line(report))
+                    @match &report.kind {
+                        Kind::Analysis => { (analysis(report)) }
+                        Kind::Refused(why) | Kind::Failed(why) => { (no_result(report, why)) }
+                    }
+                    (provenance::section(report))
+                    (footer(report))
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// Text from outside, ready to be escaped.
+fn shown(text: &str) -> Markup {
+    html! { (visible(text)) }
+}
+
+fn title(report: &Report) -> &'static str {
+    match report.kind {
+        Kind::Analysis => "Imaging report by Chiasm, preliminary",
+        Kind::Refused(_) | Kind::Failed(_) => "No AI result, report by Chiasm",
+    }
+}
+
+fn status(report: &Report) -> Markup {
+    html! {
+        div class="status" role="note" {
+            p {
+                strong { (wording::STATUS) "." } " " (wording::NOT_A_DEVICE) ". "
+                @if report.kind == Kind::Analysis { "Preliminary: a physician decides what it means." }
+                @else { "No AI result is not a negative result." }
+            }
+        }
+    }
+}
+
+fn header(report: &Report) -> Markup {
+    let study = &report.study;
+    let modalities: Vec<String> = study.modalities.iter().map(|modality| visible(modality)).collect();
+    let heading = match &report.kind {
+        Kind::Analysis => visible(&report.pipeline.description),
+        Kind::Refused(_) | Kind::Failed(_) => wording::no_result_title(&report.kind).to_owned(),
+    };
+    html! {
+        header {
+            p class="kicker" { (shown(&report.software.name)) " · " (shown(&report.pipeline.id)) }
+            h1 { (heading.trim_end_matches('.')) }
+            dl class="facts" {
+                (patient(&report.patient))
+                (fact("Exam", &study.started_text, Some(&study.zone_rule)))
+                @if !modalities.is_empty() { (fact("Modality", &modalities.join(", "), study.view.as_deref())) }
+                @if let Some(text) = &study.description { (fact("Study description", text, None)) }
+                @if let Some(text) = &study.accession_number { (fact("Accession number", text, None)) }
+                (fact("Report", &format!("version of {}", report.issued), Some(&version(report))))
+            }
+        }
+    }
+}
+
+fn version(report: &Report) -> String {
+    format!("{} {}", report.software.name, report.software.version)
+}
+
+fn patient(patient: &Patient) -> Markup {
+    let born = patient.birth_date.as_deref();
+    let age = patient.age_years.map(|years| format!("{years} years at the exam"));
+    html! {
+        (fact("Patient", patient.name.as_deref().unwrap_or("name not stated"), None))
+        (fact("Identifier", patient.identifier.as_deref().unwrap_or("none"), None))
+        @if let Some(sex) = &patient.sex { (fact("Sex", sex, None)) }
+        @match (born, age) {
+            (Some(born), age) => { (fact("Born", born, age.as_deref())) }
+            (None, Some(age)) => { (fact("Age", &age, None)) }
+            (None, None) => {}
+        }
+    }
+}
+
+fn fact(term: &str, text: &str, detail: Option<&str>) -> Markup {
+    html! {
+        div {
+            dt { (term) }
+            dd {
+                (shown(text))
+                @if let Some(detail) = detail { br; span class="soft note" { (shown(detail)) } }
+            }
+        }
+    }
+}
+
+fn bottom_line(report: &Report) -> Markup {
+    let class = if report.kind == Kind::Analysis { "bottom-line" } else { "bottom-line none" };
+    html! {
+        div class=(class) {
+            h2 { "Bottom line" }
+            @for sentence in wording::bottom_line(report) { p { (sentence) } }
+        }
+    }
+}
+
+fn analysis(report: &Report) -> Markup {
+    html! {
+        (findings::section(report))
+        (risks::section(report))
+        (record::section(report))
+        (limits::missing(report))
+        (limits::section(report))
+    }
+}
+
+fn no_result(report: &Report, why: &NoResult) -> Markup {
+    html! {
+        section aria-labelledby="why" {
+            h2 id="why" { "Why, and what to do" }
+            dl class="fine" {
+                dt { "Code" } dd class="mono" { (shown(&why.code)) }
+                dt { "Reason" } dd { (sentence(&why.reason)) }
+                dt { "Next step" } dd { (sentence(&why.next_step)) }
+                dt { "This pipeline" } dd { (sentence(&report.pipeline.description)) }
+            }
+        }
+        (limits::missing(report))
+    }
+}
+
+fn footer(report: &Report) -> Markup {
+    html! {
+        footer {
+            p {
+                (wording::STATUS) ". " (wording::NOT_A_DEVICE) ". "
+                "Written by " (shown(&version(report))) " from stored inputs: the same inputs give the same page."
+            }
+        }
+    }
+}

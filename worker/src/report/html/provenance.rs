@@ -1,0 +1,76 @@
+//! Provenance: program, models, keys and every input, so that the report can be traced and recalled.
+
+use maud::{Markup, html};
+use sha2::{Digest as _, Sha256};
+
+use super::shown;
+use crate::report::document::{Instance, Model, Report, Source};
+
+/// Where everything came from.
+pub(super) fn section(report: &Report) -> Markup {
+    let software = &report.software;
+    html! {
+        section aria-labelledby="provenance" {
+            h2 id="provenance" { "Provenance" }
+            dl class="fine" {
+                dt { "Program" } dd { (shown(&software.name)) " " (shown(&software.version)) ", scored on " (shown(&software.compute_device)) }
+                dt { "Pipeline" } dd { (shown(&report.pipeline.id)) " " (shown(&report.pipeline.version)) }
+                dt { "Issued" } dd { (report.issued) }
+                dt { "Exam time" } dd { (shown(&report.study.started_text)) " (" (shown(&report.study.zone_rule)) ")" }
+                dt { "Report key" } dd class="mono" { (shown(&report.keys.report)) }
+                dt { "Version key" } dd class="mono" { (shown(&report.keys.job)) }
+                dt { "Study" } dd class="mono" { (shown(&report.study.study_instance_uid)) }
+                @for model in &report.models { (digest(model)) }
+            }
+            @if !report.study.instances.is_empty() { (instances(&report.study.instances)) }
+            @if !report.record.sources.is_empty() { (sources(&report.record.sources)) }
+        }
+    }
+}
+
+fn digest(model: &Model) -> Markup {
+    let card = hexadecimal(&Sha256::digest(model.card_markdown.as_bytes()));
+    html! {
+        dt { "Model" }
+        dd {
+            (shown(&model.id)) " " (shown(&model.version)) ", " (shown(&model.manufacturer))
+            @if let Some(day) = &model.created { ", " (shown(day)) }
+            br; span class="mono" { "weights SHA-256 " (shown(&model.digest)) }
+            br; span class="mono" { "card SHA-256 " (card) }
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn instances(instances: &[Instance]) -> Markup {
+    html! {
+        div class="scroll" {
+            table {
+                caption { "Images that were read" }
+                thead { tr { th scope="col" { "SOP Instance UID" } th scope="col" { "SHA-256 of the file" } } }
+                tbody {
+                    @for instance in instances {
+                        tr {
+                            td class="mono" { (shown(&instance.sop_instance_uid)) }
+                            td class="mono" { (shown(&instance.sha256)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sources(sources: &[Source]) -> Markup {
+    html! {
+        h3 { "Resources of the record that were used" }
+        ul class="sources" {
+            @for source in sources {
+                li { (shown(&source.description)) " " span class="mono soft" { (shown(&source.reference)) } }
+            }
+        }
+    }
+}

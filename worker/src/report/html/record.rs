@@ -1,0 +1,65 @@
+//! What the record says: value, unit, date, age at the exam; a missing value is a row of its own.
+
+use maud::{Markup, html};
+
+use super::shown;
+use crate::report::document::{Feature, Report};
+use crate::report::text::{age, list, sentence, visible};
+use crate::report::wording;
+
+/// The features that were looked for.
+pub(super) fn section(report: &Report) -> Markup {
+    let record = &report.record;
+    let excluded: Vec<String> = record.excluded.iter().map(|phrase| visible(phrase)).collect();
+    html! {
+        section aria-labelledby="record" {
+            h2 id="record" { "What the record said at the time of the exam" }
+            @if let Some(text) = wording::without_record(record) { p { (text) } }
+            @if !record.features.is_empty() { (table(&record.features)) }
+            @if !excluded.is_empty() { p class="note" { "Not used: " (sentence(&list(&excluded))) } }
+        }
+    }
+}
+
+fn table(features: &[Feature]) -> Markup {
+    html! {
+        div class="scroll" {
+            table {
+                caption { "Only what was known before the exam; age is counted back from it" }
+                thead {
+                    tr {
+                        th scope="col" { "Feature" } th scope="col" class="number" { "Value" } th scope="col" { "Unit" }
+                        th scope="col" { "Date" } th scope="col" { "Age" } th scope="col" { "Source" }
+                    }
+                }
+                tbody {
+                    @for feature in features.iter().filter(|feature| feature.value.is_some()) { (known(feature)) }
+                    @for feature in features.iter().filter(|feature| feature.value.is_none()) { (missing(feature)) }
+                }
+            }
+        }
+    }
+}
+
+fn known(feature: &Feature) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (shown(&feature.label)) }
+            td class="number" { (shown(feature.value.as_deref().unwrap_or_default())) }
+            td { (shown(feature.unit.as_deref().unwrap_or_default())) }
+            td { (shown(feature.date.as_deref().unwrap_or("–"))) }
+            td { @match feature.age_days { Some(days) => (age(days)), None => "–" } }
+            td class="mono soft" { (shown(feature.source.as_deref().unwrap_or("–"))) }
+        }
+    }
+}
+
+fn missing(feature: &Feature) -> Markup {
+    let why = feature.missing.as_deref().unwrap_or("not in the record");
+    html! {
+        tr class="quiet" {
+            th scope="row" { (shown(&feature.label)) }
+            td colspan="5" { "missing: " (shown(why)) }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The bottom line in plain words, said the same way by every rendering.
+
+use super::document::{Assessment, Finding, Kind, NoResult, Presence, Record, RecordState, Report, Risk, RiskValue};
+use super::text::{list, percent, percent_range, sentence, visible};
+
+/// What every report says first.
+pub(crate) const STATUS: &str = "AI-generated, not reviewed by a physician";
+/// What the software is not.
+pub(crate) const NOT_A_DEVICE: &str = "Research software, not a medical device";
+/// Findings named in one sentence before the rest is counted.
+const NAMED_FINDINGS: usize = 4;
+/// Risks said in the bottom line; the others are in their section.
+const NAMED_RISKS: usize = 2;
+
+/// The bottom line: a few plain sentences, the most important first.
+pub(crate) fn bottom_line(report: &Report) -> Vec<String> {
+    match &report.kind {
+        Kind::Analysis => analysis(report),
+        Kind::Refused(why) | Kind::Failed(why) => no_result(why),
+    }
+}
+
+/// The one heading of a report without a result.
+pub(crate) fn no_result_title(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Analysis => "AI result",
+        Kind::Refused(_) => "No AI result: this study was not analysed",
+        Kind::Failed(_) => "No AI result: the analysis failed",
+    }
+}
+
+fn no_result(why: &NoResult) -> Vec<String> {
+    vec![
+        sentence(&why.reason),
+        "No AI result is not a negative result: nothing was looked for, so nothing was excluded.".to_owned(),
+        sentence(&why.next_step),
+    ]
+}
+
+fn analysis(report: &Report) -> Vec<String> {
+    let mut sentences = vec![findings(&report.findings)];
+    let computed: Vec<String> = report.risks.iter().filter_map(risk).collect();
+    let not_computable = report.risks.len() - computed.len();
+    sentences.extend(computed.into_iter().take(NAMED_RISKS));
+    match (not_computable, report.risks.len()) {
+        (0, _) => {}
+        (all, total) if all == total => sentences.push("No risk could be computed; each says what is missing.".into()),
+        (1, total) => sentences.push(format!("One of {total} risks could not be computed.")),
+        (some, total) => sentences.push(format!("{some} of {total} risks could not be computed.")),
+    }
+    sentences.extend(without_record(&report.record));
+    sentences
+}
+
+/// What it means that there was no record; `None` where there was one.
+pub(crate) fn without_record(record: &Record) -> Option<String> {
+    match record.state {
+        RecordState::Matched => None,
+        RecordState::NotGiven => Some("No health record was given: this report rests on the images alone.".into()),
+        RecordState::NoMatch => {
+            Some("No health record of this patient was found: this report rests on the images alone.".into())
+        }
+    }
+}
+
+fn findings(findings: &[Finding]) -> String {
+    let present = named(findings, Presence::Present);
+    let indeterminate = named(findings, Presence::Indeterminate);
+    let absent = count(findings, Presence::Absent);
+    let not_assessed =
+        findings.iter().filter(|f| matches!(f.assessment, Assessment::NotAssessed { .. })).count();
+    if findings.is_empty() || not_assessed == findings.len() {
+        return "No finding was assessed.".to_owned();
+    }
+    let mut parts = vec![match present.is_empty() {
+        true => "No finding reaches its threshold, which does not exclude disease".to_owned(),
+        false => format!("The image model reports {}", list(&shortened(present))),
+    }];
+    if !indeterminate.is_empty() {
+        parts.push(format!("indeterminate: {}", list(&shortened(indeterminate))));
+    }
+    match absent {
+        0 => {}
+        1 => parts.push("one finding is below its threshold".to_owned()),
+        many => parts.push(format!("{many} findings are below their thresholds")),
+    }
+    match not_assessed {
+        0 => {}
+        some => parts.push(format!("{some} not assessed")),
+    }
+    format!("{}.", parts.join("; "))
+}
+
+fn named(findings: &[Finding], wanted: Presence) -> Vec<String> {
+    let mut found: Vec<(&str, f64)> = findings
+        .iter()
+        .filter_map(|finding| match finding.assessment {
+            Assessment::Assessed { probability, presence } if presence == wanted => {
+                Some((finding.title.as_str(), probability))
+            }
+            _ => None,
+        })
+        .collect();
+    found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    found.iter().map(|(title, probability)| format!("{} ({})", in_prose(title), percent(*probability))).collect()
+}
+
+/// Names as prose writes them: `Pleural thickening` becomes `pleural thickening`, `COVID-19` stays.
+pub(crate) fn in_prose(title: &str) -> String {
+    let title = visible(title);
+    let mut characters = title.chars();
+    match (characters.next(), characters.clone().next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            first.to_lowercase().chain(characters).collect()
+        }
+        _ => title,
+    }
+}
+
+fn count(findings: &[Finding], wanted: Presence) -> usize {
+    let is_wanted = |f: &&Finding| matches!(f.assessment, Assessment::Assessed { presence, .. } if presence == wanted);
+    findings.iter().filter(is_wanted).count()
+}
+
+fn shortened(mut names: Vec<String>) -> Vec<String> {
+    let total = names.len();
+    if total > NAMED_FINDINGS + 1 {
+        names.truncate(NAMED_FINDINGS);
+        names.push(format!("{} more", total - NAMED_FINDINGS));
+    }
+    names
+}
+
+/// One sentence on a computed risk; `None` where it is not computable.
+pub(crate) fn risk(risk: &Risk) -> Option<String> {
+    let RiskValue::Computed { probability, interval } = &risk.value else { return None };
+    let range = match interval {
+        Some(interval) => format!(" ({}: {})", visible(&interval.kind), percent_range(interval.low, interval.high)),
+        None => " (no interval is published)".to_owned(),
+    };
+    Some(format!(
+        "{}: {}{range} for {}, {}.",
+        visible(&risk.title),
+        percent(*probability),
+        in_prose(&risk.outcome),
+        in_prose(&risk.horizon)
+    ))
+}
+
+/// Why a risk has no probability, with what is missing and what it could be.
+pub(crate) fn not_computable(risk: &Risk) -> Option<String> {
+    let RiskValue::NotComputable { reason, range } = &risk.value else { return None };
+    let missing: Vec<String> = risk.missing.iter().map(|word| visible(word)).collect();
+    let mut text = match missing.is_empty() {
+        true => format!("Not computable: {}", sentence(reason)),
+        false => format!("Not computable, missing {}: {}", list(&missing), sentence(reason)),
+    };
+    if let Some(range) = range {
+        let bounds = percent_range(range.low, range.high);
+        text.push_str(&format!(" It could be {bounds} ({}).", visible(&range.kind)));
+    }
+    Some(text)
+}
+
+/// The state as a word.
+pub(crate) fn presence(presence: Presence) -> &'static str {
+    match presence {
+        Presence::Present => "present",
+        Presence::Indeterminate => "indeterminate",
+        Presence::Absent => "absent",
+    }
+}
