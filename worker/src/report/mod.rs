@@ -11,3 +11,8 @@ mod text;
 mod wording;
 
 pub use document::Report;
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

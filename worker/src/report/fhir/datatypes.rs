@@ -36,10 +36,10 @@ macro_rules! elements {
         $(#[$meta])*
         #[derive(Clone, Default, ::serde::Serialize)]
         #[serde(rename_all = "camelCase")]
-        pub(super) struct $name {
+        pub(in crate::report::fhir) struct $name {
             $(
                 #[serde(skip_serializing_if = "crate::report::fhir::datatypes::Absent::absent")]
-                pub(super) $field: $type,
+                pub(in crate::report::fhir) $field: $type,
             )*
         }
     )*};

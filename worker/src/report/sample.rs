@@ -1,0 +1,515 @@
+//! Reports for the tests: a full one, and what can be told apart from it. All of it is invented.
+
+use image::{GrayImage, ImageFormat, Luma, Rgba, RgbaImage};
+
+use super::document::*;
+
+/// A radiograph with a matched record, computed and not computable risks.
+pub(super) fn sample() -> Report {
+    Report {
+        keys: Keys { report: "5f2b8c".repeat(10), job: "a91e04".repeat(10) },
+        kind: Kind::Analysis,
+        issued: "2020-03-14T10:02:11Z".parse().expect("a timestamp"),
+        software: Software {
+            name: "Chiasm".into(),
+            version: "0.1.0".into(),
+            compute_device: "CPU (flex)".into(),
+        },
+        pipeline: Pipeline {
+            id: "chest-radiograph".into(),
+            version: "1".into(),
+            description: "Frontal chest radiograph with the patient's record".into(),
+        },
+        study: study(),
+        patient: Patient {
+            subject: Subject::Reference("Patient/p-4711".into()),
+            name: Some("Public, Jane Q.".into()),
+            identifier: Some("4711".into()),
+            sex: Some("female".into()),
+            birth_date: Some("1957-06-02".into()),
+            age_years: Some(62),
+        },
+        models: vec![image_model(), fusion_model()],
+        findings: findings(),
+        picture: Some(picture()),
+        record: record(),
+        risks: vec![brock(), intensive_care(), mayo()],
+        missing: vec![
+            Missing {
+                what: "No lactate dehydrogenase in the record".into(),
+                effect: "the learned model uses its missing term; the interval is wider".into(),
+            },
+            Missing {
+                what: "Whether the patient ever smoked is not recorded".into(),
+                effect: "Mayo could be 3.0 to 6.5 %, so it is not stated".into(),
+            },
+        ],
+        limits: vec![
+            "The image model was trained on 412 patients of one hospital; it is weaker than published models".into(),
+            "Nodules were not looked for in the picture; nodule risks rest on what the record states".into(),
+        ],
+    }
+}
+
+/// The same without any record.
+pub(super) fn image_only() -> Report {
+    let mut report = sample();
+    report.patient.subject =
+        Subject::Identifier { system: None, assigner: Some("General Hospital".into()), value: "4711".into() };
+    report.record = Record {
+        state: RecordState::NoMatch,
+        features: Vec::new(),
+        sources: Vec::new(),
+        excluded: Vec::new(),
+    };
+    report.risks = vec![mayo()];
+    report.models.truncate(1);
+    report
+}
+
+/// A study that the pipeline does not read.
+pub(super) fn refused() -> Report {
+    let mut report = image_only();
+    report.kind = Kind::Refused(NoResult {
+        code: "NotApplicable".into(),
+        reason: "The study holds a CT series, and this pipeline reads frontal chest radiographs".into(),
+        next_step: "Send the study to a pipeline for CT, or read it without AI".into(),
+    });
+    report.findings.clear();
+    report.risks.clear();
+    report.models.clear();
+    report.picture = None;
+    report.missing.clear();
+    report
+}
+
+/// A study whose analysis broke, with images that state neither a time nor a person.
+pub(super) fn failed() -> Report {
+    let mut report = refused();
+    report.kind = Kind::Failed(NoResult {
+        code: "DeviceLost".into(),
+        reason: "The device was lost while the study was scored".into(),
+        next_step: "Analyse the study again; if it fails twice, look at the machine".into(),
+    });
+    report.study.started = None;
+    report.study.started_text = "not stated".into();
+    report.patient.subject = Subject::Unidentified;
+    report
+}
+
+/// Text that tries to break out of every field that comes from outside.
+pub(super) const HOSTILE: &str = "\"'><script>alert(1)</script>\0\u{202e}gnp.exe]]>&amp;{{7*7}}\u{1b}[31m\r\n${x}";
+
+/// The full report with hostile text in every field that can hold any.
+pub(super) fn hostile() -> Report {
+    let evil = || HOSTILE.to_owned();
+    let mut report = sample();
+    report.study.accession_number = Some(evil());
+    report.study.description = Some(evil());
+    report.study.started_text = evil();
+    report.study.zone_rule = evil();
+    report.study.view = Some(evil());
+    report.study.modalities = vec![evil()];
+    report.study.study_instance_uid = evil();
+    report.study.instances[0].sop_instance_uid = evil();
+    report.study.warnings = vec![Warning { code: evil(), text: evil() }];
+    report.study.dropped = vec![Dropped { sop_instance_uid: Some(evil()), code: evil(), reason: evil() }];
+    report.patient = Patient {
+        subject: Subject::Identifier { system: Some(evil()), assigner: Some(evil()), value: evil() },
+        name: Some(evil()),
+        identifier: Some(evil()),
+        sex: Some(evil()),
+        birth_date: Some(evil()),
+        age_years: Some(62),
+    };
+    hostile_models(&mut report);
+    hostile_record(&mut report);
+    hostile_risks(&mut report);
+    report.missing = vec![Missing { what: evil(), effect: evil() }];
+    report.limits = vec![evil()];
+    report.software.compute_device = evil();
+    report.pipeline.description = evil();
+    report
+}
+
+fn hostile_models(report: &mut Report) {
+    let evil = || HOSTILE.to_owned();
+    for model in &mut report.models {
+        (model.title, model.version, model.manufacturer) = (evil(), evil(), evil());
+        (model.created, model.card_markdown, model.training_data) = (Some(evil()), evil(), evil());
+        (model.calibration, model.applicability, model.limits) = (evil(), evil(), vec![evil()]);
+    }
+    for finding in &mut report.findings {
+        finding.title = evil();
+        finding.codings.push(Coding { system: evil(), code: evil(), display: evil() });
+    }
+    report.findings[0].assessment = Assessment::NotAssessed { reason: evil() };
+    if let Some(saliency) = report.picture.as_mut().and_then(|picture| picture.saliency.as_mut()) {
+        (saliency.finding, saliency.method) = (evil(), evil());
+    }
+}
+
+fn hostile_record(report: &mut Report) {
+    let evil = || HOSTILE.to_owned();
+    for feature in &mut report.record.features {
+        (feature.label, feature.unit, feature.date) = (evil(), Some(evil()), Some(evil()));
+        (feature.value, feature.source) = (feature.value.as_ref().map(|_| evil()), Some(evil()));
+        feature.missing = Some(evil());
+    }
+    for source in &mut report.record.sources {
+        (source.reference, source.description) = (evil(), evil());
+    }
+    report.record.excluded = vec![evil()];
+}
+
+fn hostile_risks(report: &mut Report) {
+    let evil = || HOSTILE.to_owned();
+    for risk in &mut report.risks {
+        (risk.title, risk.outcome, risk.horizon, risk.population) = (evil(), evil(), evil(), evil());
+        (risk.calibration, risk.category, risk.limits) = (evil(), Some(evil()), vec![evil()]);
+        risk.missing = vec![evil()];
+        risk.method = Method { name: evil(), version: evil(), citation: evil() };
+        risk.guidance = Some(Guidance { text: evil(), citation: evil() });
+        for input in &mut risk.inputs {
+            (input.label, input.value, input.source) = (evil(), evil(), Some(evil()));
+        }
+        for part in &mut risk.contributions {
+            part.label = evil();
+        }
+        for other in &mut risk.comparators {
+            (other.name, other.note) = (evil(), Some(evil()));
+        }
+    }
+}
+
+fn study() -> Study {
+    Study {
+        study_instance_uid: "1.2.826.0.1.3680043.8.498.12345".into(),
+        accession_number: Some("ACC-20200314-7".into()),
+        started: Some("2020-03-14T09:30:00Z".parse().expect("a timestamp")),
+        started_text: "2020-03-14 09:30".into(),
+        zone_rule: "site zone UTC; the images state no offset".into(),
+        modalities: vec!["DX".into()],
+        description: Some("Thorax a.-p.".into()),
+        view: Some("chest, AP view".into()),
+        instances: vec![Instance {
+            series_instance_uid: "1.2.826.0.1.3680043.8.498.12345.1".into(),
+            modality: "DX".into(),
+            sop_class_uid: "1.2.840.10008.5.1.4.1.1.1.1".into(),
+            sop_instance_uid: "1.2.826.0.1.3680043.8.498.12345.1.1".into(),
+            sha256: "9c".repeat(32),
+        }],
+        dropped: vec![Dropped {
+            sop_instance_uid: Some("1.2.826.0.1.3680043.8.498.12345.2.1".into()),
+            code: "LateralView".into(),
+            reason: "a lateral view, which the model does not read".into(),
+        }],
+        warnings: Vec::new(),
+    }
+}
+
+fn image_model() -> Model {
+    let bins = [(0.03, 0.02), (0.08, 0.1), (0.15, 0.13), (0.26, 0.3), (0.42, 0.38), (0.66, 0.6)];
+    Model {
+        id: "cxr-findings".into(),
+        version: "1.0.0".into(),
+        title: "Chest radiograph findings".into(),
+        kind: ModelKind::Image,
+        digest: "3d".repeat(32),
+        manufacturer: "Chiasm project".into(),
+        created: Some("2026-11-20".into()),
+        card_markdown: "# Chest radiograph findings\n\nResearch only.\n".into(),
+        training_data: "412 patients of ChestX-ray14 (NIH Clinical Center), labels mined from reports".into(),
+        calibration: "temperature and bias per finding, cross-fitted inside the 412 training patients".into(),
+        calibration_points: bins
+            .map(|(predicted, observed)| CalibrationPoint { predicted, observed, cases: 60 })
+            .to_vec(),
+        applicability: "Frontal chest radiographs (CR, DX) of patients aged 4 to 90".into(),
+        limits: vec![
+            "Nodule, pneumonia and infiltration are near chance".into(),
+            "Trained on pictures of one hospital; not checked elsewhere".into(),
+        ],
+    }
+}
+
+fn fusion_model() -> Model {
+    Model {
+        id: "icu-at-exam".into(),
+        version: "1.0.0".into(),
+        title: "Intensive care at the time of the exam".into(),
+        kind: ModelKind::Fusion,
+        digest: "7e".repeat(32),
+        manufacturer: "Chiasm project".into(),
+        created: Some("2026-11-20".into()),
+        card_markdown: "# Intensive care at the time of the exam\n\nA demonstration.\n".into(),
+        training_data: "188 radiographs of 56 in-patients with COVID-19 (Hannover Medical School)".into(),
+        calibration: "Platt scaling, cross-fitted by patient".into(),
+        calibration_points: Vec::new(),
+        applicability: "Adults in hospital with COVID-19".into(),
+        limits: vec!["Most of what it knows is the view: no PA exam was taken in intensive care".into()],
+    }
+}
+
+fn findings() -> Vec<Finding> {
+    let rows: [(&str, &str, &str, f64, Presence, f64); 8] = [
+        ("Cardiomegaly", "Cardiomegaly", "8186001", 0.71, Presence::Present, 0.84),
+        ("Effusion", "Pleural effusion", "60046008", 0.64, Presence::Present, 0.81),
+        ("Infiltration", "Infiltration", "409609008", 0.31, Presence::Indeterminate, 0.58),
+        ("Atelectasis", "Atelectasis", "46621007", 0.22, Presence::Indeterminate, 0.7),
+        ("Pleural_Thickening", "Pleural thickening", "80313002", 0.06, Presence::Absent, 0.68),
+        ("Nodule", "Nodule", "427359005", 0.07, Presence::Absent, 0.55),
+        ("Pneumothorax", "Pneumothorax", "36118008", 0.02, Presence::Absent, 0.77),
+        ("Hernia", "Hiatal hernia", "84089009", 0.0004, Presence::Absent, 0.62),
+    ];
+    let finding = |(label, title, snomed, probability, presence, auroc): (&str, &str, &str, f64, Presence, f64)| {
+        Finding {
+            label: label.into(),
+            title: title.into(),
+            codings: vec![Coding {
+                system: "http://snomed.info/sct".into(),
+                code: snomed.into(),
+                display: title.into(),
+            }],
+            model: "cxr-findings".into(),
+            assessment: Assessment::Assessed { probability, presence },
+            thresholds: Thresholds { absent_below: 0.18, present_from: 0.45 },
+            performance: Some(Performance {
+                auroc,
+                low: auroc - 0.09,
+                high: auroc + 0.08,
+                cases: 95,
+                positives: 17,
+            }),
+            base_rate: Some(0.12),
+        }
+    };
+    rows.into_iter().map(finding).collect()
+}
+
+fn record() -> Record {
+    let known = |label: &str, value: &str, unit: &str, date: &str, days: f64, source: &str| Feature {
+        label: label.into(),
+        value: Some(value.into()),
+        unit: (!unit.is_empty()).then(|| unit.into()),
+        date: Some(date.into()),
+        age_days: Some(days),
+        source: Some(source.into()),
+        missing: None,
+    };
+    let missing = |label: &str, why: &str| Feature {
+        label: label.into(),
+        value: None,
+        unit: None,
+        date: None,
+        age_days: None,
+        source: None,
+        missing: Some(why.into()),
+    };
+    let source = |reference: &str, kind: &str, description: &str| Source {
+        reference: reference.into(),
+        resource_type: kind.into(),
+        description: description.into(),
+    };
+    Record {
+        state: RecordState::Matched,
+        features: vec![
+            known("C-reactive protein", "184", "mg/L", "2020-03-14T06:10", 0.139, "Observation/crp-9"),
+            known("Lymphocytes", "0.71", "10*9/L", "2020-03-13", 1.2, "Observation/lym-2"),
+            known("Nodule, longest diameter", "12", "mm", "2019-11-30", 105.0, "Observation/nod-1"),
+            known("Emphysema", "yes", "", "2016-05-02", 1411.0, "Condition/c-3"),
+            known("COVID-19", "yes", "", "2020-03-11", 3.0, "Condition/c-9"),
+            missing("Lactate dehydrogenase", "dated after the exam"),
+            missing("Ever smoked", "not in the record"),
+        ],
+        sources: vec![
+            source("Patient/p-4711", "Patient", "birth date and sex"),
+            source("Observation/crp-9", "Observation", "C-reactive protein"),
+            source("Observation/lym-2", "Observation", "lymphocytes"),
+            source("urn:uuid:0f2d7f4e-7cf3-4b5e-9d0c-0a1f5c1f2b3a", "Condition", "emphysema"),
+            source("Observation/nod-1", "Observation", "nodule"),
+        ],
+        excluded: vec!["7 values dated after the exam".into(), "2 resources without a date".into()],
+    }
+}
+
+fn brock() -> Risk {
+    let input = |label: &str, value: &str, unit: Option<&str>, source: Option<&str>| RiskInput {
+        label: label.into(),
+        value: value.into(),
+        unit: unit.map(Into::into),
+        date: Some("2019-11-30".into()),
+        source: source.map(Into::into),
+    };
+    let contribution = |label: &str, logit: f64| Contribution { label: label.into(), logit };
+    Risk {
+        id: "brock-2b".into(),
+        title: "Brock (PanCan), full model with spiculation".into(),
+        outcome: "Lung cancer in the nodule".into(),
+        outcome_codings: vec![Coding {
+            system: "http://snomed.info/sct".into(),
+            code: "363358000".into(),
+            display: "Malignant tumor of lung".into(),
+        }],
+        horizon: "Within 2 to 4 years of screening".into(),
+        value: RiskValue::Computed { probability: 0.123, interval: None },
+        missing: Vec::new(),
+        performer: Performer::Formula,
+        method: Method {
+            name: "Brock".into(),
+            version: "2b".into(),
+            citation: "McWilliams et al., N Engl J Med 2013;369:910-919".into(),
+        },
+        inputs: vec![
+            input("Age", "62", Some("years"), Some("Patient/p-4711")),
+            input("Longest diameter", "12", Some("mm"), Some("Observation/nod-1")),
+            input("Nodule type", "solid", None, Some("Observation/nod-1")),
+            input("Emphysema", "yes", None, Some("urn:uuid:0f2d7f4e-7cf3-4b5e-9d0c-0a1f5c1f2b3a")),
+        ],
+        contributions: vec![
+            contribution("Size, 12 mm", 3.6),
+            contribution("Upper lobe", 0.66),
+            contribution("Female", 0.6),
+            contribution("Emphysema", 0.3),
+            contribution("One nodule", 0.25),
+            contribution("Age 62", -0.0),
+        ],
+        comparators: vec![
+            Comparator { name: "Brock 2a, without spiculation".into(), probability: Some(0.101), note: None },
+            Comparator {
+                name: "Mayo".into(),
+                probability: None,
+                note: Some("not computable: smoking missing".into()),
+            },
+            Comparator { name: "VA".into(), probability: Some(0.39), note: Some("comparator only".into()) },
+        ],
+        population: "Screened ever-smokers aged 50 to 75 with nodules up to 30 mm".into(),
+        in_population: true,
+        calibration: "As published; not recalibrated here".into(),
+        average: Some(0.055),
+        category: Some("moderate".into()),
+        guidance: Some(Guidance {
+            text: "PET-CT when the risk is 10 % or more".into(),
+            citation: "British Thoracic Society 2015".into(),
+        }),
+        limits: vec!["Made for CT screening, not for incidental nodules".into()],
+    }
+}
+
+fn intensive_care() -> Risk {
+    let other = |name: &str, probability: f64| Comparator {
+        name: name.into(),
+        probability: Some(probability),
+        note: None,
+    };
+    Risk {
+        id: "icu-at-exam".into(),
+        title: "Intensive care at the time of the exam (demonstration)".into(),
+        outcome: "In intensive care".into(),
+        outcome_codings: Vec::new(),
+        horizon: "At the time of the exam; no forecast".into(),
+        value: RiskValue::Computed {
+            probability: 0.58,
+            interval: Some(Interval {
+                low: 0.33,
+                high: 0.79,
+                kind: "95 % interval over 200 patient bootstraps".into(),
+            }),
+        },
+        missing: vec!["lactate dehydrogenase".into()],
+        performer: Performer::Model("icu-at-exam".into()),
+        method: Method {
+            name: "Late logistic fusion".into(),
+            version: "1.0.0".into(),
+            citation: "this project's model card".into(),
+        },
+        inputs: vec![RiskInput {
+            label: "C-reactive protein".into(),
+            value: "184".into(),
+            unit: Some("mg/L".into()),
+            date: Some("2020-03-14".into()),
+            source: Some("Observation/crp-9".into()),
+        }],
+        contributions: vec![
+            Contribution { label: "Image score".into(), logit: 0.82 },
+            Contribution { label: "C-reactive protein".into(), logit: 0.41 },
+            Contribution { label: "Lactate dehydrogenase missing".into(), logit: -0.12 },
+        ],
+        comparators: vec![other("Image only", 0.61), other("Record only", 0.47), other("View only", 0.44)],
+        population: "Adults in hospital with COVID-19".into(),
+        in_population: true,
+        calibration: "Slope 0.9 (0.6 to 1.3), cross-fitted".into(),
+        average: Some(0.38),
+        category: None,
+        guidance: None,
+        limits: vec!["56 patients; fusion is not shown to be better than the image alone".into()],
+    }
+}
+
+fn mayo() -> Risk {
+    Risk {
+        id: "mayo".into(),
+        title: "Mayo".into(),
+        outcome: "Malignancy of a solitary nodule".into(),
+        outcome_codings: Vec::new(),
+        horizon: "At presentation".into(),
+        value: RiskValue::NotComputable {
+            reason: "The record does not say whether the patient ever smoked".into(),
+            range: Some(Interval { low: 0.0304, high: 0.0647, kind: "over smoking yes and no".into() }),
+        },
+        missing: vec!["smoking".into()],
+        performer: Performer::Formula,
+        method: Method {
+            name: "Mayo".into(),
+            version: "Swensen 1997".into(),
+            citation: "Swensen et al., Arch Intern Med 1997;157:849-855".into(),
+        },
+        inputs: Vec::new(),
+        contributions: Vec::new(),
+        comparators: Vec::new(),
+        population: "Solitary nodules of 4 to 30 mm, no cancer within 5 years".into(),
+        in_population: true,
+        calibration: "As published".into(),
+        average: None,
+        category: None,
+        guidance: None,
+        limits: Vec::new(),
+    }
+}
+
+fn picture() -> Picture {
+    let (width, height) = (384, 384);
+    let radiograph = GrayImage::from_fn(width, height, |x, y| {
+        let (x, y) = (f64::from(x) - 192.0, f64::from(y) - 200.0);
+        let lung = |centre: f64| ((x - centre) / 70.0).powi(2) + (y / 135.0).powi(2) < 1.0;
+        let heart = ((x - 22.0) / 62.0).powi(2) + ((y - 60.0) / 62.0).powi(2) < 1.0;
+        let rib = (y + 0.3 * x.abs()).rem_euclid(34.0) < 7.0;
+        let grey = match (heart, lung(-88.0) || lung(88.0)) {
+            (true, _) => 205,
+            (false, true) => 52 + 34 * u8::from(rib),
+            (false, false) => 150 + 18 * u8::from(rib),
+        };
+        Luma([grey])
+    });
+    let overlay = RgbaImage::from_fn(width, height, |x, y| {
+        let distance = ((f64::from(x) - 214.0) / 70.0).powi(2) + ((f64::from(y) - 260.0) / 64.0).powi(2);
+        let alpha = (150.0 * (-distance).exp()).round();
+        Rgba([255, 120, 40, if alpha > 8.0 { 8 * (u8::try_from(alpha as i64 / 8).unwrap_or(0)) } else { 0 }])
+    });
+    Picture {
+        sop_instance_uid: "1.2.826.0.1.3680043.8.498.12345.1.1".into(),
+        png: png(|bytes| radiograph.write_to(bytes, ImageFormat::Png)),
+        width,
+        height,
+        saliency: Some(Saliency {
+            finding: "Cardiomegaly".into(),
+            method: "occlusion".into(),
+            png: png(|bytes| overlay.write_to(bytes, ImageFormat::Png)),
+        }),
+    }
+}
+
+fn png(write: impl FnOnce(&mut std::io::Cursor<Vec<u8>>) -> image::ImageResult<()>) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    write(&mut bytes).expect("a PNG");
+    bytes.into_inner()
+}

@@ -1,0 +1,234 @@
+//! What holds for every rendering of every kind of report.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use sha1::{Digest as _, Sha1};
+
+use super::document::{Kind, Report, RiskValue};
+use super::sample::{failed, hostile, image_only, refused, sample};
+use super::{fhir, html};
+
+fn reports() -> Vec<(&'static str, Report)> {
+    vec![
+        ("full", sample()),
+        ("image-only", image_only()),
+        ("refused", refused()),
+        ("failed", failed()),
+        ("hostile", hostile()),
+    ]
+}
+
+fn bundle(report: &Report) -> Value {
+    serde_json::from_slice(&fhir::bundle(report).expect("a bundle")).expect("JSON")
+}
+
+fn resources(bundle: &Value) -> Vec<&Value> {
+    bundle["entry"].as_array().expect("entries").iter().map(|entry| &entry["resource"]).collect()
+}
+
+fn of_type<'a>(bundle: &'a Value, kind: &str) -> Vec<&'a Value> {
+    resources(bundle).into_iter().filter(|resource| resource["resourceType"] == kind).collect()
+}
+
+/// Calls `visit` with each member of each object.
+fn walk(value: &Value, visit: &mut impl FnMut(&str, &Value)) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, member)| {
+            visit(name, member);
+            walk(member, visit);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| walk(item, visit)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_same_report_gives_the_same_bytes() {
+    for (name, report) in reports() {
+        assert_eq!(fhir::bundle(&report).expect("a bundle"), fhir::bundle(&report).expect("a bundle"), "{name}");
+        assert_eq!(html::page(&report), html::page(&report), "{name}");
+    }
+}
+
+#[test]
+fn probabilities_are_percent_in_fhir_only() {
+    let json = String::from_utf8(fhir::bundle(&sample()).expect("a bundle")).expect("UTF-8");
+    assert!(json.contains("\"probabilityDecimal\": 12.3,"), "0.123 must become 12.3");
+    let bundle = bundle(&sample());
+    let risks = of_type(&bundle, "RiskAssessment");
+    let range = &risks[1]["prediction"][1]["probabilityRange"];
+    assert_eq!((&range["low"]["value"], &range["high"]["value"]), (&Value::from(33.0), &Value::from(79.0)));
+    assert_eq!(range["low"]["code"], "%");
+    let finding = of_type(&bundle, "Observation")[0];
+    assert_eq!(finding["component"][0]["valueQuantity"]["value"], Value::from(71.0));
+}
+
+#[test]
+fn a_risk_that_is_not_computable_has_no_probability() {
+    let bundle = bundle(&sample());
+    let mayo = of_type(&bundle, "RiskAssessment")[2];
+    let predictions = mayo["prediction"].as_array().expect("predictions");
+    assert!(predictions.iter().all(|prediction| prediction.get("probabilityDecimal").is_none()));
+    assert_eq!(predictions[0]["extension"][0]["valueCode"], "unknown");
+    let rationale = predictions[0]["rationale"].as_str().expect("a rationale");
+    assert!(rationale.contains("missing smoking"), "{rationale}");
+}
+
+#[test]
+fn what_is_no_probability_is_not_written() {
+    let mut report = sample();
+    report.risks[0].value = RiskValue::Computed { probability: f64::NAN, interval: None };
+    let bundle = bundle(&report);
+    assert!(of_type(&bundle, "RiskAssessment")[0]["prediction"][0].get("probabilityDecimal").is_none());
+}
+
+#[test]
+fn no_report_is_final() {
+    for (name, report) in reports() {
+        let expected = if report.kind == Kind::Analysis { "preliminary" } else { "cancelled" };
+        let bundle = bundle(&report);
+        assert_eq!(of_type(&bundle, "DiagnosticReport")[0]["status"], expected, "{name}");
+        walk(&bundle, &mut |member, value| assert!(member != "status" || value != "final", "{name}"));
+    }
+}
+
+#[test]
+fn what_was_made_by_ai_carries_the_label() {
+    for (name, report) in reports() {
+        let bundle = bundle(&report);
+        for kind in ["DiagnosticReport", "Observation", "RiskAssessment"] {
+            for resource in of_type(&bundle, kind) {
+                assert_eq!(resource["meta"]["security"][0]["code"], "AIAST", "{name} {kind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn references_inside_the_bundle_resolve_and_ids_are_stable() {
+    for (name, report) in reports() {
+        let bundle = bundle(&report);
+        let entries = bundle["entry"].as_array().expect("entries");
+        let full_urls: Vec<&str> = entries.iter().filter_map(|entry| entry["fullUrl"].as_str()).collect();
+        let mut distinct = full_urls.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), full_urls.len(), "{name}: each entry has a fullUrl of its own");
+        walk(&bundle, &mut |member, value| {
+            let reference = value.as_str().filter(|_| member == "reference").unwrap_or_default();
+            if reference.starts_with("urn:") {
+                assert!(full_urls.contains(&reference), "{name}: {reference} does not resolve");
+            }
+        });
+    }
+    let full = bundle(&sample());
+    assert_eq!(full["entry"][0]["request"]["url"], "DiagnosticReport/508a679f-2020-5504-a43d-016cec50212b");
+}
+
+#[test]
+fn versions_of_one_report_share_its_id_and_nothing_else_that_is_theirs() {
+    let first = bundle(&sample());
+    let mut later = sample();
+    later.keys.job = "b".repeat(60);
+    let second = bundle(&later);
+    let id = |bundle: &Value, kind: &str| of_type(bundle, kind)[0]["id"].clone();
+    for same in ["DiagnosticReport", "Device", "DocumentReference", "ImagingStudy"] {
+        assert_eq!(id(&first, same), id(&second, same), "{same}");
+    }
+    for other in ["Observation", "RiskAssessment", "Provenance"] {
+        assert_ne!(id(&first, other), id(&second, other), "{other}");
+    }
+}
+
+#[test]
+fn nothing_that_belongs_to_others_is_created() {
+    for (name, report) in reports() {
+        let bundle = bundle(&report);
+        for kind in ["Patient", "Organization", "Practitioner", "ServiceRequest"] {
+            assert!(of_type(&bundle, kind).is_empty(), "{name} {kind}");
+        }
+        walk(&bundle, &mut |member, _| assert!(member != "contained" && member != "profile", "{name}"));
+    }
+}
+
+#[test]
+fn without_a_record_the_subject_is_an_identifier() {
+    let bundle = bundle(&image_only());
+    for resource in resources(&bundle) {
+        if let Some(subject) = resource.get("subject") {
+            assert_eq!(subject["identifier"]["value"], "4711");
+            assert!(subject.get("reference").is_none());
+        }
+    }
+    assert_eq!(self::bundle(&sample())["entry"][0]["resource"]["subject"]["reference"], "Patient/p-4711");
+    assert!(html::page(&image_only()).contains("No health record of this patient was found"));
+}
+
+#[test]
+fn the_page_is_the_presented_form() {
+    for (name, report) in reports() {
+        let bundle = bundle(&report);
+        let form = &of_type(&bundle, "DiagnosticReport")[0]["presentedForm"][0];
+        let page = html::page(&report);
+        assert_eq!(form["data"], STANDARD.encode(&page), "{name}");
+        assert_eq!(form["size"], page.len(), "{name}");
+        assert_eq!(form["hash"], STANDARD.encode(Sha1::digest(&page)), "{name}");
+    }
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let page = html::page(&hostile());
+    assert!(!page.contains("<script"), "no element from outside");
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "it is shown as text");
+    assert!(page.contains("[U+202E]"), "what turns the reading direction is shown");
+    let forbidden = |c: char| (c < ' ' && c != '\n') || c == '\u{202e}';
+    assert!(!page.contains(forbidden), "no control character in the page");
+    let json = String::from_utf8(fhir::bundle(&hostile()).expect("a bundle")).expect("UTF-8");
+    assert!(!json.contains("\\u0000") && !json.contains("\\u001b") && !json.contains('\u{202e}'));
+}
+
+#[test]
+fn the_page_loads_nothing_and_runs_nothing() {
+    for (name, report) in reports() {
+        let page = html::page(&report);
+        assert!(page.contains("default-src &#39;none&#39;") || page.contains("default-src 'none'"), "{name}");
+        for forbidden in ["<script", "<link", "<iframe", "javascript:", "src=\"http", "href=\"http", " style=", " onload="] {
+            assert!(!page.contains(forbidden), "{name}: {forbidden}");
+        }
+    }
+}
+
+#[test]
+fn the_page_says_what_it_is_before_anything_else() {
+    for (name, report) in reports() {
+        let page = html::page(&report);
+        let text = &page[page.find("<body").expect("a body")..];
+        let at = |needle: &str| text.find(needle).unwrap_or(usize::MAX);
+        assert!(at("not reviewed by a physician") < at("<h1"), "{name}");
+        assert!(at("Bottom line") < at("id=\"provenance\""), "{name}");
+    }
+    let page = html::page(&sample());
+    let order = ["Bottom line", "id=\"findings\"", "id=\"risks\"", "id=\"record\"", "id=\"missing\"", "id=\"limits\""];
+    let places: Vec<usize> = order.iter().map(|part| page.find(part).expect("a part")).collect();
+    assert!(places.is_sorted());
+    for (report, words) in [(refused(), "was not analysed"), (failed(), "the analysis failed")] {
+        assert!(html::page(&report).contains(words));
+    }
+}
+
+/// Writes what the validators outside the project read (`scripts/check-fhir`), where a folder is named for it.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "only this test asks where the samples go")]
+fn samples_for_the_validators() {
+    let Ok(folder) = std::env::var("CHIASM_REPORT_SAMPLES") else {
+        println!("skipped: CHIASM_REPORT_SAMPLES names no folder");
+        return;
+    };
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (name, report) in reports() {
+        let path = |extension: &str| std::path::Path::new(&folder).join(format!("{name}.{extension}"));
+        std::fs::write(path("json"), fhir::bundle(&report).expect("a bundle")).expect("a bundle is written");
+        std::fs::write(path("html"), html::page(&report)).expect("a page is written");
+    }
+}
