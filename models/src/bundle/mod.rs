@@ -117,6 +117,15 @@ impl Bundle {
     ) -> Result<Self, BundleError> {
         let manifest: Manifest =
             serde_json::from_slice(manifest).map_err(|source| BundleError::Manifest { source })?;
+        Self::from_parts(manifest, card, weights)
+    }
+
+    /// Makes a bundle from its parts.
+    pub(crate) fn from_parts(
+        manifest: Manifest,
+        card: Cow<'static, str>,
+        weights: Cow<'static, [u8]>,
+    ) -> Result<Self, BundleError> {
         check(&manifest)?;
         let found = sha256(&weights);
         if found != manifest.weights.sha256 || weights.len() != manifest.weights.bytes {

@@ -1,1 +1,187 @@
-//! Training.
+//! Training of the bundle `cxr-findings`: an ensemble that is the
+//! cross-validation itself.
+//!
+//! Each member leaves one fold of the training patients out; what it says of
+//! those gives calibration and thresholds, so nothing is calibrated on a patient
+//! it was trained on. The validation patients are scored once, by the finished
+//! bundle, for the card.
+
+mod assemble;
+mod augment;
+mod baseline;
+mod card;
+mod config;
+mod data;
+mod describe;
+mod findings;
+mod frontal;
+mod learner;
+mod negatives;
+mod phantom;
+mod results;
+pub mod vocabulary;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::bundle::{Bundle, BundleError};
+use crate::device::{Device, DeviceChoice};
+use crate::image::GreyImage;
+use crate::network::{NetworkConfig, Stage as NetworkStage};
+
+pub use config::{Example, FINDINGS, Progress, Split, Stage, TrainConfig, TrainError};
+pub use results::{LabelResult, Results};
+
+/// What a training run gives.
+#[derive(Debug, Clone)]
+pub struct TrainedBundle {
+    bundle: Bundle,
+    results: Results,
+}
+
+impl TrainedBundle {
+    /// The bundle, as it will be opened again.
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// What was measured.
+    pub fn results(&self) -> &Results {
+        &self.results
+    }
+
+    /// Writes the bundle into the folder `dir`.
+    pub fn write(&self, dir: &Path) -> Result<(), BundleError> {
+        self.bundle.write(dir)
+    }
+}
+
+/// Trains, calibrates and measures a bundle on the CPU.
+///
+/// `negatives` are pictures that are no radiographs, for the frontal networks;
+/// there may be none. The same examples in the same order and the same
+/// configuration give the same bytes on the same kind of processor, with any
+/// number of threads.
+pub fn train(
+    examples: &[Example],
+    negatives: &[GreyImage],
+    config: &TrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<TrainedBundle, TrainError> {
+    check(config)?;
+    let device =
+        Device::open(DeviceChoice::Cpu).map_err(|error| TrainError::Device { reason: error.to_string() })?;
+    let data = data::Data::new(examples, config)?;
+    let photographs = frontal::prepare(negatives);
+    let folds = train_folds(&data, &photographs, config, &device, progress)?;
+    assemble::assemble(examples, &data, folds, config, &device)
+}
+
+/// Both networks of one fold.
+struct Fold {
+    findings: findings::FindingsFold,
+    frontal: frontal::FrontalFold,
+}
+
+fn train_folds(
+    data: &data::Data,
+    photographs: &[GreyImage],
+    config: &TrainConfig,
+    device: &Device,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Fold>, TrainError> {
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    let mut folds: Vec<(usize, Result<Fold, TrainError>)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..config.threads.min(config.folds))
+            .map(|_| {
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || {
+                    let mut done = Vec::new();
+                    loop {
+                        let fold = next.fetch_add(1, Ordering::Relaxed);
+                        if fold >= config.folds {
+                            return done;
+                        }
+                        // the caller may have gone; then nobody listens, which is no error
+                        let report = |event| drop(sender.send(event));
+                        done.push((fold, train_fold(data, photographs, config, fold, device, &report)));
+                    }
+                })
+            })
+            .collect();
+        drop(sender);
+        for event in receiver {
+            progress(event);
+        }
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    folds.sort_by_key(|(fold, _)| *fold);
+    if folds.len() != config.folds {
+        return Err(TrainError::Device { reason: "a training thread stopped".to_owned() });
+    }
+    folds.into_iter().map(|(_, fold)| fold).collect()
+}
+
+fn train_fold(
+    data: &data::Data,
+    photographs: &[GreyImage],
+    config: &TrainConfig,
+    fold: usize,
+    device: &Device,
+    report: &dyn Fn(Progress),
+) -> Result<Fold, TrainError> {
+    let frontal = frontal::train(data, photographs, config, fold, device.burn(), report)?;
+    let passed = frontal.left_out.iter().filter(|(_, logit)| *logit > 0.0).count();
+    let score = passed as f64 / frontal.left_out.len().max(1) as f64;
+    report(Progress::Fold { stage: Stage::Frontal, fold, score });
+    let findings = findings::train(data, config, fold, device.burn(), report)?;
+    let score = results::mean_auroc(data, &findings.left_out);
+    report(Progress::Fold { stage: Stage::Findings, fold, score });
+    Ok(Fold { findings, frontal })
+}
+
+fn check(config: &TrainConfig) -> Result<(), TrainError> {
+    let wrong = |field, reason| Err(TrainError::Config { field, reason });
+    if config.folds < 2 {
+        return wrong("folds", "at least 2 are needed");
+    }
+    if config.epochs == 0 || config.frontal_epochs == 0 {
+        return wrong("epochs", "at least 1 is needed");
+    }
+    if config.batch < 2 {
+        return wrong("batch", "at least 2 are needed");
+    }
+    if config.threads == 0 {
+        return wrong("threads", "at least 1 is needed");
+    }
+    if config.channels.is_empty() || config.frontal_channels.is_empty() {
+        return wrong("channels", "at least one stage is needed");
+    }
+    if config.side < 16 || config.frontal_side < 16 || config.thumbnail_side < 2 {
+        return wrong("side", "pictures are too small");
+    }
+    Ok(())
+}
+
+/// A stem of 5x5 with stride 2 and one residual block a stage; every stage but the first halves the maps.
+fn residual(side: usize, channels: &[usize], outputs: usize) -> NetworkConfig {
+    let stages = channels
+        .iter()
+        .enumerate()
+        .map(|(index, channels)| NetworkStage { channels: *channels, stride: if index == 0 { 1 } else { 2 } })
+        .collect();
+    let stem = channels.first().copied().unwrap_or(1);
+    NetworkConfig { input: side, stem, stem_kernel: 5, stages, outputs }
+}
+
+/// The generator of one purpose in one fold.
+fn generator(seed: u64, purpose: u64, fold: usize) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(purpose << 32 | fold as u64);
+    rng
+}

@@ -1,0 +1,217 @@
+//! What a training run is told: examples, recipe and words for the card.
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::GreyImage;
+
+/// Number of findings.
+pub const FINDINGS: usize = 14;
+
+/// One labelled radiograph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// The picture, decoded and windowed as it will be when the model is used.
+    pub image: GreyImage,
+    /// 1 where the finding is labelled, else 0, in the order of [`super::vocabulary`].
+    pub labels: [f32; FINDINGS],
+    /// The teacher's probability of each finding, 0 to 1.
+    pub teacher: [f32; FINDINGS],
+    /// Age in years.
+    pub age_years: f32,
+    /// Whether the patient is male.
+    pub male: bool,
+    /// Whether the view is AP (else PA).
+    pub view_ap: bool,
+    /// The patient; folds and the split are by patient.
+    pub patient: String,
+    /// Training or validation.
+    pub split: Split,
+}
+
+/// The part of the data an example belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Trains, and by cross-validation chooses thresholds and calibration.
+    Train,
+    /// Is scored once at the end, for the card.
+    Validation,
+}
+
+/// The recipe of a training run. The same configuration and examples give the
+/// same bundle on the same kind of machine, with any number of threads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The bundle's version.
+    pub version: String,
+    /// Folds of the cross-validation; each gives one member of the ensemble.
+    pub folds: usize,
+    /// Passes of the findings networks over their patients.
+    pub epochs: usize,
+    /// Passes of the frontal networks.
+    pub frontal_epochs: usize,
+    /// Pictures a step.
+    pub batch: usize,
+    /// The highest learning rate of the one-cycle schedule.
+    pub peak_rate: f64,
+    /// AdamW's weight decay.
+    pub weight_decay: f32,
+    /// The gradient's norm is cut to this.
+    pub gradient_norm: f32,
+    /// Decay of the moving average of the weights, a step.
+    pub average_decay: f32,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Folds that are trained at the same time.
+    pub threads: usize,
+    /// Side of the findings networks' input, in pixels.
+    pub side: usize,
+    /// Channels of the stages of the findings networks; the first is also the stem's.
+    pub channels: Vec<usize>,
+    /// Side of the frontal networks' input, in pixels.
+    pub frontal_side: usize,
+    /// Channels of the stages of the frontal networks.
+    pub frontal_channels: Vec<usize>,
+    /// Side of the thumbnail, in pixels.
+    pub thumbnail_side: usize,
+    /// Resamples of each bootstrap interval.
+    pub bootstrap_rounds: usize,
+    /// The command that makes the bundle again, for manifest and card.
+    pub command: String,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            version: "1.0.0".to_owned(),
+            folds: 4,
+            epochs: 120,
+            frontal_epochs: 40,
+            batch: 32,
+            peak_rate: 3e-3,
+            weight_decay: 0.05,
+            gradient_norm: 2.0,
+            average_decay: 0.99,
+            seed: 20_261_120,
+            threads: 2,
+            side: 112,
+            channels: vec![24, 48, 96, 144],
+            frontal_side: 56,
+            frontal_channels: vec![12, 24, 48, 64],
+            thumbnail_side: 14,
+            bootstrap_rounds: 2000,
+            command: String::new(),
+        }
+    }
+}
+
+/// How far a training run is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// A pass over the data ended.
+    Epoch {
+        /// Which networks.
+        stage: Stage,
+        /// The fold, from 0.
+        fold: usize,
+        /// The pass, from 1.
+        epoch: usize,
+        /// Passes in all.
+        epochs: usize,
+        /// Mean loss of the pass.
+        loss: f64,
+    },
+    /// A fold's networks are trained and have scored the patients left out.
+    Fold {
+        /// Which networks.
+        stage: Stage,
+        /// The fold, from 0.
+        fold: usize,
+        /// Findings: mean AUROC over the findings; frontal: share of left-out radiographs that pass.
+        score: f64,
+    },
+}
+
+/// The two kinds of networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The networks that score findings.
+    Findings,
+    /// The networks that tell frontal chest radiographs from other pictures.
+    Frontal,
+}
+
+/// Why a training run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// There are too few examples.
+    #[error("{found} patients to train on are too few for {folds} folds: at least {needed} are needed")]
+    TooFew {
+        /// Patients found.
+        found: usize,
+        /// Folds asked for.
+        folds: usize,
+        /// Patients needed.
+        needed: usize,
+    },
+    /// A finding has no case or no control.
+    #[error("finding `{label}` has no case or no control among the {part} patients")]
+    OneClass {
+        /// The finding.
+        label: &'static str,
+        /// `training` or `validation`.
+        part: &'static str,
+    },
+    /// A value of the configuration cannot be used.
+    #[error("the training configuration's `{field}` cannot be used: {reason}")]
+    Config {
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The loss is no longer a finite number.
+    #[error("the loss of fold {fold} became NaN or infinite in epoch {epoch}: lower `peak_rate`")]
+    Diverged {
+        /// The fold, from 0.
+        fold: usize,
+        /// The pass, from 1.
+        epoch: usize,
+    },
+    /// The device did not give its numbers back.
+    #[error("the device did not return its numbers ({reason})")]
+    Device {
+        /// What the device said.
+        reason: String,
+    },
+    /// A covariance could not be fitted.
+    #[error("the distances of fold {fold} could not be fitted: its features do not vary")]
+    Distance {
+        /// The fold, from 0.
+        fold: usize,
+    },
+    /// The weights could not be written.
+    #[error("the weights could not be serialised")]
+    Weights {
+        /// The cause.
+        source: crate::bundle::weights::WeightsError,
+    },
+    /// The bundle could not be put together.
+    #[error("the trained bundle is not usable")]
+    Bundle {
+        /// The cause.
+        source: crate::bundle::BundleError,
+    },
+    /// The trained bundle could not be loaded again.
+    #[error("the trained bundle could not be loaded")]
+    Load {
+        /// The cause.
+        source: Box<crate::score::ScorerError>,
+    },
+    /// The trained bundle could not score.
+    #[error("the trained bundle could not score the pictures")]
+    Score {
+        /// The cause.
+        source: crate::score::ScoreError,
+    },
+}

@@ -1,0 +1,129 @@
+//! Training of one fold's frontal network, which tells upright frontal chest
+//! radiographs from everything else.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::seq::SliceRandom;
+
+use super::augment::{self, SOURCE_SIDE};
+use super::config::{Progress, Stage, TrainConfig, TrainError};
+use super::data::Data;
+use super::findings::{cross_entropy, tensor};
+use super::learner::{Learner, numbers};
+use super::negatives::{self, Sources};
+use crate::image::GreyImage;
+use crate::network::{Network, NetworkConfig};
+use crate::preprocess::{resize, standardise};
+
+/// Targets are this far from 0 and 1, so that the network does not become oversure.
+const SMOOTHING: f32 = 0.01;
+/// Negatives a left-out frontal picture is compared with.
+const CHECK_NEGATIVES: usize = 400;
+
+/// A fold's frontal network with its logits for pictures it has not seen.
+pub(crate) struct FrontalFold {
+    pub(crate) network: Network,
+    /// Logits of the radiographs left out: index of the sample, logit.
+    pub(crate) left_out: Vec<(usize, f64)>,
+    /// Logits of drawn negatives made of them.
+    pub(crate) negatives: Vec<f64>,
+    /// Logits of the photographs left out.
+    pub(crate) photographs: Vec<f64>,
+}
+
+/// The network's hyper-parameters.
+pub(crate) fn architecture(config: &TrainConfig) -> NetworkConfig {
+    super::residual(config.frontal_side, &config.frontal_channels, 1)
+}
+
+/// Trains the network that leaves `fold` out; `photographs` are of [`SOURCE_SIDE`].
+pub(crate) fn train(
+    data: &Data,
+    photographs: &[GreyImage],
+    config: &TrainConfig,
+    fold: usize,
+    device: &Device,
+    report: &dyn Fn(Progress),
+) -> Result<FrontalFold, TrainError> {
+    let mut rng = super::generator(config.seed, 3, fold);
+    let side = config.frontal_side;
+    let mut order: Vec<usize> = (0..data.samples.len()).filter(|i| data.samples[*i].fold != fold).collect();
+    let frontal: Vec<&GreyImage> = order.iter().map(|i| &data.samples[*i].source).collect();
+    let kept = |index: usize| index % config.folds != fold;
+    let seen = photographs.iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, p)| p).collect::<Vec<_>>();
+    let sources = Sources { frontal: &frontal, photographs: &seen };
+    let half = (config.batch / 2).max(1);
+    let batches = (order.len() / half).max(1);
+    let training = device.clone().autodiff();
+    let mut learner =
+        Learner::new(&architecture(config), config, batches * config.frontal_epochs, &mut rng, &training);
+    for epoch in 1..=config.frontal_epochs {
+        order.shuffle(&mut rng);
+        let mut sum = 0.0;
+        for members in order.chunks(half).take(batches) {
+            let mut pictures = Vec::new();
+            for index in members {
+                let positive = augment::frontal(&data.samples[*index].source, side, &mut rng);
+                pictures.extend(standardise(positive.pixels()));
+            }
+            for _ in members {
+                pictures.extend(standardise(negatives::draw(&sources, side, &mut rng).pixels()));
+            }
+            let count = members.len() * 2;
+            let targets = (0..count).map(|i| if i < members.len() { 1.0 - SMOOTHING } else { SMOOTHING });
+            let targets =
+                Tensor::<2>::from_data(TensorData::new(targets.collect::<Vec<f32>>(), [count, 1]), &training);
+            let outputs = learner.network().forward(tensor(pictures, side, &training));
+            sum += learner.step(cross_entropy(outputs.logits, targets))?;
+        }
+        let loss = sum / batches as f64;
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { fold, epoch });
+        }
+        let epochs = config.frontal_epochs;
+        report(Progress::Epoch { stage: Stage::Frontal, fold, epoch, epochs, loss });
+    }
+    evaluate(learner.finish(), data, photographs, config, fold, device)
+}
+
+fn evaluate(
+    network: Network,
+    data: &Data,
+    photographs: &[GreyImage],
+    config: &TrainConfig,
+    fold: usize,
+    device: &Device,
+) -> Result<FrontalFold, TrainError> {
+    let side = config.frontal_side;
+    let logits = |pictures: &[GreyImage]| -> Result<Vec<f64>, TrainError> {
+        let mut all = Vec::new();
+        for chunk in pictures.chunks(64) {
+            let values = chunk.iter().flat_map(|p| standardise(p.pixels())).collect();
+            all.extend(numbers(network.forward(tensor(values, side, device)).logits)?);
+        }
+        Ok(all.into_iter().map(f64::from).collect())
+    };
+    let left: Vec<usize> = (0..data.samples.len()).filter(|i| data.samples[*i].fold == fold).collect();
+    let plain: Vec<GreyImage> = left.iter().map(|i| resize(&data.samples[*i].plain, side, side)).collect();
+    let unseen: Vec<&GreyImage> = left.iter().map(|i| &data.samples[*i].source).collect();
+    let mut rng = super::generator(config.seed, 4, fold);
+    let sources = Sources { frontal: &unseen, photographs: &[] };
+    let drawn: Vec<GreyImage> =
+        (0..CHECK_NEGATIVES).map(|_| negatives::draw(&sources, side, &mut rng)).collect();
+    let other: Vec<GreyImage> = photographs
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| index % config.folds == fold)
+        .map(|(_, picture)| resize(&resize(picture, config.side, config.side), side, side))
+        .collect();
+    Ok(FrontalFold {
+        left_out: left.into_iter().zip(logits(&plain)?).collect(),
+        negatives: logits(&drawn)?,
+        photographs: logits(&other)?,
+        network,
+    })
+}
+
+/// Photographs brought to the size that augmentation starts from.
+pub(crate) fn prepare(photographs: &[GreyImage]) -> Vec<GreyImage> {
+    photographs.iter().map(|picture| resize(picture, SOURCE_SIDE, SOURCE_SIDE)).collect()
+}
