@@ -1,1 +1,43 @@
-//! Placeholder.
+//! From DICOM bytes to studies and decoded frames, with typed refusals.
+//!
+//! This crate knows DICOM and nothing else: no networks, no FHIR, no queue. It takes bytes that nobody vouches
+//! for. One bounded, iterative pass ([`prescan`]) reads the structure before anything else looks at the file;
+//! header facts ([`instance`]), pixels ([`decode`]) and structured reports ([`sr`]) are then read from what that
+//! pass found, so what was checked is what is read. Everything that cannot be read right is a
+//! [`refusal::Refusal`] with a stable code.
+//!
+//! Where things are, in reading order.
+
+pub mod limits;
+pub mod phi;
+pub mod refusal;
+pub mod transfer_syntax;
+pub mod uid;
+
+mod charset;
+mod dataset;
+mod inflate;
+mod meta;
+mod parse;
+
+pub mod pixel_facts;
+pub mod prescan;
+
+pub mod code;
+pub mod instance;
+pub mod patient;
+pub mod read;
+pub mod species;
+pub mod study_time;
+
+mod codec;
+mod contain;
+mod fragments;
+
+pub mod decode;
+pub mod frame;
+pub mod modality_lut;
+pub mod voi;
+
+pub mod source;
+pub mod study;

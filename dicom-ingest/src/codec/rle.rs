@@ -1,0 +1,78 @@
+//! RLE Lossless (PS3.5 annex G): a segment of PackBits for each byte of a sample, highest byte first.
+
+use super::native;
+use crate::pixel_facts::PixelFacts;
+use crate::refusal::{Refusal, RefusalCode};
+
+/// Size of the header: the number of segments and fifteen offsets.
+const HEADER: usize = 64;
+/// Most bytes that one coded byte can stand for: two make a run of 128.
+const MAX_EXPANSION: u64 = 64;
+
+/// Decodes a frame of one sample a pixel.
+pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
+    let header = coded.get(..HEADER).ok_or_else(|| failed("the RLE header is cut off"))?;
+    let words: Vec<usize> =
+        header.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word) as usize).collect();
+    let segments = (facts.bits_allocated / 8) as usize;
+    if words[0] != segments {
+        return Err(Refusal::new(
+            RefusalCode::PixelMismatch,
+            format!("the RLE header has {} segments, {segments} are needed", words[0]),
+        ));
+    }
+    let samples = facts.samples_per_frame();
+    if samples > (coded.len() as u64).saturating_mul(MAX_EXPANSION) {
+        return Err(Refusal::new(
+            RefusalCode::PixelMismatch,
+            format!("{} bytes of RLE cannot hold {samples} samples", coded.len()),
+        ));
+    }
+    let mut raw = vec![0_i32; usize::try_from(samples).unwrap_or(usize::MAX)];
+    let offsets = &words[1..=segments];
+    for (index, start) in offsets.iter().enumerate() {
+        let end = offsets.get(index + 1).copied().unwrap_or(coded.len());
+        let segment = coded.get(*start..end).filter(|_| *start >= HEADER);
+        unpack(segment.ok_or_else(|| failed("an RLE segment lies outside the frame"))?, &mut raw)?;
+    }
+    native::store(raw, facts)
+}
+
+/// Decodes one segment and puts each byte below what the sample holds so far (PS3.5 G.3.2).
+fn unpack(segment: &[u8], raw: &mut [i32]) -> Result<(), Refusal> {
+    let short = || failed("an RLE segment ends before the last pixel");
+    let mut rest = segment;
+    let mut filled = 0;
+    while filled < raw.len() {
+        let (control, after) = rest.split_first().ok_or_else(short)?;
+        rest = after;
+        let left = raw.len() - filled;
+        match *control {
+            128 => {}
+            literal @ 0..=127 => {
+                let count = usize::from(literal) + 1;
+                let take = count.min(left);
+                let bytes = rest.get(..take).ok_or_else(short)?;
+                for (sample, byte) in raw[filled..filled + take].iter_mut().zip(bytes) {
+                    *sample = *sample << 8 | i32::from(*byte);
+                }
+                rest = rest.get(count..).unwrap_or_default();
+                filled += take;
+            }
+            run => {
+                let take = (257 - usize::from(run)).min(left);
+                let (byte, after) = rest.split_first().ok_or_else(short)?;
+                rest = after;
+                raw[filled..filled + take]
+                    .iter_mut()
+                    .for_each(|sample| *sample = *sample << 8 | i32::from(*byte));
+                filled += take;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn failed(message: &str) -> Refusal {
+    Refusal::new(RefusalCode::DecoderFailed, message)
+}

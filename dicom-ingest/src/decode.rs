@@ -1,0 +1,95 @@
+//! From bytes to owned pixels: one function, so that a child process can stand behind it.
+
+use std::borrow::Cow;
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+
+use crate::codec::{self, Layout};
+use crate::contain::contain;
+use crate::dataset::ByteOrder;
+use crate::fragments;
+use crate::frame::{Frame, GreyTransform};
+use crate::instance::Instance;
+use crate::limits::Limits;
+use crate::pixel_facts::{PixelData, PixelFacts};
+use crate::prescan::{Prescan, prescan};
+use crate::read::sha256;
+use crate::refusal::{Refusal, RefusalCode};
+
+/// A decoded instance.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// Its header facts.
+    pub instance: Instance,
+    /// Its frames, at least one.
+    pub frames: Vec<Frame>,
+}
+
+/// Scans a file, reads its header facts and decodes its grey frames. What cannot be read right is refused; a
+/// codec's panic is contained.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Refusal> {
+    contain(|| {
+        let found = prescan(bytes, limits)?;
+        let mut instance = Instance::read(&found, sha256(bytes))?;
+        let frames = frames(&found, &mut instance.warnings)?;
+        Ok(Decoded { instance, frames })
+    })
+}
+
+/// The frames of a scanned file. An instance without UIDs has pixels all the same.
+pub(crate) fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>, Refusal> {
+    let view = found.view();
+    let Some((facts, data)) = &found.pixels else {
+        let float = view.has(tags::FLOAT_PIXEL_DATA) || view.has(tags::DOUBLE_FLOAT_PIXEL_DATA);
+        return Err(if float {
+            Refusal::new(RefusalCode::UnsupportedPixel, "the pixels are floating point numbers")
+        } else {
+            Refusal::new(RefusalCode::NoPixelData, "the instance has no Pixel Data (7FE0,0010)")
+        });
+    };
+    codec::check_grey(facts)?;
+    let coded = coded_frames(found, facts, data)?;
+    let mut frames = Vec::with_capacity(coded.len());
+    for (index, coded) in coded.iter().enumerate() {
+        let stored = match data {
+            PixelData::Native(_) => codec::decode_native(coded, facts, layout(found))?,
+            PixelData::Encapsulated(_) => {
+                codec::decode_frame(coded, found.transfer_syntax(), facts, warnings)?
+            }
+        };
+        let transform = GreyTransform::read(&view, facts, index)?;
+        frames.push(Frame { rows: facts.rows as usize, columns: facts.columns as usize, stored, transform });
+    }
+    if frames.iter().any(|frame| frame.transform.voi.is_none()) {
+        warnings.push("no window is stated: grey values map the range of the stored values".to_owned());
+    }
+    Ok(frames)
+}
+
+/// The bytes of every frame, still encoded.
+fn coded_frames<'a>(
+    found: &'a Prescan<'_>,
+    facts: &PixelFacts,
+    data: &PixelData,
+) -> Result<Vec<Cow<'a, [u8]>>, Refusal> {
+    let frames = facts.frames as usize;
+    match data {
+        PixelData::Native(range) => {
+            let pixels = &found.body[range.clone()];
+            let bytes = facts.samples_per_frame() * u64::from(facts.bits_allocated / 8);
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            Ok(pixels.chunks_exact(bytes).take(frames).map(Cow::Borrowed).collect())
+        }
+        PixelData::Encapsulated(table_and_fragments) => {
+            let extended = found.view().bytes(tags::EXTENDED_OFFSET_TABLE);
+            fragments::frames(&found.body, table_and_fragments, extended, frames)
+        }
+    }
+}
+
+fn layout(found: &Prescan<'_>) -> Layout {
+    let words = found.view().element(tags::PIXEL_DATA).is_some_and(|element| element.vr == VR::OW);
+    let order = found.dataset.order;
+    Layout { order, swapped_bytes: words && order == ByteOrder::Big }
+}

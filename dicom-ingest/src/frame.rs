@@ -1,0 +1,145 @@
+//! A decoded frame: stored values, and how they become grey.
+
+use std::ops::RangeInclusive;
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+
+use crate::dataset::View;
+use crate::modality_lut::ModalityLut;
+use crate::pixel_facts::{Photometric, PixelFacts};
+use crate::refusal::Refusal;
+use crate::voi::Voi;
+
+/// Without a window, a picture that uses less than this part of its possible range is stretched over what it
+/// uses: many detectors write 10 or 12 bits into 16 and say so nowhere.
+const LEAST_USED_RANGE: f64 = 0.25;
+
+/// How the stored values of a frame become grey.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GreyTransform {
+    /// Modality LUT or rescale.
+    pub modality: ModalityLut,
+    /// VOI LUT or window, `None` when the images state none.
+    pub voi: Option<Voi>,
+    /// MONOCHROME1: the lowest value is white. Presentation LUT Shape INVERSE says the same of the same image
+    /// (PS3.3 C.8.11.3.1.2: INVERSE shall be used if MONOCHROME1), so it never inverts a second time.
+    pub invert: bool,
+    /// Stored values that are padding around the picture (PS3.3 C.7.5.1.1.2).
+    pub padding: Option<RangeInclusive<i32>>,
+    /// The stored values that Bits Stored and Pixel Representation allow.
+    pub possible: RangeInclusive<i32>,
+}
+
+/// A decoded grey frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Stored values, row by row from the top left, masked to Bits Stored and sign-extended.
+    pub stored: Vec<i32>,
+    /// How they become grey.
+    pub transform: GreyTransform,
+}
+
+impl Frame {
+    /// The picture: 0 is black, 1 is white, whatever the encoding.
+    ///
+    /// Modality LUT or rescale; then VOI LUT, else the first window. Where the image states neither, the possible
+    /// stored range maps onto 0 to 1, or, when the picture uses less than a quarter of that range, the range that
+    /// it uses. MONOCHROME1 is inverted last. Padding is black.
+    pub fn grey(&self) -> Vec<f32> {
+        let transform = &self.transform;
+        let voi = transform.voi.clone().unwrap_or_else(|| self.range());
+        let (lowest, highest) = (*transform.possible.start(), *transform.possible.end());
+        let table: Vec<f32> = (lowest..=highest).map(|stored| transform.grey(stored, &voi)).collect();
+        let black = table.first().copied().unwrap_or_default();
+        self.stored
+            .iter()
+            .map(|stored| {
+                let index = usize::try_from(stored - lowest).unwrap_or(usize::MAX);
+                table.get(index).copied().unwrap_or(black)
+            })
+            .collect()
+    }
+
+    /// The modality values of the frame, e.g. Hounsfield units of a CT.
+    pub fn modality_values(&self) -> Vec<f32> {
+        #[expect(clippy::cast_possible_truncation, reason = "f32 holds what a detector resolves")]
+        self.stored.iter().map(|stored| self.transform.modality.apply(f64::from(*stored)) as f32).collect()
+    }
+
+    /// The range of an image that states no window; see [`Self::grey`].
+    fn range(&self) -> Voi {
+        let transform = &self.transform;
+        let used = self.stored.iter().copied().filter(|stored| !transform.is_padding(*stored));
+        let (least, most) =
+            used.fold((i32::MAX, i32::MIN), |(least, most), stored| (least.min(stored), most.max(stored)));
+        let (lowest, highest) = (*transform.possible.start(), *transform.possible.end());
+        let used_part =
+            (f64::from(most) - f64::from(least)) / (f64::from(highest) - f64::from(lowest)).max(1.0);
+        let narrow = most > least && used_part < LEAST_USED_RANGE;
+        let ends = if narrow { [least, most] } else { [lowest, highest] };
+        let [one, other] = ends.map(|stored| transform.modality.apply(f64::from(stored)));
+        Voi::Range { low: one.min(other), high: one.max(other) }
+    }
+}
+
+impl GreyTransform {
+    fn is_padding(&self, stored: i32) -> bool {
+        self.padding.as_ref().is_some_and(|padding| padding.contains(&stored))
+    }
+
+    fn grey(&self, stored: i32, voi: &Voi) -> f32 {
+        if self.is_padding(stored) {
+            return 0.0;
+        }
+        let grey = voi.apply(self.modality.apply(f64::from(stored)));
+        #[expect(clippy::cast_possible_truncation, reason = "a grey value from 0 to 1")]
+        let grey = grey as f32;
+        if self.invert { 1.0 - grey } else { grey }
+    }
+
+    /// The transform of frame `index`: from its functional groups (PS3.3 C.7.6.16), the shared ones, or the
+    /// data set itself.
+    pub(crate) fn read(root: &View<'_>, facts: &PixelFacts, index: usize) -> Result<Self, Refusal> {
+        let per_frame = root.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).nth(index);
+        let shared = root.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+        let groups: Vec<View<'_>> = per_frame.into_iter().chain(shared).collect();
+        let group = |tag: Tag| groups.iter().find_map(|group| group.item(tag)).unwrap_or(*root);
+        let modality = ModalityLut::read(&group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE), facts.signed)?
+            .unwrap_or(ModalityLut::IDENTITY);
+        let possible = possible_range(facts);
+        let negative =
+            [possible.start(), possible.end()].iter().any(|stored| modality.apply(f64::from(**stored)) < 0.0);
+        Ok(Self {
+            voi: Voi::read(&group(tags::FRAME_VOILUT_SEQUENCE), negative)?,
+            modality,
+            invert: facts.photometric == Photometric::Monochrome1,
+            padding: padding(root, facts),
+            possible,
+        })
+    }
+}
+
+/// The stored values that Bits Stored and Pixel Representation allow; Bits Stored is at most 16 here.
+fn possible_range(facts: &PixelFacts) -> RangeInclusive<i32> {
+    let bits = facts.bits_stored.clamp(1, 16);
+    if facts.signed { -(1 << (bits - 1))..=(1 << (bits - 1)) - 1 } else { 0..=(1 << bits) - 1 }
+}
+
+/// Pixel Padding Value (0028,0120) up to Pixel Padding Range Limit (0028,0121), in either order.
+fn padding(root: &View<'_>, facts: &PixelFacts) -> Option<RangeInclusive<i32>> {
+    let value = |tag| {
+        let number = root.number(tag)?;
+        // An implicit file does not say whether the value is signed; Pixel Representation does.
+        let number = if facts.signed && number > 32_767.0 { number - 65_536.0 } else { number };
+        #[expect(clippy::cast_possible_truncation, reason = "checked in the same expression")]
+        (number.fract() == 0.0 && number.abs() <= 65_535.0).then_some(number as i32)
+    };
+    let one = value(tags::PIXEL_PADDING_VALUE)?;
+    let other = value(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(one);
+    Some(one.min(other)..=one.max(other))
+}

@@ -1,0 +1,203 @@
+//! Who the patient is, as the images state it (PS3.3 C.7.1.1).
+
+use dicom_dictionary_std::tags;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::View;
+use crate::phi::Phi;
+use crate::study_time::parse_date;
+
+/// Patient's Sex (0010,0040).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sex {
+    /// `M`
+    Male,
+    /// `F`
+    Female,
+    /// `O`
+    Other,
+}
+
+/// A person's name, folded for comparing: upper case, Latin letters without diacritics, single spaces, no
+/// padding (PS3.5 6.2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct PersonName {
+    /// Family name of the alphabetic group.
+    pub family: String,
+    /// Given name of the alphabetic group.
+    pub given: String,
+    /// Middle name of the alphabetic group.
+    pub middle: String,
+    /// The ideographic group, family and given name parted by `^`; empty when there is none.
+    pub ideographic: String,
+    /// The phonetic group, likewise.
+    pub phonetic: String,
+}
+
+impl PersonName {
+    /// Reads and folds a PN value.
+    pub fn parse(text: &str) -> Self {
+        let mut groups = text.split('=');
+        let alphabetic = groups.next().unwrap_or_default();
+        let mut group = || groups.next().map(|group| fold(group.trim_end_matches('^'))).unwrap_or_default();
+        let (ideographic, phonetic) = (group(), group());
+        let mut components = alphabetic.split('^').map(fold);
+        let mut component = || components.next().unwrap_or_default();
+        Self { family: component(), given: component(), middle: component(), ideographic, phonetic }
+    }
+
+    /// Whether two names cannot be one person's: family or given name of the alphabetic group, or the ideographic
+    /// group, are stated in both and differ.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let differ = |ours: &str, theirs: &str| !ours.is_empty() && !theirs.is_empty() && ours != theirs;
+        differ(&self.family, &other.family)
+            || differ(&self.given, &other.given)
+            || differ(&self.ideographic, &other.ideographic)
+    }
+
+    /// Whether nothing is stated.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Folds a part of a name for comparing; see [`PersonName`]. Use it on the other side of a comparison too.
+pub fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !folded.is_empty() {
+            folded.push(' ');
+        }
+        for letter in word.chars().flat_map(char::to_uppercase) {
+            match base_letters(letter) {
+                Some(base) => folded.push_str(base),
+                None => folded.push(letter),
+            }
+        }
+    }
+    folded
+}
+
+/// The letters without diacritics of an upper-case Latin letter.
+fn base_letters(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'À'..='Å' | 'Ā' | 'Ă' | 'Ą' => "A",
+        'Æ' => "AE",
+        'Ç' | 'Ć' | 'Ĉ' | 'Ċ' | 'Č' => "C",
+        'Ď' | 'Đ' | 'Ð' => "D",
+        'È'..='Ë' | 'Ē' | 'Ĕ' | 'Ė' | 'Ę' | 'Ě' => "E",
+        'Ĝ' | 'Ğ' | 'Ġ' | 'Ģ' => "G",
+        'Ĥ' | 'Ħ' => "H",
+        'Ì'..='Ï' | 'Ĩ' | 'Ī' | 'Ĭ' | 'Į' | 'İ' => "I",
+        'Ĵ' => "J",
+        'Ķ' => "K",
+        'Ĺ' | 'Ļ' | 'Ľ' | 'Ŀ' | 'Ł' => "L",
+        'Ñ' | 'Ń' | 'Ņ' | 'Ň' => "N",
+        'Ò'..='Ö' | 'Ø' | 'Ō' | 'Ŏ' | 'Ő' => "O",
+        'Œ' => "OE",
+        'Ŕ' | 'Ŗ' | 'Ř' => "R",
+        'Ś' | 'Ŝ' | 'Ş' | 'Š' | 'Ș' => "S",
+        'Ţ' | 'Ť' | 'Ŧ' | 'Ț' => "T",
+        'Ù'..='Ü' | 'Ũ' | 'Ū' | 'Ŭ' | 'Ů' | 'Ű' | 'Ų' => "U",
+        'Ŵ' => "W",
+        'Ý' | 'Ŷ' | 'Ÿ' => "Y",
+        'Ź' | 'Ż' | 'Ž' => "Z",
+        '’' | '‘' | '`' | '´' => "'",
+        _ => return None,
+    })
+}
+
+/// What the images say about the identity of the patient. Absent, empty and unreadable values are `None`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PatientIdentity {
+    /// Patient ID (0010,0020), without padding.
+    pub id: Option<Phi<String>>,
+    /// Issuer of Patient ID (0010,0021).
+    pub issuer: Option<String>,
+    /// Patient's Name (0010,0010), folded. `None` when absent or when the character set failed.
+    pub name: Option<Phi<PersonName>>,
+    /// The name as written, for display only; lossy when [`Self::name_undecoded`].
+    pub display_name: Option<Phi<String>>,
+    /// The name stands in the file, but its character set could not be decoded: never compare on it.
+    pub name_undecoded: bool,
+    /// Patient's Birth Date (0010,0030).
+    pub birth_date: Option<Phi<Date>>,
+    /// Patient's Sex (0010,0040).
+    pub sex: Option<Sex>,
+}
+
+impl PatientIdentity {
+    pub(crate) fn read(view: &View<'_>) -> Self {
+        let name = view.decoded(tags::PATIENT_NAME);
+        let written = name.as_ref().and_then(|decoded| decoded.as_ref().ok());
+        let parsed = written.map(|text| PersonName::parse(text)).filter(|name| !name.is_empty());
+        Self {
+            // An identifier that does not decode for certain identifies nobody.
+            id: view.decoded(tags::PATIENT_ID).and_then(Result::ok).map(Phi::new),
+            issuer: view.first(tags::ISSUER_OF_PATIENT_ID),
+            name: parsed.map(Phi::new),
+            name_undecoded: matches!(name, Some(Err(_))),
+            display_name: name.map(|decoded| Phi::new(decoded.unwrap_or_else(|lossy| lossy))),
+            birth_date: view.first(tags::PATIENT_BIRTH_DATE).and_then(|text| parse_date(&text)).map(Phi::new),
+            sex: match view.first(tags::PATIENT_SEX).as_deref() {
+                Some("M") => Some(Sex::Male),
+                Some("F") => Some(Sex::Female),
+                Some("O") => Some(Sex::Other),
+                _ => None,
+            },
+        }
+    }
+
+    /// The first attribute in which two identities contradict each other, by keyword; what only one of them
+    /// states is no contradiction.
+    pub fn conflict(&self, other: &Self) -> Option<&'static str> {
+        fn differ<T: PartialEq>(ours: Option<&T>, theirs: Option<&T>) -> bool {
+            matches!((ours, theirs), (Some(ours), Some(theirs)) if ours != theirs)
+        }
+        let names = self.name.as_ref().zip(other.name.as_ref());
+        let checks = [
+            (differ(self.id.as_ref(), other.id.as_ref()), "PatientID"),
+            (differ(self.issuer.as_ref(), other.issuer.as_ref()), "IssuerOfPatientID"),
+            (names.is_some_and(|(ours, theirs)| ours.expose().contradicts(theirs.expose())), "PatientName"),
+            (differ(self.birth_date.as_ref(), other.birth_date.as_ref()), "PatientBirthDate"),
+            (differ(self.sex.as_ref(), other.sex.as_ref()), "PatientSex"),
+        ];
+        checks.into_iter().find(|(differs, _)| *differs).map(|(_, keyword)| keyword)
+    }
+
+    /// Takes over what the other states and this one does not.
+    pub fn complete_from(&mut self, other: &Self) {
+        self.id = self.id.take().or_else(|| other.id.clone());
+        self.issuer = self.issuer.take().or_else(|| other.issuer.clone());
+        self.name = self.name.take().or_else(|| other.name.clone());
+        self.display_name = self.display_name.take().or_else(|| other.display_name.clone());
+        self.name_undecoded |= other.name_undecoded;
+        self.birth_date = self.birth_date.take().or_else(|| other.birth_date.clone());
+        self.sex = self.sex.or(other.sex);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fold_to_one_form() {
+        let name = PersonName::parse("Müller-Łuk ^ anna  maria^^Dr.=山田^太郎^^");
+        assert_eq!(name.family, "MULLER-LUK");
+        assert_eq!(name.given, "ANNA MARIA");
+        assert_eq!(name.ideographic, "山田^太郎");
+        assert_eq!(PersonName::parse("MULLER-LUK^ANNA MARIA=山田^太郎"), name);
+        assert!(PersonName::parse(" ^^ ").is_empty());
+    }
+
+    #[test]
+    fn a_conflict_needs_both_sides() {
+        let stated = PatientIdentity { sex: Some(Sex::Male), ..PatientIdentity::default() };
+        assert_eq!(stated.conflict(&PatientIdentity::default()), None);
+        let other = PatientIdentity { sex: Some(Sex::Female), ..PatientIdentity::default() };
+        assert_eq!(stated.conflict(&other), Some("PatientSex"));
+    }
+}

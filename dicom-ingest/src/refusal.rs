@@ -1,0 +1,114 @@
+//! Why a file, an instance or a study is not read: a stable code and a sentence for people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares the codes once: variant, stable text, meaning.
+macro_rules! refusal_codes {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// The stable code of a refusal. Codes are never renamed; new ones may be added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum RefusalCode {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl RefusalCode {
+            /// Every code, in the order of declaration.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The stable text of the code, the same in JSON, logs and reports.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+refusal_codes! {
+    /// Empty, or without the DICOM prefix and file meta information.
+    NotDicom,
+    /// The file ends inside an element, a sequence, a deflated stream or the pixel data.
+    Truncated,
+    /// A declared length is greater than what holds it, or undefined where the standard does not allow it.
+    LengthOverrun,
+    /// A value representation that is not one, or a value that its representation does not allow.
+    BadVr,
+    /// An item, a delimiter or an element where none may be, or the same element twice.
+    BadStructure,
+    /// Sequences nested deeper than the limit.
+    TooDeep,
+    /// More elements than the limit.
+    TooManyElements,
+    /// A deflated data set grows beyond the limit.
+    ExpansionLimit,
+    /// The file is greater than the limit.
+    TooLarge,
+    /// Pixel data, codec header and image attributes contradict each other.
+    PixelMismatch,
+    /// More pixels than the limit.
+    PixelLimit,
+    /// Pixels of a kind that is not read: bit depth, sign, float, or layout.
+    UnsupportedPixel,
+    /// A transfer syntax, or a codec process inside one, that is not read.
+    UnsupportedTransferSyntax,
+    /// A colour or palette image where grey values are needed.
+    ColourPixel,
+    /// The codec reports an error in the compressed data.
+    DecoderFailed,
+    /// The codec panicked; the panic was contained.
+    DecoderPanicked,
+    /// An instance without an image.
+    NoPixelData,
+    /// A UID that is not one.
+    BadUid,
+    /// An attribute that is needed is absent, empty or unusable.
+    MissingAttribute,
+    /// One SOP Instance UID with two different contents.
+    ConflictingInstance,
+    /// Instances of one study name different patients.
+    MixedPatient,
+    /// The file could not be read from its source.
+    UnreadableFile,
+    /// A measurement in a unit that is not known for it.
+    BadUnit,
+}
+
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A typed refusal: what was not read and why. The message never holds a value of the file that could identify
+/// a patient: only tags, offsets, sizes and names of the standard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{code}: {message}")]
+pub struct Refusal {
+    /// The stable code.
+    pub code: RefusalCode,
+    /// What, where (tag, offset) and what to do about it.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with its sentence.
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_the_same_text_everywhere() {
+        for code in RefusalCode::ALL {
+            assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{code}\""));
+        }
+        let refusal = Refusal::new(RefusalCode::TooDeep, "65 levels");
+        assert_eq!(refusal.to_string(), "TooDeep: 65 levels");
+    }
+}

@@ -1,0 +1,3 @@
+//! Where studies come from.
+
+pub mod folder;

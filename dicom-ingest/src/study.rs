@@ -1,0 +1,178 @@
+//! Studies: instances of one Study Instance UID, of one patient, each once.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::instance::Instance;
+use crate::patient::PatientIdentity;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::study_time::StudyTime;
+use crate::uid::Uid;
+
+/// An instance of a study and where it was found.
+#[derive(Debug, Clone)]
+pub struct StudyFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What its header says.
+    pub instance: Instance,
+}
+
+/// A file of a study that was left out.
+#[derive(Debug, Clone)]
+pub struct Dropped {
+    /// The file.
+    pub path: PathBuf,
+    /// Why it was left out.
+    pub reason: DropReason,
+}
+
+/// Why a file of a study was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DropReason {
+    /// The same instance with the same bytes is there already.
+    Duplicate,
+    /// It names the study, but could not be read.
+    Refused(Refusal),
+}
+
+/// A study, checked: one patient, no instance twice.
+#[derive(Debug, Clone)]
+pub struct Study {
+    /// Study Instance UID.
+    pub uid: Uid,
+    /// The patient; what one instance leaves out, another may state.
+    pub patient: PatientIdentity,
+    /// The earliest start that an instance states.
+    pub started: Option<StudyTime>,
+    /// The instances, by series, then instance number, then SOP Instance UID.
+    pub instances: Vec<StudyFile>,
+    /// Files that were left out.
+    pub dropped: Vec<Dropped>,
+    /// What was odd but harmless, each once; no patient data.
+    pub warnings: Vec<String>,
+}
+
+/// A study that is not read, and why.
+#[derive(Debug, Clone)]
+pub struct RefusedStudy {
+    /// Study Instance UID.
+    pub uid: Uid,
+    /// Why.
+    pub refusal: Refusal,
+    /// Its files.
+    pub paths: Vec<PathBuf>,
+}
+
+/// A study, or its refusal.
+#[derive(Debug, Clone)]
+pub enum StudyOutcome {
+    /// A study that can be read.
+    Ready(Box<Study>),
+    /// A study that is refused as a whole.
+    Refused(RefusedStudy),
+}
+
+impl StudyOutcome {
+    /// The Study Instance UID.
+    pub fn uid(&self) -> &Uid {
+        match self {
+            Self::Ready(study) => &study.uid,
+            Self::Refused(refused) => &refused.uid,
+        }
+    }
+}
+
+/// A file that claims to be DICOM and was refused, with the study it names, as far as that can be read.
+#[derive(Debug, Clone)]
+pub struct RefusedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The study it names.
+    pub study_uid: Option<Uid>,
+    /// Why it was refused.
+    pub refusal: Refusal,
+}
+
+/// Groups instances by study. Refused files go to the study they name, when that study has an instance that
+/// could be read; the others are handed back. The order of the input decides nothing.
+pub fn group(files: Vec<StudyFile>, refused: Vec<RefusedFile>) -> (Vec<StudyOutcome>, Vec<RefusedFile>) {
+    let mut by_study: BTreeMap<Uid, (Vec<StudyFile>, Vec<Dropped>)> = BTreeMap::new();
+    for file in files {
+        by_study.entry(file.instance.study_uid.clone()).or_default().0.push(file);
+    }
+    let mut homeless = Vec::new();
+    for file in refused {
+        match file.study_uid.as_ref().and_then(|uid| by_study.get_mut(uid)) {
+            Some((_, dropped)) => {
+                dropped.push(Dropped { path: file.path, reason: DropReason::Refused(file.refusal) });
+            }
+            None => homeless.push(file),
+        }
+    }
+    homeless.sort_by(|a, b| a.path.cmp(&b.path));
+    let outcomes =
+        by_study.into_iter().map(|(uid, (files, dropped))| assemble(uid, files, dropped)).collect();
+    (outcomes, homeless)
+}
+
+fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> StudyOutcome {
+    let key = |file: &StudyFile| {
+        let Instance { series_number, instance_number, series_uid, sop_instance_uid, .. } = &file.instance;
+        (*series_number, series_uid.clone(), *instance_number, sop_instance_uid.clone(), file.path.clone())
+    };
+    files.sort_by_cached_key(key);
+    let paths = files.iter().map(|file| file.path.clone()).collect();
+    let refuse = |refusal| StudyOutcome::Refused(RefusedStudy { uid: uid.clone(), refusal, paths });
+    let instances = match deduplicate(files, &mut dropped) {
+        Ok(instances) => instances,
+        Err(refusal) => return refuse(refusal),
+    };
+    let mut patient = PatientIdentity::default();
+    for file in &instances {
+        if let Some(keyword) = patient.conflict(&file.instance.patient) {
+            return refuse(Refusal::new(
+                RefusalCode::MixedPatient,
+                format!("instances of the study differ in {keyword}; correct the study at its source"),
+            ));
+        }
+        patient.complete_from(&file.instance.patient);
+    }
+    let mut warnings: Vec<String> = Vec::new();
+    for warning in instances.iter().flat_map(|file| &file.instance.warnings) {
+        if !warnings.contains(warning) {
+            warnings.push(warning.clone());
+        }
+    }
+    dropped.sort_by(|a, b| a.path.cmp(&b.path));
+    let times = instances.iter().filter_map(|file| file.instance.study_time.as_ref());
+    let started = times
+        .min_by_key(|time| (time.source != "StudyDate", time.date, time.time.is_none(), time.time))
+        .cloned();
+    StudyOutcome::Ready(Box::new(Study { uid, patient, started, instances, dropped, warnings }))
+}
+
+/// Keeps every instance once; the same UID with other bytes refuses the study.
+fn deduplicate(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> Result<Vec<StudyFile>, Refusal> {
+    let mut digests: BTreeMap<Uid, [u8; 32]> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(files.len());
+    for file in files {
+        let Instance { sop_instance_uid, sha256, .. } = &file.instance;
+        match digests.get(sop_instance_uid) {
+            None => {
+                digests.insert(sop_instance_uid.clone(), *sha256);
+                kept.push(file);
+            }
+            Some(known) if known == sha256 => {
+                dropped.push(Dropped { path: file.path, reason: DropReason::Duplicate });
+            }
+            Some(_) => {
+                return Err(Refusal::new(
+                    RefusalCode::ConflictingInstance,
+                    format!("instance {sop_instance_uid} is there twice with different contents"),
+                ));
+            }
+        }
+    }
+    Ok(kept)
+}

@@ -1,0 +1,63 @@
+//! The transfer syntaxes this crate knows (PS3.5 section 10, PS3.6 table A-1).
+
+use serde::{Deserialize, Serialize};
+
+use crate::uid::Uid;
+
+/// How a data set and its pixels are encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum TransferSyntax {
+    /// 1.2.840.10008.1.2
+    ImplicitLittleEndian,
+    /// 1.2.840.10008.1.2.1
+    ExplicitLittleEndian,
+    /// 1.2.840.10008.1.2.1.99: the whole data set deflated.
+    DeflatedExplicitLittleEndian,
+    /// 1.2.840.10008.1.2.2, retired, still in archives.
+    ExplicitBigEndian,
+    /// 1.2.840.10008.1.2.5
+    Rle,
+    /// 1.2.840.10008.1.2.4.50: 8-bit lossy JPEG.
+    JpegBaseline,
+    /// 1.2.840.10008.1.2.4.51: 8- or 12-bit lossy JPEG. Only 8 bit is decoded.
+    JpegExtended,
+    /// 1.2.840.10008.1.2.4.57 and .70: lossless JPEG, process 14.
+    JpegLossless,
+    /// 1.2.840.10008.1.2.4.80 and .81.
+    JpegLs,
+    /// 1.2.840.10008.1.2.4.90 and .91.
+    Jpeg2000,
+    /// Any other: its structure is read as explicit little endian, as every registered one is; its pixels are not.
+    Other(Uid),
+}
+
+impl TransferSyntax {
+    /// The transfer syntax of a UID.
+    pub fn from_uid(uid: &Uid) -> Self {
+        match uid.as_str() {
+            "1.2.840.10008.1.2" => Self::ImplicitLittleEndian,
+            "1.2.840.10008.1.2.1" => Self::ExplicitLittleEndian,
+            "1.2.840.10008.1.2.1.99" => Self::DeflatedExplicitLittleEndian,
+            "1.2.840.10008.1.2.2" => Self::ExplicitBigEndian,
+            "1.2.840.10008.1.2.5" => Self::Rle,
+            "1.2.840.10008.1.2.4.50" => Self::JpegBaseline,
+            "1.2.840.10008.1.2.4.51" => Self::JpegExtended,
+            "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => Self::JpegLossless,
+            "1.2.840.10008.1.2.4.80" | "1.2.840.10008.1.2.4.81" => Self::JpegLs,
+            "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => Self::Jpeg2000,
+            _ => Self::Other(uid.clone()),
+        }
+    }
+
+    /// Whether pixel data are native: plain samples, not encapsulated codestreams.
+    pub fn is_native(&self) -> bool {
+        matches!(
+            self,
+            Self::ImplicitLittleEndian
+                | Self::ExplicitLittleEndian
+                | Self::DeflatedExplicitLittleEndian
+                | Self::ExplicitBigEndian
+        )
+    }
+}
