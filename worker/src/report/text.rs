@@ -17,8 +17,17 @@ pub(crate) fn visible(text: &str) -> String {
             '\0'..='\u{1f}' => shown.push(control_picture(character)),
             '\u{7f}' => shown.push('\u{2421}'),
             // reading direction, zero width, byte order mark, tags, noncharacters
-            '\u{061c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
+            '\u{061c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{fffe}'
+            | '\u{ffff}'
             | '\u{e0000}'..='\u{e007f}' => bracketed(&mut shown, character),
             space if space.is_whitespace() => shown.push(' '),
             plain => shown.push(plain),
@@ -75,20 +84,28 @@ pub(crate) fn list(names: &[String]) -> String {
     }
 }
 
-/// Ends a phrase with a full stop, unless it has an end already.
+/// Makes a phrase a sentence: a capital first, unless the word is written as it is (`pH`), and a full stop last.
 pub(crate) fn sentence(phrase: &str) -> String {
     let phrase = visible(phrase);
-    match phrase.chars().last() {
-        None => phrase,
-        Some('.' | '!' | '?' | ':' | ';') => phrase,
-        Some(_) => format!("{phrase}."),
+    let mut characters = phrase.chars();
+    let first = characters.next();
+    let is_word = characters.clone().next().is_none_or(|second| second.is_lowercase() || second == ' ');
+    let mut sentence: String = match first {
+        Some(first) if is_word => first.to_uppercase().chain(characters).collect(),
+        _ => phrase,
+    };
+    if !sentence.is_empty() && !sentence.ends_with(['.', '!', '?', ':', ';']) {
+        sentence.push('.');
     }
+    sentence
 }
 
 /// Whether this is a DICOM UID: at most 64 digits and dots, no empty or zero-led component (PS3.5 9.1).
 pub(crate) fn is_uid(text: &str) -> bool {
     let component = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
     };
     text.len() <= 64 && text.contains('.') && text.split('.').all(component)
 }
@@ -103,6 +120,15 @@ mod tests {
         assert_eq!(visible("\u{202e}evil"), "[U+202E]evil");
         assert_eq!(visible(" two\r\nlines "), "two  lines");
         assert_eq!(visible("Müller 漢字"), "Müller 漢字");
+    }
+
+    #[test]
+    fn phrases_become_sentences() {
+        let cases =
+            [("no value", "No value."), ("pH is missing", "pH is missing."), ("Done.", "Done."), ("", "")];
+        for (phrase, expected) in cases {
+            assert_eq!(sentence(phrase), expected);
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The bottom line in plain words, said the same way by every rendering.
 
-use super::document::{Assessment, Finding, Kind, NoResult, Presence, Record, RecordState, Report, Risk, RiskValue};
+use super::document::{
+    Assessment, Finding, Kind, NoResult, Presence, Record, RecordState, Report, Risk, RiskValue,
+};
 use super::text::{list, percent, percent_range, sentence, visible};
 
 /// What every report says first.
@@ -44,7 +46,9 @@ fn analysis(report: &Report) -> Vec<String> {
     sentences.extend(computed.into_iter().take(NAMED_RISKS));
     match (not_computable, report.risks.len()) {
         (0, _) => {}
-        (all, total) if all == total => sentences.push("No risk could be computed; each says what is missing.".into()),
+        (all, total) if all == total => {
+            sentences.push("No risk could be computed; each says what is missing.".into())
+        }
         (1, total) => sentences.push(format!("One of {total} risks could not be computed.")),
         (some, total) => sentences.push(format!("{some} of {total} risks could not be computed.")),
     }
@@ -56,7 +60,9 @@ fn analysis(report: &Report) -> Vec<String> {
 pub(crate) fn without_record(record: &Record) -> Option<String> {
     match record.state {
         RecordState::Matched => None,
-        RecordState::NotGiven => Some("No health record was given: this report rests on the images alone.".into()),
+        RecordState::NotGiven => {
+            Some("No health record was given: this report rests on the images alone.".into())
+        }
         RecordState::NoMatch => {
             Some("No health record of this patient was found: this report rests on the images alone.".into())
         }
@@ -92,17 +98,26 @@ fn findings(findings: &[Finding]) -> String {
 }
 
 fn named(findings: &[Finding], wanted: Presence) -> Vec<String> {
-    let mut found: Vec<(&str, f64)> = findings
+    let mut found: Vec<(&Finding, f64)> = findings
         .iter()
         .filter_map(|finding| match finding.assessment {
             Assessment::Assessed { probability, presence } if presence == wanted => {
-                Some((finding.title.as_str(), probability))
+                Some((finding, probability))
             }
             _ => None,
         })
         .collect();
-    found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    found.iter().map(|(title, probability)| format!("{} ({})", in_prose(title), percent(*probability))).collect()
+    found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.label.cmp(&b.0.label)));
+    let name = |(finding, probability): &(&Finding, f64)| {
+        let caution = if is_near_chance(finding) { ", for which the model is near chance" } else { "" };
+        format!("{} ({}{caution})", in_prose(&finding.title), percent(*probability))
+    };
+    found.iter().map(name).collect()
+}
+
+/// Whether the model's own validation cannot tell this finding from chance: the AUROC's lower bound reaches 0.5.
+pub(crate) fn is_near_chance(finding: &Finding) -> bool {
+    finding.performance.as_ref().is_some_and(|performance| performance.low <= 0.5)
 }
 
 /// Names as prose writes them: `Pleural thickening` becomes `pleural thickening`, `COVID-19` stays.
@@ -118,7 +133,8 @@ pub(crate) fn in_prose(title: &str) -> String {
 }
 
 fn count(findings: &[Finding], wanted: Presence) -> usize {
-    let is_wanted = |f: &&Finding| matches!(f.assessment, Assessment::Assessed { presence, .. } if presence == wanted);
+    let is_wanted =
+        |f: &&Finding| matches!(f.assessment, Assessment::Assessed { presence, .. } if presence == wanted);
     findings.iter().filter(is_wanted).count()
 }
 
@@ -131,20 +147,32 @@ fn shortened(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// One sentence on a computed risk; `None` where it is not computable.
+/// A computed risk in words; `None` where it is not computable.
 pub(crate) fn risk(risk: &Risk) -> Option<String> {
     let RiskValue::Computed { probability, interval } = &risk.value else { return None };
     let range = match interval {
-        Some(interval) => format!(" ({}: {})", visible(&interval.kind), percent_range(interval.low, interval.high)),
-        None => " (no interval is published)".to_owned(),
+        Some(interval) => {
+            format!("{}, {}", percent_range(interval.low, interval.high), visible(&interval.kind))
+        }
+        None => "no interval is published".to_owned(),
     };
-    Some(format!(
-        "{}: {}{range} for {}, {}.",
-        visible(&risk.title),
-        percent(*probability),
+    let mut text = format!("{}: {} ({range})", visible(&risk.title), percent(*probability));
+    if let Some(category) = &risk.category {
+        text.push_str(&format!(", category {}", visible(category)));
+    }
+    if let Some(average) = risk.average {
+        text.push_str(&format!("; the average is {}", percent(average)));
+    }
+    text.push_str(&format!(
+        ". Outcome: {}, {}",
         in_prose(&risk.outcome),
-        in_prose(&risk.horizon)
-    ))
+        full_stop(&in_prose(&risk.horizon))
+    ));
+    Some(text)
+}
+
+fn full_stop(text: &str) -> String {
+    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
 }
 
 /// Why a risk has no probability, with what is missing and what it could be.
@@ -152,8 +180,8 @@ pub(crate) fn not_computable(risk: &Risk) -> Option<String> {
     let RiskValue::NotComputable { reason, range } = &risk.value else { return None };
     let missing: Vec<String> = risk.missing.iter().map(|word| visible(word)).collect();
     let mut text = match missing.is_empty() {
-        true => format!("Not computable: {}", sentence(reason)),
-        false => format!("Not computable, missing {}: {}", list(&missing), sentence(reason)),
+        true => format!("Not computable. {}", sentence(reason)),
+        false => format!("Not computable: {} missing. {}", list(&missing), sentence(reason)),
     };
     if let Some(range) = range {
         let bounds = percent_range(range.low, range.high);

@@ -40,7 +40,10 @@ pub(super) fn software(report: &Report) -> Device {
         identifier: vec![Identifier::new(terms::MODELS, &format!("{}@{}", software.name, software.version))],
         status: "active".into(),
         manufacturer: manufacturer(&software.name),
-        device_name: vec![DeviceName { name: software.name.as_str().into(), r#type: "manufacturer-name".into() }],
+        device_name: vec![DeviceName {
+            name: software.name.as_str().into(),
+            r#type: "manufacturer-name".into(),
+        }],
         r#type: Some(terms::artificial_intelligence()),
         version: vec![version("software", &software.version)],
         safety: safety(),

@@ -1,7 +1,8 @@
 //! The DiagnosticReport: `preliminary`, or `cancelled` where there is no result.
 
 use super::datatypes::{
-    Attachment, CodeableConcept, Extension, Identifier, Instant, Meta, Narrative, Reference, Text, Token, elements,
+    Attachment, CodeableConcept, Extension, Identifier, Instant, Meta, Narrative, Reference, Text, Token,
+    elements,
 };
 use super::{references, terms};
 use crate::report::document::{Kind, Report};

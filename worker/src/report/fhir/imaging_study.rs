@@ -37,7 +37,9 @@ fn series(instances: &[Instance]) -> Vec<Series> {
     let mut series: Vec<Series> = Vec::new();
     let mut uids: Vec<&str> = Vec::new();
     let valid = |instance: &&Instance| {
-        is_uid(&instance.series_instance_uid) && is_uid(&instance.sop_instance_uid) && is_uid(&instance.sop_class_uid)
+        is_uid(&instance.series_instance_uid)
+            && is_uid(&instance.sop_instance_uid)
+            && is_uid(&instance.sop_class_uid)
     };
     for instance in instances.iter().filter(valid) {
         let sop_instance = SopInstance {

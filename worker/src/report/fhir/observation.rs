@@ -77,10 +77,16 @@ fn code(finding: &Finding) -> CodeableConcept {
 
 fn component(probability: f64, thresholds: Thresholds) -> Component {
     let value_quantity = Quantity::percent(probability);
-    let absent = Quantity::percent(thresholds.absent_below)
-        .map(|high| ReferenceRange { high: Some(high), text: "absent below".into(), low: None });
-    let present = Quantity::percent(thresholds.present_from)
-        .map(|low| ReferenceRange { low: Some(low), text: "present from".into(), high: None });
+    let absent = Quantity::percent(thresholds.absent_below).map(|high| ReferenceRange {
+        high: Some(high),
+        text: "absent below".into(),
+        low: None,
+    });
+    let present = Quantity::percent(thresholds.present_from).map(|low| ReferenceRange {
+        low: Some(low),
+        text: "present from".into(),
+        high: None,
+    });
     Component {
         code: Some(terms::probability()),
         data_absent_reason: value_quantity.is_none().then(|| terms::data_absent("no valid probability")),

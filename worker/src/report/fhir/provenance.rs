@@ -33,7 +33,9 @@ pub(super) fn provenance(report: &Report) -> Provenance {
 fn targets(report: &Report) -> Vec<Reference> {
     let mut targets = vec![references::within("DiagnosticReport", references::report(report))];
     let findings = report.findings.iter();
-    targets.extend(findings.map(|finding| references::within("Observation", references::finding(report, finding))));
+    targets.extend(
+        findings.map(|finding| references::within("Observation", references::finding(report, finding))),
+    );
     let risks = report.risks.iter();
     targets.extend(risks.map(|risk| references::within("RiskAssessment", references::risk(report, risk))));
     if !matches!(report.kind, Kind::Analysis) {

@@ -123,7 +123,10 @@ pub(super) fn outside(reference: &str, resource_type: &str) -> Reference {
 
 /// A resource of the record with what it is.
 pub(super) fn source(source: &Source) -> Reference {
-    Reference { display: source.description.as_str().into(), ..outside(&source.reference, &source.resource_type) }
+    Reference {
+        display: source.description.as_str().into(),
+        ..outside(&source.reference, &source.resource_type)
+    }
 }
 
 /// The order, by accession number: never created, because it belongs to the radiology system.
@@ -209,7 +212,9 @@ mod tests {
         for literal in ["Patient/1", "Observation/a-b.c/_history/2", "https://fhir.example.org/Patient/1"] {
             assert!(is_relative(literal) || is_web(literal), "{literal}");
         }
-        for other in ["urn:uuid:7210f3e6-404c-4dd8-b515-2286166f831b", "Patient/<b>", "javascript:x", "Patient"] {
+        for other in
+            ["urn:uuid:7210f3e6-404c-4dd8-b515-2286166f831b", "Patient/<b>", "javascript:x", "Patient"]
+        {
             assert!(!is_relative(other) && !is_web(other), "{other}");
         }
     }

@@ -1,8 +1,8 @@
 //! One RiskAssessment for each risk. `probabilityDecimal` is percent, 0 to 100 (R4 ras-2).
 
 use super::datatypes::{
-    Annotation, CodeableConcept, Coding, Decimal, Extension, Identifier, Instant, Meta, Narrative, Quantity, Range,
-    Reference, Text, Token, elements,
+    Annotation, CodeableConcept, Coding, Decimal, Extension, Identifier, Instant, Meta, Narrative, Quantity,
+    Range, Reference, Text, Token, elements,
 };
 use super::{references, terms};
 use crate::report::document::{Interval, Performer, Report, Risk, RiskValue, Source};
@@ -42,10 +42,9 @@ pub(super) fn risk_assessment(report: &Report, risk: &Risk) -> RiskAssessment {
         performer: Some(performer(report, risk)),
         basis: basis(report, risk),
         prediction: predictions(risk),
-        mitigation: risk
-            .guidance
-            .as_ref()
-            .map_or_else(Text::default, |guidance| format!("{} ({})", guidance.text, guidance.citation).into()),
+        mitigation: risk.guidance.as_ref().map_or_else(Text::default, |guidance| {
+            format!("{} ({})", guidance.text, guidance.citation).into()
+        }),
         note: Annotation::all(notes(risk)),
     }
 }
@@ -116,7 +115,11 @@ fn ranged(blank: Prediction, interval: &Interval) -> Prediction {
     let (low, high) = (Quantity::percent(interval.low), Quantity::percent(interval.high));
     let range = Range { low, high };
     let says_something = range.low.is_some() || range.high.is_some();
-    Prediction { probability_range: says_something.then_some(range), rationale: interval.kind.as_str().into(), ..blank }
+    Prediction {
+        probability_range: says_something.then_some(range),
+        rationale: interval.kind.as_str().into(),
+        ..blank
+    }
 }
 
 fn outcome(risk: &Risk) -> CodeableConcept {
@@ -127,12 +130,13 @@ fn outcome(risk: &Risk) -> CodeableConcept {
 }
 
 fn rationale(risk: &Risk) -> String {
-    let parts: Vec<String> = risk
-        .contributions
-        .iter()
-        .map(|part| format!("{} {:+.2}", part.label, part.logit))
-        .collect();
-    if parts.is_empty() { String::new() } else { format!("Contributions to the log odds: {}", parts.join("; ")) }
+    let parts: Vec<String> =
+        risk.contributions.iter().map(|part| format!("{} {:+.2}", part.label, part.logit)).collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("Contributions to the log odds: {}", parts.join("; "))
+    }
 }
 
 fn narrative(risk: &Risk) -> Vec<String> {

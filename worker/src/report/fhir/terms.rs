@@ -136,11 +136,7 @@ pub(super) fn created() -> CodeableConcept {
 
 /// A Provenance participant: `author`, `assembler`.
 pub(super) fn participant(code: &str, display: &str) -> CodeableConcept {
-    CodeableConcept::coded(
-        "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
-        code,
-        display,
-    )
+    CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/provenance-participant-type", code, display)
 }
 
 /// A risk band, where the category is one of FHIR's.

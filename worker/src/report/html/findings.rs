@@ -7,9 +7,6 @@ use crate::report::document::{Assessment, Finding, Performance, Presence, Report
 use crate::report::text::percent;
 use crate::report::wording;
 
-/// AUROC whose lower bound is at or below this is no better than chance.
-const CHANCE: f64 = 0.5;
-
 /// The table of findings beside the picture.
 pub(super) fn section(report: &Report) -> Markup {
     html! {
@@ -39,20 +36,36 @@ fn table(report: &Report) -> Markup {
                 tr {
                     th scope="col" { "Finding" } th scope="col" { "State" }
                     th scope="col" class="meter" { "Probability" } th scope="col" class="number" { "" }
-                    th scope="col" { "AUROC (95 %)" }
+                    th scope="col" class="number" { "AUROC" br; "95 %" }
                 }
             }
             tbody { @for finding in sorted(&report.findings) { (row(finding)) } }
         }
-        @if report.findings.iter().any(is_chance) {
+        @if report.findings.iter().any(wording::is_near_chance) {
             p class="note" {
                 "* No better than chance in the model's own validation: the lower bound of its AUROC is at or below 0.50."
             }
         }
         p class="note" {
             "AUROC: how well the model tells patients with the finding from those without, 0.5 is chance and 1 is perfect, "
-            "on the patients named in the model card. Absent means below the threshold, not excluded."
+            (measured_on(&report.findings)) ". Absent means below the threshold, not excluded."
         }
+    }
+}
+
+/// How many patients the AUROC were measured on, and how few had a finding.
+fn measured_on(findings: &[Finding]) -> String {
+    let measured: Vec<&Performance> =
+        findings.iter().filter_map(|finding| finding.performance.as_ref()).collect();
+    let cases = measured.iter().map(|performance| performance.cases).max();
+    let fewest = measured.iter().map(|performance| performance.positives).min();
+    match (cases, fewest) {
+        (Some(cases), Some(fewest)) => {
+            format!(
+                "measured on {cases} patients who were not trained on, of whom at least {fewest} had the finding"
+            )
+        }
+        _ => "not measured here".to_owned(),
     }
 }
 
@@ -80,7 +93,7 @@ fn row(finding: &Finding) -> Markup {
                 td class={ "state " (wording::presence(*presence)) } { (glyph(*presence)) " " (wording::presence(*presence)) }
                 td class="meter" { (plot::finding(*probability, *presence, finding.thresholds)) }
                 td class="number" { (percent(*probability)) (base_rate(finding)) }
-                td { (performance(finding)) }
+                td class="number" { (performance(finding)) }
             }
         },
         Assessment::NotAssessed { reason } => html! {
@@ -110,8 +123,8 @@ fn performance(finding: &Finding) -> Markup {
     html! {
         @match &finding.performance {
             Some(performance) => {
-                (format!("{:.2}", performance.auroc)) @if is_chance(finding) { "*" }
-                " " span class="note" { (interval(performance)) }
+                (format!("{:.2}", performance.auroc)) @if wording::is_near_chance(finding) { "*" }
+                br; span class="note" { (interval(performance)) }
             }
             None => { span class="note" { "not measured" } }
         }
@@ -119,9 +132,5 @@ fn performance(finding: &Finding) -> Markup {
 }
 
 fn interval(performance: &Performance) -> String {
-    format!("{:.2}–{:.2}, {} of {}", performance.low, performance.high, performance.positives, performance.cases)
-}
-
-fn is_chance(finding: &Finding) -> bool {
-    finding.performance.as_ref().is_some_and(|performance| performance.low <= CHANCE)
+    format!("{:.2}–{:.2}", performance.low, performance.high)
 }

@@ -99,10 +99,20 @@ fn header(report: &Report) -> Markup {
                 @if !modalities.is_empty() { (fact("Modality", &modalities.join(", "), study.view.as_deref())) }
                 @if let Some(text) = &study.description { (fact("Study description", text, None)) }
                 @if let Some(text) = &study.accession_number { (fact("Accession number", text, None)) }
-                (fact("Report", &format!("version of {}", report.issued), Some(&version(report))))
+                (fact("Report issued", &time(report.issued), Some(&issue(report))))
             }
         }
     }
+}
+
+fn issue(report: &Report) -> String {
+    let kind = if report.kind == Kind::Analysis { "preliminary" } else { "cancelled" };
+    format!("UTC; {kind}, {}", version(report))
+}
+
+/// A time for a reader, in UTC.
+fn time(timestamp: jiff::Timestamp) -> String {
+    timestamp.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 fn version(report: &Report) -> String {

@@ -48,14 +48,16 @@ pub(super) fn risk(probability: f64, interval: Option<(f64, f64)>, end: f64, is_
     }
 }
 
-/// A contribution to the logit, to the left or right of the middle; `largest` fills half the bar.
-pub(super) fn contribution(logit: f64, largest: f64) -> Markup {
-    let length = if largest > 0.0 { (logit.abs() / largest * 50.0).min(50.0) } else { 0.0 };
-    let (class, start) = if logit < 0.0 { ("down", 50.0 - length) } else { ("up", 50.0) };
+/// A contribution to the logit, to the left or right of `zero`, a place on the bar of 100; `largest` fills what is
+/// right of it.
+pub(super) fn contribution(logit: f64, largest: f64, zero: f64) -> Markup {
+    let room = 100.0 - zero;
+    let length = if largest > 0.0 { (logit.abs() / largest * room).min(room) } else { 0.0 };
+    let (class, start) = if logit < 0.0 { ("down", zero - length) } else { ("up", zero) };
     html! {
         svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
             rect class=(class) x=(format!("{start:.2}")) y="2" width=(format!("{length:.2}")) height="6" {}
-            line class="tick" x1="50" x2="50" y1="0" y2="10" {}
+            line class="tick" x1=(zero) x2=(zero) y1="0" y2="10" {}
         }
     }
 }
@@ -71,7 +73,7 @@ pub(super) fn calibration(points: &[CalibrationPoint]) -> Markup {
                     cy=(format!("{:.2}", 100.0 - 95.0 * point.observed.clamp(0.0, 1.0))) {}
             }
             text x="20" y="110" { "0" }
-            text x="99" y="110" { "100 %" }
+            text x="115" y="110" text-anchor="end" { "100 %" }
             text x="46" y="117" { "predicted" }
             text x="-70" y="12" transform="rotate(-90)" { "observed" }
         }

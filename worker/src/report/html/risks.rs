@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 
 use super::{plot, shown};
-use crate::report::document::{Comparator, Contribution, Interval, Performer, Report, Risk, RiskInput, RiskValue};
+use crate::report::document::{
+    Comparator, Contribution, Interval, Performer, Report, Risk, RiskInput, RiskValue,
+};
 use crate::report::text::{list, percent, percent_range, sentence, visible};
 use crate::report::wording;
 
@@ -124,22 +126,23 @@ fn disagrees(own: f64, other: f64) -> bool {
 
 fn contributions(contributions: &[Contribution]) -> Markup {
     let largest = contributions.iter().map(|part| part.logit.abs()).fold(0.0, f64::max);
+    let zero = if contributions.iter().any(|part| part.logit < 0.0) { 50.0 } else { 0.0 };
     let more = contributions.len().saturating_sub(SHOWN_CONTRIBUTIONS);
     html! {
         table class="stack" {
-            caption { "What moves it most, in log odds: left lowers, right raises" }
+            caption { "What moves it most, in log odds: above 0 raises the risk" }
             thead { tr { th scope="col" { "Part" } th scope="col" class="meter" { "" } th scope="col" class="number" { "Log odds" } } }
             tbody {
                 @for part in contributions.iter().take(SHOWN_CONTRIBUTIONS) {
                     tr {
                         th scope="row" { (shown(&part.label)) }
-                        td class="meter" { (plot::contribution(part.logit, largest)) }
+                        td class="meter" { (plot::contribution(part.logit, largest, zero)) }
                         td class="number" { (signed(part.logit)) }
                     }
                 }
             }
         }
-        @if more > 0 { p class="note" { "And " (more) " smaller ones." } }
+        @if more > 0 { p class="note" { "And " (more) " more, each smaller." } }
     }
 }
 

@@ -1,8 +1,14 @@
 //! Reports for the tests: a full one, and what can be told apart from it. All of it is invented.
 
+mod hostile;
+mod risks;
+
 use image::{GrayImage, ImageFormat, Luma, Rgba, RgbaImage};
 
-use super::document::*;
+use crate::report::document::*;
+
+pub(super) use hostile::hostile;
+use risks::{brock, intensive_care, mayo};
 
 /// A radiograph with a matched record, computed and not computable risks.
 pub(super) fn sample() -> Report {
@@ -45,7 +51,8 @@ pub(super) fn sample() -> Report {
             },
         ],
         limits: vec![
-            "The image model was trained on 412 patients of one hospital; it is weaker than published models".into(),
+            "The image model was trained on 412 patients of one hospital; it is weaker than published models"
+                .into(),
             "Nodules were not looked for in the picture; nodule risks rest on what the record states".into(),
         ],
     }
@@ -95,91 +102,6 @@ pub(super) fn failed() -> Report {
     report.study.started_text = "not stated".into();
     report.patient.subject = Subject::Unidentified;
     report
-}
-
-/// Text that tries to break out of every field that comes from outside.
-pub(super) const HOSTILE: &str = "\"'><script>alert(1)</script>\0\u{202e}gnp.exe]]>&amp;{{7*7}}\u{1b}[31m\r\n${x}";
-
-/// The full report with hostile text in every field that can hold any.
-pub(super) fn hostile() -> Report {
-    let evil = || HOSTILE.to_owned();
-    let mut report = sample();
-    report.study.accession_number = Some(evil());
-    report.study.description = Some(evil());
-    report.study.started_text = evil();
-    report.study.zone_rule = evil();
-    report.study.view = Some(evil());
-    report.study.modalities = vec![evil()];
-    report.study.study_instance_uid = evil();
-    report.study.instances[0].sop_instance_uid = evil();
-    report.study.warnings = vec![Warning { code: evil(), text: evil() }];
-    report.study.dropped = vec![Dropped { sop_instance_uid: Some(evil()), code: evil(), reason: evil() }];
-    report.patient = Patient {
-        subject: Subject::Identifier { system: Some(evil()), assigner: Some(evil()), value: evil() },
-        name: Some(evil()),
-        identifier: Some(evil()),
-        sex: Some(evil()),
-        birth_date: Some(evil()),
-        age_years: Some(62),
-    };
-    hostile_models(&mut report);
-    hostile_record(&mut report);
-    hostile_risks(&mut report);
-    report.missing = vec![Missing { what: evil(), effect: evil() }];
-    report.limits = vec![evil()];
-    report.software.compute_device = evil();
-    report.pipeline.description = evil();
-    report
-}
-
-fn hostile_models(report: &mut Report) {
-    let evil = || HOSTILE.to_owned();
-    for model in &mut report.models {
-        (model.title, model.version, model.manufacturer) = (evil(), evil(), evil());
-        (model.created, model.card_markdown, model.training_data) = (Some(evil()), evil(), evil());
-        (model.calibration, model.applicability, model.limits) = (evil(), evil(), vec![evil()]);
-    }
-    for finding in &mut report.findings {
-        finding.title = evil();
-        finding.codings.push(Coding { system: evil(), code: evil(), display: evil() });
-    }
-    report.findings[0].assessment = Assessment::NotAssessed { reason: evil() };
-    if let Some(saliency) = report.picture.as_mut().and_then(|picture| picture.saliency.as_mut()) {
-        (saliency.finding, saliency.method) = (evil(), evil());
-    }
-}
-
-fn hostile_record(report: &mut Report) {
-    let evil = || HOSTILE.to_owned();
-    for feature in &mut report.record.features {
-        (feature.label, feature.unit, feature.date) = (evil(), Some(evil()), Some(evil()));
-        (feature.value, feature.source) = (feature.value.as_ref().map(|_| evil()), Some(evil()));
-        feature.missing = Some(evil());
-    }
-    for source in &mut report.record.sources {
-        (source.reference, source.description) = (evil(), evil());
-    }
-    report.record.excluded = vec![evil()];
-}
-
-fn hostile_risks(report: &mut Report) {
-    let evil = || HOSTILE.to_owned();
-    for risk in &mut report.risks {
-        (risk.title, risk.outcome, risk.horizon, risk.population) = (evil(), evil(), evil(), evil());
-        (risk.calibration, risk.category, risk.limits) = (evil(), Some(evil()), vec![evil()]);
-        risk.missing = vec![evil()];
-        risk.method = Method { name: evil(), version: evil(), citation: evil() };
-        risk.guidance = Some(Guidance { text: evil(), citation: evil() });
-        for input in &mut risk.inputs {
-            (input.label, input.value, input.source) = (evil(), evil(), Some(evil()));
-        }
-        for part in &mut risk.contributions {
-            part.label = evil();
-        }
-        for other in &mut risk.comparators {
-            (other.name, other.note) = (evil(), Some(evil()));
-        }
-    }
 }
 
 fn study() -> Study {
@@ -261,28 +183,29 @@ fn findings() -> Vec<Finding> {
         ("Pneumothorax", "Pneumothorax", "36118008", 0.02, Presence::Absent, 0.77),
         ("Hernia", "Hiatal hernia", "84089009", 0.0004, Presence::Absent, 0.62),
     ];
-    let finding = |(label, title, snomed, probability, presence, auroc): (&str, &str, &str, f64, Presence, f64)| {
-        Finding {
-            label: label.into(),
-            title: title.into(),
-            codings: vec![Coding {
-                system: "http://snomed.info/sct".into(),
-                code: snomed.into(),
-                display: title.into(),
-            }],
-            model: "cxr-findings".into(),
-            assessment: Assessment::Assessed { probability, presence },
-            thresholds: Thresholds { absent_below: 0.18, present_from: 0.45 },
-            performance: Some(Performance {
-                auroc,
-                low: auroc - 0.09,
-                high: auroc + 0.08,
-                cases: 95,
-                positives: 17,
-            }),
-            base_rate: Some(0.12),
-        }
-    };
+    let finding =
+        |(label, title, snomed, probability, presence, auroc): (&str, &str, &str, f64, Presence, f64)| {
+            Finding {
+                label: label.into(),
+                title: title.into(),
+                codings: vec![Coding {
+                    system: "http://snomed.info/sct".into(),
+                    code: snomed.into(),
+                    display: title.into(),
+                }],
+                model: "cxr-findings".into(),
+                assessment: Assessment::Assessed { probability, presence },
+                thresholds: Thresholds { absent_below: 0.18, present_from: 0.45 },
+                performance: Some(Performance {
+                    auroc,
+                    low: auroc - 0.09,
+                    high: auroc + 0.08,
+                    cases: 95,
+                    positives: 17,
+                }),
+                base_rate: Some(0.12),
+            }
+        };
     rows.into_iter().map(finding).collect()
 }
 
@@ -329,150 +252,6 @@ fn record() -> Record {
             source("Observation/nod-1", "Observation", "nodule"),
         ],
         excluded: vec!["7 values dated after the exam".into(), "2 resources without a date".into()],
-    }
-}
-
-fn brock() -> Risk {
-    let input = |label: &str, value: &str, unit: Option<&str>, source: Option<&str>| RiskInput {
-        label: label.into(),
-        value: value.into(),
-        unit: unit.map(Into::into),
-        date: Some("2019-11-30".into()),
-        source: source.map(Into::into),
-    };
-    let contribution = |label: &str, logit: f64| Contribution { label: label.into(), logit };
-    Risk {
-        id: "brock-2b".into(),
-        title: "Brock (PanCan), full model with spiculation".into(),
-        outcome: "Lung cancer in the nodule".into(),
-        outcome_codings: vec![Coding {
-            system: "http://snomed.info/sct".into(),
-            code: "363358000".into(),
-            display: "Malignant tumor of lung".into(),
-        }],
-        horizon: "Within 2 to 4 years of screening".into(),
-        value: RiskValue::Computed { probability: 0.123, interval: None },
-        missing: Vec::new(),
-        performer: Performer::Formula,
-        method: Method {
-            name: "Brock".into(),
-            version: "2b".into(),
-            citation: "McWilliams et al., N Engl J Med 2013;369:910-919".into(),
-        },
-        inputs: vec![
-            input("Age", "62", Some("years"), Some("Patient/p-4711")),
-            input("Longest diameter", "12", Some("mm"), Some("Observation/nod-1")),
-            input("Nodule type", "solid", None, Some("Observation/nod-1")),
-            input("Emphysema", "yes", None, Some("urn:uuid:0f2d7f4e-7cf3-4b5e-9d0c-0a1f5c1f2b3a")),
-        ],
-        contributions: vec![
-            contribution("Size, 12 mm", 3.6),
-            contribution("Upper lobe", 0.66),
-            contribution("Female", 0.6),
-            contribution("Emphysema", 0.3),
-            contribution("One nodule", 0.25),
-            contribution("Age 62", -0.0),
-        ],
-        comparators: vec![
-            Comparator { name: "Brock 2a, without spiculation".into(), probability: Some(0.101), note: None },
-            Comparator {
-                name: "Mayo".into(),
-                probability: None,
-                note: Some("not computable: smoking missing".into()),
-            },
-            Comparator { name: "VA".into(), probability: Some(0.39), note: Some("comparator only".into()) },
-        ],
-        population: "Screened ever-smokers aged 50 to 75 with nodules up to 30 mm".into(),
-        in_population: true,
-        calibration: "As published; not recalibrated here".into(),
-        average: Some(0.055),
-        category: Some("moderate".into()),
-        guidance: Some(Guidance {
-            text: "PET-CT when the risk is 10 % or more".into(),
-            citation: "British Thoracic Society 2015".into(),
-        }),
-        limits: vec!["Made for CT screening, not for incidental nodules".into()],
-    }
-}
-
-fn intensive_care() -> Risk {
-    let other = |name: &str, probability: f64| Comparator {
-        name: name.into(),
-        probability: Some(probability),
-        note: None,
-    };
-    Risk {
-        id: "icu-at-exam".into(),
-        title: "Intensive care at the time of the exam (demonstration)".into(),
-        outcome: "In intensive care".into(),
-        outcome_codings: Vec::new(),
-        horizon: "At the time of the exam; no forecast".into(),
-        value: RiskValue::Computed {
-            probability: 0.58,
-            interval: Some(Interval {
-                low: 0.33,
-                high: 0.79,
-                kind: "95 % interval over 200 patient bootstraps".into(),
-            }),
-        },
-        missing: vec!["lactate dehydrogenase".into()],
-        performer: Performer::Model("icu-at-exam".into()),
-        method: Method {
-            name: "Late logistic fusion".into(),
-            version: "1.0.0".into(),
-            citation: "this project's model card".into(),
-        },
-        inputs: vec![RiskInput {
-            label: "C-reactive protein".into(),
-            value: "184".into(),
-            unit: Some("mg/L".into()),
-            date: Some("2020-03-14".into()),
-            source: Some("Observation/crp-9".into()),
-        }],
-        contributions: vec![
-            Contribution { label: "Image score".into(), logit: 0.82 },
-            Contribution { label: "C-reactive protein".into(), logit: 0.41 },
-            Contribution { label: "Lactate dehydrogenase missing".into(), logit: -0.12 },
-        ],
-        comparators: vec![other("Image only", 0.61), other("Record only", 0.47), other("View only", 0.44)],
-        population: "Adults in hospital with COVID-19".into(),
-        in_population: true,
-        calibration: "Slope 0.9 (0.6 to 1.3), cross-fitted".into(),
-        average: Some(0.38),
-        category: None,
-        guidance: None,
-        limits: vec!["56 patients; fusion is not shown to be better than the image alone".into()],
-    }
-}
-
-fn mayo() -> Risk {
-    Risk {
-        id: "mayo".into(),
-        title: "Mayo".into(),
-        outcome: "Malignancy of a solitary nodule".into(),
-        outcome_codings: Vec::new(),
-        horizon: "At presentation".into(),
-        value: RiskValue::NotComputable {
-            reason: "The record does not say whether the patient ever smoked".into(),
-            range: Some(Interval { low: 0.0304, high: 0.0647, kind: "over smoking yes and no".into() }),
-        },
-        missing: vec!["smoking".into()],
-        performer: Performer::Formula,
-        method: Method {
-            name: "Mayo".into(),
-            version: "Swensen 1997".into(),
-            citation: "Swensen et al., Arch Intern Med 1997;157:849-855".into(),
-        },
-        inputs: Vec::new(),
-        contributions: Vec::new(),
-        comparators: Vec::new(),
-        population: "Solitary nodules of 4 to 30 mm, no cancer within 5 years".into(),
-        in_population: true,
-        calibration: "As published".into(),
-        average: None,
-        category: None,
-        guidance: None,
-        limits: Vec::new(),
     }
 }
 

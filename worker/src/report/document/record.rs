@@ -1,0 +1,55 @@
+//! What the health record said at the time of the study.
+
+/// What the health record said.
+#[derive(Clone, PartialEq)]
+pub struct Record {
+    /// Whether there was one.
+    pub state: RecordState,
+    /// The features that were looked for, in the order of importance.
+    pub features: Vec<Feature>,
+    /// Every resource of the record that the report rests on.
+    pub sources: Vec<Source>,
+    /// What was left out, such as `7 values dated after the study`; one phrase each.
+    pub excluded: Vec<String>,
+}
+
+/// Whether there was a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordState {
+    /// No record was given.
+    NotGiven,
+    /// Records were given, none of them is this patient's.
+    NoMatch,
+    /// The patient's identifier matched.
+    Matched,
+}
+
+/// One value of the record at t0.
+#[derive(Clone, PartialEq)]
+pub struct Feature {
+    /// Title for a reader, such as `C-reactive protein`.
+    pub label: String,
+    /// Value as text, such as `12.3` or `former smoker`; `None` where it is missing.
+    pub value: Option<String>,
+    /// UCUM unit, where there is one.
+    pub unit: Option<String>,
+    /// Date or time as the record states it.
+    pub date: Option<String>,
+    /// Age of the value at t0, in days.
+    pub age_days: Option<f64>,
+    /// Reference of the resource, such as `Observation/17`.
+    pub source: Option<String>,
+    /// Why it is missing, such as `not in the record` or `dated after the study`.
+    pub missing: Option<String>,
+}
+
+/// One resource of the record.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Reference as the record's bundle states it: `Observation/17`, or a `urn:uuid:`.
+    pub reference: String,
+    /// FHIR resource type, such as `Observation`.
+    pub resource_type: String,
+    /// What it is, for a reader.
+    pub description: String,
+}
