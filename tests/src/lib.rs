@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use dicom_ingest::patient::Sex;
+use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
+use jiff::civil::date;
+use serde_json::{Value, json};
 
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
@@ -52,4 +55,68 @@ pub fn lines(output: &Output) -> Vec<Value> {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect()
+}
+
+/// The invented patient of the tests' phantom studies.
+pub const PATIENT_ID: &str = "TEST0001";
+
+/// Writes a phantom study of the seed into `folder` and gives the file's path.
+///
+/// # Panics
+/// Where the phantom cannot be made or written.
+pub fn phantom_study(folder: &Path, seed: u64) -> PathBuf {
+    std::fs::create_dir_all(folder).expect("a folder");
+    let path = folder.join(format!("image-{seed}"));
+    std::fs::write(&path, phantom(seed)).expect("a written file");
+    path
+}
+
+/// A phantom chest radiograph of [`PATIENT_ID`], a woman born on 1950-02-03, as a DICOM file.
+///
+/// # Panics
+/// Where it cannot be made.
+pub fn phantom(seed: u64) -> Vec<u8> {
+    phantom_chest(&PhantomSpec {
+        seed,
+        patient_id: PATIENT_ID.into(),
+        patient_name: "Canary^Carla".into(),
+        birth_date: date(1950, 2, 3),
+        sex: Sex::Female,
+        study_time: date(2024, 5, 6).at(7, 8, 9, 0),
+        ..PhantomSpec::default()
+    })
+    .expect("a phantom")
+}
+
+/// A record of the phantom's patient as a FHIR bundle, changed by `change`.
+pub fn record(change: impl FnOnce(&mut Value)) -> Value {
+    let mut bundle = json!({
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{
+            "fullUrl": "urn:uuid:6a1f1d1e-1111-4c4c-8d8d-000000000001",
+            "resource": {
+                "resourceType": "Patient",
+                "id": "carla",
+                "identifier": [{"system": "urn:oid:1.2.3", "value": PATIENT_ID}],
+                "name": [{"family": "Canary", "given": ["Carla"]}],
+                "gender": "female",
+                "birthDate": "1950-02-03"
+            }
+        }, {
+            "fullUrl": "urn:uuid:6a1f1d1e-1111-4c4c-8d8d-000000000002",
+            "resource": {
+                "resourceType": "Observation",
+                "id": "crp",
+                "status": "final",
+                "code": {"coding": [{"system": "http://loinc.org", "code": "1988-5"}]},
+                "subject": {"reference": "Patient/carla"},
+                "effectiveDateTime": "2024-05-05T06:00:00Z",
+                "issued": "2024-05-05T07:00:00Z",
+                "valueQuantity": {"value": 12.5, "unit": "mg/L", "system": "http://unitsofmeasure.org", "code": "mg/L"}
+            }
+        }]
+    });
+    change(&mut bundle);
+    bundle
 }

@@ -82,6 +82,7 @@ fn pure_stages_read_no_file_and_no_clock() {
         "worker/src/compose",
         "worker/src/identity.rs",
         "worker/src/select.rs",
+        "worker/src/convert.rs",
         "fusion/src/formulas",
         "fusion/src/features",
         "models/src/preprocess.rs",

@@ -1,3 +1,8 @@
 //! Tests of the whole program, as its users run it.
 
+mod analyze;
 mod architecture;
+mod corpus;
+mod encodings;
+mod killed;
+mod records;

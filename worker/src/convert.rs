@@ -98,3 +98,12 @@ pub fn person_of_record(patient: &RecordPatient) -> Person {
         current: patient.active != Some(false) && !patient.links,
     }
 }
+
+/// SOP classes of structured reports that nodule facts are taken from: Enhanced, Comprehensive and Comprehensive 3D SR.
+const REPORT_CLASSES: [&str; 3] =
+    ["1.2.840.10008.5.1.4.1.1.88.22", "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.88.34"];
+
+/// True for a structured report.
+pub fn is_report(instance: &Instance) -> bool {
+    REPORT_CLASSES.contains(&instance.sop_class_uid.as_str())
+}

@@ -74,8 +74,8 @@ pub struct KeyParts<'a> {
     pub tenant: &'a str,
     /// StudyInstanceUID.
     pub study_uid: &'a str,
-    /// The study's instances: SOPInstanceUID or another stable name, and SHA-256.
-    pub instances: &'a [(String, String)],
+    /// SHA-256 of every file of the study, in any order.
+    pub files: &'a [String],
     /// Which pipeline reads the study.
     pub pipeline_id: &'a str,
     /// Digests of pipeline declaration, models and program version.
@@ -89,14 +89,12 @@ pub struct KeyParts<'a> {
 /// Makes both keys. The record is part of the job key: another record makes another version of the same report.
 pub fn keys(parts: &KeyParts<'_>) -> Keys {
     let report = digest(&["report", parts.tenant, parts.study_uid, parts.pipeline_id]);
-    let mut instances = parts.instances.to_vec();
-    instances.sort();
+    let mut files: Vec<&str> = parts.files.iter().map(String::as_str).collect();
+    files.sort_unstable();
     let record = parts.record.fingerprint();
     let mut texts =
         vec!["job", &report, parts.versions, parts.configuration, &record];
-    for (uid, sha256) in &instances {
-        texts.extend([uid.as_str(), sha256.as_str()]);
-    }
+    texts.extend(files);
     let job = digest(&texts);
     Keys { report, job }
 }
@@ -125,11 +123,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn parts<'a>(instances: &'a [(String, String)], record: &'a RecordSource) -> KeyParts<'a> {
+    fn parts<'a>(files: &'a [String], record: &'a RecordSource) -> KeyParts<'a> {
         KeyParts {
             tenant: "t",
             study_uid: "1.2",
-            instances,
+            files,
             pipeline_id: "p",
             versions: "v",
             configuration: "c",
@@ -138,8 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_ignore_the_order_of_instances_and_see_every_change() {
-        let one = vec![("1".to_owned(), "a".to_owned()), ("2".to_owned(), "b".to_owned())];
+    fn keys_ignore_the_order_of_files_and_see_every_change() {
+        let one = vec!["a".to_owned(), "b".to_owned()];
         let turned: Vec<_> = one.iter().rev().cloned().collect();
         let base = keys(&parts(&one, &RecordSource::NotGiven));
         assert_eq!(base, keys(&parts(&turned, &RecordSource::NotGiven)));

@@ -50,7 +50,7 @@ fn finding(score: Option<&FindingScore>, label: &Label, manifest: &Manifest) -> 
             low: label.auroc_low,
             high: label.auroc_high,
             cases: u32::try_from(manifest.training.validation_patients).unwrap_or(u32::MAX),
-            positives: u32::try_from(label.validation_positives).unwrap_or(u32::MAX),
+            positives: u32::try_from(label.validation_cases).unwrap_or(u32::MAX),
         }),
         base_rate: Some(label.base_rate),
     }

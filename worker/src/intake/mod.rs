@@ -4,8 +4,10 @@ pub mod record;
 
 use std::path::{Path, PathBuf};
 
-use dicom_ingest::source::folder::{self, Discovery, FoundStudy};
+use dicom_ingest::source::folder::{self, Discovery};
+use dicom_ingest::study::{Study, StudyOutcome};
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::convert;
@@ -70,37 +72,34 @@ pub fn intake(
     let config = &stages.config;
     let records = Records::open(record, &config.site_zone).map_err(IntakeError::Records)?;
     let paths = paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
-    let Discovery { studies, not_dicom, unreadable } = folder::discover(&paths, &stages.limits, progress)
+    let Discovery { studies, not_dicom, directories, unreadable } = folder::discover(&paths, &stages.limits, progress)
         .map_err(|error| IntakeError::Path { path: error.path, source: error.source })?;
     let out = absolute(out)?;
     let jobs = studies.iter().map(|study| job(stages, study, &records, &out, acceptance)).collect();
     let lines = unreadable
         .into_iter()
-        .map(|(path, refusal)| Outcome {
-            file: Some(path.to_string_lossy().into_owned()),
-            ..Outcome::without_result(State::Refused, refusal.code.as_str(), &refusal.message)
+        .map(|file| Outcome {
+            file: Some(file.path.to_string_lossy().into_owned()),
+            ..Outcome::without_result(State::Refused, file.refusal.code.as_str(), &file.refusal.message)
         })
         .collect();
-    Ok(Intake { jobs, lines, not_dicom, unreadable_records: records.unreadable().len() })
+    Ok(Intake { jobs, lines, not_dicom: not_dicom + directories, unreadable_records: records.unreadable().len() })
 }
 
-fn job(stages: &Stages, found: &FoundStudy, records: &Records, out: &Path, acceptance: Acceptance) -> NewJob {
-    let (record, latest_of_record) = records.for_person(&person(found));
-    let request = Request {
-        files: found
-            .files
-            .iter()
-            .map(|file| SourceFile { path: file.path.clone(), sha256: hex(&file.sha256) })
-            .collect(),
-        record,
-        out: out.to_owned(),
+fn job(stages: &Stages, found: &StudyOutcome, records: &Records, out: &Path, acceptance: Acceptance) -> NewJob {
+    let study = match found {
+        StudyOutcome::Ready(study) => Some(study.as_ref()),
+        StudyOutcome::Refused(_) => None,
     };
-    let instances: Vec<_> =
-        found.files.iter().map(|file| (file.sop_instance_uid.to_string(), hex(&file.sha256))).collect();
+    let person = study.map(|study| convert::person_of_images(&study.patient)).unwrap_or_default();
+    let (record, latest_of_record) = records.for_person(&person);
+    let files = source_files(found);
+    let digests: Vec<String> = files.iter().map(|file| file.sha256.clone()).collect();
+    let request = Request { files, record, out: out.to_owned() };
     let keys = keys(&KeyParts {
         tenant: &stages.config.tenant,
-        study_uid: found.uid.as_str(),
-        instances: &instances,
+        study_uid: found.uid().as_str(),
+        files: &digests,
         pipeline_id: &stages.pipeline.id,
         versions: &stages.versions(),
         configuration: &stages.config.fingerprint(),
@@ -108,28 +107,41 @@ fn job(stages: &Stages, found: &FoundStudy, records: &Records, out: &Path, accep
     });
     let accepted_at = match acceptance {
         Acceptance::Now(now) => now,
-        // No input states a time: such a study is refused, and its report is dated by the epoch.
-        Acceptance::LatestInput => {
-            latest_of_study(found, &stages.config).max(latest_of_record).unwrap_or(Timestamp::UNIX_EPOCH)
-        }
+        // No input states a time: such a study is refused, and the report of the refusal is dated by the epoch.
+        Acceptance::LatestInput => study
+            .and_then(|study| latest_of_study(study, &stages.config))
+            .max(latest_of_record)
+            .unwrap_or(Timestamp::UNIX_EPOCH),
     };
     NewJob {
         job_key: keys.job,
         report_key: keys.report,
-        study_uid: found.uid.to_string(),
+        study_uid: found.uid().to_string(),
         // A request is plain paths and strings: it always serialises.
         request: serde_json::to_string(&request).unwrap_or_default(),
         accepted_at: accepted_at.to_string(),
     }
 }
 
-fn person(found: &FoundStudy) -> Person {
-    found.study.as_ref().map(|study| convert::person_of_images(&study.patient)).unwrap_or_default()
+/// Every file of the study, those that were left out too, with its digest.
+fn source_files(found: &StudyOutcome) -> Vec<SourceFile> {
+    let digest = |path: &PathBuf| {
+        let sha256 = std::fs::read(path).map_or_else(|_| "unreadable".into(), |bytes| hex(&Sha256::digest(bytes)));
+        SourceFile { path: path.clone(), sha256 }
+    };
+    match found {
+        StudyOutcome::Refused(refused) => refused.paths.iter().map(digest).collect(),
+        StudyOutcome::Ready(study) => {
+            let read = study.instances.iter().map(|file| SourceFile {
+                path: file.path.clone(),
+                sha256: hex(&file.instance.sha256),
+            });
+            read.chain(study.dropped.iter().map(|dropped| digest(&dropped.path))).collect()
+        }
+    }
 }
 
-fn latest_of_study(found: &FoundStudy, config: &Config) -> Option<Timestamp> {
-    let study = found.study.as_ref().ok()?;
-    let times = study.instances.iter().filter_map(|file| file.instance.latest_time.as_ref());
+fn latest_of_study(study: &Study, config: &Config) -> Option<Timestamp> {
+    let times = study.instances.iter().filter_map(|file| file.instance.study_time.as_ref());
     times.chain(&study.started).map(|time| time.instant(&config.site_zone).0).max()
 }
-

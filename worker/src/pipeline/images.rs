@@ -12,7 +12,7 @@ use dicom_ingest::decode::decode;
 use dicom_ingest::frame::Frame;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::source::folder::discover;
-use dicom_ingest::study::Study;
+use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
 use image::{ImageFormat, Luma, Rgba};
 use models::{GreyImage, Present as ModelPresent, Scores};
 
@@ -43,13 +43,18 @@ pub(super) fn study(
         Ending::refused("SourceChanged", "a file of the study was changed or removed after the job was accepted")
     };
     let discovery = discover(&paths, limits, &mut |_| {}).map_err(|_| changed())?;
-    let found = discovery.studies.into_iter().find(|study| study.uid.as_str() == study_uid).ok_or_else(changed)?;
+    let found = discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid).ok_or_else(changed)?;
+    let study = match found {
+        StudyOutcome::Ready(study) => *study,
+        StudyOutcome::Refused(refused) => {
+            return Err(Ending::refused(refused.refusal.code.as_str(), refused.refusal.message));
+        }
+    };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
-    let digests: Vec<String> = found.files.iter().map(|file| hex(&file.sha256)).collect();
-    if !digests.iter().all(|digest| accepted.contains(digest.as_str())) {
+    let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
+    if !study.instances.iter().all(as_accepted) {
         return Err(changed());
     }
-    let study = found.study.map_err(|refusal| Ending::refused(refusal.code.as_str(), refusal.message))?;
     let study = Arc::new(study);
     evidence.study = Some(Arc::clone(&study));
     Ok(study)

@@ -2,7 +2,7 @@
 
 pub mod output;
 
-mod evidence;
+pub mod evidence;
 mod images;
 mod record;
 mod timings;

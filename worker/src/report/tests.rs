@@ -232,7 +232,11 @@ fn the_page_says_what_it_is_before_anything_else() {
 
 /// Writes what the validators outside the project read (`scripts/check-fhir`), where a folder is named for it.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "only this test asks where the samples go")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "only this test asks where the samples go"
+)]
 fn samples_for_the_validators() {
     let Ok(folder) = std::env::var("CHIASM_REPORT_SAMPLES") else {
         println!("skipped: CHIASM_REPORT_SAMPLES names no folder");

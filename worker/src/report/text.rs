@@ -13,27 +13,34 @@ pub(crate) fn visible(text: &str) -> String {
     for character in text.chars() {
         match character {
             '\t' | '\n' | '\r' => shown.push(' '),
-            '\u{2028}' | '\u{2029}' | '\u{0080}'..='\u{009f}' => bracketed(&mut shown, character),
             '\0'..='\u{1f}' => shown.push(control_picture(character)),
             '\u{7f}' => shown.push('\u{2421}'),
-            // reading direction, zero width, byte order mark, tags, noncharacters
-            '\u{061c}'
-            | '\u{180e}'
-            | '\u{200b}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{fffe}'
-            | '\u{ffff}'
-            | '\u{e0000}'..='\u{e007f}' => bracketed(&mut shown, character),
+            hidden if is_hidden(hidden) => bracketed(&mut shown, hidden),
             space if space.is_whitespace() => shown.push(' '),
             plain => shown.push(plain),
         }
     }
     shown.trim().to_owned()
+}
+
+/// Controls of C1, separators, reading direction, zero width, byte order mark, tags, noncharacters.
+fn is_hidden(character: char) -> bool {
+    matches!(
+        character,
+        '\u{80}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{fffe}'
+            | '\u{ffff}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 fn bracketed(shown: &mut String, character: char) {
@@ -51,7 +58,7 @@ pub(crate) fn percent(probability: f64) -> String {
     match percent {
         p if !p.is_finite() => "not a number".to_owned(),
         p if p > 0.0 && p < 0.05 => "<0.1\u{a0}%".to_owned(),
-        p if p < 100.0 && p >= 99.95 => ">99.9\u{a0}%".to_owned(),
+        p if (99.95..100.0).contains(&p) => ">99.9\u{a0}%".to_owned(),
         p if p >= 9.95 => format!("{p:.0}\u{a0}%"),
         p => format!("{p:.1}\u{a0}%"),
     }

@@ -35,7 +35,7 @@ fn no_result(why: &NoResult) -> Vec<String> {
     vec![
         sentence(&why.reason),
         "No AI result is not a negative result: nothing was looked for, so nothing was excluded.".to_owned(),
-        sentence(&why.next_step),
+        format!("What to do: {}", sentence(&why.next_step)),
     ]
 }
 
@@ -47,7 +47,7 @@ fn analysis(report: &Report) -> Vec<String> {
     match (not_computable, report.risks.len()) {
         (0, _) => {}
         (all, total) if all == total => {
-            sentences.push("No risk could be computed; each says what is missing.".into())
+            sentences.push("No risk could be computed; each says what is missing.".into());
         }
         (1, total) => sentences.push(format!("One of {total} risks could not be computed.")),
         (some, total) => sentences.push(format!("{some} of {total} risks could not be computed.")),
@@ -78,9 +78,10 @@ fn findings(findings: &[Finding]) -> String {
     if findings.is_empty() || not_assessed == findings.len() {
         return "No finding was assessed.".to_owned();
     }
-    let mut parts = vec![match present.is_empty() {
-        true => "No finding reaches its threshold, which does not exclude disease".to_owned(),
-        false => format!("The image model reports {}", list(&shortened(present))),
+    let mut parts = vec![if present.is_empty() {
+        "No finding reaches its threshold, which does not exclude disease".to_owned()
+    } else {
+        format!("The image model reports {}", list(&shortened(present)))
     }];
     if !indeterminate.is_empty() {
         parts.push(format!("indeterminate: {}", list(&shortened(indeterminate))));
@@ -156,19 +157,17 @@ pub(crate) fn risk(risk: &Risk) -> Option<String> {
         }
         None => "no interval is published".to_owned(),
     };
-    let mut text = format!("{}: {} ({range})", visible(&risk.title), percent(*probability));
-    if let Some(category) = &risk.category {
-        text.push_str(&format!(", category {}", visible(category)));
-    }
-    if let Some(average) = risk.average {
-        text.push_str(&format!("; the average is {}", percent(average)));
-    }
-    text.push_str(&format!(
-        ". Outcome: {}, {}",
+    let category = risk.category.as_deref().map(|category| format!(", category {}", visible(category)));
+    let average = risk.average.map(|average| format!("; the average is {}", percent(average)));
+    Some(format!(
+        "{}: {} ({range}){}{}. Outcome: {}, {}",
+        visible(&risk.title),
+        percent(*probability),
+        category.unwrap_or_default(),
+        average.unwrap_or_default(),
         in_prose(&risk.outcome),
         full_stop(&in_prose(&risk.horizon))
-    ));
-    Some(text)
+    ))
 }
 
 fn full_stop(text: &str) -> String {
@@ -179,15 +178,11 @@ fn full_stop(text: &str) -> String {
 pub(crate) fn not_computable(risk: &Risk) -> Option<String> {
     let RiskValue::NotComputable { reason, range } = &risk.value else { return None };
     let missing: Vec<String> = risk.missing.iter().map(|word| visible(word)).collect();
-    let mut text = match missing.is_empty() {
-        true => format!("Not computable. {}", sentence(reason)),
-        false => format!("Not computable: {} missing. {}", list(&missing), sentence(reason)),
-    };
-    if let Some(range) = range {
-        let bounds = percent_range(range.low, range.high);
-        text.push_str(&format!(" It could be {bounds} ({}).", visible(&range.kind)));
-    }
-    Some(text)
+    let what = if missing.is_empty() { String::new() } else { format!(": {} missing", list(&missing)) };
+    let range = range.as_ref().map(|range| {
+        format!(" It could be {} ({}).", percent_range(range.low, range.high), visible(&range.kind))
+    });
+    Some(format!("Not computable{what}. {}{}", sentence(reason), range.unwrap_or_default()))
 }
 
 /// The state as a word.

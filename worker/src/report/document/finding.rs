@@ -11,7 +11,7 @@ pub struct Finding {
     pub title: String,
     /// SNOMED CT, RadLex and other codings of the finding.
     pub codings: Vec<Coding>,
-    /// Identifier of the [`Model`] that said it.
+    /// Identifier of the [`Model`](super::Model) that said it.
     pub model: String,
     /// What was said.
     pub assessment: Assessment,

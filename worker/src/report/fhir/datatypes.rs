@@ -34,6 +34,7 @@ impl<T> Absent for Vec<T> {
 macro_rules! elements {
     ($($(#[$meta:meta])* $name:ident { $($field:ident: $type:ty,)* })*) => {$(
         $(#[$meta])*
+        #[allow(clippy::struct_field_names, reason = "the names are the standard's")]
         #[derive(Clone, Default, ::serde::Serialize)]
         #[serde(rename_all = "camelCase")]
         pub(in crate::report::fhir) struct $name {
@@ -209,8 +210,8 @@ impl Annotation {
 
 impl Meta {
     /// The label of what an artificial intelligence asserted.
-    pub(super) fn ai_asserted() -> Option<Self> {
-        Some(Self { security: vec![terms::ai_asserted()] })
+    pub(super) fn ai_asserted() -> Self {
+        Self { security: vec![terms::ai_asserted()] }
     }
 }
 

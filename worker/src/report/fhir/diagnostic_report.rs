@@ -29,7 +29,7 @@ pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
     let observations = report.findings.iter();
     DiagnosticReport {
         id: references::report(report).to_string().into(),
-        meta: Meta::ai_asserted(),
+        meta: Some(Meta::ai_asserted()),
         text: Narrative::paragraphs(&conclusion),
         extension: risks.collect(),
         identifier: vec![Identifier::new(terms::REPORT_KEYS, &report.keys.report)],

@@ -46,16 +46,15 @@ fn series(instances: &[Instance]) -> Vec<Series> {
             uid: instance.sop_instance_uid.as_str().into(),
             sop_class: Some(Coding::new(terms::URI, &format!("urn:oid:{}", instance.sop_class_uid), "")),
         };
-        match uids.iter().position(|uid| *uid == instance.series_instance_uid) {
-            Some(known) => series[known].instance.push(sop_instance),
-            None => {
-                uids.push(&instance.series_instance_uid);
-                series.push(Series {
-                    uid: instance.series_instance_uid.as_str().into(),
-                    modality: Some(Coding::new(terms::DCM, &instance.modality, "")),
-                    instance: vec![sop_instance],
-                });
-            }
+        if let Some(known) = uids.iter().position(|uid| *uid == instance.series_instance_uid) {
+            series[known].instance.push(sop_instance);
+        } else {
+            uids.push(&instance.series_instance_uid);
+            series.push(Series {
+                uid: instance.series_instance_uid.as_str().into(),
+                modality: Some(Coding::new(terms::DCM, &instance.modality, "")),
+                instance: vec![sop_instance],
+            });
         }
     }
     series

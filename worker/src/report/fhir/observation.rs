@@ -36,7 +36,7 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
     let device = model.map_or_else(|| references::software(report), references::model);
     let blank = Observation {
         id: id.to_string().into(),
-        meta: Meta::ai_asserted(),
+        meta: Some(Meta::ai_asserted()),
         text: Narrative::paragraphs(&[narrative(finding)]),
         // the same UUID as a DICOM UID, PS3.5 B.2, so that a DICOM twin can name it
         identifier: vec![Identifier::new(terms::DICOM_UID, &format!("urn:oid:2.25.{}", id.as_u128()))],

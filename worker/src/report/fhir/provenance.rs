@@ -54,10 +54,8 @@ fn agents(report: &Report) -> Vec<Agent> {
     let models = report.models.iter();
     let mut agents: Vec<Agent> =
         models.map(|model| agent(terms::participant("author", "Author"), references::model(model))).collect();
-    let software = match agents.is_empty() {
-        true => terms::participant("author", "Author"),
-        false => terms::participant("assembler", "Assembler"),
-    };
+    let (code, display) = if agents.is_empty() { ("author", "Author") } else { ("assembler", "Assembler") };
+    let software = terms::participant(code, display);
     agents.push(agent(software, references::software(report)));
     agents
 }

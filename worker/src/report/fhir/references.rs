@@ -16,12 +16,10 @@ const NAMESPACE: Uuid = uuid!("7210f3e6-404c-4dd8-b515-2286166f831b");
 
 /// Makes an id from a kind and the parts that tell one thing of the kind from another.
 fn id(kind: &str, parts: &[&str]) -> Uuid {
-    let mut name = kind.to_owned();
-    for part in parts {
-        // the length keeps `ab`, `c` apart from `a`, `bc`
-        name.push_str(&format!("\u{1f}{}:{part}", part.len()));
-    }
-    Uuid::new_v5(&NAMESPACE, name.as_bytes())
+    // the length keeps `ab`, `c` apart from `a`, `bc`
+    let parts = parts.iter().map(|part| format!("{}:{part}", part.len()));
+    let name: Vec<String> = std::iter::once(kind.to_owned()).chain(parts).collect();
+    Uuid::new_v5(&NAMESPACE, name.join("\u{1f}").as_bytes())
 }
 
 /// The report itself: one id for all versions.

@@ -31,7 +31,7 @@ pub(super) fn risk_assessment(report: &Report, risk: &Risk) -> RiskAssessment {
     let method_text = format!("{}, {}. {}", method.name, method.version, method.citation);
     RiskAssessment {
         id: id.to_string().into(),
-        meta: Meta::ai_asserted(),
+        meta: Some(Meta::ai_asserted()),
         text: Narrative::paragraphs(&narrative(risk)),
         identifier: vec![Identifier::new(terms::URI, &id.urn().to_string())],
         status: "preliminary".into(),

@@ -27,7 +27,7 @@ pub(super) fn section(report: &Report) -> Markup {
 
 fn table(report: &Report) -> Markup {
     html! {
-        table class="stack" {
+        table class="stack findings" {
             caption {
                 "Sorted by state. The bar is the calibrated probability; the shaded zone is indeterminate, "
                 "the line is the threshold for present."
@@ -92,8 +92,8 @@ fn row(finding: &Finding) -> Markup {
                 th scope="row" { (shown(&finding.title)) }
                 td class={ "state " (wording::presence(*presence)) } { (glyph(*presence)) " " (wording::presence(*presence)) }
                 td class="meter" { (plot::finding(*probability, *presence, finding.thresholds)) }
-                td class="number" { (percent(*probability)) (base_rate(finding)) }
-                td class="number" { (performance(finding)) }
+                td class="number probability" { (percent(*probability)) (base_rate(finding)) }
+                td class="number auroc" { (performance(finding)) }
             }
         },
         Assessment::NotAssessed { reason } => html! {
@@ -116,7 +116,7 @@ fn glyph(presence: Presence) -> &'static str {
 }
 
 fn base_rate(finding: &Finding) -> Markup {
-    html! { @if let Some(rate) = finding.base_rate { br; span class="note" { "base " (percent(rate)) } } }
+    html! { @if let Some(rate) = finding.base_rate { br; " " span class="note" { "base " (percent(rate)) } } }
 }
 
 fn performance(finding: &Finding) -> Markup {
@@ -124,7 +124,7 @@ fn performance(finding: &Finding) -> Markup {
         @match &finding.performance {
             Some(performance) => {
                 (format!("{:.2}", performance.auroc)) @if wording::is_near_chance(finding) { "*" }
-                br; span class="note" { (interval(performance)) }
+                br; " " span class="note" { (interval(performance)) }
             }
             None => { span class="note" { "not measured" } }
         }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{plot, shown};
-use crate::report::document::{Model, Report};
+use crate::report::document::{Dropped, Model, Report};
 use crate::report::text::sentence;
 
 /// What is missing or odd; nothing where nothing is.
@@ -22,9 +22,10 @@ pub(super) fn missing(report: &Report) -> Markup {
                     @for warning in &study.warnings {
                         li { (sentence(&warning.text)) " " span class="mono soft" { (shown(&warning.code)) } }
                     }
-                    @for dropped in &study.dropped {
+                    @for (dropped, count) in counted(&study.dropped) {
                         li {
-                            "One instance was not read: " (sentence(&dropped.reason)) " "
+                            (sentence(&dropped.reason))
+                            @if count == 1 { " The instance was left out. " } @else { " " (count) " instances were left out. " }
                             span class="mono soft" { (shown(&dropped.code)) }
                         }
                     }
@@ -32,6 +33,18 @@ pub(super) fn missing(report: &Report) -> Markup {
             }
         }
     }
+}
+
+/// Instances that were left out for the same reason, once, with how many.
+fn counted(dropped: &[Dropped]) -> Vec<(&Dropped, usize)> {
+    let mut counted: Vec<(&Dropped, usize)> = Vec::new();
+    for one in dropped {
+        match counted.iter_mut().find(|(known, _)| (&known.code, &known.reason) == (&one.code, &one.reason)) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((one, 1)),
+        }
+    }
+    counted
 }
 
 /// Limits of the report and of each model.

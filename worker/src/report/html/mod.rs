@@ -16,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::document::{Kind, NoResult, Patient, Report};
+use super::document::{Kind, NoResult, Patient, Report, Subject};
 use super::text::{sentence, visible};
 use super::wording;
 
@@ -63,6 +63,15 @@ fn shown(text: &str) -> Markup {
     html! { (visible(text)) }
 }
 
+/// A date of a source: the `T` of ISO 8601 is for machines.
+fn date(date: Option<&str>) -> String {
+    let date = visible(date.unwrap_or("–"));
+    match date.split_once('T') {
+        Some((day, time)) if day.len() == 10 => format!("{day} {time}"),
+        _ => date,
+    }
+}
+
 fn title(report: &Report) -> &'static str {
     match report.kind {
         Kind::Analysis => "Imaging report by Chiasm, preliminary",
@@ -106,7 +115,7 @@ fn header(report: &Report) -> Markup {
 }
 
 fn issue(report: &Report) -> String {
-    let kind = if report.kind == Kind::Analysis { "preliminary" } else { "cancelled" };
+    let kind = if report.kind == Kind::Analysis { "preliminary" } else { "no result" };
     format!("UTC; {kind}, {}", version(report))
 }
 
@@ -121,10 +130,15 @@ fn version(report: &Report) -> String {
 
 fn patient(patient: &Patient) -> Markup {
     let born = patient.birth_date.as_deref();
+    let matched = match patient.subject {
+        Subject::Reference(_) => None,
+        Subject::Identifier { .. } => Some("as the images state it; no record"),
+        Subject::Unidentified => Some("the images state no usable one"),
+    };
     let age = patient.age_years.map(|years| format!("{years} years at the exam"));
     html! {
         (fact("Patient", patient.name.as_deref().unwrap_or("name not stated"), None))
-        (fact("Identifier", patient.identifier.as_deref().unwrap_or("none"), None))
+        (fact("Identifier", patient.identifier.as_deref().unwrap_or("none"), matched))
         @if let Some(sex) = &patient.sex { (fact("Sex", sex, None)) }
         @match (born, age) {
             (Some(born), age) => { (fact("Born", born, age.as_deref())) }
@@ -169,12 +183,10 @@ fn analysis(report: &Report) -> Markup {
 fn no_result(report: &Report, why: &NoResult) -> Markup {
     html! {
         section aria-labelledby="why" {
-            h2 id="why" { "Why, and what to do" }
+            h2 id="why" { "For the person who follows this up" }
             dl class="fine" {
                 dt { "Code" } dd class="mono" { (shown(&why.code)) }
-                dt { "Reason" } dd { (sentence(&why.reason)) }
-                dt { "Next step" } dd { (sentence(&why.next_step)) }
-                dt { "This pipeline" } dd { (sentence(&report.pipeline.description)) }
+                dt { "This pipeline" } dd { (shown(&report.pipeline.id)) " reads: " (sentence(&report.pipeline.description)) }
             }
         }
         (limits::missing(report))

@@ -47,8 +47,8 @@ fn known(feature: &Feature) -> Markup {
             th scope="row" { (shown(&feature.label)) }
             td class="number" { (shown(feature.value.as_deref().unwrap_or_default())) }
             td { (shown(feature.unit.as_deref().unwrap_or_default())) }
-            td { (shown(feature.date.as_deref().unwrap_or("–"))) }
-            td { @match feature.age_days { Some(days) => (age(days)), None => "–" } }
+            td class="date" { (super::date(feature.date.as_deref())) }
+            td class="date" { @match feature.age_days { Some(days) => (age(days)), None => "–" } }
             td class="mono soft" { (shown(feature.source.as_deref().unwrap_or("–"))) }
         }
     }

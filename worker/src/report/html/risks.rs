@@ -97,24 +97,24 @@ fn percent_label(end: f64) -> String {
 
 fn comparator(other: &Comparator, own: f64, end: f64) -> Markup {
     let note = other.note.as_deref();
-    match other.probability {
-        Some(probability) => html! {
-            tr {
-                th scope="row" {
-                    (shown(&other.name))
-                    @if let Some(note) = note { br; span class="note" { (shown(note)) } }
-                    @if disagrees(own, probability) { br; span class="flag" { "disagrees" } }
-                }
-                td class="meter" { (plot::risk(probability, None, end, false)) }
-                td class="number" { (percent(probability)) }
-            }
-        },
-        None => html! {
+    let Some(probability) = other.probability else {
+        return html! {
             tr class="quiet" {
                 th scope="row" { (shown(&other.name)) }
                 td class="wide" colspan="2" { (note.map_or_else(|| "not computable".to_owned(), visible)) }
             }
-        },
+        };
+    };
+    html! {
+        tr {
+            th scope="row" {
+                (shown(&other.name))
+                @if let Some(note) = note { br; span class="note" { (shown(note)) } }
+                @if disagrees(own, probability) { br; span class="flag" { "disagrees" } }
+            }
+            td class="meter" { (plot::risk(probability, None, end, false)) }
+            td class="number" { (percent(probability)) }
+        }
     }
 }
 
@@ -161,7 +161,7 @@ fn inputs(inputs: &[RiskInput]) -> Markup {
                     tr {
                         th scope="row" { (shown(&input.label)) }
                         td { (shown(&input.value)) @if let Some(unit) = &input.unit { " " (shown(unit)) } }
-                        td { @match &input.date { Some(date) => (shown(date)), None => span class="soft" { "–" } } }
+                        td class="date" { (super::date(input.date.as_deref())) }
                     }
                 }
             }

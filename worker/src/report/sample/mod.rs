@@ -270,9 +270,8 @@ fn picture() -> Picture {
         Luma([grey])
     });
     let overlay = RgbaImage::from_fn(width, height, |x, y| {
-        let distance = ((f64::from(x) - 214.0) / 70.0).powi(2) + ((f64::from(y) - 260.0) / 64.0).powi(2);
-        let alpha = (150.0 * (-distance).exp()).round();
-        Rgba([255, 120, 40, if alpha > 8.0 { 8 * (u8::try_from(alpha as i64 / 8).unwrap_or(0)) } else { 0 }])
+        let (x, y) = (i32::try_from(x).unwrap_or(0) - 214, i32::try_from(y).unwrap_or(0) - 260);
+        Rgba([255, 120, 40, u8::try_from(150 - (x * x + y * y) / 50).unwrap_or(0)])
     });
     Picture {
         sop_instance_uid: "1.2.826.0.1.3680043.8.498.12345.1.1".into(),

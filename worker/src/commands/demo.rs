@@ -1,0 +1,29 @@
+//! `chiasm demo`: everything once, on an invented patient.
+
+use std::io::Write;
+
+use super::analyze;
+use crate::cli::{AnalyzeArgs, DemoArgs, SiteArgs};
+use crate::demo;
+
+/// Makes study and record, analyses both, and says where the report lies.
+pub(super) fn run(args: &DemoArgs) -> anyhow::Result<u8> {
+    let made = demo::write(&args.out, args.seed, !args.clear_lungs)?;
+    tracing::info!(study = %made.study.display(), record = %made.record.display(), "phantom study and synthetic record written");
+    let reports = args.out.join("report");
+    let code = analyze::run(&AnalyzeArgs {
+        paths: vec![made.study.clone()],
+        record: Some(made.record.clone()),
+        out: reports,
+        device: args.device,
+        json: args.json,
+        site: SiteArgs { config: None, site_zone: None },
+    })?;
+    if !args.json {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\nThe patient is invented and the radiograph is drawn: what it says means nothing.")?;
+        writeln!(out, "Open the page (html) in a browser; the bundle is what a FHIR server would receive.")?;
+        writeln!(out, "Next, on your own study:\n  chiasm analyze STUDY_FOLDER --record RECORD.json")?;
+    }
+    Ok(code)
+}

@@ -1,0 +1,115 @@
+//! Everything that was learned about a study becomes one report. Pure: no I/O, no clock.
+
+mod findings;
+mod record;
+mod risks;
+mod study;
+
+use jiff::Timestamp;
+use models::Bundle;
+
+use crate::config::Config;
+use crate::declaration::Pipeline;
+use crate::ending::{Ending, Why};
+use crate::ledger::Job;
+use crate::outcome::{self, Outcome, State};
+use crate::pipeline::evidence::Evidence;
+use crate::report::document as doc;
+
+/// What a report is composed from.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    /// The job with its keys and its acceptance time.
+    pub job: &'a Job,
+    /// The site.
+    pub config: &'a Config,
+    /// The pipeline that reads the study.
+    pub pipeline: &'a Pipeline,
+    /// The image model.
+    pub bundle: &'a Bundle,
+    /// What was learned.
+    pub evidence: &'a Evidence,
+    /// Why there is no result, where there is none.
+    pub ending: Option<&'a Ending>,
+}
+
+/// The report of a study, with or without a result.
+pub fn report(parts: &Parts<'_>) -> doc::Report {
+    let evidence = parts.evidence;
+    let result = if parts.ending.is_none() { evidence.output.as_ref() } else { None };
+    let manifest = parts.bundle.manifest();
+    doc::Report {
+        keys: doc::Keys { report: parts.job.report_key.clone(), job: parts.job.job_key.clone() },
+        kind: match parts.ending {
+            None => doc::Kind::Analysis,
+            Some(Ending::Refused(why)) => doc::Kind::Refused(no_result(why)),
+            Some(Ending::Failed(why)) => doc::Kind::Failed(no_result(why)),
+        },
+        issued: parts.job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+        software: doc::Software {
+            name: "Chiasm".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            compute_device: result.map_or_else(|| "none; nothing was scored".into(), |output| output.device.clone()),
+        },
+        pipeline: doc::Pipeline {
+            id: parts.pipeline.id.clone(),
+            version: parts.pipeline.version.clone(),
+            description: parts.pipeline.description.clone(),
+        },
+        study: study::study(parts),
+        patient: study::patient(parts),
+        models: if result.is_some() { models(parts) } else { Vec::new() },
+        findings: result.map(|output| findings::findings(output, manifest)).unwrap_or_default(),
+        picture: result.and_then(|output| findings::picture(output, manifest)),
+        record: record::record(parts),
+        risks: if result.is_some() { risks::risks(&evidence.risks) } else { Vec::new() },
+        missing: record::missing(parts),
+        limits: limits(),
+    }
+}
+
+/// The JSON line of a study, without what only this run knows.
+pub fn outcome(parts: &Parts<'_>) -> Outcome {
+    let study_uid = &parts.job.study_uid;
+    let (state, why) = match parts.ending {
+        Some(Ending::Refused(why)) => (State::Refused, why),
+        Some(Ending::Failed(why)) => (State::Failed, why),
+        None => return result(parts).of_study(study_uid),
+    };
+    Outcome::without_result(state, &why.code, &why.reason).of_study(study_uid)
+}
+
+fn result(parts: &Parts<'_>) -> Outcome {
+    let findings = parts.evidence.output.iter().flat_map(|output| &output.findings);
+    Outcome {
+        code: None,
+        reason: None,
+        findings: findings
+            .map(|score| outcome::Finding {
+                label: score.label.clone(),
+                probability: score.probability,
+                present: score.present,
+            })
+            .collect(),
+        risks: parts.evidence.risks.iter().map(risks::line).collect(),
+        ..Outcome::without_result(State::Reported, "", "")
+    }
+}
+
+fn no_result(why: &Why) -> doc::NoResult {
+    doc::NoResult { code: why.code.clone(), reason: why.reason.clone(), next_step: why.next_step.clone() }
+}
+
+fn models(parts: &Parts<'_>) -> Vec<doc::Model> {
+    std::iter::once(findings::model(parts.bundle)).chain(risks::model()).collect()
+}
+
+fn limits() -> Vec<String> {
+    [
+        "Research software, not a medical device; no model here was shown to be clinically valid.",
+        "No finding named is not the same as no finding: the networks say fourteen findings and are weak at several.",
+        "Probabilities are calibrated on the patients named in the model cards; at another site they can be off.",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}

@@ -1,0 +1,116 @@
+//! The record of a report: which features there were, where they come from, and what is missing.
+
+use fusion::{Feature, FeatureValue};
+
+use super::Parts;
+use crate::job::{RecordSource, Request};
+use crate::report::document as doc;
+
+/// What the record said at t0.
+pub(super) fn record(parts: &Parts<'_>) -> doc::Record {
+    let features = parts.evidence.features.as_ref();
+    doc::Record {
+        state: state(parts),
+        features: features.map(|table| table.features.iter().map(feature).collect()).unwrap_or_default(),
+        sources: sources(parts),
+        excluded: features.map(|table| excluded(&table.excluded)).unwrap_or_default(),
+    }
+}
+
+fn state(parts: &Parts<'_>) -> doc::RecordState {
+    let request: Option<Request> = serde_json::from_str(&parts.job.request).ok();
+    match (&parts.evidence.record, request.map(|request| request.record)) {
+        (Some(_), _) => doc::RecordState::Matched,
+        (None, Some(RecordSource::NotGiven) | None) => doc::RecordState::NotGiven,
+        (None, Some(_)) => doc::RecordState::NoMatch,
+    }
+}
+
+fn feature(feature: &Feature) -> doc::Feature {
+    let bound = feature.comparator.map_or("", |comparator| match comparator {
+        fusion::Comparator::Below => "below ",
+        fusion::Comparator::Above => "above ",
+    });
+    let (value, missing) = match &feature.value {
+        FeatureValue::Number(number) => (Some(format!("{bound}{}", text(*number))), None),
+        FeatureValue::Code(code) => (Some(code.replace('-', " ")), None),
+        FeatureValue::Bool(truth) => (Some(if *truth { "yes" } else { "no" }.to_owned()), None),
+        FeatureValue::Missing { reason } => (None, Some(reason.text().to_owned())),
+    };
+    doc::Feature {
+        label: feature.label.clone(),
+        value,
+        unit: feature.unit.clone(),
+        date: feature.effective.clone(),
+        age_days: feature.age_days,
+        source: feature.source.clone(),
+        missing,
+    }
+}
+
+/// A number for a reader: at most three decimals, none that say nothing.
+pub(super) fn text(number: f64) -> String {
+    let text = format!("{number:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Every resource that a feature, a nodule or a risk rests on, once.
+fn sources(parts: &Parts<'_>) -> Vec<doc::Source> {
+    let features = parts.evidence.features.iter().flat_map(|table| &table.features);
+    let of_features = features.filter_map(|feature| Some((feature.source.clone()?, feature.label.clone())));
+    let of_nodules = parts
+        .evidence
+        .nodules
+        .iter()
+        .flat_map(|nodule| nodule.source.iter().map(|source| (source.clone(), "Lung nodule".to_owned())));
+    let inputs = parts.evidence.risks.iter().flat_map(|risk| &risk.inputs);
+    let of_risks = inputs.filter_map(|input| Some((input.source.clone()?, input.label.clone())));
+    let mut sources: Vec<doc::Source> = Vec::new();
+    for (reference, description) in of_features.chain(of_nodules).chain(of_risks) {
+        let known = sources.iter().any(|source| source.reference == reference);
+        if let Some(resource_type) = resource_type(&reference).filter(|_| !known) {
+            sources.push(doc::Source { resource_type, reference, description });
+        }
+    }
+    sources
+}
+
+/// The type of a reference `Type/id`; `None` for what is no resource of the record, such as an image.
+fn resource_type(reference: &str) -> Option<String> {
+    let (kind, _) = reference.split_once('/')?;
+    kind.chars().all(|letter| letter.is_ascii_alphabetic()).then(|| kind.to_owned())
+}
+
+fn excluded(excluded: &fusion::Excluded) -> Vec<String> {
+    [
+        (excluded.after_t0, "known only after the study"),
+        (excluded.undated, "without any time by which they were known"),
+        (excluded.status, "preliminary, cancelled or entered in error"),
+        (excluded.superseded, "older versions of a later entry"),
+        (excluded.unresolved_subject, "of which it cannot be told whose they are"),
+        (excluded.unreadable, "that could not be read"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, why)| format!("{count} entries {why}"))
+    .collect()
+}
+
+/// What is missing for the whole report, and what that does to it.
+pub(super) fn missing(parts: &Parts<'_>) -> Vec<doc::Missing> {
+    if parts.ending.is_some() {
+        return Vec::new();
+    }
+    let effect = "nothing of the patient's history enters; risks that need it are not computed";
+    match state(parts) {
+        doc::RecordState::Matched => Vec::new(),
+        doc::RecordState::NotGiven => vec![missing_record("no health record was offered", effect)],
+        doc::RecordState::NoMatch => {
+            vec![missing_record("none of the records that were offered carries this patient's identifier", effect)]
+        }
+    }
+}
+
+fn missing_record(what: &str, effect: &str) -> doc::Missing {
+    doc::Missing { what: what.to_owned(), effect: effect.to_owned() }
+}

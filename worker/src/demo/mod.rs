@@ -1,0 +1,55 @@
+//! A study and a record that belong to nobody: a phantom chest radiograph and a synthetic FHIR bundle of one patient.
+
+mod record;
+
+use std::path::{Path, PathBuf};
+
+use jiff::civil::{Date, DateTime, date};
+
+use crate::deliver::{DeliverError, deliver};
+
+/// The invented patient.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// Folder of the study.
+    pub study: PathBuf,
+    /// File of the record.
+    pub record: PathBuf,
+}
+
+/// The demo could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The phantom could not be written as DICOM.
+    #[error("the phantom could not be made")]
+    Phantom(#[from] dicom_ingest::phantom::PhantomError),
+    /// A file could not be written.
+    #[error("{}: {}", .0, .0.source)]
+    Write(#[from] DeliverError),
+}
+
+/// When the demo's study took place, local time of the site.
+const STUDY_TIME: DateTime = DateTime::constant(2026, 3, 17, 9, 30, 0, 0);
+
+/// The patient's birth date.
+const BIRTH_DATE: Date = date(1958, 5, 4);
+
+/// Writes study and record below `out`.
+pub fn write(out: &Path, seed: u64, opacity: bool) -> Result<Demo, DemoError> {
+    let patient_id = format!("DEMO{seed:04}");
+    let phantom = dicom_ingest::phantom::phantom_chest(&dicom_ingest::phantom::PhantomSpec {
+        seed,
+        opacity,
+        patient_id: patient_id.clone(),
+        patient_name: "Phantom^Ada".into(),
+        birth_date: BIRTH_DATE,
+        sex: dicom_ingest::patient::Sex::Female,
+        issuer: Some(record::ISSUER.into()),
+        study_time: STUDY_TIME,
+        ..dicom_ingest::phantom::PhantomSpec::default()
+    })?;
+    let bundle = record::bundle(&patient_id, BIRTH_DATE);
+    let file = deliver(&out.join("study"), "phantom.dcm", &phantom)?;
+    let record = deliver(out, "record.json", &bundle)?;
+    Ok(Demo { study: file.parent().map_or_else(|| file.clone(), Path::to_owned), record })
+}

@@ -1,0 +1,95 @@
+//! The patient's record of one job: confirmed, read at t0, and assessed with what the networks said.
+
+use std::fs;
+
+use dicom_ingest::limits::Limits;
+use dicom_ingest::sr;
+use dicom_ingest::study::Study;
+use fusion::{AssessInput, ImageScores, Record};
+use sha2::{Digest, Sha256};
+
+use super::evidence::Evidence;
+use crate::config::Config;
+use crate::convert;
+use crate::ending::Ending;
+use crate::identity::{self, IdentityRefusal};
+use crate::job::{RecordSource, Request, SourceFile, hex};
+
+/// Fixes t0, and reads the record that was offered: it must be readable and surely this patient's.
+pub(super) fn confirm(
+    request: &Request,
+    study: &Study,
+    config: &Config,
+    evidence: &mut Evidence,
+) -> Result<(), Ending> {
+    let refused = |refusal: IdentityRefusal| Ending::refused(refusal.code(), refusal.to_string());
+    let started = study.started.as_ref().ok_or_else(|| {
+        Ending::refused("NoStudyTime", "the images state no date, so neither report nor record can be dated by them")
+    })?;
+    evidence.started = Some(started.instant(&config.site_zone));
+    let file = match &request.record {
+        RecordSource::NotGiven | RecordSource::NoMatch => return Ok(()),
+        RecordSource::Several { .. } => return Err(refused(IdentityRefusal::SeveralRecords)),
+        RecordSource::File { file } => file,
+    };
+    let record = read(file)?;
+    let images = convert::person_of_images(&study.patient);
+    identity::confirm(&images, &convert::person_of_record(record.patient())).map_err(refused)?;
+    evidence.record = Some(record);
+    Ok(())
+}
+
+fn read(file: &SourceFile) -> Result<Record, Ending> {
+    let bytes = fs::read(&file.path)
+        .map_err(|_| Ending::refused("RecordUnreadable", "the file of the record could not be read"))?;
+    if hex(&Sha256::digest(&bytes)) != file.sha256 {
+        return Err(Ending::refused("SourceChanged", "the record was changed after the job was accepted"));
+    }
+    Record::from_json(&bytes).map_err(|error| {
+        Ending::refused("RecordUnreadable", format!("the record is refused ({}): {error}", error.code()))
+    })
+}
+
+/// Features of the record at t0, and nodule facts of the record and of structured reports in the study.
+pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence: &mut Evidence) {
+    let Some((t0, _)) = evidence.started else { return };
+    if let Some(record) = &evidence.record {
+        evidence.features = Some(fusion::features(record, t0, &config.site_zone));
+        evidence.nodules = fusion::nodules(record, t0, &config.site_zone);
+    }
+    for file in study.instances.iter().filter(|file| convert::is_report(&file.instance)) {
+        let read = fs::read(&file.path).ok().filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
+        match read.map(|bytes| sr::nodules(&bytes, limits)) {
+            Some(Ok(nodules)) => {
+                let dated = file.instance.study_time.as_ref().map(|time| time.instant(&config.site_zone).0);
+                evidence.nodules.extend(nodules.iter().map(|nodule| convert::nodule(nodule, dated)));
+            }
+            Some(Err(refusal)) => evidence.warnings.push((refusal.code.as_str().to_owned(), refusal.message)),
+            None => evidence
+                .warnings
+                .push(("UnreadableFile".into(), "a structured report of the study could not be read".into())),
+        }
+    }
+}
+
+/// The risks, computable or not, from features, nodules and the image's scores.
+pub(super) fn assess(evidence: &mut Evidence) {
+    let Some((t0, _)) = evidence.started else { return };
+    let instance = evidence.study.as_deref().zip(evidence.output.as_ref()).and_then(|(study, output)| {
+        let read = |uid: &str| study.instances.iter().find(|file| file.instance.sop_instance_uid.as_str() == uid);
+        read(&output.sop_instance_uid).map(|file| &file.instance)
+    });
+    let image = evidence.output.as_ref().map(|output| ImageScores {
+        labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
+        view: instance.and_then(|instance| convert::fusion_view(convert::view(instance).as_deref())),
+        modality: instance.and_then(|instance| instance.modality.clone()).unwrap_or_default(),
+    });
+    evidence.risks = fusion::assess(&AssessInput {
+        features: evidence.features.as_ref(),
+        nodules: &evidence.nodules,
+        image: image.as_ref(),
+        image_age_years: instance.and_then(|instance| instance.age_years),
+        image_sex: instance.and_then(|instance| convert::fusion_sex(instance.patient.sex)),
+        t0,
+    });
+}
