@@ -61,6 +61,10 @@ pub struct Label {
     pub threshold_high: f64,
     /// From the ensemble's mean logit to a probability.
     pub calibration: Platt,
+    /// Share of the training patients that have the finding, 0 to 1.
+    pub base_rate: f64,
+    /// Validation patients that have the finding.
+    pub validation_cases: usize,
     /// Area under the ROC curve on the validation patients.
     pub auroc: f64,
     /// Lower bound of its 95 % interval.

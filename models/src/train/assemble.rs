@@ -86,6 +86,7 @@ fn set_measured(label: &mut Label, result: &LabelResult) {
     (label.auroc, label.auroc_low, label.auroc_high) =
         (result.auroc.value, result.auroc.low, result.auroc.high);
     label.chexnet_auroc = result.teacher.value;
+    label.validation_cases = result.cases;
 }
 
 fn labels(platts: &[Platt], left_out: &OutOfFold) -> Vec<Label> {
@@ -110,6 +111,9 @@ fn labels(platts: &[Platt], left_out: &OutOfFold) -> Vec<Label> {
                 threshold_low: low,
                 threshold_high: high,
                 calibration: *platt,
+                base_rate: targets.iter().filter(|target| **target > 0.5).count() as f64
+                    / targets.len().max(1) as f64,
+                validation_cases: 0,
                 auroc: 0.0,
                 auroc_low: 0.0,
                 auroc_high: 0.0,

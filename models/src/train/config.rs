@@ -68,6 +68,8 @@ pub struct TrainConfig {
     pub side: usize,
     /// Channels of the stages of the findings networks; the first is also the stem's.
     pub channels: Vec<usize>,
+    /// Stride of the first stage of every network; the later ones have stride 2.
+    pub first_stride: usize,
     /// Side of the frontal networks' input, in pixels.
     pub frontal_side: usize,
     /// Channels of the stages of the frontal networks.
@@ -96,6 +98,7 @@ impl Default for TrainConfig {
             threads: 2,
             side: 112,
             channels: vec![24, 48, 96, 144],
+            first_stride: 1,
             frontal_side: 56,
             frontal_channels: vec![12, 24, 48, 64],
             thumbnail_side: 14,

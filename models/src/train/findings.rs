@@ -33,7 +33,7 @@ pub(crate) struct FindingsFold {
 
 /// The network's hyper-parameters.
 pub(crate) fn architecture(config: &TrainConfig) -> NetworkConfig {
-    super::residual(config.side, &config.channels, FINDINGS + AUXILIARY)
+    super::residual(config.side, &config.channels, config.first_stride, FINDINGS + AUXILIARY)
 }
 
 /// Trains the network that leaves `fold` out.

@@ -168,12 +168,15 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// A stem of 5x5 with stride 2 and one residual block a stage; every stage but the first halves the maps.
-fn residual(side: usize, channels: &[usize], outputs: usize) -> NetworkConfig {
+/// A stem of 5x5 with stride 2 and one residual block a stage.
+fn residual(side: usize, channels: &[usize], first_stride: usize, outputs: usize) -> NetworkConfig {
     let stages = channels
         .iter()
         .enumerate()
-        .map(|(index, channels)| NetworkStage { channels: *channels, stride: if index == 0 { 1 } else { 2 } })
+        .map(|(index, channels)| NetworkStage {
+            channels: *channels,
+            stride: if index == 0 { first_stride } else { 2 },
+        })
         .collect();
     let stem = channels.first().copied().unwrap_or(1);
     NetworkConfig { input: side, stem, stem_kernel: 5, stages, outputs }

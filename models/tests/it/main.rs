@@ -1,0 +1,9 @@
+//! Tests of the crate from outside: bundles, scoring, training and devices.
+
+mod applies;
+mod bundle;
+mod device;
+mod embedded;
+mod scoring;
+mod small;
+mod training;

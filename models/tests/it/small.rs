@@ -1,0 +1,76 @@
+//! A bundle small enough to be trained in a test: drawn pictures, tiny networks.
+
+use std::sync::OnceLock;
+
+use models::GreyImage;
+use models::train::{Example, FINDINGS, Progress, Split, TrainConfig, TrainedBundle, train};
+
+/// A picture with two dark fields and a bright spot whose place depends on `number`.
+pub fn picture(number: usize) -> GreyImage {
+    let side = 48;
+    let spot = (0.3 + 0.1 * (number % 5) as f32, 0.3 + 0.1 * (number % 4) as f32);
+    let pixels = (0..side * side)
+        .map(|index| {
+            let (x, y) = ((index % side) as f32 / side as f32, (index / side) as f32 / side as f32);
+            let field = |cx: f32| (1.0 - ((x - cx) / 0.2).powi(2) - ((y - 0.5) / 0.35).powi(2)).clamp(0.0, 1.0);
+            let bright = 0.3 * (1.0 - ((x - spot.0).hypot(y - spot.1) / 0.1)).clamp(0.0, 1.0);
+            let grain = ((index * 7919 + number * 104_729) % 97) as f32 / 97.0 * 0.05;
+            (0.7 - 0.5 * (field(0.27) + field(0.73)) + bright + grain).clamp(0.0, 1.0)
+        })
+        .collect();
+    GreyImage::new(side, side, pixels).unwrap()
+}
+
+/// Thirty-two patients, a quarter of them for validation; the label depends on the number.
+pub fn examples() -> Vec<Example> {
+    (0..32)
+        .map(|number| {
+            let labels: [f32; FINDINGS] =
+                std::array::from_fn(|k| f32::from(u8::from((number / 4 + k) % 2 == 0 || number % 5 == 0)));
+            Example {
+                image: picture(number),
+                labels,
+                teacher: labels.map(|label| 0.1 + 0.6 * label + 0.01 * (number % 7) as f32),
+                age_years: 20.0 + number as f32,
+                male: number % 2 == 0,
+                view_ap: number % 3 == 0,
+                patient: format!("P{number}"),
+                split: if number % 4 == 3 { Split::Validation } else { Split::Train },
+            }
+        })
+        .collect()
+}
+
+/// The smallest recipe that still does everything.
+pub fn config() -> TrainConfig {
+    TrainConfig {
+        version: "0.0.1".to_owned(),
+        folds: 2,
+        epochs: 6,
+        frontal_epochs: 2,
+        batch: 6,
+        threads: 2,
+        side: 32,
+        channels: vec![6, 8],
+        frontal_side: 24,
+        frontal_channels: vec![6],
+        thumbnail_side: 4,
+        bootstrap_rounds: 20,
+        command: "a test".to_owned(),
+        ..TrainConfig::default()
+    }
+}
+
+/// Trains with `config` and keeps what was told on the way.
+pub fn run(config: &TrainConfig) -> (TrainedBundle, Vec<Progress>) {
+    let mut events = Vec::new();
+    let negatives = [picture(3), picture(4)];
+    let trained = train(&examples(), &negatives, config, &mut |event| events.push(event)).unwrap();
+    (trained, events)
+}
+
+/// One small bundle for all tests.
+pub fn trained() -> &'static TrainedBundle {
+    static TRAINED: OnceLock<TrainedBundle> = OnceLock::new();
+    TRAINED.get_or_init(|| run(&config()).0)
+}

@@ -1,0 +1,88 @@
+//! A training run of seconds: it learns, it is reproducible, and it refuses what cannot be trained.
+
+use models::train::{Progress, Stage, TrainConfig, TrainError, train};
+
+use crate::small;
+
+/// The loss of each epoch of one fold.
+fn losses(events: &[Progress], wanted: Stage) -> Vec<f64> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Progress::Epoch { stage, fold: 0, loss, .. } if *stage == wanted => Some(*loss),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_lowers_its_loss_and_tells_its_progress() {
+    let (_, events) = small::run(&small::config());
+    let findings = losses(&events, Stage::Findings);
+    assert_eq!(findings.len(), 6);
+    assert!(findings[5] < findings[0], "{findings:?}");
+    assert_eq!(losses(&events, Stage::Frontal).len(), 2);
+    assert_eq!(events.iter().filter(|event| matches!(event, Progress::Fold { .. })).count(), 4);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bundle_with_any_number_of_threads() {
+    let one = small::run(&TrainConfig { threads: 1, ..small::config() }).0;
+    let two = small::trained();
+    assert_eq!(one.bundle().digest(), two.bundle().digest());
+    assert_eq!(one.bundle().manifest(), two.bundle().manifest());
+    assert_eq!(one.bundle().card(), two.bundle().card());
+}
+
+#[test]
+fn another_seed_gives_another_bundle() {
+    let other = small::run(&TrainConfig { seed: 7, ..small::config() }).0;
+    assert_ne!(other.bundle().digest(), small::trained().bundle().digest());
+}
+
+#[test]
+fn the_card_says_what_has_to_be_said() {
+    let card = small::trained().bundle().card();
+    for text in [
+        "not a medical device",
+        "## Intended use",
+        "## Data",
+        "CheXNet",
+        "## Calibration",
+        "Brier",
+        "## Thresholds",
+        "## Limits",
+        "under 18",
+        "CVPR 2017",
+        "Pleural_Thickening",
+        "Seed",
+    ] {
+        assert!(card.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused() {
+    let fails = |examples: &[models::train::Example], config: &TrainConfig| {
+        train(examples, &[], config, &mut |_| {}).err()
+    };
+    let all = small::examples();
+    let config = small::config();
+    assert!(matches!(fails(&all[..6], &config), Some(TrainError::TooFew { needed: 8, .. })));
+    let mut healthy = all.clone();
+    healthy.iter_mut().for_each(|example| example.labels[3] = 0.0);
+    assert!(matches!(fails(&healthy, &config), Some(TrainError::OneClass { label: "Infiltration", .. })));
+    for (field, wrong) in [
+        ("folds", TrainConfig { folds: 1, ..config.clone() }),
+        ("epochs", TrainConfig { epochs: 0, ..config.clone() }),
+        ("batch", TrainConfig { batch: 1, ..config.clone() }),
+        ("threads", TrainConfig { threads: 0, ..config.clone() }),
+        ("channels", TrainConfig { channels: vec![], ..config.clone() }),
+        ("side", TrainConfig { side: 8, ..config.clone() }),
+    ] {
+        match fails(&all, &wrong) {
+            Some(TrainError::Config { field: named, .. }) => assert_eq!(named, field),
+            other => panic!("{field}: {other:?}"),
+        }
+    }
+}
