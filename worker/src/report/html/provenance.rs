@@ -50,7 +50,7 @@ fn digest(model: &Model) -> Markup {
 
 fn instances(instances: &[Instance]) -> Markup {
     html! {
-        div class="scroll" {
+        div class="scroll" role="region" aria-label="Images that were read" tabindex="0" {
             table {
                 caption { "Images that were read" }
                 thead { tr { th scope="col" { "SOP Instance UID" } th scope="col" { "SHA-256 of the file" } } }

@@ -23,7 +23,7 @@ pub(super) fn section(report: &Report) -> Markup {
 
 fn table(features: &[Feature]) -> Markup {
     html! {
-        div class="scroll" {
+        div class="scroll" role="region" aria-label="Values of the record" tabindex="0" {
             table {
                 caption { "Only what was known before the exam; age is counted back from it" }
                 thead {
