@@ -25,7 +25,7 @@ pub struct Risk {
     pub method: Method,
     /// The values that went in.
     pub inputs: Vec<RiskInput>,
-    /// Contributions to the logit, largest first.
+    /// Contributions to the logit, in the order of the method; the page shows the largest.
     pub contributions: Vec<Contribution>,
     /// What other models say of the same outcome.
     pub comparators: Vec<Comparator>,

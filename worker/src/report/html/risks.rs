@@ -125,6 +125,8 @@ fn disagrees(own: f64, other: f64) -> bool {
 }
 
 fn contributions(contributions: &[Contribution]) -> Markup {
+    let mut contributions: Vec<&Contribution> = contributions.iter().collect();
+    contributions.sort_by(|a, b| b.logit.abs().total_cmp(&a.logit.abs()));
     let largest = contributions.iter().map(|part| part.logit.abs()).fold(0.0, f64::max);
     let zero = if contributions.iter().any(|part| part.logit < 0.0) { 50.0 } else { 0.0 };
     let more = contributions.len().saturating_sub(SHOWN_CONTRIBUTIONS);
