@@ -3,6 +3,7 @@
 mod analyze;
 mod architecture;
 mod corpus;
+mod documents;
 mod encodings;
 mod killed;
 mod records;

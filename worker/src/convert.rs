@@ -4,7 +4,11 @@ use dicom_ingest::code::Code;
 use dicom_ingest::instance::Instance;
 use dicom_ingest::patient::{PatientIdentity, Sex as ImageSex};
 use dicom_ingest::species::Species;
+use dicom_ingest::sr::{Composition, Lobe, SrNodule};
+use fusion::assess::{ChestView, Sex as BinarySex};
 use fusion::record::{Gender, RecordPatient};
+use fusion::{Nodule, NoduleKind};
+use jiff::Timestamp;
 use models::StudyFacts;
 
 use crate::identity::{Identifier, Person, Sex};
@@ -106,4 +110,40 @@ const REPORT_CLASSES: [&str; 3] =
 /// True for a structured report.
 pub fn is_report(instance: &Instance) -> bool {
     REPORT_CLASSES.contains(&instance.sop_class_uid.as_str())
+}
+
+/// A nodule of a structured report as the fusion takes it; `None` where the report states no diameter. `count` is the
+/// number of nodules in the report.
+pub fn nodule(nodule: &SrNodule, count: Option<u32>, dated: Option<Timestamp>) -> Option<Nodule> {
+    Some(Nodule {
+        diameter_mm: nodule.diameter_mm?,
+        kind: nodule.composition.map(|composition| match composition {
+            Composition::Solid => NoduleKind::Solid,
+            Composition::PartSolid => NoduleKind::PartSolid,
+            Composition::Nonsolid => NoduleKind::NonSolid,
+        }),
+        spiculated: nodule.spiculated,
+        upper_lobe: nodule.lobe.map(|lobe| lobe == Lobe::Upper),
+        count,
+        source: vec![format!("urn:oid:{}", nodule.sop_instance_uid)],
+        dated,
+    })
+}
+
+/// The view, where it is one of the two frontal ones.
+pub fn chest_view(view: Option<&str>) -> Option<ChestView> {
+    match view?.trim() {
+        "AP" => Some(ChestView::Ap),
+        "PA" => Some(ChestView::Pa),
+        _ => None,
+    }
+}
+
+/// The sex, where a formula can take it.
+pub fn binary_sex(sex: Option<ImageSex>) -> Option<BinarySex> {
+    match sex? {
+        ImageSex::Female => Some(BinarySex::Female),
+        ImageSex::Male => Some(BinarySex::Male),
+        ImageSex::Other => None,
+    }
 }

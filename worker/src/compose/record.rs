@@ -1,6 +1,6 @@
 //! The record of a report: which features there were, where they come from, and what is missing.
 
-use fusion::{Feature, FeatureValue};
+use fusion::features::{Comparator, Excluded, Feature, FeatureValue};
 
 use super::Parts;
 use crate::job::{RecordSource, Request};
@@ -28,8 +28,8 @@ fn state(parts: &Parts<'_>) -> doc::RecordState {
 
 fn feature(feature: &Feature) -> doc::Feature {
     let bound = feature.comparator.map_or("", |comparator| match comparator {
-        fusion::Comparator::Below => "below ",
-        fusion::Comparator::Above => "above ",
+        Comparator::Below => "below ",
+        Comparator::Above => "above ",
     });
     let (value, missing) = match &feature.value {
         FeatureValue::Number(number) => (Some(format!("{bound}{}", text(*number))), None),
@@ -81,7 +81,7 @@ fn resource_type(reference: &str) -> Option<String> {
     kind.chars().all(|letter| letter.is_ascii_alphabetic()).then(|| kind.to_owned())
 }
 
-fn excluded(excluded: &fusion::Excluded) -> Vec<String> {
+fn excluded(excluded: &Excluded) -> Vec<String> {
     [
         (excluded.after_t0, "known only after the study"),
         (excluded.undated, "without any time by which they were known"),

@@ -1,6 +1,6 @@
 //! Risks of a report, from the fusion's assessment.
 
-use fusion::{IntervalKind, Risk};
+use fusion::assess::{IntervalKind, Risk};
 
 use crate::outcome;
 use crate::report::document as doc;
@@ -15,7 +15,7 @@ pub(super) fn risks(risks: &[Risk]) -> Vec<doc::Risk> {
 /// The line of a risk in the JSON outcome.
 pub(super) fn line(risk: &Risk) -> outcome::Risk {
     outcome::Risk {
-        id: risk.id.to_owned(),
+        id: risk.id.clone(),
         probability: risk.probability,
         low: risk.low,
         high: risk.high,
@@ -25,11 +25,11 @@ pub(super) fn line(risk: &Risk) -> outcome::Risk {
 
 fn risk(risk: &Risk) -> doc::Risk {
     doc::Risk {
-        id: risk.id.to_owned(),
+        id: risk.id.clone(),
         title: risk.title.clone(),
         outcome: risk.outcome.clone(),
         outcome_codings: Vec::new(),
-        horizon: risk.horizon.clone(),
+        horizon: risk.horizon.clone().unwrap_or_else(|| "not stated".into()),
         value: value(risk),
         missing: risk.missing.clone(),
         performer: if risk.id == fusion::learned::ID {
@@ -39,7 +39,11 @@ fn risk(risk: &Risk) -> doc::Risk {
         },
         method: doc::Method {
             name: risk.method.name.clone(),
-            version: risk.method.version.clone(),
+            version: [risk.method.version.as_str(), risk.method.variant.as_str()]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(", "),
             citation: risk.method.citation.clone(),
         },
         inputs: risk

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dicom_ingest::study::Study;
 use dicom_ingest::study_time::TimeRule;
-use fusion::{FeatureTable, Nodule, Record, Risk};
+use fusion::assess::Risk;
+use fusion::{FeatureTable, Nodule, Record};
 use jiff::Timestamp;
 
 use super::output::ModelOutput;

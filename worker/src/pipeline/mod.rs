@@ -207,7 +207,7 @@ impl Stages {
         tracing::debug!(job = job.sequence, "model output stored");
         evidence.output = Some(output);
         timings.time("features", || record::features(&study, &self.config, &self.limits, evidence));
-        timings.time("assess", || record::assess(evidence));
+        timings.time("assess", || record::assess(evidence, self.bundle.digest()));
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use std::fs;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::sr;
 use dicom_ingest::study::Study;
-use fusion::{AssessInput, ImageScores, Record};
+use fusion::Record;
+use fusion::assess::{self, AssessInput, HeaderDemographics, ImageScores};
 use sha2::{Digest, Sha256};
 
 use super::evidence::Evidence;
@@ -62,7 +63,8 @@ pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence
         match read.map(|bytes| sr::nodules(&bytes, limits)) {
             Some(Ok(nodules)) => {
                 let dated = file.instance.study_time.as_ref().map(|time| time.instant(&config.site_zone).0);
-                evidence.nodules.extend(nodules.iter().map(|nodule| convert::nodule(nodule, dated)));
+                let count = u32::try_from(nodules.len()).ok();
+                evidence.nodules.extend(nodules.iter().filter_map(|nodule| convert::nodule(nodule, count, dated)));
             }
             Some(Err(refusal)) => evidence.warnings.push((refusal.code.as_str().to_owned(), refusal.message)),
             None => evidence
@@ -73,23 +75,28 @@ pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence
 }
 
 /// The risks, computable or not, from features, nodules and the image's scores.
-pub(super) fn assess(evidence: &mut Evidence) {
+pub(super) fn assess(evidence: &mut Evidence, image_model: &str) {
     let Some((t0, _)) = evidence.started else { return };
     let instance = evidence.study.as_deref().zip(evidence.output.as_ref()).and_then(|(study, output)| {
         let read = |uid: &str| study.instances.iter().find(|file| file.instance.sop_instance_uid.as_str() == uid);
         read(&output.sop_instance_uid).map(|file| &file.instance)
     });
     let image = evidence.output.as_ref().map(|output| ImageScores {
+        model: image_model.to_owned(),
         labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
-        view: instance.and_then(|instance| convert::fusion_view(convert::view(instance).as_deref())),
+        view: instance.and_then(|instance| convert::chest_view(convert::view(instance).as_deref())),
         modality: instance.and_then(|instance| instance.modality.clone()).unwrap_or_default(),
     });
-    evidence.risks = fusion::assess(&AssessInput {
+    let late_fusion = fusion::learned::embedded().ok();
+    evidence.risks = assess::assess(&AssessInput {
+        t0,
         features: evidence.features.as_ref(),
         nodules: &evidence.nodules,
         image: image.as_ref(),
-        image_age_years: instance.and_then(|instance| instance.age_years),
-        image_sex: instance.and_then(|instance| convert::fusion_sex(instance.patient.sex)),
-        t0,
+        header: instance.map(|instance| HeaderDemographics {
+            age_years: instance.age_years,
+            sex: convert::binary_sex(instance.patient.sex),
+        }),
+        late_fusion: late_fusion.as_ref(),
     });
 }
