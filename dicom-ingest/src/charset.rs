@@ -25,7 +25,7 @@ enum Set {
 }
 
 /// The character sets of a data set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CharacterSet {
     initial: Set,
     extended: bool,
@@ -39,7 +39,7 @@ impl CharacterSet {
     }
 
     /// Decodes a value. `Err` holds the lossy text.
-    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<String, String> {
+    pub(crate) fn decode(self, bytes: &[u8]) -> Result<String, String> {
         if bytes.is_ascii() && !bytes.contains(&ESCAPE) {
             return Ok(bytes.iter().map(|byte| char::from(*byte)).collect());
         }
@@ -52,7 +52,7 @@ impl CharacterSet {
 
     /// Decodes a value with escape sequences: each switches the set up to the next escape, or up to a delimiter,
     /// where the initial set holds again (PS3.5 6.1.2.5.3).
-    fn decode_extended(&self, bytes: &[u8]) -> Result<String, String> {
+    fn decode_extended(self, bytes: &[u8]) -> Result<String, String> {
         let mut text = String::new();
         let mut certain = true;
         let mut segments = bytes.split(|byte| *byte == ESCAPE);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::StandardDataDictionary;
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use crate::charset::CharacterSet;
 use crate::code::Code;
@@ -53,7 +53,7 @@ pub(crate) fn standard_vr(tag: Tag) -> Option<VirtualVr> {
 pub(crate) struct View<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) dataset: &'a Dataset,
-    pub(crate) charset: &'a CharacterSet,
+    pub(crate) charset: CharacterSet,
 }
 
 impl<'a> View<'a> {
@@ -76,14 +76,19 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The items of a sequence; none when it is absent.
+    /// The items of a sequence; none when it is absent. An item may have a character set of its own.
     pub(crate) fn items(&self, tag: Tag) -> impl Iterator<Item = View<'a>> + use<'a> {
         let items: &[Dataset] = match self.element(tag).map(|element| &element.value) {
             Some(Value::Items(items)) => items,
             _ => &[],
         };
         let (body, charset) = (self.body, self.charset);
-        items.iter().map(move |dataset| View { body, dataset, charset })
+        items.iter().map(move |dataset| {
+            let item = View { body, dataset, charset };
+            let terms = item.texts(tags::SPECIFIC_CHARACTER_SET);
+            let own = (!terms.is_empty()).then(|| CharacterSet::from_terms(&terms));
+            View { charset: own.unwrap_or(charset), ..item }
+        })
     }
 
     /// The first item of a sequence.

@@ -37,8 +37,13 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Refusal> {
     })
 }
 
-/// The frames of a scanned file. An instance without UIDs has pixels all the same.
-pub(crate) fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>, Refusal> {
+/// Decodes the grey frames alone, of an instance that need not have UIDs. A study is never read this way.
+pub fn pixels(bytes: &[u8], limits: &Limits) -> Result<Vec<Frame>, Refusal> {
+    contain(|| frames(&prescan(bytes, limits)?, &mut Vec::new()))
+}
+
+/// The frames of a scanned file.
+fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>, Refusal> {
     let view = found.view();
     let Some((facts, data)) = &found.pixels else {
         let float = view.has(tags::FLOAT_PIXEL_DATA) || view.has(tags::DOUBLE_FLOAT_PIXEL_DATA);

@@ -41,3 +41,8 @@ pub mod voi;
 
 pub mod source;
 pub mod study;
+
+mod write;
+
+pub mod phantom;
+pub mod sr;

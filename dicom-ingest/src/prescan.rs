@@ -42,7 +42,7 @@ impl Prescan<'_> {
 
     /// The root data set with its bytes.
     pub(crate) fn view(&self) -> View<'_> {
-        View { body: &self.body, dataset: &self.dataset, charset: &self.charset }
+        View { body: &self.body, dataset: &self.dataset, charset: self.charset }
     }
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn scan_structure<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Pre
     };
     let dataset = parse(&body, start, encoding, limits, &mut warnings)?;
     let ascii = CharacterSet::from_terms(&[]);
-    let root = View { body: &body, dataset: &dataset, charset: &ascii };
+    let root = View { body: &body, dataset: &dataset, charset: ascii };
     let charset = CharacterSet::from_terms(&root.texts(tags::SPECIFIC_CHARACTER_SET));
     Ok(Prescan { meta, body, dataset, charset, pixels: None, warnings })
 }

@@ -113,7 +113,7 @@ impl Found {
                 Claim::Instance(instance) => self.files.push(StudyFile { path, instance: *instance }),
                 Claim::Directory => self.directories += 1,
                 Claim::Refused(study_uid, refusal) => {
-                    self.refused.push(RefusedFile { path, study_uid, refusal })
+                    self.refused.push(RefusedFile { path, study_uid, refusal });
                 }
             },
             Err(refusal) => self.refused.push(RefusedFile { path, study_uid: None, refusal }),

@@ -1,0 +1,97 @@
+//! A small writer of DICOM files in explicit VR little endian, for the phantom.
+
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
+
+/// Explicit VR Little Endian.
+const TRANSFER_SYNTAX: &str = "1.2.840.10008.1.2.1";
+/// Identifies this writer (PS3.10 7.1); of the UUID-derived form, which needs no registration (PS3.5 B.2).
+const IMPLEMENTATION_CLASS: &str = "2.25.127390511928450276637108211946355172471";
+const IMPLEMENTATION_VERSION: &str = "CHIASM";
+
+/// The elements of a data set or item, in the order of tags.
+#[derive(Debug, Default)]
+pub(crate) struct Elements(Vec<(Tag, Vec<u8>)>);
+
+impl Elements {
+    /// Adds an element; its value is padded to an even length.
+    pub(crate) fn bytes(&mut self, tag: Tag, vr: VR, value: &[u8]) -> &mut Self {
+        let padding = if vr == VR::UI || vr == VR::OB { 0 } else { b' ' };
+        let mut element = Vec::with_capacity(value.len() + 14);
+        element.extend_from_slice(&tag.0.to_le_bytes());
+        element.extend_from_slice(&tag.1.to_le_bytes());
+        element.extend_from_slice(vr.to_string().as_bytes());
+        let length = value.len() + value.len() % 2;
+        if matches!(vr, VR::OB | VR::OW | VR::SQ | VR::UT | VR::UC | VR::UN) {
+            element.extend_from_slice(&[0, 0]);
+            element.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        } else {
+            element.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes());
+        }
+        element.extend_from_slice(value);
+        if value.len() % 2 == 1 {
+            element.push(padding);
+        }
+        self.0.push((tag, element));
+        self
+    }
+
+    /// Adds a text element.
+    pub(crate) fn text(&mut self, tag: Tag, vr: VR, value: &str) -> &mut Self {
+        self.bytes(tag, vr, value.as_bytes())
+    }
+
+    /// Adds an unsigned 16-bit number.
+    pub(crate) fn number(&mut self, tag: Tag, value: u16) -> &mut Self {
+        self.bytes(tag, VR::US, &value.to_le_bytes())
+    }
+
+    /// Adds a sequence of items.
+    pub(crate) fn sequence(&mut self, tag: Tag, items: Vec<Elements>) -> &mut Self {
+        let mut value = Vec::new();
+        for item in items {
+            let content = item.concat();
+            value.extend_from_slice(&[0xFE, 0xFF, 0x00, 0xE0]);
+            value.extend_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
+            value.extend_from_slice(&content);
+        }
+        self.bytes(tag, VR::SQ, &value)
+    }
+
+    /// Adds a sequence of one coded item.
+    pub(crate) fn code(&mut self, tag: Tag, scheme: &str, value: &str, meaning: &str) -> &mut Self {
+        self.sequence(tag, vec![Self::coded(scheme, value, meaning)])
+    }
+
+    /// A coded item.
+    pub(crate) fn coded(scheme: &str, value: &str, meaning: &str) -> Self {
+        let mut item = Self::default();
+        item.text(tags::CODE_VALUE, VR::SH, value).text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, scheme).text(
+            tags::CODE_MEANING,
+            VR::LO,
+            meaning,
+        );
+        item
+    }
+
+    fn concat(mut self) -> Vec<u8> {
+        self.0.sort_by_key(|(tag, _)| *tag);
+        self.0.into_iter().flat_map(|(_, element)| element).collect()
+    }
+
+    /// The whole file: preamble, prefix, file meta information, data set.
+    pub(crate) fn file(self, sop_class: &str, sop_instance: &str) -> Vec<u8> {
+        let mut meta = Self::default();
+        meta.bytes(tags::FILE_META_INFORMATION_VERSION, VR::OB, &[0, 1])
+            .text(tags::MEDIA_STORAGE_SOP_CLASS_UID, VR::UI, sop_class)
+            .text(tags::MEDIA_STORAGE_SOP_INSTANCE_UID, VR::UI, sop_instance)
+            .text(tags::TRANSFER_SYNTAX_UID, VR::UI, TRANSFER_SYNTAX)
+            .text(tags::IMPLEMENTATION_CLASS_UID, VR::UI, IMPLEMENTATION_CLASS)
+            .text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, IMPLEMENTATION_VERSION);
+        let meta = meta.concat();
+        let mut length = Self::default();
+        let meta_length = u32::try_from(meta.len()).unwrap_or(u32::MAX);
+        length.bytes(tags::FILE_META_INFORMATION_GROUP_LENGTH, VR::UL, &meta_length.to_le_bytes());
+        [vec![0; 128], b"DICM".to_vec(), length.concat(), meta, self.concat()].concat()
+    }
+}
