@@ -1,1 +1,42 @@
-//! Placeholder.
+//! From a FHIR record to dated features, published clinical formulas and a learned late fusion.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`record`] | a FHIR R4 Bundle of one patient, read within limits: [`Record`] |
+//! | [`time`] | dates and times of FHIR, and what they mean beside an index time |
+//! | [`mod@features`] | dated, coded features with units, as they were known at t0: [`FeatureTable`] |
+//! | [`nodule`] | lung nodules that the record states as coded facts: [`Nodule`] |
+//! | [`formulas`] | Brock 2a and 2b, Mayo, PLCOm2012 as tables of coefficients |
+//! | [`learned`] | the late fusion over image logits and laboratory values: [`LateFusionModel`] |
+//! | [`assess`](mod@assess) | the risks of a report, each computed or with the reason why not: [`Risk`] |
+//! | [`evaluation`] | AUROC, Brier score, calibration, patient bootstrap |
+//! | [`phi`] | [`Phi`]: a value that identifies a patient |
+//!
+//! Everything is a function of its arguments: no clock, no environment, no network; the only file access is
+//! [`learned::Trained::write_to`]. The crate knows FHIR as input and writes none. It knows neither DICOM nor
+//! the queue nor how a picture is read. All probabilities and bounds are fractions from 0 to 1.
+//!
+//! Research software, not a medical device.
+
+pub mod assess;
+pub mod evaluation;
+pub mod features;
+pub mod formulas;
+pub mod learned;
+pub mod nodule;
+pub mod phi;
+pub mod record;
+pub mod time;
+
+pub use assess::{
+    AssessInput, ChestView, Comparison, Contribution, HeaderDemographics, ImageScores, IntervalKind, Method,
+    Risk, RiskInput, Sex, assess,
+};
+pub use features::{
+    Comparator, Excluded, Feature, FeatureTable, FeatureValue, Group, MissingReason, features,
+};
+pub use learned::{LateFusionModel, ModelError};
+pub use nodule::{Nodule, NoduleKind, nodules};
+pub use phi::Phi;
+pub use record::{Gender, HumanName, Identifier, Record, RecordError, RecordPatient};
+pub use time::PartialDate;

@@ -1,0 +1,170 @@
+//! Inputs of the formulas, taken from features, headers and nodules, each with its source.
+
+use super::{AssessInput, Risk, RiskInput, Sex};
+use crate::features::{Feature, FeatureValue};
+use crate::nodule::Nodule;
+use crate::time::days_between;
+
+/// A stated nodule older than this is not taken as the one of this examination, in days.
+pub(super) const NODULE_MAX_AGE_DAYS: f64 = 365.0;
+
+/// Nodules seen within this time of each other belong to one examination, in days.
+const SAME_EXAM_DAYS: f64 = 1.0;
+
+/// The nodule that a formula is computed for.
+pub(super) struct IndexNodule<'a> {
+    pub(super) nodule: &'a Nodule,
+    /// Nodules on the examination, as stated or counted.
+    pub(super) count: u32,
+    /// Whether the count is the number of coded nodules.
+    pub(super) counted: bool,
+}
+
+/// The largest nodule of the latest examination that states any; `Err` holds the reason.
+pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a>, &'static str> {
+    if input.nodules.is_empty() {
+        return Err("no coded lung nodule is known");
+    }
+    let age = |nodule: &Nodule| nodule.dated.map_or(0.0, |dated| days_between(dated, input.t0));
+    let fresh = |nodule: &&Nodule| (0.0..=NODULE_MAX_AGE_DAYS).contains(&age(nodule));
+    let newest = input.nodules.iter().filter(fresh).map(age).fold(f64::INFINITY, f64::min);
+    let exam: Vec<&Nodule> =
+        input.nodules.iter().filter(fresh).filter(|nodule| age(nodule) - newest <= SAME_EXAM_DAYS).collect();
+    let largest = exam.iter().max_by(|one, other| {
+        one.diameter_mm.total_cmp(&other.diameter_mm).then_with(|| other.source.cmp(&one.source))
+    });
+    let nodule = *largest.ok_or("every coded lung nodule is older than a year")?;
+    let stated = exam.iter().filter_map(|nodule| nodule.count).max();
+    let coded = u32::try_from(exam.len()).unwrap_or(u32::MAX);
+    Ok(IndexNodule { nodule, count: stated.unwrap_or(coded).max(coded), counted: stated.is_none() })
+}
+
+impl IndexNodule<'_> {
+    /// Diameter, type, lobe, margin and count as inputs of a risk.
+    pub(super) fn describe(&self, risk: &mut Risk) {
+        let nodule = self.nodule;
+        let add = |risk: &mut Risk, label: &str, value: Option<String>, unit: Option<&str>| {
+            risk.inputs.push(RiskInput {
+                label: label.to_owned(),
+                value: value.unwrap_or_else(|| "unknown".to_owned()),
+                unit: unit.map(str::to_owned),
+                date: nodule.dated.map(|dated| dated.to_string()),
+                source: nodule.source.first().cloned(),
+            });
+        };
+        add(risk, "nodule diameter", Some(number(nodule.diameter_mm)), Some("mm"));
+        add(risk, "nodule type", nodule.kind.map(|kind| kind.text().to_owned()), None);
+        add(risk, "upper lobe", nodule.upper_lobe.map(yes_no), None);
+        add(risk, "spiculation", nodule.spiculated.map(yes_no), None);
+        add(risk, "number of nodules", Some(self.count.to_string()), None);
+        if self.counted {
+            risk.limits
+                .push(format!("the number of nodules ({}) is the number of coded nodules", self.count));
+        }
+        if nodule.dated.is_none() {
+            risk.limits.push("the nodule is not dated".to_owned());
+        }
+    }
+}
+
+/// Age at t0: of the record, else of the image headers.
+pub(super) fn age(input: &AssessInput<'_>, risk: &mut Risk) -> Option<f64> {
+    if let Some(years) = number_of(input, "age", risk) {
+        return Some(years);
+    }
+    let years =
+        input.header.and_then(|header| header.age_years).filter(|years| (0.0..=120.0).contains(years))?;
+    risk.inputs.push(plain("Age", number(years), Some("a")));
+    risk.limits.push("the age is the one of the image header".to_owned());
+    Some(years)
+}
+
+/// Sex: of the record, else of the image headers.
+pub(super) fn sex(input: &AssessInput<'_>, risk: &mut Risk) -> Option<Sex> {
+    let recorded = input.features.and_then(|table| table.code("sex"));
+    let sex = match recorded {
+        Some("female") => Some(Sex::Female),
+        Some("male") => Some(Sex::Male),
+        _ => None,
+    };
+    if let (Some(sex), Some(feature)) = (sex, input.features.and_then(|table| table.feature("sex"))) {
+        risk.inputs.push(described(feature));
+        return Some(sex);
+    }
+    if recorded.is_some() {
+        return None; // stated as another; the header does not overrule that
+    }
+    let sex = input.header.and_then(|header| header.sex)?;
+    let text = if sex == Sex::Female { "female" } else { "male" };
+    risk.inputs.push(plain("Sex", text.to_owned(), None));
+    risk.limits.push("the sex is the one of the image header".to_owned());
+    Some(sex)
+}
+
+/// A number of the record, and its place among the inputs.
+pub(super) fn number_of(input: &AssessInput<'_>, id: &str, risk: &mut Risk) -> Option<f64> {
+    let table = input.features?;
+    let value = table.number(id)?;
+    risk.inputs.extend(table.feature(id).map(described));
+    Some(value)
+}
+
+/// A truth of the record, and its place among the inputs; unknown is stated as unknown.
+pub(super) fn truth_of(input: &AssessInput<'_>, id: &str, label: &str, risk: &mut Risk) -> Option<bool> {
+    let truth = input.features.and_then(|table| table.truth(id));
+    match (truth, input.features.and_then(|table| table.feature(id))) {
+        (Some(_), Some(feature)) => risk.inputs.push(described(feature)),
+        _ => risk.inputs.push(plain(label, "unknown".to_owned(), None)),
+    }
+    truth
+}
+
+/// Whether the person has ever smoked: by status, else by pack-years above 0.
+pub(super) fn ever_smoked(input: &AssessInput<'_>, risk: &mut Risk) -> Option<bool> {
+    let table = input.features?;
+    let by_status = match table.code("smoking-status") {
+        Some("current-smoker" | "former-smoker") => Some(true),
+        Some("never-smoker") => Some(false),
+        _ => None,
+    };
+    let by_amount = table.number("pack-years").filter(|packs| *packs > 0.0).map(|_| true);
+    let (truth, id) = match (by_status, by_amount) {
+        (Some(truth), _) => (truth, "smoking-status"),
+        (None, Some(truth)) => (truth, "pack-years"),
+        (None, None) => return None,
+    };
+    risk.inputs.extend(table.feature(id).map(described));
+    Some(truth)
+}
+
+/// A feature as an input of a risk.
+pub(super) fn described(feature: &Feature) -> RiskInput {
+    let value = match &feature.value {
+        FeatureValue::Number(value) => number(*value),
+        FeatureValue::Code(code) => code.replace('-', " "),
+        FeatureValue::Bool(truth) => yes_no(*truth),
+        FeatureValue::Missing { .. } => "unknown".to_owned(),
+    };
+    RiskInput {
+        label: feature.label.clone(),
+        value,
+        unit: feature.unit.clone(),
+        date: feature.effective.clone(),
+        source: feature.source.clone(),
+    }
+}
+
+/// An input without a source in the record.
+pub(super) fn plain(label: &str, value: String, unit: Option<&str>) -> RiskInput {
+    RiskInput { label: label.to_owned(), value, unit: unit.map(str::to_owned), date: None, source: None }
+}
+
+fn yes_no(truth: bool) -> String {
+    if truth { "yes".to_owned() } else { "no".to_owned() }
+}
+
+/// A number with at most two decimals, without trailing zeros.
+pub(super) fn number(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

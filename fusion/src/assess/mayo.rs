@@ -1,0 +1,67 @@
+//! Mayo for the largest stated nodule.
+
+use super::inputs::{age, ever_smoked, index_nodule, plain, truth_of};
+use super::{AssessInput, Card, Risk};
+use crate::formulas::mayo::{CANCER_FREE_YEARS, DIAMETER_MM, Inputs, calculate};
+
+const CARD: Card = Card {
+    id: "mayo",
+    title: "Malignancy of a lung nodule (Mayo)",
+    outcome: "the solitary pulmonary nodule is malignant",
+    horizon: None,
+    name: "Mayo Clinic model",
+    version: "1997",
+    citation: "Swensen SJ et al., Arch Intern Med 1997;157:849-855",
+    population: "Adults with a solitary lung nodule of 4 to 30 mm and no cancer within 5 years",
+    ages: (18.0, 110.0),
+    calibration: "as published; not recalibrated for this site",
+    limits: &["developed on radiographs and CT of one centre, 1984 to 1986"],
+};
+
+pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
+    let mut risk = CARD.empty();
+    let index = match index_nodule(input) {
+        Ok(index) => index,
+        Err(reason) => return risk.lacks(&["nodule"], reason),
+    };
+    index.describe(&mut risk);
+    let nodule = index.nodule;
+    let years = age(input, &mut risk);
+    let ever_smoker = ever_smoked(input, &mut risk);
+    if ever_smoker.is_none() {
+        risk.inputs.push(plain("Smoking status", "unknown".to_owned(), None));
+    }
+    let extrathoracic = truth_of(input, "extrathoracic-cancer", "Cancer outside the chest", &mut risk);
+    if index.count > 1 {
+        risk.limits
+            .push(format!("made for a solitary nodule; {} are stated, the largest was taken", index.count));
+    }
+    if !(DIAMETER_MM.0..=DIAMETER_MM.1).contains(&nodule.diameter_mm) {
+        return risk.outside("the diameter is not within 4 to 30 mm");
+    }
+    let table = input.features;
+    let since = table.and_then(|table| table.number("years-since-cancer"));
+    if since.is_some_and(|years| years < CANCER_FREE_YEARS) {
+        return risk.outside("a cancer was diagnosed within 5 years");
+    }
+    if table.and_then(|table| table.truth("cancer")).is_none() {
+        risk.limits
+            .push("a cancer within 5 years would exclude the patient; the record does not say".to_owned());
+    }
+    let Some(age_years) = years else { return risk.lacks(&["age"], "age not known") };
+    if !(CARD.ages.0..=CARD.ages.1).contains(&age_years) {
+        return risk.outside("the formula is for adults");
+    }
+    let inputs = Inputs {
+        age_years,
+        ever_smoker,
+        extrathoracic_cancer: extrathoracic,
+        diameter_mm: nodule.diameter_mm,
+        spiculated: nodule.spiculated,
+        upper_lobe: nodule.upper_lobe,
+    };
+    match calculate(&inputs) {
+        Some(calculation) => risk.calculated(&calculation),
+        None => risk.outside("the diameter is not within 4 to 30 mm"),
+    }
+}

@@ -1,0 +1,282 @@
+//! From features, nodules and image scores to the risks of a report.
+//!
+//! Every risk of the list is always there: with a probability, or with none and the reason and what is
+//! missing. Published formulas come first, the learned fusion last. Nothing here reads a file, a clock or
+//! a pixel.
+
+mod brock;
+mod concurrent;
+mod inputs;
+mod mayo;
+mod plcom2012;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::features::FeatureTable;
+use crate::formulas::Calculation;
+use crate::learned::LateFusionModel;
+use crate::nodule::Nodule;
+
+/// All that a set of risks is made from.
+#[derive(Clone, Copy)]
+pub struct AssessInput<'a> {
+    /// Index time of the examination.
+    pub t0: Timestamp,
+    /// The record's features at t0; `None` where there is no record of this patient.
+    pub features: Option<&'a FeatureTable>,
+    /// Nodules that the record or a DICOM SR states; may be empty.
+    pub nodules: &'a [Nodule],
+    /// What the image model said; `None` where no image was read.
+    pub image: Option<&'a ImageScores>,
+    /// What the image headers say of the person, used where the record says nothing.
+    pub header: Option<HeaderDemographics>,
+    /// The learned late fusion, loaded once; `None` where it is not trained.
+    pub late_fusion: Option<&'a LateFusionModel>,
+}
+
+/// Scores of the image model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageScores {
+    /// Digest of the weights that made the scores, as the fusion was trained with; see
+    /// [`LateFusionModel::image_model`].
+    pub model: String,
+    /// Label and logit of every finding.
+    pub labels: Vec<(String, f64)>,
+    /// View of the radiograph.
+    pub view: Option<ChestView>,
+    /// Modality (0008,0060), such as `DX`.
+    pub modality: String,
+}
+
+/// View of a frontal chest radiograph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChestView {
+    /// Antero-posterior.
+    #[serde(rename = "AP")]
+    Ap,
+    /// Postero-anterior.
+    #[serde(rename = "PA")]
+    Pa,
+}
+
+/// Sex, where a formula needs one of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sex {
+    /// Female.
+    Female,
+    /// Male.
+    Male,
+}
+
+/// What the image headers say of the person: Patient's Age (0010,1010) and Patient's Sex (0010,0040).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeaderDemographics {
+    /// Age in years at the examination.
+    pub age_years: Option<f64>,
+    /// Sex; `None` also for `O`.
+    pub sex: Option<Sex>,
+}
+
+/// One risk: a probability of a state or of an outcome in a horizon, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Risk {
+    /// Stable identifier: `brock`, `mayo`, `plcom2012` or `icu-concurrent`.
+    pub id: String,
+    /// Title for a reader.
+    pub title: String,
+    /// Exactly what the probability is of.
+    pub outcome: String,
+    /// Horizon for a reader, such as `6 years`.
+    pub horizon: Option<String>,
+    /// 0 to 1; `None` where it is not computable.
+    pub probability: Option<f64>,
+    /// Lower bound, 0 to 1.
+    pub low: Option<f64>,
+    /// Upper bound, 0 to 1.
+    pub high: Option<f64>,
+    /// What the bounds are.
+    pub interval_kind: IntervalKind,
+    /// What is missing, as stable words; `population` where the method is not for this patient.
+    pub missing: Vec<String>,
+    /// Why there is no probability, in one sentence.
+    pub reason: Option<String>,
+    /// Method: name, version and where it was published.
+    pub method: Method,
+    /// The values that went in.
+    pub inputs: Vec<RiskInput>,
+    /// Contributions to the logit against the method's reference, largest first.
+    pub contributions: Vec<Contribution>,
+    /// What other models say of the same outcome.
+    pub comparators: Vec<Comparison>,
+    /// Whom the method is for, in one sentence.
+    pub population: String,
+    /// Whether nothing speaks against this patient being one of them.
+    pub in_population: bool,
+    /// How the method is calibrated, in one sentence.
+    pub calibration: String,
+    /// Average of the outcome in the method's own data, 0 to 1.
+    pub average: Option<f64>,
+    /// Where the method is weak, and what was assumed; one sentence each.
+    pub limits: Vec<String>,
+}
+
+/// What the bounds of a risk are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntervalKind {
+    /// There are none.
+    None,
+    /// Least and greatest probability over all values of what is missing.
+    MissingRange,
+    /// A 95 % interval over models trained on resampled patients.
+    Confidence95,
+}
+
+/// A method and where it was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    /// Name.
+    pub name: String,
+    /// Version: the year of publication, or the model's version with its digest.
+    pub version: String,
+    /// Citation.
+    pub citation: String,
+    /// Which of the method's variants it was; empty where it has one only or none was computed.
+    pub variant: String,
+}
+
+/// One value that went into a risk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RiskInput {
+    /// Title for a reader.
+    pub label: String,
+    /// Value as text; `unknown` where it is missing.
+    pub value: String,
+    /// UCUM unit, where there is one.
+    pub unit: Option<String>,
+    /// Date or time as the source states it.
+    pub date: Option<String>,
+    /// Reference of the resource; `None` for values that come from the images.
+    pub source: Option<String>,
+}
+
+/// One part of a risk's logit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// Title for a reader.
+    pub label: String,
+    /// Natural-log odds; above 0 it raises the risk.
+    pub logit: f64,
+}
+
+/// What another model says of the same outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Name for a reader, such as `image only`.
+    pub name: String,
+    /// 0 to 1; `None` where it cannot be computed.
+    pub probability: Option<f64>,
+    /// What to bear in mind.
+    pub note: Option<String>,
+}
+
+/// The risks of one examination, always all four: Brock, Mayo, PLCOm2012, and intensive care at the time
+/// of the examination.
+pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
+    vec![brock::risk(input), mayo::risk(input), plcom2012::risk(input), concurrent::risk(input)]
+}
+
+/// What is known of a method before any patient.
+struct Card {
+    id: &'static str,
+    title: &'static str,
+    outcome: &'static str,
+    horizon: Option<&'static str>,
+    name: &'static str,
+    version: &'static str,
+    citation: &'static str,
+    population: &'static str,
+    /// Ages it is for, in years, both inclusive.
+    ages: (f64, f64),
+    calibration: &'static str,
+    limits: &'static [&'static str],
+}
+
+impl Card {
+    /// A risk without a probability yet.
+    fn empty(&self) -> Risk {
+        Risk {
+            id: self.id.to_owned(),
+            title: self.title.to_owned(),
+            outcome: self.outcome.to_owned(),
+            horizon: self.horizon.map(str::to_owned),
+            probability: None,
+            low: None,
+            high: None,
+            interval_kind: IntervalKind::None,
+            missing: Vec::new(),
+            reason: None,
+            method: Method {
+                name: self.name.to_owned(),
+                version: self.version.to_owned(),
+                citation: self.citation.to_owned(),
+                variant: String::new(),
+            },
+            inputs: Vec::new(),
+            contributions: Vec::new(),
+            comparators: Vec::new(),
+            population: self.population.to_owned(),
+            in_population: true,
+            calibration: self.calibration.to_owned(),
+            average: None,
+            limits: self.limits.iter().map(|limit| (*limit).to_owned()).collect(),
+        }
+    }
+}
+
+impl Risk {
+    /// Not computable: these are missing.
+    fn lacks(mut self, missing: &[&str], reason: &str) -> Self {
+        self.missing.extend(missing.iter().map(|word| (*word).to_owned()));
+        self.reason = Some(format!("not computable: {reason}"));
+        self
+    }
+
+    /// Not for this patient.
+    fn outside(mut self, reason: &str) -> Self {
+        self.in_population = false;
+        self.lacks(&["population"], reason)
+    }
+
+    /// With what a formula gave: a probability, or the range over what is unknown.
+    fn calculated(mut self, calculation: &Calculation) -> Self {
+        calculation.variant.clone_into(&mut self.method.variant);
+        self.contributions = calculation
+            .terms
+            .iter()
+            .filter(|term| term.known)
+            .map(|term| Contribution { label: term.label.to_owned(), logit: term.low })
+            .collect();
+        sort(&mut self.contributions);
+        self.probability = calculation.probability();
+        if self.probability.is_some() {
+            return self;
+        }
+        let (low, high) = calculation.range();
+        (self.low, self.high, self.interval_kind) = (Some(low), Some(high), IntervalKind::MissingRange);
+        let missing = calculation.missing();
+        let labels: Vec<&str> =
+            calculation.terms.iter().filter(|term| !term.known).map(|term| term.label).collect();
+        let reason = format!("{} not known", labels.join(", "));
+        self.lacks(&missing, &reason)
+    }
+}
+
+/// Largest contribution first; equal ones by name, so that the order is fixed.
+fn sort(contributions: &mut [Contribution]) {
+    contributions.sort_by(|one, other| {
+        other.logit.abs().total_cmp(&one.logit.abs()).then_with(|| one.label.cmp(&other.label))
+    });
+}

@@ -1,0 +1,296 @@
+//! From a [`Record`] to dated, coded features: only what was known at the index time t0.
+//!
+//! A resource takes part when its availability time is at or before t0 ([`availability`](self)):
+//! `Observation.issued` (else the end of the effective time), `Condition.recordedDate`,
+//! `MedicationRequest.authoredOn`, `MedicationStatement.dateAsserted`, `FamilyMemberHistory.date`; where
+//! these are absent, `meta.lastUpdated`, which can only be later. Without any of them a resource is
+//! undated and not used. Missing is a value of its own, with its reason. The features and their rules are
+//! data in `schema`; their identifier is [`SCHEMA`].
+//!
+//! This module gives no clinical judgement and reads no clock.
+
+mod conditions;
+mod demographics;
+mod education;
+mod family;
+mod labs;
+mod medication;
+mod schema;
+mod smoking;
+mod statistics;
+mod units;
+mod view;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::record::Record;
+pub use statistics::{doubling_time_months, theil_sen};
+pub use units::{Conversion, convert};
+pub(crate) use view::View;
+
+/// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a
+/// rule changes.
+pub const SCHEMA: &str = "chiasm-record-features/1";
+
+/// The features of one record at one index time.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureTable {
+    /// [`SCHEMA`] at the time it was made.
+    pub schema: String,
+    /// Index time: nothing that became known later is in the table.
+    pub t0: Timestamp,
+    /// Name of the zone in which dates without a zone were read.
+    pub zone: String,
+    /// All features of the schema, in its order; every one is there, missing or not.
+    pub features: Vec<Feature>,
+    /// What of the record was left out.
+    pub excluded: Excluded,
+}
+
+impl std::fmt::Debug for FeatureTable {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("FeatureTable").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl FeatureTable {
+    /// The feature of this identifier.
+    pub fn feature(&self, id: &str) -> Option<&Feature> {
+        self.features.iter().find(|feature| feature.id == id)
+    }
+
+    /// The number of a feature, where it is a number.
+    pub fn number(&self, id: &str) -> Option<f64> {
+        match self.feature(id)?.value {
+            FeatureValue::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The truth of a feature, where it is known.
+    pub fn truth(&self, id: &str) -> Option<bool> {
+        match self.feature(id)?.value {
+            FeatureValue::Bool(truth) => Some(truth),
+            _ => None,
+        }
+    }
+
+    /// The code of a feature, where it is one.
+    pub fn code(&self, id: &str) -> Option<&str> {
+        match &self.feature(id)?.value {
+            FeatureValue::Code(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The features that have a value, in the order of the schema.
+    pub fn present(&self) -> impl Iterator<Item = &Feature> {
+        self.features.iter().filter(|feature| !matches!(feature.value, FeatureValue::Missing { .. }))
+    }
+}
+
+/// How many resources were left out, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excluded {
+    /// Known only after t0.
+    pub after_t0: usize,
+    /// Without any time by which it was known.
+    pub undated: usize,
+    /// Entered in error, cancelled, preliminary or not yet done.
+    pub status: usize,
+    /// Older versions of a resource of which a later one was known at t0.
+    pub superseded: usize,
+    /// Resources of which it cannot be told whose they are.
+    pub unresolved_subject: usize,
+    /// Entries that could not be read.
+    pub unreadable: usize,
+}
+
+/// Which part of the record a feature is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// Age, sex, race.
+    Demographics,
+    /// Laboratory values and blood gases.
+    Laboratory,
+    /// Vital signs and measurements of the body.
+    Vital,
+    /// Diseases.
+    Condition,
+    /// Drugs.
+    Medication,
+    /// Tobacco.
+    Smoking,
+    /// Diseases of relatives.
+    Family,
+    /// Education.
+    Social,
+    /// Ratios of other features.
+    Derived,
+}
+
+/// One value of the record at t0.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    /// Stable identifier, such as `crp`.
+    pub id: String,
+    /// Title for a reader, such as `C-reactive protein`.
+    pub label: String,
+    /// Part of the record.
+    pub group: Group,
+    /// The value, or why there is none.
+    pub value: FeatureValue,
+    /// UCUM unit of a number.
+    pub unit: Option<String>,
+    /// When it held, as the record states it.
+    pub effective: Option<String>,
+    /// By when it was known.
+    pub available: Option<Timestamp>,
+    /// Days from the effective time (a date: its end) to t0.
+    pub age_days: Option<f64>,
+    /// The resource it comes from, such as `Observation/17`; the latest where there are several.
+    pub source: Option<String>,
+    /// `meta.versionId` of that resource.
+    pub source_version: Option<String>,
+    /// Value, unit and code as the resource states them, where they were converted or mapped.
+    pub original: Option<Original>,
+    /// The value is a bound: below or above what could be measured.
+    pub comparator: Option<Comparator>,
+    /// Factor between the original and the value, where it is not 1.
+    pub factor: Option<f64>,
+    /// What a reader should know about the value.
+    pub note: Option<String>,
+    /// Statistics of a measured value over windows that end at t0.
+    pub windows: Vec<WindowStatistics>,
+}
+
+impl std::fmt::Debug for Feature {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Feature").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A value, or why there is none.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureValue {
+    /// A number in the feature's unit.
+    Number(f64),
+    /// A code of the feature's closed list, such as `former-smoker`.
+    Code(String),
+    /// Stated as so, or stated as not so.
+    Bool(bool),
+    /// Nothing, and why.
+    Missing {
+        /// Why.
+        reason: MissingReason,
+    },
+}
+
+/// Why a feature has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissingReason {
+    /// The record says nothing about it. That is not the same as "no".
+    NotRecorded,
+    /// The record says it, but only after t0.
+    OnlyAfterT0,
+    /// The record says it, but not since when it was known.
+    Undated,
+    /// Only entries that are preliminary, cancelled or entered in error.
+    Status,
+    /// The unit is missing or does not fit the code.
+    Unit,
+    /// Outside the range that is possible in a living person.
+    Implausible,
+    /// The value is not of the type that the code asks for.
+    NotNumeric,
+    /// The last value is older than the feature's longest window.
+    Stale,
+    /// The record states a code that this feature set does not map.
+    Unmapped,
+    /// The record contradicts itself.
+    Ambiguous,
+}
+
+impl MissingReason {
+    /// For a reader.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NotRecorded => "not in the record",
+            Self::OnlyAfterT0 => "known only after the study",
+            Self::Undated => "the record states no time for it",
+            Self::Status => "only preliminary, cancelled or erroneous entries",
+            Self::Unit => "the unit is missing or does not fit",
+            Self::Implausible => "the value is outside the possible range",
+            Self::NotNumeric => "the value is not a number",
+            Self::Stale => "the last value is too old",
+            Self::Unmapped => "the code is not known here",
+            Self::Ambiguous => "the record contradicts itself",
+        }
+    }
+}
+
+/// Value, unit and code as a resource states them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Original {
+    /// Value as written.
+    pub value: String,
+    /// Unit as written.
+    pub unit: Option<String>,
+    /// `system|code` of what was measured or stated.
+    pub code: Option<String>,
+}
+
+/// A value below or above what could be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Comparator {
+    /// The true value is below (FHIR `<`, `<=`).
+    Below,
+    /// The true value is above (FHIR `>`, `>=`).
+    Above,
+}
+
+/// Statistics over the half-open window (t0 - days, t0].
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowStatistics {
+    /// Length of the window in days of 24 hours.
+    pub days: u32,
+    /// Values in the window, one for each time.
+    pub count: usize,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Least value.
+    pub min: f64,
+    /// Greatest value.
+    pub max: f64,
+    /// Theil-Sen slope per 365.25 days; missing with fewer than 3 values or less than a day.
+    pub slope_per_year: Option<f64>,
+    /// Last value less the one before.
+    pub delta: Option<f64>,
+}
+
+/// The features of `record` as they were known at `t0`. `zone` is the site's, for dates and times without
+/// a zone: a date counts as known only at its end.
+pub fn features(record: &Record, t0: Timestamp, zone: &TimeZone) -> FeatureTable {
+    let view = View::new(record, t0, zone);
+    let mut all = Vec::new();
+    demographics::add(&view, &mut all);
+    smoking::add(&view, &mut all);
+    conditions::add(&view, &mut all);
+    family::add(&view, &mut all);
+    labs::add(&view, &mut all);
+    medication::add(&view, &mut all);
+    education::add(&view, &mut all);
+    FeatureTable {
+        schema: SCHEMA.to_owned(),
+        t0,
+        zone: zone.iana_name().unwrap_or("fixed offset").to_owned(),
+        features: all,
+        excluded: view.into_excluded(),
+    }
+}

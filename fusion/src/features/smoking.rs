@@ -1,0 +1,230 @@
+//! Tobacco: status, amounts, years smoked and years since quitting. The latest statement before t0 counts.
+//!
+//! Codes: LOINC 72166-2 (status), 63640-7 (cigarettes per day), 8664-5 (pack-years), 88029-4 (duration),
+//! 74010-0 (date of quitting); SNOMED CT 401201003 and 782516008 (pack-years), 228487000 (total time
+//! smoked), 228486009 (time since stopped), 160625004 (date ceased), 230056004 (cigarette consumption).
+
+use jiff::Timestamp;
+
+use super::schema::{LOINC, SNOMED, Unit};
+use super::statistics::DAYS_PER_YEAR;
+use super::view::{Known, feature, missing};
+use super::{Feature, FeatureValue, Group, MissingReason, Original, View, units};
+use crate::record::{Concept, Observation, ObservedValue};
+use crate::time::days_between;
+
+const GROUP: Group = Group::Smoking;
+
+/// Answers to 72166-2 and the words used here: US Core's SNOMED CT codes and LOINC's answer list.
+const STATUS: [(&str, &str, &str); 16] = [
+    (SNOMED, "449868002", "current-smoker"),
+    (SNOMED, "428041000124106", "current-smoker"),
+    (SNOMED, "428071000124103", "current-smoker"),
+    (SNOMED, "428061000124105", "current-smoker"),
+    (SNOMED, "77176002", "current-smoker"),
+    (SNOMED, "65568007", "current-smoker"),
+    (SNOMED, "8517006", "former-smoker"),
+    (SNOMED, "266919005", "never-smoker"),
+    (LOINC, "LA18976-3", "current-smoker"),
+    (LOINC, "LA18977-1", "current-smoker"),
+    (LOINC, "LA18979-7", "current-smoker"),
+    (LOINC, "LA18981-3", "current-smoker"),
+    (LOINC, "LA18982-1", "current-smoker"),
+    (LOINC, "LA15920-4", "former-smoker"),
+    (LOINC, "LA18978-9", "never-smoker"),
+    (SNOMED, "405746006", "non-smoker"),
+];
+
+/// Answers that say that nothing is known.
+const UNKNOWN: [(&str, &str); 2] = [(SNOMED, "266927001"), (LOINC, "LA18980-5")];
+
+const STATUS_CODES: [(&str, &str); 1] = [(LOINC, "72166-2")];
+const PACK_YEARS: [(&str, &str); 3] = [(SNOMED, "401201003"), (SNOMED, "782516008"), (LOINC, "8664-5")];
+const PER_DAY: [(&str, &str); 2] = [(LOINC, "63640-7"), (SNOMED, "230056004")];
+const DURATION: [(&str, &str); 2] = [(LOINC, "88029-4"), (SNOMED, "228487000")];
+const SINCE: [(&str, &str); 1] = [(SNOMED, "228486009")];
+const QUIT_DATE: [(&str, &str); 2] = [(LOINC, "74010-0"), (SNOMED, "160625004")];
+
+const NUMBER: Unit = Unit { ucum: "1", per_mole: None, plain: true, aliases: &["1"] };
+const YEARS: Unit = Unit { ucum: "a", per_mole: None, plain: false, aliases: &[] };
+const RATE: Unit = Unit { ucum: "/d", per_mole: None, plain: true, aliases: &["1"] };
+
+/// A tobacco quantity.
+struct Amount {
+    id: &'static str,
+    label: &'static str,
+    codes: &'static [(&'static str, &'static str)],
+    unit: Unit,
+    shown_unit: &'static str,
+    range: (f64, f64),
+}
+
+const AMOUNTS: [Amount; 3] = [
+    Amount {
+        id: "pack-years",
+        label: "Pack-years",
+        codes: &PACK_YEARS,
+        unit: NUMBER,
+        shown_unit: "{pack-years}",
+        range: (0.0, 400.0),
+    },
+    Amount {
+        id: "cigarettes-per-day",
+        label: "Cigarettes per day",
+        codes: &PER_DAY,
+        unit: RATE,
+        shown_unit: "{cigarettes}/d",
+        range: (0.0, 200.0),
+    },
+    Amount {
+        id: "years-smoked",
+        label: "Years smoked",
+        codes: &DURATION,
+        unit: YEARS,
+        shown_unit: "a",
+        range: (0.0, 100.0),
+    },
+];
+
+pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
+    let status = status(view);
+    let [pack_years, per_day, mut years] = AMOUNTS.map(|amount| measured(view, &amount));
+    if let (FeatureValue::Missing { .. }, FeatureValue::Number(packs), FeatureValue::Number(daily)) =
+        (&years.value, &pack_years.value, &per_day.value)
+        && *daily > 0.0
+    {
+        let derived = packs / (daily / 20.0);
+        if derived <= 100.0 {
+            years = Feature {
+                id: years.id,
+                label: years.label,
+                value: FeatureValue::Number(derived),
+                ..pack_years.clone()
+            };
+            years.unit = Some("a".to_owned());
+            years.original = None;
+            years.note = Some("from pack-years and cigarettes per day".to_owned());
+        }
+    }
+    let quit = years_quit(view, &status);
+    all.extend([status, pack_years, per_day, years, quit]);
+}
+
+fn status(view: &View<'_>) -> Feature {
+    let (id, label) = ("smoking-status", "Smoking status");
+    let stated = view.observed(&STATUS_CODES).rev().filter_map(|known| match &known.fact.value {
+        ObservedValue::Concept(concept) => Some((known, concept)),
+        _ => None,
+    });
+    let mut reason = None;
+    for (known, concept) in stated {
+        if let Some(word) = word(concept) {
+            let mut found = feature(id, label, GROUP, FeatureValue::Code(word.to_owned())).from_fact(
+                view,
+                &known.fact.origin,
+                known.fact.effective.as_ref(),
+                (known.available, known.effective),
+            );
+            found.original = original(concept);
+            return found;
+        }
+        let unknown = UNKNOWN.iter().any(|(system, code)| concept.has(system, code));
+        let why = if unknown { MissingReason::NotRecorded } else { MissingReason::Unmapped };
+        reason.get_or_insert(why);
+    }
+    missing(id, label, GROUP, reason.unwrap_or_else(|| view.why_unobserved(&STATUS_CODES)))
+}
+
+fn word(concept: &Concept) -> Option<&'static str> {
+    STATUS.iter().find(|(system, code, _)| concept.has(system, code)).map(|(_, _, word)| *word)
+}
+
+fn original(concept: &Concept) -> Option<Original> {
+    let coding = concept.codings.first()?;
+    Some(Original {
+        value: coding.display.clone().unwrap_or_default(),
+        unit: None,
+        code: Some(coding.token()),
+    })
+}
+
+fn measured(view: &View<'_>, amount: &Amount) -> Feature {
+    let mut reason = None;
+    for known in view.observed(amount.codes).rev() {
+        match number(&known, amount) {
+            Ok(value) => {
+                let times = (known.available, known.effective);
+                let fact = known.fact;
+                let mut found = feature(amount.id, amount.label, GROUP, FeatureValue::Number(value))
+                    .from_fact(view, &fact.origin, fact.effective.as_ref(), times);
+                found.unit = Some(amount.shown_unit.to_owned());
+                return found;
+            }
+            Err(why) => {
+                reason.get_or_insert(why);
+            }
+        }
+    }
+    missing(amount.id, amount.label, GROUP, reason.unwrap_or_else(|| view.why_unobserved(amount.codes)))
+}
+
+fn number(known: &Known<'_, Observation>, amount: &Amount) -> Result<f64, MissingReason> {
+    let value = match &known.fact.value {
+        ObservedValue::Quantity(quantity) => {
+            let conversion = units::fit(quantity, &amount.unit, None).ok_or(MissingReason::Unit)?;
+            quantity.value * conversion.factor + conversion.offset
+        }
+        ObservedValue::Integer(number) if amount.unit.plain => *number as f64,
+        _ => return Err(MissingReason::NotNumeric),
+    };
+    let plausible = (amount.range.0..=amount.range.1).contains(&value);
+    if plausible { Ok(value) } else { Err(MissingReason::Implausible) }
+}
+
+/// Years since quitting at t0: 0 for a current smoker, else from the date of quitting, else from a stated
+/// time since quitting plus the age of that statement.
+fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
+    let (id, label) = ("years-quit", "Years since quitting");
+    let made = |years: f64, note: &str, known: Option<&Known<'_, Observation>>| {
+        let mut found = feature(id, label, GROUP, FeatureValue::Number(years));
+        found.unit = Some("a".to_owned());
+        found.note = Some(note.to_owned());
+        match known {
+            Some(known) => found.from_fact(
+                view,
+                &known.fact.origin,
+                known.fact.effective.as_ref(),
+                (known.available, known.effective),
+            ),
+            None => Feature { source: status.source.clone(), effective: status.effective.clone(), ..found },
+        }
+    };
+    match &status.value {
+        FeatureValue::Code(code) if code == "current-smoker" => return made(0.0, "smokes now", None),
+        FeatureValue::Code(code) if code == "never-smoker" => {
+            return missing(id, label, GROUP, MissingReason::NotRecorded);
+        }
+        _ => {}
+    }
+    for known in view.observed(&QUIT_DATE).rev() {
+        let ObservedValue::Moment(date) = &known.fact.value else { continue };
+        let middle = date.earliest(view.zone).zip(date.latest(view.zone)).map(middle);
+        let years = middle.map(|quit| days_between(quit, view.t0) / DAYS_PER_YEAR);
+        if let Some(years) = years.filter(|years| (0.0..=100.0).contains(years)) {
+            return made(years, "from the date of quitting", Some(&known));
+        }
+    }
+    for known in view.observed(&SINCE).rev() {
+        let ObservedValue::Quantity(quantity) = &known.fact.value else { continue };
+        let Some(conversion) = units::fit(quantity, &YEARS, None) else { continue };
+        let years = quantity.value * conversion.factor + view.age_days(known.effective) / DAYS_PER_YEAR;
+        if (0.0..=100.0).contains(&years) {
+            return made(years, "as stated, plus the time since then", Some(&known));
+        }
+    }
+    missing(id, label, GROUP, view.why_unobserved(&QUIT_DATE))
+}
+
+fn middle((from, to): (Timestamp, Timestamp)) -> Timestamp {
+    from.checked_add(to.duration_since(from) / 2).unwrap_or(from)
+}

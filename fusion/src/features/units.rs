@@ -1,0 +1,175 @@
+//! Conversion of the units that laboratories write for the analytes of the schema, and of no others.
+//!
+//! Units are UCUM codes. A unit is read from `Quantity.code`, and from `Quantity.unit` only where there is
+//! no code; there a few spellings that are not UCUM are known too. Annotations in braces are dropped,
+//! except that they must not contradict the code (`{DDU}` beside a FEU code). Mass and moles are joined by
+//! a factor of the analyte only. What is not listed does not fit, and the value is missing with the reason
+//! `unit`: it is never guessed.
+
+use super::schema::{Dimension, Unit};
+use crate::record::Quantity;
+
+/// How a number was brought into another unit: `value = original * factor + offset`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conversion {
+    /// Factor.
+    pub factor: f64,
+    /// Offset; 0 for all but temperatures.
+    pub offset: f64,
+}
+
+const NONE: Conversion = Conversion { factor: 1.0, offset: 0.0 };
+
+/// Dimension and size of a unit, in the dimension's own base unit.
+fn known(unit: &str) -> Option<(Dimension, Conversion)> {
+    use Dimension as D;
+    let (dimension, factor) = match unit {
+        "g/L" | "mg/mL" => (D::Mass, 1e3),
+        "g/dL" => (D::Mass, 1e4),
+        "mg/dL" => (D::Mass, 10.0),
+        "mg/L" | "ug/mL" => (D::Mass, 1.0),
+        "ng/mL" | "ug/L" => (D::Mass, 1e-3),
+        "ng/L" | "pg/mL" => (D::Mass, 1e-6),
+        "mol/L" => (D::Substance, 1e6),
+        "mmol/L" => (D::Substance, 1e3),
+        "umol/L" => (D::Substance, 1.0),
+        "nmol/L" => (D::Substance, 1e-3),
+        "10*3/uL" | "10*9/L" | "10*6/mL" => (D::Count, 1.0),
+        "10*6/uL" | "10*12/L" => (D::Count, 1e3),
+        "/uL" | "/mm3" | "10*6/L" => (D::Count, 1e-3),
+        "mm[Hg]" => (D::Pressure, 1.0),
+        "kPa" => (D::Pressure, 7.50062),
+        "U/L" | "[IU]/L" => (D::Catalytic, 1.0),
+        "ukat/L" => (D::Catalytic, 60.0),
+        "nkat/L" => (D::Catalytic, 0.06),
+        "%" => (D::Fraction, 1.0),
+        "1" => (D::Fraction, 100.0),
+        "Cel" => (D::Temperature, 1.0),
+        "kg/m2" => (D::BodyMassIndex, 1.0),
+        "kg" => (D::BodyMass, 1.0),
+        "g" => (D::BodyMass, 1e-3),
+        "[lb_av]" => (D::BodyMass, 0.453_592_37),
+        "m" => (D::Length, 1e3),
+        "cm" => (D::Length, 10.0),
+        "mm" => (D::Length, 1.0),
+        "[in_i]" => (D::Length, 25.4),
+        "a" => (D::Duration, 1.0),
+        "mo" => (D::Duration, 1.0 / 12.0),
+        "wk" => (D::Duration, 7.0 / 365.25),
+        "d" => (D::Duration, 1.0 / 365.25),
+        "/d" => (D::Rate, 1.0),
+        "[degF]" => return Some((D::Temperature, Conversion { factor: 5.0 / 9.0, offset: -160.0 / 9.0 })),
+        "K" => return Some((D::Temperature, Conversion { factor: 1.0, offset: -273.15 })),
+        _ => return None,
+    };
+    Some((dimension, Conversion { factor, ..NONE }))
+}
+
+/// Spellings that are not UCUM but mean one thing only.
+fn spelling(unit: &str) -> &str {
+    match unit {
+        "mmHg" | "mm Hg" | "torr" => "mm[Hg]",
+        "10^3/uL" | "10^3/µL" | "x10^3/uL" | "10E3/uL" | "K/uL" | "thou/uL" | "10*3/µL" => "10*3/uL",
+        "10^9/L" | "x10^9/L" | "10E9/L" | "G/L" | "Gpt/L" | "G/l" | "10*9/l" => "10*9/L",
+        "cells/uL" | "/µL" | "cells/µL" => "/uL",
+        "IU/L" | "U/l" | "iU/L" => "U/L",
+        "µg/mL" | "mcg/mL" => "ug/mL",
+        "µg/L" | "mcg/L" => "ug/L",
+        "µmol/L" => "umol/L",
+        "mg/l" => "mg/L",
+        "mg/dl" => "mg/dL",
+        "g/dl" => "g/dL",
+        "g/l" => "g/L",
+        "ng/ml" => "ng/mL",
+        "percent" => "%",
+        "°C" | "degC" | "C" => "Cel",
+        "°F" | "degF" => "[degF]",
+        "years" | "year" | "yr" | "yrs" => "a",
+        "months" | "month" => "mo",
+        "days" | "day" => "d",
+        "cigarettes/day" | "per day" | "/day" => "/d",
+        "kg/m^2" | "kg/m²" => "kg/m2",
+        "lb" | "lbs" | "lb_av" => "[lb_av]",
+        "in" | "inches" => "[in_i]",
+        other => other,
+    }
+}
+
+/// The conversion of `unit` to `target`, which are UCUM codes of this module. `per_mole` is how much of
+/// the base unit of mass (mg/L) one umol/L of the analyte is.
+pub fn convert(unit: &str, target: &str, per_mole: Option<f64>) -> Option<Conversion> {
+    let (from, source) = known(unit)?;
+    let (to, sink) = known(target)?;
+    let bridge = match (from, to) {
+        _ if from == to => 1.0,
+        (Dimension::Substance, Dimension::Mass) => per_mole?,
+        (Dimension::Mass, Dimension::Substance) => 1.0 / per_mole?,
+        _ => return None,
+    };
+    let factor = source.factor * bridge / sink.factor;
+    Some(Conversion { factor, offset: (source.offset - sink.offset) / sink.factor })
+}
+
+/// The conversion of a quantity to the unit of a feature, or `None` where its unit does not fit.
+/// `contradiction` is an annotation that does not go with the code of what was measured.
+pub(crate) fn fit(quantity: &Quantity, unit: &Unit, contradiction: Option<&str>) -> Option<Conversion> {
+    let ucum = quantity.system.as_deref().is_none_or(|system| system == "http://unitsofmeasure.org");
+    let code = quantity.code.as_deref().filter(|_| ucum);
+    let written = code.or(quantity.unit.as_deref());
+    let Some(written) = written else {
+        return unit.plain.then_some(NONE);
+    };
+    let (bare, annotation) = strip_annotation(written);
+    if annotation.is_some() && annotation == contradiction {
+        return None;
+    }
+    if bare.is_empty() || unit.aliases.contains(&bare.as_str()) {
+        // `{INR}`, `{score}`: a pure number, for features that are one
+        return unit.plain.then_some(NONE);
+    }
+    convert(spelling(&bare), unit.ucum, unit.per_mole)
+}
+
+/// `mg/L{FEU}` to `mg/L` and `FEU`.
+fn strip_annotation(unit: &str) -> (String, Option<&str>) {
+    let Some((before, rest)) = unit.split_once('{') else { return (unit.trim().to_owned(), None) };
+    match rest.split_once('}') {
+        Some((annotation, after)) => (format!("{}{}", before.trim(), after.trim()), Some(annotation)),
+        None => (unit.trim().to_owned(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worked values of the factor table: creatinine, bilirubin, haemoglobin, CRP, pressure, D-dimer,
+    /// PSA, blood counts.
+    #[test]
+    fn worked_values() {
+        let table = [
+            (1.0, "mg/dL", "umol/L", Some(1.0 / 8.84), 88.4),
+            (1.0, "mg/dL", "umol/L", Some(1.0 / 1.71), 17.1),
+            (14.0, "g/dL", "mmol/L", Some(1e4 / 620.6), 8.6884),
+            (1.0, "mg/dL", "mg/L", None, 10.0),
+            (10.0, "kPa", "mm[Hg]", None, 75.0062),
+            (7.5, "ng/mL", "ug/L", None, 7.5),
+            (6.3, "10*3/uL", "10*9/L", None, 6.3),
+            (98.6, "[degF]", "Cel", None, 37.0),
+            (0.25, "1", "%", None, 25.0),
+            (2.0, "ukat/L", "U/L", None, 120.0),
+        ];
+        for (value, from, to, per_mole, expected) in table {
+            let conversion = convert(from, to, per_mole).unwrap();
+            let found = value * conversion.factor + conversion.offset;
+            assert!((found - expected).abs() < 1e-9, "{value} {from} is {found} {to}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        assert_eq!(convert("mg/dL", "umol/L", None), None);
+        assert_eq!(convert("U/L", "mg/L", None), None);
+        assert_eq!(convert("furlong", "mm", None), None);
+    }
+}

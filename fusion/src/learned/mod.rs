@@ -1,0 +1,28 @@
+//! The learned late fusion: intensive care at the time of the examination, from the logits of the image
+//! model and the laboratory values known by then.
+//!
+//! It is level L1 of the ladder "baselines, late, gated": a logistic regression for each side, both
+//! ridge-penalised, and a third one over their two logits, with both weights at least 0. Where one side
+//! is missing the other's own calibrated model answers; where both are, nobody does. The view of the
+//! radiograph is no input on purpose: it tells where the patient was, not how ill.
+//!
+//! It is a technical demonstration of a concurrent state on one small public data set, not a forecast.
+
+mod card;
+mod encode;
+mod fit;
+mod linear;
+mod model;
+mod train;
+
+pub use model::{LateFusionModel, ModelError, Prediction, Stratum};
+pub use train::{
+    Arm, ArmMetrics, BeatRates, Evaluation, Exam, Interval, PooledMetrics, SubsetEvaluation, TrainError,
+    TrainOptions, Trained, train,
+};
+
+/// Logistic regression without a penalty: intercept and slopes; `None` where a class is empty.
+pub(crate) fn unpenalised(design: &[Vec<f64>], outcomes: &[f64]) -> Option<Vec<f64>> {
+    let columns = design.first().map_or(0, Vec::len);
+    linear::newton(design, outcomes, &vec![1.0; outcomes.len()], &vec![0.0; columns])
+}

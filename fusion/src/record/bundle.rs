@@ -1,0 +1,250 @@
+//! From the bytes of a Bundle to a [`Record`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::fact::{self, Concept, Origin};
+use super::json::{concept_at, list, moment, owned, text};
+use super::limits::{self, MAX_ENTRIES, MAX_RESOURCE_BYTES};
+use super::patient::{self, Belongs};
+use super::{Ignored, Record, RecordError, RecordPatient};
+
+/// The bundle with its entries left as text, so that memory stays near the size of the file.
+#[derive(Deserialize)]
+struct RawBundle<'a> {
+    #[serde(rename = "resourceType")]
+    resource_type: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default, borrow)]
+    entry: Entries<'a>,
+}
+
+#[derive(Default)]
+struct Entries<'a> {
+    kept: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Entries<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list of entries")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut found = Entries::default();
+                while found.kept.len() < MAX_ENTRIES {
+                    match entries.next_element()? {
+                        Some(entry) => found.kept.push(entry),
+                        None => break,
+                    }
+                }
+                found.count = found.kept.len();
+                while entries.next_element::<IgnoredAny>()?.is_some() {
+                    found.count += 1;
+                }
+                Ok(found)
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Entries::default()) // `null`
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+#[derive(Deserialize)]
+struct RawEntry<'a> {
+    #[serde(rename = "fullUrl", default)]
+    full_url: Option<Value>,
+    #[serde(default, borrow)]
+    resource: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "resourceType")]
+    resource_type: String,
+}
+
+/// A resource that features are made from.
+struct Resource {
+    kind: ResourceKind,
+    value: Value,
+    full_url: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ResourceKind {
+    Patient,
+    Observation,
+    Condition,
+    MedicationRequest,
+    MedicationStatement,
+    Medication,
+    FamilyMemberHistory,
+}
+
+pub(crate) fn read(bytes: &[u8]) -> Result<Record, RecordError> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    limits::check(bytes)?;
+    let bundle: RawBundle<'_> = serde_json::from_slice(bytes)
+        .map_err(|error| RecordError::Json { line: error.line(), column: error.column() })?;
+    if bundle.resource_type.as_deref() != Some("Bundle") {
+        return Err(RecordError::NotABundle);
+    }
+    let kinds = ["collection", "searchset", "transaction", "batch", "document"];
+    if !bundle.kind.is_some_and(|kind| kinds.contains(&kind.as_str())) {
+        return Err(RecordError::BundleType);
+    }
+    if bundle.entry.count > MAX_ENTRIES {
+        return Err(RecordError::TooManyEntries { entries: bundle.entry.count, limit: MAX_ENTRIES });
+    }
+    let mut ignored = Ignored::default();
+    let resources: Vec<Resource> =
+        bundle.entry.kept.iter().filter_map(|entry| resource(entry, &mut ignored)).collect();
+    let patient = only_patient(&resources)?;
+    assemble(patient, &resources, ignored)
+}
+
+/// Reads one entry; `None` where it holds nothing that is used.
+fn resource(entry: &RawValue, ignored: &mut Ignored) -> Option<Resource> {
+    let Ok(entry) = serde_json::from_str::<RawEntry<'_>>(entry.get()) else {
+        ignored.unreadable += 1;
+        return None;
+    };
+    let raw = entry.resource?; // a deletion, or an entry of a batch without a body
+    let Ok(kind) = serde_json::from_str::<Kind>(raw.get()) else {
+        ignored.unreadable += 1;
+        return None;
+    };
+    let Some(kind) = resource_kind(&kind.resource_type) else {
+        ignored.other_types += 1;
+        return None;
+    };
+    let parsed = (raw.get().len() <= MAX_RESOURCE_BYTES).then(|| serde_json::from_str(raw.get()).ok());
+    let Some(value) = parsed.flatten() else {
+        ignored.unreadable += 1;
+        return None;
+    };
+    let full_url = entry.full_url.as_ref().and_then(Value::as_str).map(str::to_owned);
+    Some(Resource { kind, value, full_url })
+}
+
+fn resource_kind(name: &str) -> Option<ResourceKind> {
+    Some(match name {
+        "Patient" => ResourceKind::Patient,
+        "Observation" => ResourceKind::Observation,
+        "Condition" => ResourceKind::Condition,
+        "MedicationRequest" => ResourceKind::MedicationRequest,
+        "MedicationStatement" => ResourceKind::MedicationStatement,
+        "Medication" => ResourceKind::Medication,
+        "FamilyMemberHistory" => ResourceKind::FamilyMemberHistory,
+        _ => return None,
+    })
+}
+
+/// The one patient of the bundle. The same resource twice, byte for byte, counts once.
+fn only_patient(resources: &[Resource]) -> Result<RecordPatient, RecordError> {
+    let mut patients: Vec<&Resource> = Vec::new();
+    for found in resources.iter().filter(|found| found.kind == ResourceKind::Patient) {
+        if !patients.iter().any(|known| known.value == found.value && known.full_url == found.full_url) {
+            patients.push(found);
+        }
+    }
+    match patients.as_slice() {
+        [] => Err(RecordError::NoPatient),
+        [only] => patient::patient(&only.value, only.full_url.as_deref()).ok_or(RecordError::NoPatient),
+        several => Err(RecordError::MixedPatients { patients: several.len(), foreign: 0 }),
+    }
+}
+
+fn assemble(patient: RecordPatient, resources: &[Resource], ignored: Ignored) -> Result<Record, RecordError> {
+    let mut record = Record {
+        patient,
+        observations: Vec::new(),
+        conditions: Vec::new(),
+        medications: Vec::new(),
+        relatives: Vec::new(),
+        drugs: BTreeMap::new(),
+        ignored,
+    };
+    let mut foreign = 0_usize;
+    for found in resources {
+        match found.kind {
+            ResourceKind::Patient => continue,
+            ResourceKind::Medication => {
+                record.add_drug(found);
+                continue;
+            }
+            _ => {}
+        }
+        let subject = found.value.get("subject").or_else(|| found.value.get("patient"));
+        match record.patient.owns(subject) {
+            Belongs::Own => record.add(found),
+            Belongs::Foreign => foreign += 1,
+            Belongs::Unresolved => record.ignored.unresolved_subject += 1,
+        }
+    }
+    if foreign > 0 {
+        return Err(RecordError::MixedPatients { patients: 1, foreign });
+    }
+    Ok(record)
+}
+
+impl Record {
+    fn add(&mut self, found: &Resource) {
+        let (value, origin) = (&found.value, origin(found));
+        match found.kind {
+            ResourceKind::Observation => self.observations.push(fact::observation(value, origin)),
+            ResourceKind::Condition => self.conditions.push(fact::condition(value, origin)),
+            ResourceKind::MedicationRequest => {
+                self.add_contained(found);
+                self.medications.push(fact::medication_request(value, origin));
+            }
+            ResourceKind::MedicationStatement => {
+                self.add_contained(found);
+                self.medications.push(fact::medication_statement(value, origin));
+            }
+            ResourceKind::FamilyMemberHistory => self.relatives.push(fact::relative(value, origin)),
+            ResourceKind::Patient | ResourceKind::Medication => {}
+        }
+    }
+
+    fn add_drug(&mut self, found: &Resource) {
+        let code = concept_at(&found.value, "code");
+        let names = [origin(found).reference, found.full_url.clone()];
+        for name in names.into_iter().flatten() {
+            self.drugs.insert(name, code.clone());
+        }
+    }
+
+    /// A contained Medication is known under its resource's reference and its own fragment.
+    fn add_contained(&mut self, found: &Resource) {
+        let Some(reference) = origin(found).reference else { return };
+        let contained: Vec<(String, Concept)> = list(&found.value, "contained")
+            .filter(|part| text(part, "resourceType") == Some("Medication"))
+            .filter_map(|part| Some((format!("{reference}#{}", text(part, "id")?), concept_at(part, "code"))))
+            .collect();
+        self.drugs.extend(contained);
+    }
+}
+
+fn origin(found: &Resource) -> Origin {
+    let kind = text(&found.value, "resourceType").unwrap_or_default();
+    let meta = found.value.get("meta");
+    let id = owned(&found.value, "id").map(|id| format!("{kind}/{id}"));
+    Origin {
+        reference: id.or_else(|| found.full_url.clone()),
+        version: meta.and_then(|meta| owned(meta, "versionId")),
+        updated: meta.and_then(|meta| moment(meta, "lastUpdated")),
+    }
+}
