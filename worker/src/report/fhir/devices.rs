@@ -3,7 +3,8 @@
 //! These resources depend on the model alone, not on the job, so that each report writes the same ones.
 
 use super::datatypes::{
-    Annotation, Attachment, CodeableConcept, Extension, Identifier, Reference, Text, Token, elements,
+    Annotation, Attachment, CodeableConcept, Extension, Identifier, Narrative, Reference, Text, Token,
+    elements,
 };
 use super::{references, terms};
 use crate::report::document::{Model, ModelKind, Report};
@@ -13,7 +14,7 @@ use crate::report::wording;
 elements! {
     /// <http://hl7.org/fhir/R4/device.html>
     Device {
-        id: Token, extension: Vec<Extension>, identifier: Vec<Identifier>, status: Token, manufacturer: Text,
+        id: Token, text: Option<Narrative>, extension: Vec<Extension>, identifier: Vec<Identifier>, status: Token, manufacturer: Text,
         manufacture_date: Token, model_number: Text, device_name: Vec<DeviceName>,
         r#type: Option<CodeableConcept>, version: Vec<Version>, note: Vec<Annotation>,
         safety: Vec<CodeableConcept>,
@@ -24,7 +25,7 @@ elements! {
     Version { r#type: Option<CodeableConcept>, value: Text, }
     /// <http://hl7.org/fhir/R4/documentreference.html>
     DocumentReference {
-        id: Token, identifier: Vec<Identifier>, status: Token, r#type: Option<CodeableConcept>,
+        id: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, r#type: Option<CodeableConcept>,
         category: Vec<CodeableConcept>, author: Vec<Reference>, description: Text, content: Vec<Content>,
     }
     /// <http://hl7.org/fhir/R4/documentreference-definitions.html#DocumentReference.content>
@@ -36,6 +37,7 @@ pub(super) fn software(report: &Report) -> Device {
     let software = &report.software;
     Device {
         id: references::software(report).to_string().into(),
+        text: narrative(&format!("{} {}", software.name, software.version)),
         extension: vec![Extension::concept(terms::AI_KIND, terms::rule_based())],
         identifier: vec![Identifier::new(terms::MODELS, &format!("{}@{}", software.name, software.version))],
         status: "active".into(),
@@ -66,6 +68,7 @@ pub(super) fn model(model: &Model) -> Device {
     notes.extend(model.limits.iter().map(|limit| format!("Limit: {}", sentence(limit))));
     Device {
         id: references::model(model).to_string().into(),
+        text: narrative(&format!("{} {}", model.title, model.version)),
         extension: vec![
             Extension::concept(terms::AI_KIND, kind),
             Extension::reference(terms::MODEL_CARD_DESCRIPTION, card),
@@ -88,6 +91,7 @@ pub(super) fn model_card(model: &Model) -> DocumentReference {
     let title = format!("Model card of {} {}", model.title, model.version);
     DocumentReference {
         id: references::model_card(model).to_string().into(),
+        text: narrative(&title),
         identifier: vec![Identifier::new(terms::MODEL_CARDS, &identity(model))],
         status: "current".into(),
         r#type: Some(terms::model_card()),
@@ -98,6 +102,11 @@ pub(super) fn model_card(model: &Model) -> DocumentReference {
             attachment: Some(Attachment::inline("text/markdown", model.card_markdown.as_bytes(), &title)),
         }],
     }
+}
+
+/// One sentence, which says that it is no medical device.
+fn narrative(name: &str) -> Option<Narrative> {
+    Narrative::paragraphs(&[format!("{name}. {}.", wording::NOT_A_DEVICE)])
 }
 
 fn identity(model: &Model) -> String {

@@ -27,6 +27,7 @@ pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
         Extension::reference(terms::REPORT_RISK, risk)
     });
     let observations = report.findings.iter();
+    let software = format!("{} {}", report.software.name, report.software.version);
     DiagnosticReport {
         id: references::report(report).to_string().into(),
         meta: Some(Meta::ai_asserted()),
@@ -41,7 +42,7 @@ pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
         // us-core-10: a preliminary report has an effective time; without t0 the acceptance is the nearest
         effective_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),
         issued: Some(Instant(report.issued)),
-        performer: vec![references::software_as_performer(report)],
+        performer: vec![references::performer(references::software(report), &software)],
         result: observations
             .map(|finding| references::within("Observation", references::finding(report, finding)))
             .collect(),

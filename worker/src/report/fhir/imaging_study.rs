@@ -1,6 +1,6 @@
 //! The ImagingStudy, as far as it was read.
 
-use super::datatypes::{Coding, Identifier, Instant, Reference, Text, Token, elements};
+use super::datatypes::{Coding, Identifier, Instant, Narrative, Reference, Text, Token, elements};
 use super::{references, terms};
 use crate::report::document::{Instance, Report};
 use crate::report::text::is_uid;
@@ -8,7 +8,7 @@ use crate::report::text::is_uid;
 elements! {
     /// <http://hl7.org/fhir/R4/imagingstudy.html>
     ImagingStudy {
-        id: Token, identifier: Vec<Identifier>, status: Token, modality: Vec<Coding>, subject: Option<Reference>,
+        id: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, modality: Vec<Coding>, subject: Option<Reference>,
         started: Option<Instant>, based_on: Vec<Reference>, description: Text, series: Vec<Series>,
     }
     /// <http://hl7.org/fhir/R4/imagingstudy-definitions.html#ImagingStudy.series>
@@ -22,6 +22,7 @@ pub(super) fn imaging_study(report: &Report) -> ImagingStudy {
     let study = &report.study;
     ImagingStudy {
         id: references::imaging_study(report).to_string().into(),
+        text: Narrative::paragraphs(&[format!("Study {}, as far as it was read.", study.study_instance_uid)]),
         identifier: vec![Identifier::new(terms::DICOM_UID, &format!("urn:oid:{}", study.study_instance_uid))],
         status: "available".into(),
         modality: study.modalities.iter().map(|modality| Coding::new(terms::DCM, modality, "")).collect(),

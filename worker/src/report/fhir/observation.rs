@@ -14,7 +14,7 @@ elements! {
         id: Token, meta: Option<Meta>, text: Option<Narrative>, identifier: Vec<Identifier>,
         based_on: Vec<Reference>, part_of: Vec<Reference>, status: Token, category: Vec<CodeableConcept>,
         code: Option<CodeableConcept>, subject: Option<Reference>, effective_date_time: Option<Instant>,
-        issued: Option<Instant>, value_codeable_concept: Option<CodeableConcept>,
+        issued: Option<Instant>, performer: Vec<Reference>, value_codeable_concept: Option<CodeableConcept>,
         data_absent_reason: Option<CodeableConcept>, interpretation: Vec<CodeableConcept>,
         method: Option<CodeableConcept>, device: Option<Reference>, derived_from: Vec<Reference>,
         component: Vec<Component>,
@@ -51,6 +51,7 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
         method: model.map(|model| {
             CodeableConcept::text(&format!("{} {}, {}", model.id, model.version, model.calibration))
         }),
+        performer: vec![references::performer(device, model.map_or(&report.software.name, |model| &model.title))],
         device: Some(references::within("Device", device)),
         derived_from: vec![study],
         ..Observation::default()

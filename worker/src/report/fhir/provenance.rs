@@ -1,13 +1,14 @@
 //! The Provenance: what was made, by whom, from exactly which inputs. It is what makes a recall possible.
 
-use super::datatypes::{CodeableConcept, Instant, Reference, Token, elements};
+use super::datatypes::{CodeableConcept, Instant, Narrative, Reference, Token, elements};
 use super::{references, terms};
 use crate::report::document::{Kind, Report};
+use crate::report::wording;
 
 elements! {
     /// <http://hl7.org/fhir/R4/provenance.html>
     Provenance {
-        id: Token, target: Vec<Reference>, occurred_date_time: Option<Instant>, recorded: Option<Instant>,
+        id: Token, text: Option<Narrative>, target: Vec<Reference>, occurred_date_time: Option<Instant>, recorded: Option<Instant>,
         reason: Vec<CodeableConcept>, activity: Option<CodeableConcept>, agent: Vec<Agent>, entity: Vec<Entity>,
     }
     /// <http://hl7.org/fhir/R4/provenance-definitions.html#Provenance.agent>
@@ -20,6 +21,7 @@ elements! {
 pub(super) fn provenance(report: &Report) -> Provenance {
     Provenance {
         id: references::provenance(report).to_string().into(),
+        text: Narrative::paragraphs(&[narrative(report)]),
         target: targets(report),
         occurred_date_time: Some(Instant(report.issued)),
         recorded: Some(Instant(report.issued)),
@@ -28,6 +30,19 @@ pub(super) fn provenance(report: &Report) -> Provenance {
         agent: agents(report),
         entity: entities(report),
     }
+}
+
+fn narrative(report: &Report) -> String {
+    let software = &report.software;
+    format!(
+        "Made by {} {} on {}, from {} images and {} resources of the record. {}.",
+        software.name,
+        software.version,
+        software.compute_device,
+        report.study.instances.len(),
+        report.record.sources.len(),
+        wording::STATUS
+    )
 }
 
 fn targets(report: &Report) -> Vec<Reference> {

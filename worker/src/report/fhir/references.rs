@@ -77,7 +77,7 @@ pub(super) fn subject(report: &Report) -> Reference {
     let patient = &report.patient;
     let identifier = |system: Option<&str>, value: &str| Identifier {
         r#type: Some(terms::medical_record_number()),
-        system: system.unwrap_or_default().into(),
+        system: system.filter(|system| is_uri(system)).unwrap_or_default().into(),
         value: value.into(),
         assigner: None,
     };
@@ -110,7 +110,10 @@ pub(super) fn subject(report: &Report) -> Reference {
 /// A resource of the record: literally where its reference can be followed on a server, else by identifier.
 pub(super) fn outside(reference: &str, resource_type: &str) -> Reference {
     let can_be_followed = is_relative(reference) || is_web(reference);
-    let identifier = (!can_be_followed).then(|| Identifier::new(terms::URI, reference));
+    let identifier = (!can_be_followed).then(|| {
+        let system = if is_uri(reference) { terms::URI } else { "" };
+        Identifier::new(system, reference)
+    });
     Reference {
         reference: if can_be_followed { reference.into() } else { "".into() },
         r#type: resource_type.into(),
@@ -154,12 +157,11 @@ pub(super) fn study(report: &Report) -> Reference {
     }
 }
 
-/// The program as a performer, for which R4 has no type of reference.
-pub(super) fn software_as_performer(report: &Report) -> Reference {
-    let device = within("Device", software(report));
+/// A device as a performer, for which R4 has no type of reference.
+pub(super) fn performer(device: Uuid, name: &str) -> Reference {
     Reference {
-        extension: vec![Extension::reference(terms::ALTERNATE_REFERENCE, device)],
-        display: format!("{} {} (software)", report.software.name, report.software.version).into(),
+        extension: vec![Extension::reference(terms::ALTERNATE_REFERENCE, within("Device", device))],
+        display: format!("{name} (software)").into(),
         ..Reference::default()
     }
 }
@@ -189,9 +191,18 @@ fn is_relative(reference: &str) -> bool {
     }
 }
 
+/// A scheme, a colon and something after it, without what a URI cannot hold.
+fn is_uri(text: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    let is_plain = text.bytes().all(|b| b.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&b));
+    is_plain && text.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty())
+}
+
 fn is_web(reference: &str) -> bool {
-    let is_plain = reference.bytes().all(|b| b.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&b));
-    is_plain && (reference.starts_with("https://") || reference.starts_with("http://"))
+    is_uri(reference) && (reference.starts_with("https://") || reference.starts_with("http://"))
 }
 
 #[cfg(test)]

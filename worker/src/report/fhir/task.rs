@@ -1,14 +1,15 @@
 //! The Task of a study without a result: the coded reason, for which a DiagnosticReport has no place.
 
-use super::datatypes::{CodeableConcept, Identifier, Instant, Reference, Text, Token, elements};
+use super::datatypes::{CodeableConcept, Identifier, Instant, Narrative, Reference, Text, Token, elements};
 use super::{references, terms};
 use crate::report::document::{Kind, NoResult, Report};
 use crate::report::text::sentence;
+use crate::report::wording;
 
 elements! {
     /// <http://hl7.org/fhir/R4/task.html>
     Task {
-        id: Token, identifier: Vec<Identifier>, status: Token, status_reason: Option<CodeableConcept>,
+        id: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, status_reason: Option<CodeableConcept>,
         intent: Token, code: Option<CodeableConcept>, description: Text, focus: Option<Reference>,
         r#for: Option<Reference>, authored_on: Option<Instant>, last_modified: Option<Instant>,
         owner: Option<Reference>,
@@ -25,6 +26,7 @@ pub(super) fn task(report: &Report, why: &NoResult) -> Task {
     let reason = CodeableConcept::coded(terms::REFUSALS, &why.code, "").with_text(&why.reason);
     Task {
         id: references::task(report).to_string().into(),
+        text: Narrative::paragraphs(&wording::bottom_line(report)),
         identifier: vec![Identifier::new(terms::JOB_KEYS, &report.keys.job)],
         status: status.into(),
         status_reason: Some(reason),
