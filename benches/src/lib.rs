@@ -16,8 +16,11 @@ pub fn phantom(seed: u64) -> Vec<u8> {
         patient_name: "Bench^Bea".into(),
         birth_date: date(1950, 2, 3),
         sex: Sex::Female,
+        issuer: "BENCHES".into(),
         study_time: date(2024, 5, 6).at(7, 8, 9, 0),
-        ..PhantomSpec::default()
+        offset_minutes: None,
+        accession_number: format!("ACC{seed}"),
+        opacity: None,
     })
     .expect("a phantom")
 }

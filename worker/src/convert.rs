@@ -5,9 +5,7 @@ use dicom_ingest::instance::Instance;
 use dicom_ingest::patient::{PatientIdentity, Sex as ImageSex};
 use dicom_ingest::species::Species;
 use dicom_ingest::sr::{Composition, Lobe, SrNodule};
-use fusion::assess::{ChestView, Sex as BinarySex};
-use fusion::record::{Gender, RecordPatient};
-use fusion::{Nodule, NoduleKind};
+use fusion::{ChestView, Gender, Nodule, NoduleKind, RecordPatient, Sex as BinarySex};
 use jiff::Timestamp;
 use models::StudyFacts;
 
@@ -54,18 +52,21 @@ pub fn study_facts<'a>(
     }
 }
 
-/// The person as the images state them.
+/// The person as the images state them. A name whose character set failed is no name.
 pub fn person_of_images(patient: &PatientIdentity) -> Person {
-    let name = patient.name.as_ref().map(|name| name.expose());
-    let part = |text: &str| if text.is_empty() { Vec::new() } else { vec![text.to_owned()] };
+    let written = patient.display_name.as_ref().filter(|_| !patient.name_undecoded);
+    let component = |at: usize| -> Vec<String> {
+        let groups = written.iter().flat_map(|name| name.expose().split('='));
+        groups.filter_map(|group| group.split('^').nth(at)).map(str::to_owned).collect()
+    };
     Person {
         identifiers: patient
             .id
             .iter()
             .map(|id| Identifier { value: id.expose().clone(), issuers: patient.issuer.iter().cloned().collect() })
             .collect(),
-        family: name.map(|name| part(&name.family)).unwrap_or_default(),
-        given: name.map(|name| part(&name.given)).unwrap_or_default(),
+        family: component(0),
+        given: component(1),
         birth_date: patient.birth_date.as_ref().map(|date| *date.expose()),
         sex: patient.sex.map(|sex| match sex {
             ImageSex::Female => Sex::Female,

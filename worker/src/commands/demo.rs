@@ -2,13 +2,19 @@
 
 use std::io::Write;
 
+use dicom_ingest::phantom::Opacity;
+
 use super::analyze;
 use crate::cli::{AnalyzeArgs, DemoArgs, SiteArgs};
 use crate::demo;
 
+/// A shadow in the right upper field, where the record's nodule is said to be.
+const OPACITY: Opacity = Opacity { x: 0.31, y: 0.33, diameter_mm: 34.0, density: 0.55 };
+
 /// Makes study and record, analyses both, and says where the report lies.
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<u8> {
-    let made = demo::write(&args.out, args.seed, !args.clear_lungs)?;
+    let opacity = (!args.clear_lungs).then_some(OPACITY);
+    let made = demo::write(&args.out, args.seed, opacity)?;
     tracing::info!(study = %made.study.display(), record = %made.record.display(), "phantom study and synthetic record written");
     let reports = args.out.join("report");
     let code = analyze::run(&AnalyzeArgs {

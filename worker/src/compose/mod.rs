@@ -5,6 +5,7 @@ mod record;
 mod risks;
 mod study;
 
+use fusion::LateFusionModel;
 use jiff::Timestamp;
 use models::Bundle;
 
@@ -27,6 +28,8 @@ pub struct Parts<'a> {
     pub pipeline: &'a Pipeline,
     /// The image model.
     pub bundle: &'a Bundle,
+    /// The learned fusion, where it is trained.
+    pub late_fusion: Option<&'a LateFusionModel>,
     /// What was learned.
     pub evidence: &'a Evidence,
     /// Why there is no result, where there is none.
@@ -101,7 +104,7 @@ fn no_result(why: &Why) -> doc::NoResult {
 }
 
 fn models(parts: &Parts<'_>) -> Vec<doc::Model> {
-    std::iter::once(findings::model(parts.bundle)).chain(risks::model()).collect()
+    std::iter::once(findings::model(parts.bundle)).chain(parts.late_fusion.map(risks::model)).collect()
 }
 
 fn limits() -> Vec<String> {

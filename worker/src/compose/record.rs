@@ -1,6 +1,6 @@
 //! The record of a report: which features there were, where they come from, and what is missing.
 
-use fusion::features::{Comparator, Excluded, Feature, FeatureValue};
+use fusion::{Comparator, Excluded, Feature, FeatureValue};
 
 use super::Parts;
 use crate::job::{RecordSource, Request};

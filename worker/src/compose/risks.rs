@@ -1,9 +1,12 @@
 //! Risks of a report, from the fusion's assessment.
 
-use fusion::assess::{IntervalKind, Risk};
+use fusion::{IntervalKind, LateFusionModel, Risk};
 
 use crate::outcome;
 use crate::report::document as doc;
+
+/// The learned fusion's identifier, as a risk and as a model.
+const LEARNED: &str = "icu-concurrent";
 
 /// The order in which a reader sees them: computed ones first, then as the fusion lists them.
 pub(super) fn risks(risks: &[Risk]) -> Vec<doc::Risk> {
@@ -32,8 +35,8 @@ fn risk(risk: &Risk) -> doc::Risk {
         horizon: risk.horizon.clone().unwrap_or_else(|| "not stated".into()),
         value: value(risk),
         missing: risk.missing.clone(),
-        performer: if risk.id == fusion::learned::ID {
-            doc::Performer::Model(fusion::learned::ID.to_owned())
+        performer: if risk.id == LEARNED {
+            doc::Performer::Model(LEARNED.to_owned())
         } else {
             doc::Performer::Formula
         },
@@ -101,23 +104,28 @@ fn value(risk: &Risk) -> doc::RiskValue {
     }
 }
 
-/// The learned fusion as the report names it; `None` while it is untrained.
-pub(super) fn model() -> Option<doc::Model> {
-    let model = fusion::learned::embedded().ok()?;
-    let card = fusion::learned::embedded_card();
-    Some(doc::Model {
-        id: fusion::learned::ID.to_owned(),
+/// The learned fusion as the report names it.
+pub(super) fn model(model: &LateFusionModel) -> doc::Model {
+    let (exams, patients, positives) = model.trained_on();
+    doc::Model {
+        id: LEARNED.to_owned(),
         version: model.version().to_owned(),
-        title: model.title().to_owned(),
+        title: "Intensive care at the time of the exam, late fusion".into(),
         kind: doc::ModelKind::Fusion,
-        digest: fusion::learned::embedded_digest(),
+        digest: model.digest().to_owned(),
         manufacturer: "The Chiasm project".into(),
-        created: None,
-        card_markdown: card.to_owned(),
-        training_data: model.training_data().to_owned(),
-        calibration: model.calibration_text().to_owned(),
+        created: model.created().map(str::to_owned),
+        card_markdown: LateFusionModel::embedded_card().to_owned(),
+        training_data: format!(
+            "{exams} radiographs of {patients} COVID-19 in-patients of one hospital, {positives} of them taken in intensive \
+             care (COVID-19 Image Repository, Hannover Medical School)"
+        ),
+        calibration: "logistic calibration, cross-fitted by patient".into(),
         calibration_points: Vec::new(),
-        applicability: model.population_text().to_owned(),
-        limits: model.limits(),
-    })
+        applicability: "frontal chest radiographs of adults whose record states COVID-19".into(),
+        limits: vec![
+            "A technical demonstration of a concurrent state, not a forecast and not for care decisions.".into(),
+            "Few patients of one hospital: no gain of the fusion over its parts can be shown.".into(),
+        ],
+    }
 }

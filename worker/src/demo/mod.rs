@@ -4,7 +4,9 @@ mod record;
 
 use std::path::{Path, PathBuf};
 
-use jiff::civil::{Date, DateTime, date};
+use dicom_ingest::patient::Sex;
+use dicom_ingest::phantom::{Opacity, PhantomError, PhantomSpec, phantom_chest};
+use jiff::civil::{Date, DateTime, date, datetime};
 
 use crate::deliver::{DeliverError, deliver};
 
@@ -22,31 +24,32 @@ pub struct Demo {
 pub enum DemoError {
     /// The phantom could not be written as DICOM.
     #[error("the phantom could not be made")]
-    Phantom(#[from] dicom_ingest::phantom::PhantomError),
+    Phantom(#[from] PhantomError),
     /// A file could not be written.
     #[error("{}: {}", .0, .0.source)]
     Write(#[from] DeliverError),
 }
 
 /// When the demo's study took place, local time of the site.
-const STUDY_TIME: DateTime = DateTime::constant(2026, 3, 17, 9, 30, 0, 0);
+const STUDY_TIME: DateTime = datetime(2026, 3, 17, 9, 30, 0, 0);
 
 /// The patient's birth date.
 const BIRTH_DATE: Date = date(1958, 5, 4);
 
 /// Writes study and record below `out`.
-pub fn write(out: &Path, seed: u64, opacity: bool) -> Result<Demo, DemoError> {
+pub fn write(out: &Path, seed: u64, opacity: Option<Opacity>) -> Result<Demo, DemoError> {
     let patient_id = format!("DEMO{seed:04}");
-    let phantom = dicom_ingest::phantom::phantom_chest(&dicom_ingest::phantom::PhantomSpec {
+    let phantom = phantom_chest(&PhantomSpec {
         seed,
-        opacity,
         patient_id: patient_id.clone(),
+        issuer: record::ISSUER.into(),
         patient_name: "Phantom^Ada".into(),
         birth_date: BIRTH_DATE,
-        sex: dicom_ingest::patient::Sex::Female,
-        issuer: Some(record::ISSUER.into()),
+        sex: Sex::Female,
         study_time: STUDY_TIME,
-        ..dicom_ingest::phantom::PhantomSpec::default()
+        offset_minutes: None,
+        accession_number: format!("ACC{:08}", seed % 100_000_000),
+        opacity,
     })?;
     let bundle = record::bundle(&patient_id, BIRTH_DATE);
     let file = deliver(&out.join("study"), "phantom.dcm", &phantom)?;

@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::convert;
-use crate::identity::Person;
 use crate::job::{KeyParts, Request, SourceFile, hex, keys};
 use crate::ledger::NewJob;
 use crate::outcome::{Outcome, State};

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use dicom_ingest::study::Study;
 use dicom_ingest::study_time::TimeRule;
-use fusion::assess::Risk;
-use fusion::{FeatureTable, Nodule, Record};
+use fusion::{FeatureTable, Nodule, Record, Risk};
 use jiff::Timestamp;
 
 use super::output::ModelOutput;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dicom_ingest::limits::Limits;
+use fusion::{LateFusionModel, ModelError};
 use models::{Bundle, BundleError, Device, Scorer};
 
 use crate::cli::DeviceArg;
@@ -37,6 +38,8 @@ pub struct Stages {
     pub pipeline: Pipeline,
     /// The image model.
     pub bundle: Bundle,
+    /// The learned fusion; `None` while it is untrained.
+    pub late_fusion: Option<LateFusionModel>,
     /// Bounds of what is read from outside.
     pub limits: Limits,
     device: DeviceArg,
@@ -52,6 +55,9 @@ pub enum StagesError {
     /// The built-in bundle does not verify.
     #[error("the model bundle is not usable")]
     Bundle(#[from] BundleError),
+    /// The built-in late fusion is not usable.
+    #[error("the late fusion model is not usable")]
+    LateFusion(#[source] ModelError),
 }
 
 /// A job stopped before its report was stored.
@@ -70,6 +76,11 @@ impl Stages {
             config,
             pipeline: Pipeline::declared()?,
             bundle: Bundle::embedded()?,
+            late_fusion: match LateFusionModel::embedded() {
+                Ok(model) => Some(model),
+                Err(ModelError::Untrained) => None,
+                Err(error) => return Err(StagesError::LateFusion(error)),
+            },
             limits: Limits::default(),
             device,
             opened: OnceCell::new(),
@@ -85,7 +96,7 @@ impl Stages {
             self.pipeline.version,
             self.bundle.id(),
             self.bundle.digest(),
-            fusion::learned::embedded_digest(),
+            self.late_fusion.as_ref().map_or("untrained", LateFusionModel::digest),
         )
     }
 
@@ -175,6 +186,7 @@ impl Stages {
                 config: &self.config,
                 pipeline: &self.pipeline,
                 bundle: &self.bundle,
+                late_fusion: self.late_fusion.as_ref(),
                 evidence: &evidence,
                 ending: ending.as_ref(),
             };
@@ -207,7 +219,7 @@ impl Stages {
         tracing::debug!(job = job.sequence, "model output stored");
         evidence.output = Some(output);
         timings.time("features", || record::features(&study, &self.config, &self.limits, evidence));
-        timings.time("assess", || record::assess(evidence, self.bundle.digest()));
+        timings.time("assess", || record::assess(self, evidence));
         Ok(())
     }
 
@@ -226,19 +238,23 @@ impl Stages {
     }
 }
 
+/// Both renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
 fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
+    let html = html::page(report).into_bytes();
+    let (outcome, bundle) = match fhir::bundle(report) {
+        Ok(bundle) => (outcome.clone(), Some(bundle)),
+        Err(error) => {
+            let failed = Outcome::without_result(State::Failed, "ReportUnwritable", &error.to_string());
+            (Outcome { study_uid: outcome.study_uid.clone(), ..failed }, None)
+        }
+    };
     let ends = match outcome.state {
         State::Reported => JobState::Reported,
         State::Refused => JobState::Refused,
         State::Failed => JobState::Failed,
     };
-    ReportBytes {
-        ends,
-        // An outcome is plain strings and finite numbers: it always serialises.
-        outcome: serde_json::to_string(outcome).unwrap_or_default(),
-        bundle: Some(fhir::bundle(report)),
-        html: html::page(report).into_bytes(),
-    }
+    // An outcome is plain strings and finite numbers: it always serialises.
+    ReportBytes { ends, outcome: serde_json::to_string(&outcome).unwrap_or_default(), bundle, html }
 }
 
 fn deliver_files(

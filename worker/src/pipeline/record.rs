@@ -5,10 +5,10 @@ use std::fs;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::sr;
 use dicom_ingest::study::Study;
-use fusion::Record;
-use fusion::assess::{self, AssessInput, HeaderDemographics, ImageScores};
+use fusion::{AssessInput, HeaderDemographics, ImageScores, Record};
 use sha2::{Digest, Sha256};
 
+use super::Stages;
 use super::evidence::Evidence;
 use crate::config::Config;
 use crate::convert;
@@ -75,20 +75,19 @@ pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence
 }
 
 /// The risks, computable or not, from features, nodules and the image's scores.
-pub(super) fn assess(evidence: &mut Evidence, image_model: &str) {
+pub(super) fn assess(stages: &Stages, evidence: &mut Evidence) {
     let Some((t0, _)) = evidence.started else { return };
     let instance = evidence.study.as_deref().zip(evidence.output.as_ref()).and_then(|(study, output)| {
         let read = |uid: &str| study.instances.iter().find(|file| file.instance.sop_instance_uid.as_str() == uid);
         read(&output.sop_instance_uid).map(|file| &file.instance)
     });
     let image = evidence.output.as_ref().map(|output| ImageScores {
-        model: image_model.to_owned(),
+        model: stages.bundle.digest().to_owned(),
         labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
         view: instance.and_then(|instance| convert::chest_view(convert::view(instance).as_deref())),
         modality: instance.and_then(|instance| instance.modality.clone()).unwrap_or_default(),
     });
-    let late_fusion = fusion::learned::embedded().ok();
-    evidence.risks = assess::assess(&AssessInput {
+    evidence.risks = fusion::assess(&AssessInput {
         t0,
         features: evidence.features.as_ref(),
         nodules: &evidence.nodules,
@@ -97,6 +96,6 @@ pub(super) fn assess(evidence: &mut Evidence, image_model: &str) {
             age_years: instance.age_years,
             sex: convert::binary_sex(instance.patient.sex),
         }),
-        late_fusion: late_fusion.as_ref(),
+        late_fusion: stages.late_fusion.as_ref(),
     });
 }

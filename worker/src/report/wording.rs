@@ -160,13 +160,12 @@ pub(crate) fn risk(risk: &Risk) -> Option<String> {
     let category = risk.category.as_deref().map(|category| format!(", category {}", visible(category)));
     let average = risk.average.map(|average| format!("; the average is {}", percent(average)));
     Some(format!(
-        "{}: {} ({range}){}{}. Outcome: {}, {}",
+        "{}: {} ({range}){}{}. Outcome: {}",
         visible(&risk.title),
         percent(*probability),
         category.unwrap_or_default(),
         average.unwrap_or_default(),
-        in_prose(&risk.outcome),
-        full_stop(&in_prose(&risk.horizon))
+        full_stop(&in_prose(&outcome(risk)))
     ))
 }
 
@@ -174,11 +173,24 @@ fn full_stop(text: &str) -> String {
     if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
 }
 
+/// What a probability is of, with its horizon where the outcome does not name it.
+pub(crate) fn outcome(risk: &Risk) -> String {
+    let (outcome, horizon) = (visible(&risk.outcome), visible(&risk.horizon));
+    if horizon.is_empty() || outcome.to_lowercase().contains(&horizon.to_lowercase()) {
+        return outcome;
+    }
+    format!("{outcome}; horizon: {}", in_prose(&horizon))
+}
+
 /// Why a risk has no probability, with what is missing and what it could be.
 pub(crate) fn not_computable(risk: &Risk) -> Option<String> {
     let RiskValue::NotComputable { reason, range } = &risk.value else { return None };
-    let missing: Vec<String> = risk.missing.iter().map(|word| visible(word)).collect();
-    let what = if missing.is_empty() { String::new() } else { format!(": {} missing", list(&missing)) };
+    let (outside, inputs): (Vec<String>, Vec<String>) =
+        risk.missing.iter().map(|word| visible(word)).partition(|word| word == "population");
+    let outside = (!outside.is_empty()).then(|| "outside its population".to_owned());
+    let inputs = (!inputs.is_empty()).then(|| format!("{} missing", list(&inputs)));
+    let what: Vec<String> = outside.into_iter().chain(inputs).collect();
+    let what = if what.is_empty() { String::new() } else { format!(": {}", what.join(", ")) };
     let range = range.as_ref().map(|range| {
         format!(" It could be {} ({}).", percent_range(range.low, range.high), visible(&range.kind))
     });

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fusion::Record;
-use fusion::learned::{Exam, View};
+use fusion::learned::Exam;
+use fusion::{ChestView, Record};
 use jiff::Timestamp;
 
 use super::table::{Row, Table, TableError, picture};
@@ -39,7 +39,7 @@ pub enum ExamsError {
 
 /// Reads `outcomes.csv`, scores every picture with the built-in `cxr-findings`, and takes the features at the exam.
 ///
-/// Columns: `file`, `patient_id`, `view` (`PA`, `AP`), `study_time` (RFC 3339), `in_icu_at_exam` (0, 1).
+/// Columns: `file`, `patient_id`, `view` (`PA`, `AP`), `study_time` (RFC 3339), `in_icu_at_exam` (0, 1), `split`.
 pub fn exams(
     folder: &Path,
     stages: &Stages,
@@ -70,8 +70,10 @@ fn exam(
         patient: patient.to_owned(),
         features: fusion::features(record, t0, &stages.config.site_zone),
         image_logits: stages.logits(&image)?,
-        view: if row.either("view", "AP", "PA")? { View::Ap } else { View::Pa },
+        view: if row.either("view", "AP", "PA")? { ChestView::Ap } else { ChestView::Pa },
+        t0,
         label: row.flag("in_icu_at_exam")?,
+        split: row.text("split")?.to_owned(),
     })
 }
 

@@ -125,7 +125,7 @@ fn ranged(blank: Prediction, interval: &Interval) -> Prediction {
 fn outcome(risk: &Risk) -> CodeableConcept {
     CodeableConcept {
         coding: risk.outcome_codings.iter().map(Coding::from).collect(),
-        text: format!("{}, {}", risk.outcome, risk.horizon).into(),
+        text: wording::outcome(risk).into(),
     }
 }
 

@@ -38,7 +38,7 @@ fn computed(report: &Report, risk: &Risk, probability: f64, interval: Option<&In
             div class="head" {
                 div {
                     h3 { (shown(&risk.title)) }
-                    p { (shown(&risk.outcome)) ", " (wording::in_prose(&risk.horizon)) "." }
+                    p { (sentence(&wording::outcome(risk))) }
                     @if let Some(category) = &risk.category { p { "Category: " strong { (shown(category)) } } }
                     @if !risk.in_population { p { span class="flag" { "Outside the population of this method" } } }
                 }
@@ -210,7 +210,7 @@ fn table_of_missing(risks: &[&Risk]) -> Markup {
                     tr {
                         th scope="row" class="wide" {
                             (shown(&risk.title)) br;
-                            span class="note" { (shown(&risk.outcome)) ", " (wording::in_prose(&risk.horizon)) }
+                            span class="note" { (sentence(&wording::outcome(risk))) }
                         }
                         td class="wide" {
                             (wording::not_computable(risk).unwrap_or_default())
