@@ -22,6 +22,12 @@ pub(crate) fn bottom_line(report: &Report) -> Vec<String> {
     }
 }
 
+/// What was examined, from the pipeline's identifier: `chest-radiograph` becomes `Chest radiograph`.
+pub(crate) fn examination(report: &Report) -> String {
+    let words = visible(&report.pipeline.id).replace(['-', '_'], " ");
+    sentence(&words).trim_end_matches('.').to_owned()
+}
+
 /// The one heading of a report without a result.
 pub(crate) fn no_result_title(kind: &Kind) -> &'static str {
     match kind {
@@ -95,7 +101,25 @@ fn findings(findings: &[Finding]) -> String {
         0 => {}
         some => parts.push(format!("{some} not assessed")),
     }
-    format!("{}.", parts.join("; "))
+    let cautious = near_chance(findings);
+    let caution = if cautious.is_empty() {
+        String::new()
+    } else {
+        format!(" In its own validation the model is near chance for {}.", list(&cautious))
+    };
+    format!("{}.{caution}", parts.join("; "))
+}
+
+/// Findings that are named as present or indeterminate though the model is near chance for them.
+fn near_chance(findings: &[Finding]) -> Vec<String> {
+    let is_named = |finding: &&Finding| {
+        matches!(
+            finding.assessment,
+            Assessment::Assessed { presence: Presence::Present | Presence::Indeterminate, .. }
+        )
+    };
+    let cautious = findings.iter().filter(is_named).filter(|finding| is_near_chance(finding));
+    shortened(cautious.map(|finding| in_prose(&finding.title)).collect())
 }
 
 fn named(findings: &[Finding], wanted: Presence) -> Vec<String> {
@@ -110,8 +134,7 @@ fn named(findings: &[Finding], wanted: Presence) -> Vec<String> {
         .collect();
     found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.label.cmp(&b.0.label)));
     let name = |(finding, probability): &(&Finding, f64)| {
-        let caution = if is_near_chance(finding) { ", for which the model is near chance" } else { "" };
-        format!("{} ({}{caution})", in_prose(&finding.title), percent(*probability))
+        format!("{} ({})", in_prose(&finding.title), percent(*probability))
     };
     found.iter().map(name).collect()
 }

@@ -37,7 +37,7 @@ pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
         based_on: references::order(report),
         status: status(&report.kind).into(),
         category: terms::report_categories(),
-        code: Some(terms::report_code().with_text(&report.pipeline.description)),
+        code: Some(terms::report_code().with_text(&wording::examination(report))),
         subject: Some(references::subject(report)),
         // us-core-10: a preliminary report has an effective time; without t0 the acceptance is the nearest
         effective_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),

@@ -51,7 +51,10 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
         method: model.map(|model| {
             CodeableConcept::text(&format!("{} {}, {}", model.id, model.version, model.calibration))
         }),
-        performer: vec![references::performer(device, model.map_or(&report.software.name, |model| &model.title))],
+        performer: vec![references::performer(
+            device,
+            model.map_or(&report.software.name, |model| &model.title),
+        )],
         device: Some(references::within("Device", device)),
         derived_from: vec![study],
         ..Observation::default()

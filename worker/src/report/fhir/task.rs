@@ -31,7 +31,7 @@ pub(super) fn task(report: &Report, why: &NoResult) -> Task {
         status: status.into(),
         status_reason: Some(reason),
         intent: "order".into(),
-        code: Some(CodeableConcept::text(&report.pipeline.description)),
+        code: Some(CodeableConcept::text(&wording::examination(report))),
         description: format!("{} {}", sentence(&why.reason), sentence(&why.next_step)).into(),
         focus: Some(references::within("DiagnosticReport", references::report(report))),
         r#for: Some(references::subject(report)),

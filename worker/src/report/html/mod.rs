@@ -95,13 +95,17 @@ fn header(report: &Report) -> Markup {
     let study = &report.study;
     let modalities: Vec<String> = study.modalities.iter().map(|modality| visible(modality)).collect();
     let heading = match &report.kind {
-        Kind::Analysis => visible(&report.pipeline.description),
+        Kind::Analysis => wording::examination(report),
         Kind::Refused(_) | Kind::Failed(_) => wording::no_result_title(&report.kind).to_owned(),
     };
     html! {
         header {
-            p class="kicker" { (shown(&report.software.name)) " · " (shown(&report.pipeline.id)) }
-            h1 { (heading.trim_end_matches('.')) }
+            p class="kicker" { (shown(&report.software.name)) " · " (label(&report.kind)) }
+            h1 { (heading) }
+            p class="soft" {
+                @if report.kind != Kind::Analysis { "The pipeline that was to read it: " }
+                (sentence(&report.pipeline.description))
+            }
             dl class="facts" {
                 (patient(&report.patient))
                 (fact("Exam", &study.started_text, Some(&study.zone_rule)))
@@ -111,6 +115,14 @@ fn header(report: &Report) -> Markup {
                 (fact("Report issued", &time(report.issued), Some(&issue(report))))
             }
         }
+    }
+}
+
+fn label(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Analysis => "preliminary AI report",
+        Kind::Refused(_) => "study refused",
+        Kind::Failed(_) => "analysis failed",
     }
 }
 
@@ -186,7 +198,7 @@ fn no_result(report: &Report, why: &NoResult) -> Markup {
             h2 id="why" { "For the person who follows this up" }
             dl class="fine" {
                 dt { "Code" } dd class="mono" { (shown(&why.code)) }
-                dt { "This pipeline" } dd { (shown(&report.pipeline.id)) " reads: " (sentence(&report.pipeline.description)) }
+                dt { "Pipeline" } dd { (shown(&report.pipeline.id)) " " (shown(&report.pipeline.version)) }
             }
         }
         (limits::missing(report))

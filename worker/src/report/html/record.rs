@@ -15,7 +15,8 @@ pub(super) fn section(report: &Report) -> Markup {
         section aria-labelledby="record" {
             h2 id="record" { "What the record said at the time of the exam" }
             @if let Some(text) = wording::without_record(record) { p { (text) } }
-            @if !record.features.is_empty() { (table(&record.features)) }
+            @if record.features.iter().any(|feature| feature.value.is_some()) { (table(&record.features)) }
+            (missing(&record.features))
             @if !excluded.is_empty() { p class="note" { "Not used: " (sentence(&list(&excluded))) } }
         }
     }
@@ -34,7 +35,6 @@ fn table(features: &[Feature]) -> Markup {
                 }
                 tbody {
                     @for feature in features.iter().filter(|feature| feature.value.is_some()) { (known(feature)) }
-                    @for feature in features.iter().filter(|feature| feature.value.is_none()) { (missing(feature)) }
                 }
             }
         }
@@ -54,12 +54,23 @@ fn known(feature: &Feature) -> Markup {
     }
 }
 
-fn missing(feature: &Feature) -> Markup {
-    let why = feature.missing.as_deref().unwrap_or("not in the record");
+/// What was looked for and is not there, by reason.
+fn missing(features: &[Feature]) -> Markup {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for feature in features.iter().filter(|feature| feature.value.is_none()) {
+        let reason = visible(feature.missing.as_deref().unwrap_or("not in the record"));
+        let label = visible(&feature.label);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, labels)) => labels.push(label),
+            None => reasons.push((reason, vec![label])),
+        }
+    }
     html! {
-        tr class="quiet" {
-            th scope="row" { (shown(&feature.label)) }
-            td colspan="5" { "missing: " (shown(why)) }
+        @if !reasons.is_empty() {
+            h3 { "Looked for and missing" }
+            dl class="fine" {
+                @for (reason, labels) in &reasons { dt { (reason) } dd { (labels.join("; ")) } }
+            }
         }
     }
 }

@@ -24,7 +24,9 @@ pub(super) fn sample() -> Report {
         pipeline: Pipeline {
             id: "chest-radiograph".into(),
             version: "1".into(),
-            description: "Frontal chest radiograph with the patient's record".into(),
+            description: "Reads one frontal chest radiograph of a human and says fourteen findings; joins them with what \
+                          the record said at the time of the study"
+                .into(),
         },
         study: study(),
         patient: Patient {
