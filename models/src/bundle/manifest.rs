@@ -222,6 +222,13 @@ impl Manifest {
         self.labels.iter().find(|label| label.name == name)
     }
 
+    /// The same manifest with every number at nine significant digits, so that its text reads back as what was written.
+    pub(crate) fn rounded(&self) -> Result<Self, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        round(&mut value);
+        serde_json::from_value(value)
+    }
+
     /// A sentence for the report where the patient's age is outside the ages seen in training.
     pub fn age_note(&self, age_years: f64) -> Option<String> {
         let (low, high) = (self.applies_to.age_seen_min_years, self.applies_to.age_seen_max_years);
@@ -229,5 +236,19 @@ impl Manifest {
         outside.then(|| {
             format!("the patient's age is outside the ages the model has seen ({low:.0} to {high:.0} years)")
         })
+    }
+}
+
+fn round(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Number(number) if number.is_f64() => {
+            let short = number.as_f64().and_then(|exact| format!("{exact:.8e}").parse::<f64>().ok());
+            if let Some(rounded) = short.and_then(serde_json::Number::from_f64) {
+                *number = rounded;
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(round),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(round),
+        _ => {}
     }
 }

@@ -91,7 +91,8 @@ impl Weights {
 
     /// Writes the tensors as safetensors (f32).
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
-        let mut store = SafetensorsStore::from_bytes(None);
+        // the store's own metadata would be written in any order, and the bytes have to be the same every time
+        let mut store = SafetensorsStore::from_bytes(None).clear_metadata();
         self.save_into(&mut store).map_err(|error| WeightsError(error.to_string()))?;
         store.get_bytes().map_err(|error| WeightsError(error.to_string()))
     }

@@ -11,7 +11,7 @@ use super::{Fold, augment, card, describe};
 use crate::bundle::manifest::{FrontalRule, Label, Manifest, NoveltyRule};
 use crate::bundle::selftest::{self, SelfTest};
 use crate::bundle::weights::Weights;
-use crate::bundle::{Bundle, sha256};
+use crate::bundle::{Bundle, BundleError, sha256};
 use crate::calibration::{self, Platt, sigmoid};
 use crate::device::Device;
 use crate::evaluation::quantile;
@@ -63,6 +63,7 @@ pub(crate) fn assemble(
     manifest.novelty = novelty_rule(&left_out);
     manifest.labels = labels(&platts, &left_out);
     manifest.self_test = blank_self_test();
+    manifest = rounded(&manifest)?;
     manifest.self_test = self_test(&bundle(&manifest, String::new(), &weights)?, device)?;
     let scorer = Scorer::load(&bundle(&manifest, String::new(), &weights)?, device)
         .map_err(|source| TrainError::Load { source: Box::new(source) })?;
@@ -73,6 +74,7 @@ pub(crate) fn assemble(
     for (label, result) in manifest.labels.iter_mut().zip(&results.labels) {
         set_measured(label, result);
     }
+    manifest = rounded(&manifest)?;
     let card = card::markdown(&manifest, &results, config);
     Ok(TrainedBundle { bundle: bundle(&manifest, card, &weights)?, results })
 }
@@ -80,6 +82,10 @@ pub(crate) fn assemble(
 fn bundle(manifest: &Manifest, card: String, weights: &[u8]) -> Result<Bundle, TrainError> {
     Bundle::from_parts(manifest.clone(), Cow::Owned(card), Cow::Owned(weights.to_vec()))
         .map_err(|source| TrainError::Bundle { source })
+}
+
+fn rounded(manifest: &Manifest) -> Result<Manifest, TrainError> {
+    manifest.rounded().map_err(|source| TrainError::Bundle { source: BundleError::Manifest { source } })
 }
 
 fn set_measured(label: &mut Label, result: &LabelResult) {

@@ -6,13 +6,14 @@ use models::GreyImage;
 use models::train::{Example, FINDINGS, Progress, Split, TrainConfig, TrainedBundle, train};
 
 /// A picture with two dark fields and a bright spot whose place depends on `number`.
-pub fn picture(number: usize) -> GreyImage {
+pub(crate) fn picture(number: usize) -> GreyImage {
     let side = 48;
     let spot = (0.3 + 0.1 * (number % 5) as f32, 0.3 + 0.1 * (number % 4) as f32);
     let pixels = (0..side * side)
         .map(|index| {
             let (x, y) = ((index % side) as f32 / side as f32, (index / side) as f32 / side as f32);
-            let field = |cx: f32| (1.0 - ((x - cx) / 0.2).powi(2) - ((y - 0.5) / 0.35).powi(2)).clamp(0.0, 1.0);
+            let field =
+                |cx: f32| (1.0 - ((x - cx) / 0.2).powi(2) - ((y - 0.5) / 0.35).powi(2)).clamp(0.0, 1.0);
             let bright = 0.3 * (1.0 - ((x - spot.0).hypot(y - spot.1) / 0.1)).clamp(0.0, 1.0);
             let grain = ((index * 7919 + number * 104_729) % 97) as f32 / 97.0 * 0.05;
             (0.7 - 0.5 * (field(0.27) + field(0.73)) + bright + grain).clamp(0.0, 1.0)
@@ -22,7 +23,7 @@ pub fn picture(number: usize) -> GreyImage {
 }
 
 /// Thirty-two patients, a quarter of them for validation; the label depends on the number.
-pub fn examples() -> Vec<Example> {
+pub(crate) fn examples() -> Vec<Example> {
     (0..32)
         .map(|number| {
             let labels: [f32; FINDINGS] =
@@ -42,7 +43,7 @@ pub fn examples() -> Vec<Example> {
 }
 
 /// The smallest recipe that still does everything.
-pub fn config() -> TrainConfig {
+pub(crate) fn config() -> TrainConfig {
     TrainConfig {
         version: "0.0.1".to_owned(),
         folds: 2,
@@ -62,7 +63,7 @@ pub fn config() -> TrainConfig {
 }
 
 /// Trains with `config` and keeps what was told on the way.
-pub fn run(config: &TrainConfig) -> (TrainedBundle, Vec<Progress>) {
+pub(crate) fn run(config: &TrainConfig) -> (TrainedBundle, Vec<Progress>) {
     let mut events = Vec::new();
     let negatives = [picture(3), picture(4)];
     let trained = train(&examples(), &negatives, config, &mut |event| events.push(event)).unwrap();
@@ -70,7 +71,7 @@ pub fn run(config: &TrainConfig) -> (TrainedBundle, Vec<Progress>) {
 }
 
 /// One small bundle for all tests.
-pub fn trained() -> &'static TrainedBundle {
+pub(crate) fn trained() -> &'static TrainedBundle {
     static TRAINED: OnceLock<TrainedBundle> = OnceLock::new();
     TRAINED.get_or_init(|| run(&config()).0)
 }
