@@ -70,33 +70,41 @@ impl Build {
     pub(super) fn density(&self, place: Place) -> f64 {
         let body = self.body(place);
         let lung = self.lung(place);
-        let soft = body * 0.66 + self.mediastinum(place) * 0.12 * body + self.abdomen(place) * 0.13 * body;
-        let breast = ellipse(place, (-0.45, 0.28), (0.33, 0.24), 0.25).max(ellipse(
+        let middle = Self::mediastinum(place).max(self.heart(place));
+        let soft = body * (0.64 + middle * 0.1 + self.abdomen(place) * 0.12);
+        let breast = ellipse(place, (-0.45, 0.3), (0.34, 0.26), 0.3).max(ellipse(
             place,
-            (0.45, 0.28),
-            (0.33, 0.24),
-            0.25,
+            (0.45, 0.3),
+            (0.34, 0.26),
+            0.3,
         ));
-        let bones =
-            (self.ribs(place) * 0.07 + Self::clavicles(place) * 0.1 + Self::spine(place) * 0.09) * body;
-        soft - lung * (0.47 - self.vessel_shadow(place) * 0.13 - breast * 0.03) - Self::trachea(place) * 0.1
-            + bones
+        let bones = self.ribs(place) * 0.085
+            + Self::clavicles(place) * 0.1
+            + Self::spine(place) * 0.06
+            + Self::scapulae(place) * 0.045;
+        // The lung weakens more where the chest is deep and where breast or muscle lie over it.
+        let air = 0.40 - 0.05 * rise(place.y, -0.2, 0.5) - breast * 0.045 - 0.05 * rise(-place.y, 0.35, 0.8);
+        soft - lung * (air - self.vessel_shadow(place) * 0.13) - Self::trachea(place) * 0.07
+            + bones * body * (1.0 - 0.45 * middle)
     }
 
     /// How much of the place is lung that the beam passes, from 0 to 1.
     pub(super) fn lung(&self, place: Place) -> f64 {
-        let x = place.x / self.chest_width;
-        let side = if x < 0.0 { -1.0 } else { 1.0 };
+        let x = place.x.abs() / self.chest_width;
+        // From the apex the chest wall bends outwards as an ellipse does, and the inner border likewise.
+        let depth = ((place.y + 0.80) / 1.30).clamp(0.0, 1.0);
+        let inner_depth = ((place.y + 0.80) / 0.34).clamp(0.0, 1.0);
+        let outer = 0.30 + 0.485 * (1.0 - (1.0 - depth) * (1.0 - depth)).sqrt();
+        let inner = 0.30 - 0.215 * (1.0 - (1.0 - inner_depth) * (1.0 - inner_depth)).sqrt();
+        let wall = 1.0 - rise(x, outer - 0.022, outer + 0.022);
+        let inside = rise(x, inner - 0.03, inner + 0.03) * rise(place.y, -0.82, -0.76);
         // The dome of the diaphragm; the right one stands higher because of the liver.
-        let dome = self.diaphragm + if side < 0.0 { 0.0 } else { 0.06 };
-        let from_middle = x.abs() - 0.36;
-        let floor = dome + from_middle * from_middle * 1.5;
-        let chest = ellipse(Place { x: x.abs(), y: place.y }, (0.40, -0.02), (0.335, 0.74), 0.05);
-        let apex = ellipse(Place { x: x.abs(), y: place.y }, (0.33, -0.42), (0.26, 0.37), 0.06);
-        let lower = ellipse(Place { x: x.abs(), y: place.y }, (0.44, 0.16), (0.335, 0.56), 0.05);
-        let shape = apex.max(lower).max(chest * rise(place.y, -0.5, -0.2));
-        let above_floor = 1.0 - rise(place.y, floor - 0.012, floor + 0.012);
-        shape * above_floor * (1.0 - self.heart(place)) * (1.0 - self.mediastinum(place))
+        let dome = self.diaphragm + if place.x < 0.0 { 0.0 } else { 0.06 };
+        let from_middle = x - 0.36;
+        let floor = dome + from_middle * from_middle * 1.55;
+        let above_floor = 1.0 - rise(place.y, floor - 0.014, floor + 0.014);
+        let behind_heart = 1.0 - self.heart(place) * 0.88;
+        wall * inside * above_floor * behind_heart * (1.0 - Self::mediastinum(place) * 0.95)
     }
 
     fn body(&self, place: Place) -> f64 {
@@ -108,24 +116,27 @@ impl Build {
     }
 
     fn heart(&self, place: Place) -> f64 {
-        let left = ellipse(place, (0.13, 0.27), (0.30 * self.heart_width, 0.30), 0.06);
-        let tilted = Place { x: place.x - 0.25 * (place.y - 0.3), y: place.y };
-        let apex = ellipse(tilted, (0.19, 0.32), (0.27 * self.heart_width, 0.2), 0.07);
-        let right = ellipse(place, (-0.05, 0.24), (0.17, 0.25), 0.07);
-        left.max(apex).max(right)
+        let left = ellipse(place, (0.10, 0.26), (0.27 * self.heart_width, 0.32), 0.09);
+        let tilted = Place { x: place.x - 0.35 * (place.y - 0.3), y: place.y };
+        let apex = ellipse(tilted, (0.17, 0.34), (0.28 * self.heart_width, 0.23), 0.10);
+        let right = ellipse(place, (-0.03, 0.22), (0.165, 0.25), 0.10);
+        // Two shapes meet without a notch: the more of both, the more heart.
+        let union = |one: f64, other: f64| one + other - one * other;
+        union(union(left, apex), right)
     }
 
-    fn mediastinum(&self, place: Place) -> f64 {
-        let half = 0.105 + 0.05 * rise(place.y, -0.1, 0.3) + 0.05 * rise(-place.y, 0.55, 0.9);
-        let column = 1.0 - rise((place.x - 0.01).abs(), half - 0.03, half + 0.02);
-        let knob = ellipse(place, (0.115, -0.26), (0.085, 0.09), 0.12);
-        let hila = ellipse(place, (-0.17, -0.01), (0.07, 0.13), 0.5).max(ellipse(
+    fn mediastinum(place: Place) -> f64 {
+        let half = 0.10 + 0.06 * rise(place.y, -0.15, 0.25) + 0.04 * rise(-place.y, 0.5, 0.85);
+        let column = 1.0 - rise((place.x - 0.01).abs(), half - 0.05, half + 0.035);
+        let knob = ellipse(place, (0.085, -0.27), (0.085, 0.10), 0.22);
+        let trunk = ellipse(place, (0.10, -0.10), (0.085, 0.12), 0.3);
+        let hila = ellipse(place, (-0.17, 0.0), (0.075, 0.15), 0.7).max(ellipse(
             place,
-            (0.18, -0.05),
-            (0.07, 0.12),
-            0.5,
+            (0.19, -0.05),
+            (0.075, 0.14),
+            0.7,
         ));
-        column.max(knob).max(hila * 0.55).max(self.heart(place) * 0.9)
+        column.max(knob).max(trunk * 0.9).max(hila * 0.45)
     }
 
     fn abdomen(&self, place: Place) -> f64 {
@@ -142,12 +153,21 @@ impl Build {
     }
 
     fn spine(place: Place) -> f64 {
-        let column = 1.0 - rise(place.x.abs(), 0.075, 0.095);
+        let column = 1.0 - rise(place.x.abs(), 0.06, 0.10);
         let height = 0.118;
         let in_vertebra = ((place.y + 2.0) / height).fract();
-        let disc = 1.0 - rise((in_vertebra - 0.5).abs(), 0.38, 0.46);
-        let pedicle = ellipse(Place { x: place.x.abs(), y: in_vertebra }, (0.055, 0.35), (0.014, 0.16), 0.3);
-        column * (0.55 + 0.3 * disc) + pedicle * 0.35
+        let disc = 1.0 - rise((in_vertebra - 0.5).abs(), 0.36, 0.47);
+        let pedicle = ellipse(Place { x: place.x.abs(), y: in_vertebra }, (0.055, 0.35), (0.014, 0.16), 0.4);
+        let seen = 0.45 + 0.55 * rise(place.y, 0.1, 0.7);
+        (column * (0.45 + 0.35 * disc) + pedicle * 0.35) * seen
+    }
+
+    /// Shoulder blades, turned out of most of the lung as for a PA view.
+    fn scapulae(place: Place) -> f64 {
+        let x = place.x.abs();
+        let inner = 0.66 + 0.25 * (place.y + 0.5) * (place.y + 0.5);
+        let blade = rise(x, inner - 0.02, inner + 0.02) * (1.0 - rise(x, 0.84, 0.96));
+        blade * rise(place.y, -0.62, -0.5) * (1.0 - rise(place.y, -0.15, 0.08))
     }
 
     fn clavicles(place: Place) -> f64 {

@@ -19,7 +19,8 @@ pub enum Composition {
     Nonsolid,
 }
 
-/// A lobe of the lung; the lingula belongs to the upper lobe.
+/// A lobe of the lung. The lingula, a part of the left upper lobe that the risk models' authors do not speak of, is
+/// none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lobe {
@@ -104,8 +105,14 @@ pub(super) fn is_length(code: &Code) -> bool {
 /// A nodule of the lung: by the finding itself, or a nodule whose site is in the lung. A nodule without a site
 /// could be of the thyroid as well.
 pub(super) fn is_lung_nodule(finding: &Code, site: Option<&Code>) -> bool {
-    const LUNG_NODULE: [(&str, &str); 4] =
-        [("SCT", "427359005"), ("SCT", "308689002"), ("SRT", "F-20172"), ("RADLEX", "RID50149")];
+    const LUNG_NODULE: [(&str, &str); 6] = [
+        ("SCT", "427359005"),
+        ("SCT", "786838002"),
+        ("SCT", "308689002"),
+        ("SRT", "F-20172"),
+        ("RADLEX", "RID50149"),
+        ("RADELEMENT", "RDES195"),
+    ];
     const NODULE: [(&str, &str); 3] = [("SCT", "27925004"), ("SRT", "M-03010"), ("RADLEX", "RID3875")];
     let by_itself = is_one_of(finding, &LUNG_NODULE)
         || matches!(phrase(finding).as_str(), "lung nodule" | "pulmonary nodule" | "nodule of lung");
@@ -162,7 +169,7 @@ pub(super) fn lobe(site: &Code) -> Option<Lobe> {
         ("RADLEX", "RID1338"),
     ];
     let named = phrase(site);
-    if is_one_of(site, &UPPER) || named.contains("upper lobe") || named.contains("lingula") {
+    if is_one_of(site, &UPPER) || named.contains("upper lobe") {
         Some(Lobe::Upper)
     } else if is_one_of(site, &MIDDLE) || named.contains("middle lobe") {
         Some(Lobe::Middle)
@@ -201,8 +208,11 @@ pub(super) fn side(laterality: &Code) -> Option<Side> {
 
 /// What a coded value says the nodule is made of.
 pub(super) fn composition(value: &Code) -> Option<Composition> {
-    if is_one_of(value, &[("DCM", "112120"), ("SCT", "1217294009")]) {
+    if is_one_of(value, &[("DCM", "112120"), ("SCT", "1217294009"), ("RADELEMENT", "RDE1301.1")]) {
         return Some(Composition::Nonsolid);
+    }
+    if is_one_of(value, &[("SCT", "35702001"), ("RADLEX", "RID5741"), ("RADELEMENT", "RDE1301.0")]) {
+        return Some(Composition::Solid);
     }
     match phrase(value).as_str() {
         "solid" | "solid nodule" => Some(Composition::Solid),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// The folder of the shared data; `None`, with a line that says so, where it is missing.
 #[expect(clippy::disallowed_methods, reason = "tests may look for their data")]
-pub fn folder(name: &str) -> Option<PathBuf> {
+pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let data = std::env::var("CHIASM_DATA").map_or_else(|_| beside(), PathBuf::from);
     let folder = data.join(name);
@@ -19,12 +19,12 @@ pub fn folder(name: &str) -> Option<PathBuf> {
 }
 
 /// The rows of a CSV file without quoting, its header left out.
-pub fn rows(text: &str) -> Vec<Vec<&str>> {
+pub(crate) fn rows(text: &str) -> Vec<Vec<&str>> {
     text.lines().skip(1).map(|line| line.split(',').collect()).collect()
 }
 
 /// The stored values of all frames as little-endian 32-bit integers, hashed.
-pub fn digest(frames: &[dicom_ingest::frame::Frame]) -> String {
+pub(crate) fn digest(frames: &[dicom_ingest::frame::Frame]) -> String {
     use sha2::Digest;
     let mut hasher = sha2::Sha256::new();
     for frame in frames {

@@ -1,3 +1,11 @@
-//! What the tests of this crate share: where the data lie, a small CSV reader, a writer of DICOM files.
+//! What the tests of this crate share: where the data lie, and a writer of DICOM files.
 
-pub mod data;
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "not every test needs everything; a test may stop where it fails"
+)]
+
+pub(crate) mod data;
+pub(crate) mod file;

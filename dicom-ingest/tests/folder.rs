@@ -1,0 +1,172 @@
+//! Studies in folders: whatever the files are called, whoever's they are.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it fails")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dicom_ingest::limits::Limits;
+use dicom_ingest::refusal::RefusalCode;
+use dicom_ingest::source::folder::{Discovery, discover};
+use dicom_ingest::species::Species;
+use dicom_ingest::study::{DropReason, Study, StudyOutcome};
+use support::data;
+use support::file::{Element, Encoding, identified, plain, text};
+
+/// An instance of a study, with some elements changed.
+fn instance(study: &str, sop: &str, changes: Vec<Element>) -> Vec<u8> {
+    let mut elements = identified("1.2.840.10008.5.1.4.1.1.1");
+    let own = vec![text(0x20, 0x0D, "UI", study), text(8, 0x18, "UI", sop)];
+    for change in own.into_iter().chain(changes) {
+        elements.retain(|element| (element.0, element.1) != (change.0, change.1));
+        elements.push(change);
+    }
+    plain(&elements, Encoding::Explicit)
+}
+
+fn look(folder: &Path) -> Discovery {
+    let mut seen = 0;
+    let found = discover(&[folder.to_owned()], &Limits::default(), &mut |count| seen = count).unwrap();
+    assert!(seen > 0);
+    found
+}
+
+fn ready(outcome: &StudyOutcome) -> &Study {
+    match outcome {
+        StudyOutcome::Ready(study) => study,
+        StudyOutcome::Refused(refused) => panic!("{}", refused.refusal),
+    }
+}
+
+fn refusal(outcome: &StudyOutcome) -> RefusalCode {
+    match outcome {
+        StudyOutcome::Ready(study) => panic!("{} is ready", study.uid),
+        StudyOutcome::Refused(refused) => refused.refusal.code,
+    }
+}
+
+#[test]
+fn studies_are_told_apart_and_bad_files_find_their_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("deep/er")).unwrap();
+    fs::write(at("b"), instance("1.2.1", "1.2.1.1", vec![])).unwrap();
+    fs::write(at("deep/a.txt"), instance("1.2.1", "1.2.1.2", vec![])).unwrap();
+    fs::write(at("deep/er/copy"), instance("1.2.1", "1.2.1.2", vec![])).unwrap();
+    let other = vec![text(0x10, 0x20, "LO", "T2"), text(0x10, 0x10, "PN", "Other^One")];
+    fs::write(at("deep/c"), instance("1.2.2", "1.2.2.1", other)).unwrap();
+    fs::write(at("notes.txt"), "no DICOM").unwrap();
+    fs::write(at("empty"), "").unwrap();
+    // It names a readable study, but not itself.
+    fs::write(at("deep/bad"), instance("1.2.1", "x", vec![])).unwrap();
+    // It names a study that no readable file has.
+    fs::write(at("lost"), instance("1.2.9", "x", vec![])).unwrap();
+    let mut cut = instance("1.2.1", "1.2.1.3", vec![]);
+    cut.truncate(180);
+    fs::write(at("cut"), cut).unwrap();
+
+    let found = look(folder.path());
+    assert_eq!(found.studies.len(), 2);
+    let study = ready(&found.studies[0]);
+    assert_eq!((study.uid.as_str(), study.instances.len()), ("1.2.1", 2));
+    assert_eq!(study.patient.id.as_ref().unwrap().expose(), "T1");
+    let dropped: Vec<_> =
+        study.dropped.iter().map(|dropped| (dropped.path.clone(), dropped.reason.clone())).collect();
+    assert_eq!(dropped[1], (at("deep/er/copy"), DropReason::Duplicate));
+    assert!(matches!(&dropped[0].1, DropReason::Refused(refusal) if refusal.code == RefusalCode::BadUid));
+    assert_eq!(ready(&found.studies[1]).instances.len(), 1);
+    assert_eq!(found.not_dicom, 2);
+    let unreadable: Vec<_> =
+        found.unreadable.iter().map(|file| (file.path.clone(), file.refusal.code)).collect();
+    assert_eq!(unreadable, [(at("cut"), RefusalCode::Truncated), (at("lost"), RefusalCode::BadUid)]);
+    // Nothing that was found prints who the patient is.
+    assert!(!format!("{found:?}").contains("Test^Case"));
+}
+
+#[test]
+fn two_patients_or_two_contents_refuse_a_study() {
+    let contradictions = [
+        vec![text(0x10, 0x20, "LO", "T2")],
+        vec![text(0x10, 0x10, "PN", "Another^Case")],
+        vec![text(0x10, 0x40, "CS", "M")],
+    ];
+    for changes in contradictions {
+        let folder = tempfile::tempdir().unwrap();
+        let female = vec![text(0x10, 0x40, "CS", "F")];
+        fs::write(folder.path().join("a"), instance("1.2.1", "1.2.1.1", female)).unwrap();
+        fs::write(folder.path().join("b"), instance("1.2.1", "1.2.1.2", changes)).unwrap();
+        assert_eq!(refusal(&look(folder.path()).studies[0]), RefusalCode::MixedPatient);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a"), instance("1.2.1", "1.2.1.1", vec![])).unwrap();
+    fs::write(folder.path().join("b"), instance("1.2.1", "1.2.1.1", vec![text(8, 0x50, "SH", "A")])).unwrap();
+    assert_eq!(refusal(&look(folder.path()).studies[0]), RefusalCode::ConflictingInstance);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("a")).unwrap();
+    fs::write(at("a/one"), instance("1.2.1", "1.2.1.1", vec![])).unwrap();
+    std::os::unix::fs::symlink(folder.path(), at("a/loop")).unwrap();
+    std::os::unix::fs::symlink(at("a/one"), at("b")).unwrap();
+    std::os::unix::fs::symlink(at("nowhere"), at("c")).unwrap();
+    let found = look(folder.path());
+    assert_eq!(ready(&found.studies[0]).instances.len(), 1);
+    assert_eq!(ready(&found.studies[0]).dropped.len(), 0);
+    let codes: Vec<_> = found.unreadable.iter().map(|file| file.refusal.code).collect();
+    assert_eq!(codes, [RefusalCode::UnreadableFile]);
+    let missing = PathBuf::from("/nowhere/at/all");
+    let error = discover(&[missing], &Limits::default(), &mut |_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "could not read `/nowhere/at/all`");
+}
+
+#[test]
+fn the_corpus_is_discovered() {
+    let Some(folder) = data::folder("dicom-corpus") else { return };
+    let found = look(&folder);
+    let again = look(&folder);
+    assert_eq!(format!("{found:?}"), format!("{again:?}"), "the order is deterministic");
+    assert_eq!(found.directories, 7);
+    let dog = found.studies.iter().find_map(|outcome| match outcome {
+        StudyOutcome::Ready(study) => study.instances.iter().find(|file| file.path.ends_with("dx_image.dcm")),
+        StudyOutcome::Refused(_) => None,
+    });
+    let dog = &dog.unwrap().instance;
+    assert!(matches!(&dog.species, Species::NotHuman { evidence } if evidence.contains("VETERINARIAN")));
+    assert_eq!(dog.lateral_evidence.as_deref(), Some("AcquisitionDeviceProcessingDescription"));
+}
+
+#[test]
+fn names_of_the_character_set_samples_are_decoded_or_flagged() {
+    let Some(folder) = data::folder("dicom-corpus") else { return };
+    let folder = folder.join("pydicom/src/pydicom/data/charset_files");
+    // As pydicom decodes them, without trailing delimiters.
+    for (file, written) in [
+        ("chrArab.dcm", "قباني^لنزار"),
+        ("chrFren.dcm", "Buc^Jérôme"),
+        ("chrFrenMulti.dcm", "Buc^Jérôme"),
+        ("chrGerm.dcm", "Äneas^Rüdiger"),
+        ("chrGreek.dcm", "Διονυσιος"),
+        ("chrH31.dcm", "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        ("chrH32.dcm", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"),
+        ("chrHbrw.dcm", "שרון^דבורה"),
+        ("chrI2.dcm", "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("chrJapMulti.dcm", "やまだ^たろう"),
+        ("chrJapMultiExplicitIR6.dcm", "やまだ^たろう"),
+        ("chrKoreanMulti.dcm", "김희중"),
+        ("chrRuss.dcm", "Люкceмбypг"),
+        ("chrX1.dcm", "Wang^XiaoDong=王^小東"),
+        ("chrX2.dcm", "Wang^XiaoDong=王^小东"),
+    ] {
+        let bytes = fs::read(folder.join(file)).unwrap();
+        let instance = dicom_ingest::read::read_header(&bytes, &Limits::default()).unwrap();
+        assert!(!instance.patient.name_undecoded, "{file}");
+        let name = instance.patient.display_name.as_ref().unwrap().expose();
+        assert_eq!(name.trim_end_matches(['=', '^']), written, "{file}");
+    }
+}
