@@ -56,8 +56,8 @@ impl NoduleKind {
     }
 }
 
-/// What is stated of one nodule. `None` is unknown, never "no".
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What is stated of one nodule. `None` is unknown, never "no". Its `Debug` leaves the source out.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Nodule {
     /// Longest diameter, mm.
     pub diameter_mm: f64,
@@ -73,6 +73,17 @@ pub struct Nodule {
     pub source: Vec<String>,
     /// When it was seen.
     pub dated: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for Nodule {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Nodule")
+            .field("diameter_mm", &self.diameter_mm)
+            .field("kind", &self.kind)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The nodules that the record states and that were known at `t0`, largest first. `zone` is the site's,

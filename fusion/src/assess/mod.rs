@@ -147,8 +147,8 @@ pub struct Method {
     pub variant: String,
 }
 
-/// One value that went into a risk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One value that went into a risk. Its `Debug` shows the label alone.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RiskInput {
     /// Title for a reader.
     pub label: String,
@@ -160,6 +160,12 @@ pub struct RiskInput {
     pub date: Option<String>,
     /// Reference of the resource; `None` for values that come from the images.
     pub source: Option<String>,
+}
+
+impl std::fmt::Debug for RiskInput {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("RiskInput").field("label", &self.label).finish_non_exhaustive()
+    }
 }
 
 /// One part of a risk's logit.

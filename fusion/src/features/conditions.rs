@@ -21,30 +21,33 @@ use crate::time::Moment;
 
 const GROUP: Group = Group::Condition;
 
-/// A disease: its SNOMED CT codes and its ICD-10 categories (prefixes without the dot).
-struct Disease {
-    id: &'static str,
-    label: &'static str,
+/// Codes of one kind of answer: SNOMED CT concepts and ICD-10 categories, as prefixes without the dot.
+#[derive(Clone, Copy)]
+struct Codes {
     snomed: &'static [&'static str],
     icd10: &'static [&'static str],
     /// ICD-10 categories that are not meant though a prefix fits.
     not_icd10: &'static [&'static str],
 }
 
-const LUNG_CANCER: [&str; 10] = [
-    "254637007",
-    "254632001",
-    "363358000",
-    "93880001",
-    "424132000",
-    "425048006",
-    "424970000",
-    "425376008",
-    "254626006",
-    "254634000",
-];
+const NO_CODES: Codes = Codes { snomed: &[], icd10: &[], not_icd10: &[] };
 
-/// Malignant diseases outside the chest that records are likely to name, and the general concept.
+/// A disease and what answers whether there is one.
+struct Disease {
+    id: &'static str,
+    label: &'static str,
+    /// The disease itself: stated is yes, stated absent is no.
+    whole: Codes,
+    /// Kinds of it: stated is yes; that one kind is absent says nothing.
+    part: Codes,
+    /// What it is a kind of: stated absent is no; that there is some kind says nothing.
+    wider: Codes,
+}
+
+const LUNG_CANCER: [&str; 8] =
+    ["254637007", "254632001", "424132000", "425048006", "424970000", "425376008", "254626006", "254634000"];
+
+/// Malignant diseases outside the chest that records are likely to name.
 const OTHER_CANCERS: [&str; 22] = [
     "254837009",
     "363406005",
@@ -70,6 +73,10 @@ const OTHER_CANCERS: [&str; 22] = [
     "188725004",
 ];
 
+/// Malignant neoplastic disease; and neoplastic disease and tumour finding, which may be benign.
+const MALIGNANT: [&str; 1] = ["363346000"];
+const NEOPLASTIC: [&str; 3] = ["363346000", "55342001", "395557000"];
+
 /// ICD-10 C00 to C97, and the personal history of a malignant neoplasm.
 const CANCER_ICD10: [&str; 2] = ["C", "Z85"];
 /// Skin cancer other than melanoma.
@@ -78,48 +85,92 @@ const SKIN: [&str; 2] = ["C44", "Z85828"];
 /// skin cancer other than melanoma.
 const THORACIC: [&str; 10] = ["C33", "C34", "C37", "C38", "C39", "C45", "C44", "Z851", "Z852", "Z85828"];
 
-const DISEASES: [Disease; 4] = [
-    Disease { id: "covid-19", label: "COVID-19", snomed: &["840539006"], icd10: &["U071"], not_icd10: &[] },
+const EMPHYSEMA: Codes =
+    Codes { snomed: &["87433001", "16003001", "31898008", "266355005"], icd10: &["J43"], ..NO_CODES };
+
+const DISEASES: [Disease; 6] = [
+    Disease {
+        id: "covid-19",
+        label: "COVID-19",
+        whole: Codes { snomed: &["840539006"], icd10: &["U071"], ..NO_CODES },
+        part: NO_CODES,
+        wider: NO_CODES,
+    },
     Disease {
         id: "copd",
         label: "Chronic obstructive pulmonary disease",
-        snomed: &["13645005", "87433001", "185086009", "195951007"],
-        icd10: &["J43", "J44"],
-        not_icd10: &[],
+        whole: Codes { snomed: &["13645005"], icd10: &["J44"], ..NO_CODES },
+        part: Codes {
+            snomed: &["87433001", "16003001", "31898008", "266355005", "185086009", "195951007"],
+            ..EMPHYSEMA
+        },
+        wider: NO_CODES,
     },
     Disease {
         id: "emphysema",
         label: "Emphysema",
-        snomed: &["87433001", "16003001", "31898008", "266355005"],
-        icd10: &["J43"],
-        not_icd10: &[],
+        whole: Codes { snomed: &["87433001"], icd10: &["J43"], ..NO_CODES },
+        part: EMPHYSEMA,
+        wider: NO_CODES,
     },
     Disease {
         id: "lung-cancer",
         label: "Lung cancer",
-        snomed: &LUNG_CANCER,
-        icd10: &["C34", "Z851"],
-        not_icd10: &[],
+        whole: Codes { snomed: &["363358000", "93880001"], icd10: &["C34", "Z851"], ..NO_CODES },
+        part: Codes { snomed: &LUNG_CANCER, ..NO_CODES },
+        wider: Codes { snomed: &NEOPLASTIC, ..NO_CODES },
+    },
+    Disease {
+        id: "extrathoracic-cancer",
+        label: "Cancer outside the chest",
+        whole: NO_CODES,
+        part: Codes { snomed: &OTHER_CANCERS, icd10: &CANCER_ICD10, not_icd10: &THORACIC },
+        wider: Codes { snomed: &NEOPLASTIC, ..NO_CODES },
+    },
+    Disease {
+        id: "cancer",
+        label: "Cancer, any, past or present",
+        whole: Codes { snomed: &MALIGNANT, ..NO_CODES },
+        part: Codes { snomed: &ALL_CANCERS, icd10: &CANCER_ICD10, not_icd10: &SKIN },
+        wider: Codes { snomed: &NEOPLASTIC, ..NO_CODES },
     },
 ];
 
-/// Cancer outside the chest, skin cancer other than melanoma left out.
-const EXTRATHORACIC: Disease = Disease {
-    id: "extrathoracic-cancer",
-    label: "Cancer outside the chest",
-    snomed: &OTHER_CANCERS,
-    icd10: &CANCER_ICD10,
-    not_icd10: &THORACIC,
-};
-
-/// Any cancer, skin cancer other than melanoma left out.
-const ANY_CANCER: Disease = Disease {
-    id: "cancer",
-    label: "Cancer, any, past or present",
-    snomed: &["363346000", "55342001", "395557000"],
-    icd10: &CANCER_ICD10,
-    not_icd10: &SKIN,
-};
+/// Cancers of and outside the lung.
+const ALL_CANCERS: [&str; 32] = [
+    "254637007",
+    "254632001",
+    "424132000",
+    "425048006",
+    "424970000",
+    "425376008",
+    "254626006",
+    "254634000",
+    "363358000",
+    "93880001",
+    "254837009",
+    "363406005",
+    "93761005",
+    "399068003",
+    "254900004",
+    "399326009",
+    "363518003",
+    "363418001",
+    "363349007",
+    "363443007",
+    "363354003",
+    "363478007",
+    "372244006",
+    "118600007",
+    "93143009",
+    "109989006",
+    "254935002",
+    "109838007",
+    "363351006",
+    "255081007",
+    "254878006",
+    "188725004",
+];
 
 const ABSENT: [(&str, &str); 6] = [
     (SNOMED, "2667000"),
@@ -148,37 +199,17 @@ struct Statement<'a> {
 }
 
 pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
-    all.extend(DISEASES.iter().map(|disease| stated(view, disease, &[disease])));
-    let outside = stated(view, &EXTRATHORACIC, &[&EXTRATHORACIC, &ANY_CANCER_REFUTED]);
-    let any = stated(view, &ANY_CANCER, &[&ANY_CANCER, &EXTRATHORACIC, &DISEASES[3]]);
-    all.extend([years_since(&any), any, outside]);
+    let mut found: Vec<Feature> = DISEASES.iter().map(|disease| stated(view, disease)).collect();
+    if let Some(any) = found.last() {
+        let since = years_since(any);
+        found.push(since);
+    }
+    all.extend(found);
 }
 
-/// "No cancer at all" also answers whether there was one outside the chest.
-const ANY_CANCER_REFUTED: Disease = Disease { icd10: &[], not_icd10: &[], ..ANY_CANCER };
-
-/// The three states of a disease that any of `kinds` may state. Stated wins over stated absent, unless
-/// the absence was stated later about the same disease.
-fn stated(view: &View<'_>, disease: &Disease, kinds: &[&Disease]) -> Feature {
-    let mut statements: Vec<Statement<'_>> = kinds.iter().flat_map(|kind| statements(view, kind)).collect();
-    if disease.id == EXTRATHORACIC.id {
-        // The general concept says "no", but not where a cancer was.
-        let general = |statement: &Statement<'_>| {
-            statement
-                .coding
-                .is_some_and(|coding| ANY_CANCER.snomed.iter().any(|code| coding.is(SNOMED, code)))
-        };
-        statements.retain(|statement| !(statement.truth && general(statement)));
-    }
-    if disease.id == ANY_CANCER.id {
-        // That one kind of cancer is absent says nothing of the others.
-        let general = |statement: &Statement<'_>| {
-            statement
-                .coding
-                .is_some_and(|coding| ANY_CANCER.snomed.iter().any(|code| coding.is(SNOMED, code)))
-        };
-        statements.retain(|statement| statement.truth || general(statement));
-    }
+/// The three states of a disease. Stated wins over stated absent; of equals the latest is taken.
+fn stated(view: &View<'_>, disease: &Disease) -> Feature {
+    let mut statements = statements(view, disease);
     statements.sort_by_key(|statement| (statement.truth, statement.effective, statement.available));
     let Some(found) = statements.last() else {
         return missing(disease.id, disease.label, GROUP, why(view, disease));
@@ -201,22 +232,28 @@ fn stated(view: &View<'_>, disease: &Disease, kinds: &[&Disease]) -> Feature {
 fn statements<'a>(view: &View<'a>, disease: &Disease) -> Vec<Statement<'a>> {
     let mut found = Vec::new();
     for known in &view.conditions.known {
-        let Some(coding) = matching(&known.fact.code, disease) else { continue };
         let Some(truth) = truth_of(known.fact) else { continue };
+        let Some(coding) = answering(&known.fact.code, disease, truth) else { continue };
         let text = known.fact.onset.as_ref().or(known.fact.recorded.as_ref());
         found.push(statement(known, truth, &known.fact.origin, text, coding));
     }
     for known in &view.observations.known {
-        let Some(coding) = matching(&known.fact.code, disease) else { continue };
         let truth = match &known.fact.value {
             ObservedValue::Boolean(truth) => *truth,
             ObservedValue::Concept(concept) if is_one_of(concept, &PRESENT) => true,
             ObservedValue::Concept(concept) if is_one_of(concept, &ABSENT) => false,
             _ => continue,
         };
+        let Some(coding) = answering(&known.fact.code, disease, truth) else { continue };
         found.push(statement(known, truth, &known.fact.origin, known.fact.effective.as_ref(), coding));
     }
     found
+}
+
+/// The coding that answers about the disease when it is stated (`truth`) or stated absent.
+fn answering<'a>(concept: &'a Concept, disease: &Disease, truth: bool) -> Option<&'a Coding> {
+    let other = if truth { &disease.part } else { &disease.wider };
+    matching(concept, &disease.whole).or_else(|| matching(concept, other))
 }
 
 fn statement<'a, T>(
@@ -244,19 +281,19 @@ fn truth_of(condition: &Condition) -> Option<bool> {
     }
 }
 
-fn matching<'a>(concept: &'a Concept, disease: &Disease) -> Option<&'a Coding> {
+fn matching<'a>(concept: &'a Concept, codes: &Codes) -> Option<&'a Coding> {
     concept.codings.iter().find(|coding| {
         let code = coding.code.as_deref().unwrap_or_default();
         let system = coding.system.as_deref().unwrap_or_default();
         if system == SNOMED {
-            return disease.snomed.contains(&code);
+            return codes.snomed.contains(&code);
         }
         if !is_icd10(system) {
             return false;
         }
         let bare: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
         let in_list = |list: &[&str]| list.iter().any(|prefix| bare.starts_with(prefix));
-        in_list(disease.icd10) && !in_list(disease.not_icd10)
+        in_list(codes.icd10) && !in_list(codes.not_icd10)
     })
 }
 
@@ -275,7 +312,10 @@ fn is_icd10(system: &str) -> bool {
 
 fn why(view: &View<'_>, disease: &Disease) -> MissingReason {
     strongest(
-        view.conditions.refused.iter().filter(|refused| matching(&refused.fact.code, disease).is_some()),
+        view.conditions
+            .refused
+            .iter()
+            .filter(|refused| answering(&refused.fact.code, disease, true).is_some()),
     )
 }
 

@@ -138,21 +138,22 @@ mod tests {
     use super::*;
     use Race::{AmericanIndian, Asian, Black, Hispanic, PacificIslander, White};
 
-    type Row = (f64, Race, f64, f64, u8, u8, u8, u8, f64, f64, f64, f64, f64);
+    /// Age, race, education, BMI; COPD, cancer, family, current; cigarettes, years, quit; logit, probability.
+    type Row = ((f64, Race, f64, f64), [u8; 4], [f64; 5]);
 
-    fn inputs(row: &Row) -> Inputs {
+    fn inputs((person, stated, amounts): &Row) -> Inputs {
         Inputs {
-            age_years: row.0,
-            race: Some(row.1),
-            education: Some(row.2),
-            bmi: Some(row.3),
-            copd: Some(row.4 == 1),
-            cancer: Some(row.5 == 1),
-            family_history: Some(row.6 == 1),
-            current_smoker: Some(row.7 == 1),
-            cigarettes_per_day: Some(row.8),
-            years_smoked: Some(row.9),
-            years_quit: Some(row.10),
+            age_years: person.0,
+            race: Some(person.1),
+            education: Some(person.2),
+            bmi: Some(person.3),
+            copd: Some(stated[0] == 1),
+            cancer: Some(stated[1] == 1),
+            family_history: Some(stated[2] == 1),
+            current_smoker: Some(stated[3] == 1),
+            cigarettes_per_day: Some(amounts[0]),
+            years_smoked: Some(amounts[1]),
+            years_quit: Some(amounts[2]),
         }
     }
 
@@ -160,24 +161,24 @@ mod tests {
     fn worked_values() {
         let centred = 24.866_086_099_107_09;
         let rows: [Row; 12] = [
-            (62.0, White, 4.0, 27.0, 0, 0, 0, 0, 80.0, 27.0, 10.0, -4.027_363, 0.017_509),
-            (62.0, White, 4.0, 27.0, 0, 0, 0, 0, centred, 27.0, 10.0, -4.532_506, 0.010_639),
-            (62.0, White, 4.0, 27.0, 0, 0, 0, 0, 20.0, 27.0, 10.0, -4.710_840, 0.008_917),
-            (62.0, Black, 4.0, 27.0, 0, 0, 0, 0, 20.0, 27.0, 10.0, -4.316_363, 0.013_173),
-            (62.0, Hispanic, 4.0, 27.0, 0, 0, 0, 0, 20.0, 27.0, 10.0, -5.454_315, 0.004_260),
-            (62.0, Asian, 4.0, 27.0, 0, 0, 0, 0, 20.0, 27.0, 10.0, -5.177_425, 0.005_611),
-            (62.0, AmericanIndian, 4.0, 27.0, 0, 0, 0, 0, 20.0, 27.0, 10.0, -4.710_840, 0.008_917),
-            (62.0, PacificIslander, 4.0, 27.0, 0, 0, 0, 0, 20.0, 27.0, 10.0, -3.683_688, 0.024_514),
-            (68.0, White, 3.0, 25.0, 1, 0, 1, 1, 20.0, 45.0, 0.0, -2.025_422, 0.116_559),
-            (68.0, Black, 3.0, 25.0, 1, 0, 1, 1, 20.0, 45.0, 0.0, -1.630_944, 0.163_701),
-            (55.0, White, 6.0, 30.0, 0, 0, 0, 0, 10.0, 20.0, 14.0, -6.757_712, 0.001_161),
-            (74.0, White, 1.0, 22.0, 1, 1, 1, 1, 40.0, 55.0, 0.0, -0.081_325, 0.479_680),
+            ((62.0, White, 4.0, 27.0), [0, 0, 0, 0], [80.0, 27.0, 10.0, -4.027_363, 0.017_509]),
+            ((62.0, White, 4.0, 27.0), [0, 0, 0, 0], [centred, 27.0, 10.0, -4.532_506, 0.010_639]),
+            ((62.0, White, 4.0, 27.0), [0, 0, 0, 0], [20.0, 27.0, 10.0, -4.710_840, 0.008_917]),
+            ((62.0, Black, 4.0, 27.0), [0, 0, 0, 0], [20.0, 27.0, 10.0, -4.316_363, 0.013_173]),
+            ((62.0, Hispanic, 4.0, 27.0), [0, 0, 0, 0], [20.0, 27.0, 10.0, -5.454_315, 0.004_260]),
+            ((62.0, Asian, 4.0, 27.0), [0, 0, 0, 0], [20.0, 27.0, 10.0, -5.177_425, 0.005_611]),
+            ((62.0, AmericanIndian, 4.0, 27.0), [0, 0, 0, 0], [20.0, 27.0, 10.0, -4.710_840, 0.008_917]),
+            ((62.0, PacificIslander, 4.0, 27.0), [0, 0, 0, 0], [20.0, 27.0, 10.0, -3.683_688, 0.024_514]),
+            ((68.0, White, 3.0, 25.0), [1, 0, 1, 1], [20.0, 45.0, 0.0, -2.025_422, 0.116_559]),
+            ((68.0, Black, 3.0, 25.0), [1, 0, 1, 1], [20.0, 45.0, 0.0, -1.630_944, 0.163_701]),
+            ((55.0, White, 6.0, 30.0), [0, 0, 0, 0], [10.0, 20.0, 14.0, -6.757_712, 0.001_161]),
+            ((74.0, White, 1.0, 22.0), [1, 1, 1, 1], [40.0, 55.0, 0.0, -0.081_325, 0.479_680]),
         ];
         for row in &rows {
             let found = calculate(&inputs(row));
-            assert!((found.logit().unwrap() - row.11).abs() <= 1e-6, "{row:?}: {:?}", found.logit());
+            assert!((found.logit().unwrap() - row.2[3]).abs() <= 1e-6, "{row:?}: {:?}", found.logit());
             assert!(
-                (found.probability().unwrap() - row.12).abs() <= 1e-6,
+                (found.probability().unwrap() - row.2[4]).abs() <= 1e-6,
                 "{row:?}: {:?}",
                 found.probability()
             );
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn an_unknown_race_gives_the_range_over_all() {
-        let base = inputs(&(62.0, White, 4.0, 27.0, 0, 0, 0, 0, 20.0, 27.0, 10.0, 0.0, 0.0));
+        let base = inputs(&((62.0, White, 4.0, 27.0), [0, 0, 0, 0], [20.0, 27.0, 10.0, 0.0, 0.0]));
         let found = calculate(&Inputs { race: None, ..base });
         assert_eq!(found.missing(), ["race"]);
         let (low, high) = found.range();

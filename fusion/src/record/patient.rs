@@ -35,8 +35,8 @@ pub struct HumanName {
     pub usage: Option<String>,
 }
 
-/// Who the record is of.
-#[derive(Debug, Clone)]
+/// Who the record is of. Its `Debug` shows nothing that tells who.
+#[derive(Clone)]
 pub struct RecordPatient {
     /// How the record refers to the person: `Patient/<id>`, or the bundle's `fullUrl` where the resource
     /// has no id.
@@ -63,8 +63,18 @@ pub struct RecordPatient {
     keys: PatientKeys,
 }
 
+impl std::fmt::Debug for RecordPatient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("RecordPatient")
+            .field("active", &self.active)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The ways in which resources of the bundle may refer to the patient.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct PatientKeys {
     id: Option<String>,
     /// `fullUrl`, such as `urn:uuid:...` or `https://server/fhir/Patient/1`.

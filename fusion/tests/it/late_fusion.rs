@@ -1,0 +1,285 @@
+//! The late fusion: training, file, answers. The logits here are synthetic and seeded.
+
+use std::sync::LazyLock;
+
+use fusion::learned::{Exam, LateFusionModel, ModelError, Stratum, TrainError, TrainOptions, Trained, train};
+use fusion::{AssessInput, ChestView, FeatureTable, ImageScores, Record, assess, features};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::support::{SNOMED, at, bundle, bytes, condition, data, lab};
+
+const LABELS: [&str; 3] = ["Consolidation", "Edema", "Effusion"];
+
+/// A number from 0 to 1 that only depends on its arguments.
+fn noise(one: u64, other: u64) -> f64 {
+    let mut state = one.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ other.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    for _ in 0..3 {
+        state ^= state >> 31;
+        state = state.wrapping_mul(0x94D0_49BB_1331_11EB);
+    }
+    (state >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn table(patient: u64, exam: u64, ill: bool) -> FeatureTable {
+    let t0 = exam_time(exam);
+    let drawn = (t0 - SignedDuration::from_hours(6)).to_string();
+    let shift = if ill { 1.0 } else { 0.0 };
+    let level = |what: u64| noise(patient * 100 + exam, what);
+    let mut resources = vec![
+        json!({ "resourceType": "Patient", "id": "p1", "gender": if patient % 2 == 0 { "male" } else { "female" } }),
+        condition("covid", SNOMED, "840539006", "confirmed", "2020-03-01T00:00:00Z"),
+    ];
+    if level(1) < 0.8 {
+        resources.push(lab("crp", "1988-5", &drawn, 20.0 + 150.0 * level(2) + 60.0 * shift, "mg/L"));
+        resources.push(lab("ldh", "2532-0", &drawn, 200.0 + 300.0 * level(3) + 100.0 * shift, "U/L"));
+    }
+    if level(4) < 0.6 {
+        resources.push(lab("o2", "2703-7", &drawn, 60.0 + 40.0 * level(5) - 5.0 * shift, "mm[Hg]"));
+    }
+    let record = Record::from_json(&bytes(&bundle(resources))).unwrap();
+    features(&record, t0, &TimeZone::UTC)
+}
+
+fn exam_time(exam: u64) -> Timestamp {
+    at("2020-03-10T10:00:00Z") + SignedDuration::from_hours(24 * exam.cast_signed())
+}
+
+fn exams(patients: u64) -> Vec<Exam> {
+    let mut made = Vec::new();
+    for patient in 0..patients {
+        let severe = noise(patient, 77) < 0.5;
+        for exam in 0..3 {
+            let ill = severe && noise(patient, 80 + exam) < 0.8;
+            let shift = if ill { 0.9 } else { 0.0 };
+            let logits =
+                (0..3).map(|label| 3.0 * noise(patient * 10 + exam, 900 + label) - 2.0 + shift).collect();
+            let view = if ill || noise(patient, 40 + exam) < 0.5 { ChestView::Ap } else { ChestView::Pa };
+            made.push(Exam {
+                patient: format!("patient {patient}"),
+                features: table(patient, exam, ill),
+                image_logits: logits,
+                view,
+                t0: exam_time(exam),
+                label: ill,
+                split: "train".to_owned(),
+            });
+        }
+    }
+    made
+}
+
+fn options() -> TrainOptions {
+    let labels: Vec<String> = LABELS.iter().map(|label| (*label).to_owned()).collect();
+    TrainOptions {
+        splits: 50,
+        members: 40,
+        draws: 200,
+        ..TrainOptions::new("digest of the image model", &labels, 3)
+    }
+}
+
+static TRAINED: LazyLock<Trained> = LazyLock::new(|| train(&exams(60), &options()).unwrap());
+
+#[test]
+fn training_learns_and_reports() {
+    let trained = &*TRAINED;
+    let all = &trained.evaluation.subsets[0];
+    assert_eq!((all.name.as_str(), all.exams, all.patients), ("all", 180, 60));
+    let fused = all.arms[0].auroc.unwrap();
+    assert!(fused.value > 0.7 && fused.low < fused.value && fused.value < fused.high, "{fused:?}");
+    assert!(all.pooled[0].auroc.unwrap().low > 0.6);
+    let view = trained.evaluation.subsets[1].arms[3].auroc.unwrap();
+    assert!((view.value - 0.5).abs() < 1e-12, "the view says nothing within one view");
+    for part in ["fused", "image only", "record only", "view only", "AP examinations only", "not a forecast"]
+    {
+        assert!(trained.card.contains(part), "{part}");
+    }
+    assert!(trained.evaluation.calibration_bins.len() == 5);
+    let json = serde_json::to_string(&trained.evaluation).unwrap();
+    let read: fusion::learned::Evaluation = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.subsets.len(), 2);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let mut smaller = options();
+    smaller.members = 2;
+    let cases = exams(24);
+    let (one, other) = (train(&cases, &smaller).unwrap(), train(&cases, &smaller).unwrap());
+    assert_eq!(one.model_json, other.model_json);
+    assert_eq!(one.card, other.card);
+    assert_eq!(LateFusionModel::from_json(&one.model_json).unwrap(), one.model);
+}
+
+#[test]
+fn one_side_missing_is_the_other_side_calibrated_and_both_missing_is_nothing() {
+    let model = &TRAINED.model;
+    let cases = exams(60);
+    let with = cases.iter().find(|exam| exam.features.number("crp").is_some()).unwrap();
+    let none = cases
+        .iter()
+        .find(|exam| ["crp", "pao2"].iter().all(|id| exam.features.number(id).is_none()))
+        .unwrap();
+    let logits = &with.image_logits;
+    let both = model.predict(Some(logits), Some(&with.features)).unwrap();
+    let image = model.predict(Some(logits), None).unwrap();
+    let record = model.predict(None, Some(&with.features)).unwrap();
+    assert_eq!(
+        (both.stratum, image.stratum, record.stratum),
+        (Stratum::Fused, Stratum::ImageOnly, Stratum::RecordOnly)
+    );
+    assert_eq!(Some(image.probability), both.image_only);
+    assert_eq!(Some(record.probability), both.record_only);
+    assert_eq!(model.predict(None, None), None);
+    assert_eq!(model.predict(None, Some(&none.features)), None);
+    assert_eq!(model.predict(Some(logits), Some(&none.features)).unwrap().stratum, Stratum::ImageOnly);
+    for prediction in [both, image, record] {
+        let sum: f64 = prediction.contributions.iter().map(|(_, logit)| logit).sum();
+        let logit = (prediction.probability / (1.0 - prediction.probability)).ln();
+        assert!((sum + prediction.reference_logit - logit).abs() < 1e-9);
+        let (low, high) = prediction.interval.unwrap();
+        assert!(low <= prediction.probability && prediction.probability <= high);
+    }
+}
+
+#[test]
+fn the_risk_is_for_covid_records_and_the_right_network_only() {
+    let model = &TRAINED.model;
+    let cases = exams(60);
+    let exam = cases.iter().find(|exam| exam.features.number("crp").is_some()).unwrap();
+    let labels = LABELS.iter().rev().zip(exam.image_logits.iter().rev());
+    let scores = ImageScores {
+        model: "digest of the image model".to_owned(),
+        labels: labels.map(|(label, logit)| ((*label).to_owned(), *logit)).collect(),
+        view: Some(ChestView::Ap),
+        modality: "DX".to_owned(),
+    };
+    let input = AssessInput {
+        t0: exam.t0,
+        features: Some(&exam.features),
+        nodules: &[],
+        image: Some(&scores),
+        header: None,
+        late_fusion: Some(model),
+    };
+    let last = |input: &AssessInput<'_>| assess(input).pop().unwrap();
+    let risk = last(&input);
+    let direct = model.predict(Some(&exam.image_logits), Some(&exam.features)).unwrap();
+    assert_eq!(risk.probability, Some(direct.probability));
+    assert_eq!(
+        risk.comparators.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(),
+        ["image only", "record only", "view only"]
+    );
+    assert!(risk.comparators.iter().all(|found| found.probability.is_some()));
+    let stranger = ImageScores { model: "another".to_owned(), ..scores.clone() };
+    let risk = last(&AssessInput { image: Some(&stranger), ..input });
+    assert_eq!((risk.probability, risk.missing), (direct.record_only, vec!["image".to_owned()]));
+    let tomography = ImageScores { modality: "CT".to_owned(), ..scores.clone() };
+    assert_eq!(last(&AssessInput { image: Some(&tomography), ..input }).probability, direct.record_only);
+    let nobody = last(&AssessInput { features: None, ..input });
+    assert_eq!(
+        (nobody.probability, nobody.missing, nobody.in_population),
+        (None, vec!["population".to_owned()], false)
+    );
+    let mut healthy = exam.features.clone();
+    let covid = healthy.features.iter_mut().find(|feature| feature.id == "covid-19").unwrap();
+    covid.value = fusion::FeatureValue::Missing { reason: fusion::MissingReason::NotRecorded };
+    let risk = last(&AssessInput { features: Some(&healthy), ..input });
+    assert_eq!((risk.probability, risk.missing), (None, vec!["population".to_owned()]));
+}
+
+#[test]
+fn bad_files_are_refused() {
+    let good = &TRAINED.model_json;
+    assert_eq!(
+        LateFusionModel::from_json(r#"{"format":1,"state":"untrained"}"#).unwrap_err(),
+        ModelError::Untrained
+    );
+    assert_eq!(
+        LateFusionModel::from_json(&good.replacen("\"format\":1", "\"format\":2", 1)).unwrap_err(),
+        ModelError::Format { found: 2, expected: 1 }
+    );
+    for (from, to) in [
+        ("\"crp\"", "\"magnesium\""),
+        ("\"state\":\"trained\"", "\"state\":\"untrained\""),
+        ("\"Edema\",", ""),
+        ("\"base_rate\":0", "\"base_rate\":7"),
+        ("\"fused\":[", "\"fused\":[-1.0,-1.0,-1.0],\"x\":["),
+    ] {
+        let bad = good.replacen(from, to, 1);
+        assert_ne!(&bad, good, "{from}");
+        assert!(LateFusionModel::from_json(&bad).is_err(), "{from}");
+    }
+    for step in 0..200 {
+        assert!(LateFusionModel::from_json(&good[..step * good.len() / 200]).is_err());
+    }
+}
+
+#[test]
+fn bad_training_sets_are_refused() {
+    let cases = exams(24);
+    assert!(matches!(train(&cases[..30], &options()), Err(TrainError::TooFewPatients { patients: 10, .. })));
+    let few = TrainOptions { splits: 10, ..options() };
+    assert!(matches!(train(&cases, &few), Err(TrainError::TooFewSplits { .. })));
+    let mut narrow = cases.clone();
+    narrow[3].image_logits.pop();
+    assert!(matches!(train(&narrow, &options()), Err(TrainError::Width { index: 3, found: 2, expected: 3 })));
+    let mut odd = cases.clone();
+    odd[2].image_logits[0] = f64::NAN;
+    assert!(matches!(train(&odd, &options()), Err(TrainError::NotFinite { index: 2 })));
+    let mut healthy = cases;
+    healthy.iter_mut().for_each(|exam| exam.label = false);
+    assert!(matches!(train(&healthy, &options()), Err(TrainError::NotFitted)));
+}
+
+#[test]
+fn the_built_in_model_is_trained_or_says_that_it_is_not() {
+    match LateFusionModel::embedded() {
+        Ok(model) => {
+            assert_eq!(model.digest().len(), 64);
+            assert!(LateFusionModel::embedded_card().contains(model.digest()));
+            assert!(
+                serde_json::from_str::<fusion::learned::Evaluation>(LateFusionModel::embedded_evaluation())
+                    .is_ok()
+            );
+        }
+        Err(error) => assert_eq!(error, ModelError::Untrained),
+    }
+}
+
+/// The real records with synthetic logits: the record alone tells something among AP examinations.
+#[test]
+fn real_records_with_synthetic_logits() {
+    let Some(folder) = data("cxr-hannover") else { return };
+    let mut cases = Vec::new();
+    let outcomes = std::fs::read_to_string(folder.join("outcomes.csv")).unwrap();
+    for (row, line) in outcomes.lines().skip(1).enumerate() {
+        let fields: Vec<&str> = line.split(',').collect();
+        let bytes = std::fs::read(folder.join(format!("ehr/{}.json", fields[2]))).unwrap();
+        let t0 = at(fields[4]);
+        let record = Record::from_json(&bytes).unwrap();
+        let label = fields[5] == "1";
+        let logits = (0..3).map(|index| 2.0 * noise(row as u64, index) - 1.0).collect();
+        cases.push(Exam {
+            patient: fields[2].to_owned(),
+            features: features(&record, t0, &TimeZone::UTC),
+            image_logits: logits,
+            view: if fields[3] == "AP" { ChestView::Ap } else { ChestView::Pa },
+            t0,
+            label,
+            split: fields[9].to_owned(),
+        });
+    }
+    assert_eq!(cases.len(), 188);
+    let options = TrainOptions { members: 0, ..options() };
+    let trained = train(&cases, &options).unwrap();
+    let all = &trained.evaluation.subsets[0];
+    let view = all.arms[3].auroc.unwrap();
+    assert!((0.7..0.9).contains(&view.value), "view only: {view:?}");
+    assert!((trained.evaluation.subsets[1].arms[3].auroc.unwrap().value - 0.5).abs() < 1e-9);
+    let record = trained.evaluation.subsets[1].arms[2].auroc.unwrap();
+    assert!((0.45..0.85).contains(&record.value), "record only, AP: {record:?}");
+    assert_eq!(trained.evaluation.without_laboratory, 54);
+}
