@@ -11,7 +11,9 @@ fn ingest(criterion: &mut Criterion) {
     let limits = Limits::default();
     let mut group = criterion.benchmark_group("ingest");
     group.throughput(Throughput::Bytes(file.len() as u64));
-    group.bench_function("header, with pre-scan and digest", |bench| bench.iter(|| read_header(&file, &limits)));
+    group.bench_function("header, with pre-scan and digest", |bench| {
+        bench.iter(|| read_header(&file, &limits))
+    });
     group.bench_function("decode, native", |bench| bench.iter(|| decode(&file, &limits)));
     let decoded = decode(&file, &limits).expect("a readable phantom");
     group.bench_function("grey values", |bench| bench.iter(|| decoded.frames[0].grey()));

@@ -10,7 +10,8 @@ use models::{Bundle, Device, DeviceChoice, GreyImage, Scorer};
 fn pictures(count: u64) -> Vec<GreyImage> {
     (0..count)
         .map(|seed| {
-            let frame = decode(&phantom(seed), &Limits::default()).expect("a readable phantom").frames.remove(0);
+            let frame =
+                decode(&phantom(seed), &Limits::default()).expect("a readable phantom").frames.remove(0);
             GreyImage::new(frame.columns, frame.rows, frame.grey()).expect("a picture")
         })
         .collect()
@@ -22,7 +23,9 @@ fn score(criterion: &mut Criterion) {
     let pictures = pictures(8);
     let mut group = criterion.benchmark_group("score");
     group.sample_size(10);
-    group.bench_function("resize to the networks' side", |bench| bench.iter(|| resize(&pictures[0], 112, 112)));
+    group.bench_function("resize to the networks' side", |bench| {
+        bench.iter(|| resize(&pictures[0], 112, 112))
+    });
     for batch in [1, 8] {
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_with_input(BenchmarkId::new("findings, CPU", batch), &batch, |bench, batch| {

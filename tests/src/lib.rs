@@ -29,7 +29,8 @@ pub fn chiasm() -> PathBuf {
 /// A folder of real studies and records, or `None` with a line that says what is skipped.
 pub fn data(folder: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "tests look for data where the caller says")]
-    let root = std::env::var("CHIASM_DATA").map_or_else(|_| workspace().join("../shared/data"), PathBuf::from);
+    let root =
+        std::env::var("CHIASM_DATA").map_or_else(|_| workspace().join("../shared/data"), PathBuf::from);
     let path = root.join(folder);
     if path.exists() {
         return Some(path);

@@ -40,7 +40,10 @@ fn one_line_a_study_with_exactly_the_promised_names() {
         assert_eq!(risks.len(), 4);
         for risk in risks {
             assert_eq!(keys(risk), ["high", "id", "low", "missing", "probability"]);
-            assert!(risk["probability"].is_null() && !risk["missing"].as_array().unwrap().is_empty(), "{risk}");
+            assert!(
+                risk["probability"].is_null() && !risk["missing"].as_array().unwrap().is_empty(),
+                "{risk}"
+            );
         }
         for kind in ["bundle", "html"] {
             let path = Path::new(line["files"][kind].as_str().unwrap());
@@ -85,7 +88,10 @@ fn a_bad_file_gets_its_own_line_and_stops_nobody() {
     let by_file: Vec<_> = lines.iter().filter(|line| line.get("file").is_some()).collect();
     assert_eq!(by_file.len(), 1);
     assert!(by_file[0].get("study_uid").is_none());
-    assert_eq!((by_file[0]["state"].as_str(), by_file[0]["code"].as_str()), (Some("refused"), Some("Truncated")));
+    assert_eq!(
+        (by_file[0]["state"].as_str(), by_file[0]["code"].as_str()),
+        (Some("refused"), Some("Truncated"))
+    );
     assert!(lines.iter().any(|line| line["state"] == "reported"));
 }
 
@@ -98,7 +104,14 @@ fn wrong_usage_ends_with_2() {
         &[Path::new("analyze")],
         &[Path::new("analyze"), &gone, Path::new("--out"), &out],
         &[Path::new("analyze"), folder.path(), Path::new("--record"), &gone, Path::new("--out"), &out],
-        &[Path::new("analyze"), folder.path(), Path::new("--site-zone"), Path::new("Mars"), Path::new("--out"), &out],
+        &[
+            Path::new("analyze"),
+            folder.path(),
+            Path::new("--site-zone"),
+            Path::new("Mars"),
+            Path::new("--out"),
+            &out,
+        ],
     ];
     for arguments in cases {
         let output = run(arguments);
@@ -113,11 +126,13 @@ fn nothing_of_the_patient_reaches_the_log_the_line_or_a_file_name() {
     let study = folder.path().join("study");
     phantom_study(&study, 6);
     let bundle = folder.path().join("record.json");
-    fs::write(&bundle, record(|record| record["entry"][0]["resource"]["gender"] = "male".into()).to_string()).unwrap();
+    fs::write(&bundle, record(|record| record["entry"][0]["resource"]["gender"] = "male".into()).to_string())
+        .unwrap();
     let out = folder.path().join("out");
     for more in [vec![], vec![Path::new("--record"), bundle.as_path()]] {
         let output = analyze(&[&study], &[&more[..], &[Path::new("--out"), &out]].concat());
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         for canary in ["Canary", "CANARY", "Carla", "CARLA", PATIENT_ID, "1950-02-03", "19500203"] {
             assert!(!said.contains(canary), "`{canary}` in {said}");
         }

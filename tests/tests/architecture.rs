@@ -24,7 +24,8 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .unwrap()
         .iter()
         .map(|package| {
-            let names = package["dependencies"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect();
+            let names =
+                package["dependencies"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect();
             (text(&package["name"]), names)
         })
         .collect()
@@ -68,7 +69,8 @@ fn one_place_opens_the_device() {
     for path in sources("models/src").iter().chain(&sources("fusion/src")) {
         let text = fs::read_to_string(path).unwrap();
         let program = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let makes = ["Device::flex(", "Device::wgpu(", "Device::vulkan("].iter().any(|call| program.contains(call));
+        let makes =
+            ["Device::flex(", "Device::wgpu(", "Device::vulkan("].iter().any(|call| program.contains(call));
         let place = path.starts_with(workspace().join("models/src/device"))
             || *path == workspace().join("models/src/device.rs");
         assert!(!makes || place, "{} makes a device", path.display());
@@ -90,7 +92,8 @@ fn pure_stages_read_no_file_and_no_clock() {
     for path in pure.iter().flat_map(|place| sources(place)) {
         let text = fs::read_to_string(&path).unwrap();
         let program = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for forbidden in ["std::fs", "std::net", "SystemTime", "Instant::now", "Timestamp::now", "Zoned::now"] {
+        for forbidden in ["std::fs", "std::net", "SystemTime", "Instant::now", "Timestamp::now", "Zoned::now"]
+        {
             assert!(!program.contains(forbidden), "{} uses {forbidden}", path.display());
         }
     }
@@ -116,7 +119,8 @@ fn no_report_is_written_final_and_serde_json_keeps_fractions() {
 fn sources(place: &str) -> Vec<PathBuf> {
     fn walk(path: &Path, found: &mut Vec<PathBuf>) {
         if path.is_dir() {
-            let mut entries: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+            let mut entries: Vec<_> =
+                fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
             entries.sort();
             entries.iter().for_each(|entry| walk(entry, found));
         } else if path.extension().is_some_and(|extension| extension == "rs") {

@@ -55,8 +55,10 @@ fn real_radiographs_are_reported_with_their_records_and_as_well_as_the_card_says
     let records = cxr.join("ehr");
     let (output, _folder) = analyze(&paths, &[Path::new("--record"), &records]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let found: BTreeMap<String, Value> =
-        lines(&output).into_iter().map(|line| (line["study_uid"].as_str().unwrap().to_owned(), line)).collect();
+    let found: BTreeMap<String, Value> = lines(&output)
+        .into_iter()
+        .map(|line| (line["study_uid"].as_str().unwrap().to_owned(), line))
+        .collect();
     assert_eq!(found.len(), labels.len());
     let bundle = models::Bundle::embedded().unwrap();
     let mut sum = 0.0;
@@ -82,9 +84,11 @@ fn validation_labels(folder: &Path) -> Vec<BTreeMap<String, String>> {
     let text = fs::read_to_string(folder.join("labels.csv")).unwrap();
     let mut rows = text.lines();
     let columns: Vec<&str> = rows.next().unwrap().split(',').collect();
-    rows.map(|row| columns.iter().map(|one| (*one).to_owned()).zip(row.split(',').map(str::to_owned)).collect())
-        .filter(|row: &BTreeMap<String, String>| row["split"] == "val")
-        .collect()
+    rows.map(|row| {
+        columns.iter().map(|one| (*one).to_owned()).zip(row.split(',').map(str::to_owned)).collect()
+    })
+    .filter(|row: &BTreeMap<String, String>| row["split"] == "val")
+    .collect()
 }
 
 /// Share of pairs of a case and a control in which the case has the higher score; ties count half.
@@ -94,7 +98,13 @@ fn auroc(cases: &[(f64, bool)]) -> f64 {
     let (mut won, mut all) = (0.0, 0.0);
     for (case, control) in pairs {
         all += 1.0;
-        won += if case > control { 1.0 } else if case < control { 0.0 } else { 0.5 };
+        won += if case > control {
+            1.0
+        } else if case < control {
+            0.0
+        } else {
+            0.5
+        };
     }
     won / all
 }

@@ -48,7 +48,8 @@ fn findings_do_not_depend_on_the_encoding() {
         .map(|line| {
             assert_eq!(line["state"], "reported", "{line}");
             let findings = line["findings"].as_array().unwrap();
-            let probabilities = findings.iter().map(|finding| finding["probability"].as_f64().unwrap()).collect();
+            let probabilities =
+                findings.iter().map(|finding| finding["probability"].as_f64().unwrap()).collect();
             (line["study_uid"].as_str().unwrap().to_owned(), probabilities)
         })
         .collect();
@@ -68,7 +69,13 @@ fn study_uid(index: usize) -> String {
     format!("2.25.7700{index}")
 }
 
-fn write(original: &DefaultDicomObject, syntax: &str, index: usize, change: fn(&mut InMemDicomObject), path: &Path) {
+fn write(
+    original: &DefaultDicomObject,
+    syntax: &str,
+    index: usize,
+    change: fn(&mut InMemDicomObject),
+    path: &Path,
+) {
     let mut dataset: InMemDicomObject = (**original).clone();
     change(&mut dataset);
     dataset.put(DataElement::new(tags::STUDY_INSTANCE_UID, VR::UI, study_uid(index)));
@@ -136,7 +143,9 @@ fn rescaled(dataset: &mut InMemDicomObject) {
     let (slope, intercept) = (0.25, -100.0);
     put_text(dataset, tags::RESCALE_SLOPE, VR::DS, &slope.to_string());
     put_text(dataset, tags::RESCALE_INTERCEPT, VR::DS, &intercept.to_string());
-    if let (Some(centre), Some(width)) = (number(dataset, tags::WINDOW_CENTER), number(dataset, tags::WINDOW_WIDTH)) {
+    if let (Some(centre), Some(width)) =
+        (number(dataset, tags::WINDOW_CENTER), number(dataset, tags::WINDOW_WIDTH))
+    {
         // LINEAR maps centre - 0.5 and width - 1 (PS3.3 C.11.2.1.2.1), so those scale.
         let centre = (centre - 0.5) * slope + intercept + 0.5;
         let width = (width - 1.0) * slope + 1.0;
@@ -153,7 +162,9 @@ fn sixteen_bits(dataset: &mut InMemDicomObject) {
     put_stored(dataset, values);
     dataset.put(DataElement::new(tags::BITS_STORED, VR::US, PrimitiveValue::from(16_u16)));
     dataset.put(DataElement::new(tags::HIGH_BIT, VR::US, PrimitiveValue::from(15_u16)));
-    if let (Some(centre), Some(width)) = (number(dataset, tags::WINDOW_CENTER), number(dataset, tags::WINDOW_WIDTH)) {
+    if let (Some(centre), Some(width)) =
+        (number(dataset, tags::WINDOW_CENTER), number(dataset, tags::WINDOW_WIDTH))
+    {
         put_text(dataset, tags::WINDOW_CENTER, VR::DS, &((centre - 0.5) * factor + 0.5).to_string());
         put_text(dataset, tags::WINDOW_WIDTH, VR::DS, &((width - 1.0) * factor + 1.0).to_string());
     }

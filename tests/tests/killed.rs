@@ -40,7 +40,11 @@ fn a_worker_killed_at_any_step_loses_no_job_and_doubles_none() {
         // A second crash, somewhere in the recovery.
         kill_after(&state, 1 + step % 3);
         assert!(work(&state).status.success(), "step {step}");
-        assert_eq!(reports(&out), expected, "killed after step {step}: the files differ from an undisturbed run");
+        assert_eq!(
+            reports(&out),
+            expected,
+            "killed after step {step}: the files differ from an undisturbed run"
+        );
         let jobs = jobs(&state);
         assert_eq!(jobs.len(), usize::try_from(STUDIES).unwrap());
         assert!(jobs.iter().all(|state| state == "reported"), "killed after step {step}: {jobs:?}");

@@ -12,7 +12,8 @@ fn analyze(folder: &Path, records: &Path) -> (Option<i32>, Value) {
     phantom_study(&study, 1);
     let out = folder.join("out");
     let fixed = ["analyze", "--device", "cpu", "--json"].map(Path::new);
-    let output = run(&[&fixed[..], &[&study, Path::new("--record"), records, Path::new("--out"), &out]].concat());
+    let output =
+        run(&[&fixed[..], &[&study, Path::new("--record"), records, Path::new("--out"), &out]].concat());
     (output.status.code(), lines(&output).remove(0))
 }
 
@@ -92,16 +93,20 @@ fn what_became_known_later_changes_no_finding_and_no_risk() {
     let mut results = Vec::new();
     for later in [false, true] {
         let folder = tempfile::tempdir().unwrap();
-        let file = write(folder.path(), "record.json", &record(|bundle| {
-            if later {
-                let mut value = bundle["entry"][1].clone();
-                value["fullUrl"] = "urn:uuid:6a1f1d1e-1111-4c4c-8d8d-000000000003".into();
-                value["resource"]["id"] = "later".into();
-                value["resource"]["issued"] = "2024-05-06T07:08:10Z".into();
-                value["resource"]["valueQuantity"]["value"] = 400.into();
-                bundle["entry"].as_array_mut().unwrap().push(value);
-            }
-        }));
+        let file = write(
+            folder.path(),
+            "record.json",
+            &record(|bundle| {
+                if later {
+                    let mut value = bundle["entry"][1].clone();
+                    value["fullUrl"] = "urn:uuid:6a1f1d1e-1111-4c4c-8d8d-000000000003".into();
+                    value["resource"]["id"] = "later".into();
+                    value["resource"]["issued"] = "2024-05-06T07:08:10Z".into();
+                    value["resource"]["valueQuantity"]["value"] = 400.into();
+                    bundle["entry"].as_array_mut().unwrap().push(value);
+                }
+            }),
+        );
         let (_, line) = analyze(folder.path(), &file);
         results.push((line["findings"].clone(), line["risks"].clone()));
         let page = fs::read_to_string(line["files"]["html"].as_str().unwrap()).unwrap();

@@ -109,7 +109,9 @@ pub struct DemoArgs {
 
 /// `chiasm submit`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chiasm submit archive/ --record records/ --out reports && chiasm worker --once")]
+#[command(
+    after_help = "Example:\n  chiasm submit archive/ --record records/ --out reports && chiasm worker --once"
+)]
 pub struct SubmitArgs {
     /// DICOM files or folders.
     #[arg(required = true, value_name = "PATH")]

@@ -63,7 +63,10 @@ pub fn person_of_images(patient: &PatientIdentity) -> Person {
         identifiers: patient
             .id
             .iter()
-            .map(|id| Identifier { value: id.expose().clone(), issuers: patient.issuer.iter().cloned().collect() })
+            .map(|id| Identifier {
+                value: id.expose().clone(),
+                issuers: patient.issuer.iter().cloned().collect(),
+            })
             .collect(),
         family: component(0),
         given: component(1),

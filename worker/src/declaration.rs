@@ -46,8 +46,10 @@ impl Pipeline {
 
     /// How much this pipeline prefers a view: 0 is best.
     pub fn view_rank(&self, view: Option<&str>) -> usize {
-        view.and_then(|view| self.prefer_views.iter().position(|preferred| preferred.eq_ignore_ascii_case(view.trim())))
-            .unwrap_or(self.prefer_views.len())
+        view.and_then(|view| {
+            self.prefer_views.iter().position(|preferred| preferred.eq_ignore_ascii_case(view.trim()))
+        })
+        .unwrap_or(self.prefer_views.len())
     }
 }
 

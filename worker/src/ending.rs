@@ -25,7 +25,11 @@ pub struct Why {
 impl Ending {
     /// A refusal; the next step follows from the code.
     pub fn refused(code: &str, reason: impl Into<String>) -> Self {
-        Self::Refused(Why { code: code.to_owned(), reason: reason.into(), next_step: next_step(code).to_owned() })
+        Self::Refused(Why {
+            code: code.to_owned(),
+            reason: reason.into(),
+            next_step: next_step(code).to_owned(),
+        })
     }
 
     /// A failure.
@@ -47,8 +51,15 @@ fn next_step(code: &str) -> &'static str {
         code if code.starts_with("NotApplicable") => {
             "Read the study without this program; no result is not a negative result."
         }
-        "RecordOfOtherPatient" | "SexConflict" | "BirthDateConflict" | "NameConflict" | "IdentityUnconfirmed"
-        | "RecordNotCurrent" | "SeveralRecords" | "NoPatientId" | "MixedPatient" => {
+        "RecordOfOtherPatient"
+        | "SexConflict"
+        | "BirthDateConflict"
+        | "NameConflict"
+        | "IdentityUnconfirmed"
+        | "RecordNotCurrent"
+        | "SeveralRecords"
+        | "NoPatientId"
+        | "MixedPatient" => {
             "Check whose images and whose record these are, correct the source, and submit the study again."
         }
         "RecordUnreadable" => "Offer a FHIR R4 bundle of this patient, or leave the record out.",

@@ -59,7 +59,9 @@ impl fmt::Debug for Person {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityRefusal {
     /// The identifier is another patient's.
-    #[error("the record is of another patient: its identifiers do not hold the study's Patient ID (0010,0020)")]
+    #[error(
+        "the record is of another patient: its identifiers do not hold the study's Patient ID (0010,0020)"
+    )]
     OtherPatient,
     /// The images state no identifier.
     #[error("the images state no Patient ID (0010,0020), so no record can be matched")]
@@ -68,7 +70,9 @@ pub enum IdentityRefusal {
     #[error("the identifier matches, but the record's sex conflicts with Patient's Sex (0010,0040)")]
     SexConflict,
     /// Birth date differs.
-    #[error("the identifier matches, but the record's birth date conflicts with Patient's Birth Date (0010,0030)")]
+    #[error(
+        "the identifier matches, but the record's birth date conflicts with Patient's Birth Date (0010,0030)"
+    )]
     BirthDateConflict,
     /// Name differs wholly.
     #[error("the identifier matches, but the record's name conflicts with Patient's Name (0010,0010)")]
@@ -102,7 +106,10 @@ impl IdentityRefusal {
 
 /// True when the record carries the identifier that the images state.
 pub fn shares_identifier(images: &Person, record: &Person) -> bool {
-    images.identifiers.iter().any(|stated| record.identifiers.iter().any(|known| same_identifier(stated, known)))
+    images
+        .identifiers
+        .iter()
+        .any(|stated| record.identifiers.iter().any(|known| same_identifier(stated, known)))
 }
 
 /// Confirms that `record` is of the person in the images.
@@ -159,7 +166,11 @@ fn name_agreement(images: &Person, record: &Person) -> Agreement {
 
 fn overlap(one: &[String], other: &[String]) -> Agreement {
     let spellings = |names: &[String]| -> Vec<String> {
-        names.iter().flat_map(|name| [plain(name), spelled_out(name)]).filter(|name| !name.is_empty()).collect()
+        names
+            .iter()
+            .flat_map(|name| [plain(name), spelled_out(name)])
+            .filter(|name| !name.is_empty())
+            .collect()
     };
     let (one, other) = (spellings(one), spellings(other));
     if one.is_empty() || other.is_empty() {
@@ -237,10 +248,7 @@ mod tests {
             (Person { current: false, ..person() }, IdentityRefusal::NotCurrent),
             (Person { birth_date: None, sex: None, ..person() }, IdentityRefusal::Unconfirmed),
             (
-                Person {
-                    identifiers: vec![Identifier { value: "A2".into(), issuers: vec![] }],
-                    ..person()
-                },
+                Person { identifiers: vec![Identifier { value: "A2".into(), issuers: vec![] }], ..person() },
                 IdentityRefusal::OtherPatient,
             ),
             (

@@ -92,8 +92,7 @@ pub fn keys(parts: &KeyParts<'_>) -> Keys {
     let mut files: Vec<&str> = parts.files.iter().map(String::as_str).collect();
     files.sort_unstable();
     let record = parts.record.fingerprint();
-    let mut texts =
-        vec!["job", &report, parts.versions, parts.configuration, &record];
+    let mut texts = vec!["job", &report, parts.versions, parts.configuration, &record];
     texts.extend(files);
     let job = digest(&texts);
     Keys { report, job }

@@ -12,17 +12,17 @@ pub mod intake;
 pub mod job;
 pub mod ledger;
 
-pub mod pipeline;
-pub mod select;
-pub mod identity;
 pub mod convert;
 pub mod device;
 pub mod ending;
+pub mod identity;
+pub mod pipeline;
+pub mod select;
 
 pub mod compose;
 pub mod report;
 
 pub mod deliver;
-pub mod outcome;
 pub mod demo;
+pub mod outcome;
 pub mod training;

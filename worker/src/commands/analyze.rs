@@ -63,7 +63,10 @@ pub(super) fn warn(not_dicom: usize, unreadable_records: usize) {
         tracing::warn!(files = not_dicom, "skipped files that are no DICOM instances");
     }
     if unreadable_records > 0 {
-        tracing::warn!(files = unreadable_records, "skipped files of the record folder that are no readable FHIR bundle");
+        tracing::warn!(
+            files = unreadable_records,
+            "skipped files of the record folder that are no readable FHIR bundle"
+        );
     }
 }
 
@@ -75,17 +78,16 @@ fn analyze(stages: &Stages, ledger: &mut Ledger, job: &NewJob, out: &Path) -> Re
     {
         let out = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
         return Ok(stages.redeliver(&out, &job.study_uid, &report).unwrap_or_else(|error| {
-            Outcome::without_result(State::Failed, "DeliveryFailed", &error.to_string()).of_study(&job.study_uid)
+            Outcome::without_result(State::Failed, "DeliveryFailed", &error.to_string())
+                .of_study(&job.study_uid)
         }));
     }
     let now_ms = Timestamp::now().as_millisecond();
-    match ledger.lease_key(&job.job_key, now_ms)? {
-        Some(leased) => stages.carry(ledger, &leased),
-        None => {
-            let reason = "another process analyses this study into the same folder at this moment";
-            Ok(Outcome::without_result(State::Failed, "InProgress", reason).of_study(&job.study_uid))
-        }
+    if let Some(leased) = ledger.lease_key(&job.job_key, now_ms)? {
+        return stages.carry(ledger, &leased);
     }
+    let reason = "another process analyses this study into the same folder at this moment";
+    Ok(Outcome::without_result(State::Failed, "InProgress", reason).of_study(&job.study_uid))
 }
 
 /// An error with its cause, in one line.

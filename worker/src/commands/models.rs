@@ -76,8 +76,10 @@ fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
     .context("the training data could not be read")?;
     decoded.finish_and_clear();
     tracing::info!(exams = exams.len(), "training begins");
-    let labels: Vec<String> = stages.bundle.manifest().labels.iter().map(|label| label.name.clone()).collect();
-    let trained = fusion::learned::train(&exams, &TrainOptions::new(stages.bundle.digest(), &labels, FUSION_SEED))?;
+    let labels: Vec<String> =
+        stages.bundle.manifest().labels.iter().map(|label| label.name.clone()).collect();
+    let trained =
+        fusion::learned::train(&exams, &TrainOptions::new(stages.bundle.digest(), &labels, FUSION_SEED))?;
     write_fusion(&trained, &args.out)?;
     writeln!(std::io::stdout(), "{}", trained.card)?;
     Ok(0)
@@ -93,7 +95,10 @@ fn card(id: &str) -> anyhow::Result<u8> {
     let card = match id {
         id if id == bundle.id() => bundle.card().to_owned(),
         "icu-concurrent" => LateFusionModel::embedded_card().to_owned(),
-        _ => bail!(Usage(format!("there is no model `{id}`; there are `{}` and `icu-concurrent`", bundle.id()))),
+        _ => bail!(Usage(format!(
+            "there is no model `{id}`; there are `{}` and `icu-concurrent`",
+            bundle.id()
+        ))),
     };
     writeln!(std::io::stdout(), "{card}")?;
     Ok(0)

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::outcome::{Finding, Outcome, Present, State};
+use crate::outcome::{Finding, Outcome, Present, Risk, State};
 
 /// How many findings a table row names.
 const FINDINGS_A_ROW: usize = 3;
@@ -83,19 +83,27 @@ fn row(outcome: &Outcome) -> String {
             format!("{subject}\n  {word} ({code}): {reason}\n")
         }
     };
-    for risk in &outcome.risks {
-        text.push_str(&match (risk.probability, risk.low, risk.high) {
-            (Some(probability), Some(low), Some(high)) => {
-                format!("  risk {:<15} {} ({} to {})\n", risk.id, percent(probability), percent(low), percent(high))
-            }
-            (Some(probability), ..) => format!("  risk {:<15} {}\n", risk.id, percent(probability)),
-            (None, ..) => format!("  risk {:<15} not computable, missing: {}\n", risk.id, risk.missing.join(", ")),
-        });
-    }
-    for (kind, file) in &outcome.files {
-        text.push_str(&format!("  {kind:<7} {}\n", plain(file)));
-    }
+    text.extend(outcome.risks.iter().map(risk_line));
+    text.extend(outcome.files.iter().map(|(kind, file)| format!("  {kind:<7} {}\n", plain(file))));
     text
+}
+
+fn risk_line(risk: &Risk) -> String {
+    match (risk.probability, risk.low, risk.high) {
+        (Some(probability), Some(low), Some(high)) => {
+            format!(
+                "  risk {:<15} {} ({} to {})\n",
+                risk.id,
+                percent(probability),
+                percent(low),
+                percent(high)
+            )
+        }
+        (Some(probability), ..) => format!("  risk {:<15} {}\n", risk.id, percent(probability)),
+        (None, ..) => {
+            format!("  risk {:<15} not computable, missing: {}\n", risk.id, risk.missing.join(", "))
+        }
+    }
 }
 
 /// The findings that are not absent, likeliest first.
@@ -136,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_row_names_the_likeliest_present_findings_first() {
-        let finding = |label: &str, probability, present| Finding { label: label.into(), probability, present };
+        let finding =
+            |label: &str, probability, present| Finding { label: label.into(), probability, present };
         let found = [
             finding("Mass", 0.6, Present::Indeterminate),
             finding("Effusion", 0.3, Present::Present),
@@ -147,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_file_name_cannot_drive_the_terminal() {
-        let outcome = Outcome { file: Some("a\u{1b}[2J".into()), ..Outcome::without_result(State::Refused, "C", "r") };
+        let outcome =
+            Outcome { file: Some("a\u{1b}[2J".into()), ..Outcome::without_result(State::Refused, "C", "r") };
         assert!(!row(&outcome).contains('\u{1b}'));
     }
 }

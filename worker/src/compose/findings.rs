@@ -36,7 +36,10 @@ fn finding(score: Option<&FindingScore>, label: &Label, manifest: &Manifest) -> 
     });
     let assessment = score.map_or_else(
         || doc::Assessment::NotAssessed { reason: "the model gave no score".into() },
-        |score| doc::Assessment::Assessed { probability: score.probability, presence: presence(score.present) },
+        |score| doc::Assessment::Assessed {
+            probability: score.probability,
+            presence: presence(score.present),
+        },
     );
     doc::Finding {
         label: label.name.clone(),
@@ -78,7 +81,8 @@ pub(super) fn model(bundle: &Bundle) -> doc::Model {
         created: None,
         card_markdown: bundle.card().to_owned(),
         training_data: manifest.training.data.clone(),
-        calibration: "Platt scaling per finding, fitted on patients that the scoring network was not trained on".into(),
+        calibration:
+            "Platt scaling per finding, fitted on patients that the scoring network was not trained on".into(),
         calibration_points: Vec::new(),
         applicability: format!(
             "{} of the chest, views {}, of humans from {:.0} years on; ages seen in training: {:.0} to {:.0} years",

@@ -52,7 +52,8 @@ pub fn report(parts: &Parts<'_>) -> doc::Report {
         software: doc::Software {
             name: "Chiasm".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            compute_device: result.map_or_else(|| "none; nothing was scored".into(), |output| output.device.clone()),
+            compute_device: result
+                .map_or_else(|| "none; nothing was scored".into(), |output| output.device.clone()),
         },
         pipeline: doc::Pipeline {
             id: parts.pipeline.id.clone(),

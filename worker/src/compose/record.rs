@@ -69,7 +69,7 @@ fn sources(parts: &Parts<'_>) -> Vec<doc::Source> {
     for (reference, description) in of_features.chain(of_nodules).chain(of_risks) {
         let known = sources.iter().any(|source| source.reference == reference);
         if let Some(resource_type) = resource_type(&reference).filter(|_| !known) {
-            sources.push(doc::Source { resource_type, reference, description });
+            sources.push(doc::Source { reference, resource_type, description });
         }
     }
     sources
@@ -106,7 +106,10 @@ pub(super) fn missing(parts: &Parts<'_>) -> Vec<doc::Missing> {
         doc::RecordState::Matched => Vec::new(),
         doc::RecordState::NotGiven => vec![missing_record("no health record was offered", effect)],
         doc::RecordState::NoMatch => {
-            vec![missing_record("none of the records that were offered carries this patient's identifier", effect)]
+            vec![missing_record(
+                "none of the records that were offered carries this patient's identifier",
+                effect,
+            )]
         }
     }
 }

@@ -90,11 +90,11 @@ fn value(risk: &Risk) -> doc::RiskValue {
         IntervalKind::Confidence95 => "95 % interval",
         IntervalKind::None => "",
     };
-    let interval = risk
-        .low
-        .zip(risk.high)
-        .filter(|_| !kind.is_empty())
-        .map(|(low, high)| doc::Interval { low, high, kind: kind.to_owned() });
+    let interval = risk.low.zip(risk.high).filter(|_| !kind.is_empty()).map(|(low, high)| doc::Interval {
+        low,
+        high,
+        kind: kind.to_owned(),
+    });
     match risk.probability {
         Some(probability) => doc::RiskValue::Computed { probability, interval },
         None => doc::RiskValue::NotComputable {
@@ -124,7 +124,8 @@ pub(super) fn model(model: &LateFusionModel) -> doc::Model {
         calibration_points: Vec::new(),
         applicability: "frontal chest radiographs of adults whose record states COVID-19".into(),
         limits: vec![
-            "A technical demonstration of a concurrent state, not a forecast and not for care decisions.".into(),
+            "A technical demonstration of a concurrent state, not a forecast and not for care decisions."
+                .into(),
             "Few patients of one hospital: no gain of the fusion over its parts can be shown.".into(),
         ],
     }

@@ -17,13 +17,18 @@ pub(super) fn study(parts: &Parts<'_>) -> doc::Study {
     let output = parts.evidence.output.as_ref();
     let study = parts.evidence.study.as_deref();
     let read: Vec<&Instance> = study.map(|study| read(study, output)).unwrap_or_default();
-    let first = read.first().copied().or_else(|| study.and_then(|study| study.instances.first()).map(|file| &file.instance));
+    let first = read
+        .first()
+        .copied()
+        .or_else(|| study.and_then(|study| study.instances.first()).map(|file| &file.instance));
     let mut modalities: Vec<String> = read.iter().filter_map(|instance| instance.modality.clone()).collect();
     modalities.sort();
     modalities.dedup();
     doc::Study {
         study_instance_uid: parts.job.study_uid.clone(),
-        accession_number: first.and_then(|one| one.accession_number.as_ref()).map(|number| number.expose().clone()),
+        accession_number: first
+            .and_then(|one| one.accession_number.as_ref())
+            .map(|number| number.expose().clone()),
         started: parts.evidence.started.map(|(started, _)| started),
         started_text: started_text(study),
         zone_rule: zone_rule(parts.evidence.started, &parts.config.site_zone_name),
@@ -41,7 +46,12 @@ fn read<'a>(study: &'a Study, output: Option<&ModelOutput>) -> Vec<&'a Instance>
     let scored = |instance: &Instance| {
         output.is_some_and(|output| output.sop_instance_uid == instance.sop_instance_uid.as_str())
     };
-    study.instances.iter().map(|file| &file.instance).filter(|one| scored(one) || convert::is_report(one)).collect()
+    study
+        .instances
+        .iter()
+        .map(|file| &file.instance)
+        .filter(|one| scored(one) || convert::is_report(one))
+        .collect()
 }
 
 fn used(instance: &Instance) -> doc::Instance {
@@ -55,8 +65,10 @@ fn used(instance: &Instance) -> doc::Instance {
 }
 
 fn view(instance: &Instance) -> String {
-    let part = convert::body_part(instance).map_or_else(|| "body part not stated".into(), |part| part.to_lowercase());
-    let view = convert::view(instance).map_or_else(|| "view not stated".into(), |view| format!("{view} view"));
+    let part = convert::body_part(instance)
+        .map_or_else(|| "body part not stated".into(), |part| part.to_lowercase());
+    let view =
+        convert::view(instance).map_or_else(|| "view not stated".into(), |view| format!("{view} view"));
     format!("{part}, {view}")
 }
 
@@ -107,7 +119,9 @@ fn zone_rule(started: Option<(Timestamp, TimeRule)>, site_zone: &str) -> String 
     match started {
         None => "the images state no date".into(),
         Some((_, TimeRule::DicomOffset)) => "the images' own offset from UTC (0008,0201)".into(),
-        Some((_, TimeRule::SiteZone)) => format!("site zone {site_zone}; the images state no offset (0008,0201)"),
+        Some((_, TimeRule::SiteZone)) => {
+            format!("site zone {site_zone}; the images state no offset (0008,0201)")
+        }
     }
 }
 
@@ -136,7 +150,9 @@ pub(super) fn patient(parts: &Parts<'_>) -> doc::Patient {
             }
             .to_owned()
         }),
-        birth_date: stated.and_then(|stated| stated.birth_date.as_ref()).map(|date| date.expose().to_string()),
+        birth_date: stated
+            .and_then(|stated| stated.birth_date.as_ref())
+            .map(|date| date.expose().to_string()),
         age_years: age_years(parts),
     }
 }

@@ -19,8 +19,17 @@ pub(super) fn bundle(patient_id: &str, birth_date: Date) -> Vec<u8> {
     let resources = [
         patient(patient_id, birth_date),
         nodule(),
-        coded("smoking", concept(LOINC, "72166-2", "Tobacco smoking status"), concept(SNOMED, "8517006", "Ex-smoker")),
-        measured("cigarettes", concept(LOINC, "63640-7", "Cigarettes smoked per day"), 20.0, "{cigarettes}/d"),
+        coded(
+            "smoking",
+            concept(LOINC, "72166-2", "Tobacco smoking status"),
+            concept(SNOMED, "8517006", "Ex-smoker"),
+        ),
+        measured(
+            "cigarettes",
+            concept(LOINC, "63640-7", "Cigarettes smoked per day"),
+            20.0,
+            "{cigarettes}/d",
+        ),
         measured("years-smoked", concept(SNOMED, "228487000", "Total time smoked"), 35.0, "a"),
         measured("years-quit", concept(SNOMED, "228486009", "Time since stopped smoking"), 6.0, "a"),
         measured("pack-years", concept(SNOMED, "401201003", "Cigarette pack-years"), 35.0, "{pack-years}"),
@@ -28,7 +37,11 @@ pub(super) fn bundle(patient_id: &str, birth_date: Date) -> Vec<u8> {
         coded(
             "education",
             concept(LOINC, "82589-3", "Highest level of education"),
-            concept("http://terminology.hl7.org/CodeSystem/v3-EducationLevel", "SCOL", "Some college education"),
+            concept(
+                "http://terminology.hl7.org/CodeSystem/v3-EducationLevel",
+                "SCOL",
+                "Some college education",
+            ),
         ),
         measured("crp", concept(LOINC, "1988-5", "C reactive protein"), 4.2, "mg/L"),
         measured("haemoglobin", concept(LOINC, "718-7", "Hemoglobin"), 13.1, "g/dL"),
@@ -90,7 +103,10 @@ fn nodule() -> Value {
     );
     observation["bodySite"] = concept(SNOMED, "45653009", "Structure of upper lobe of lung");
     observation["component"] = json!([
-        component(concept(LOINC, "33728-7", "Size.maximum dimension in Tumor"), ("valueQuantity", quantity(9.0, "mm"))),
+        component(
+            concept(LOINC, "33728-7", "Size.maximum dimension in Tumor"),
+            ("valueQuantity", quantity(9.0, "mm"))
+        ),
         component(
             concept("https://radelement.org", "RDE1301", "Composition"),
             ("valueCodeableConcept", concept("https://radelement.org", "RDE1301.0", "Solid"))

@@ -71,8 +71,9 @@ pub fn intake(
     let config = &stages.config;
     let records = Records::open(record, &config.site_zone).map_err(IntakeError::Records)?;
     let paths = paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
-    let Discovery { studies, not_dicom, directories, unreadable } = folder::discover(&paths, &stages.limits, progress)
-        .map_err(|error| IntakeError::Path { path: error.path, source: error.source })?;
+    let Discovery { studies, not_dicom, directories, unreadable } =
+        folder::discover(&paths, &stages.limits, progress)
+            .map_err(|error| IntakeError::Path { path: error.path, source: error.source })?;
     let out = absolute(out)?;
     let jobs = studies.iter().map(|study| job(stages, study, &records, &out, acceptance)).collect();
     let lines = unreadable
@@ -82,10 +83,21 @@ pub fn intake(
             ..Outcome::without_result(State::Refused, file.refusal.code.as_str(), &file.refusal.message)
         })
         .collect();
-    Ok(Intake { jobs, lines, not_dicom: not_dicom + directories, unreadable_records: records.unreadable().len() })
+    Ok(Intake {
+        jobs,
+        lines,
+        not_dicom: not_dicom + directories,
+        unreadable_records: records.unreadable().len(),
+    })
 }
 
-fn job(stages: &Stages, found: &StudyOutcome, records: &Records, out: &Path, acceptance: Acceptance) -> NewJob {
+fn job(
+    stages: &Stages,
+    found: &StudyOutcome,
+    records: &Records,
+    out: &Path,
+    acceptance: Acceptance,
+) -> NewJob {
     let study = match found {
         StudyOutcome::Ready(study) => Some(study.as_ref()),
         StudyOutcome::Refused(_) => None,
@@ -125,16 +137,17 @@ fn job(stages: &Stages, found: &StudyOutcome, records: &Records, out: &Path, acc
 /// Every file of the study, those that were left out too, with its digest.
 fn source_files(found: &StudyOutcome) -> Vec<SourceFile> {
     let digest = |path: &PathBuf| {
-        let sha256 = std::fs::read(path).map_or_else(|_| "unreadable".into(), |bytes| hex(&Sha256::digest(bytes)));
+        let sha256 =
+            std::fs::read(path).map_or_else(|_| "unreadable".into(), |bytes| hex(&Sha256::digest(bytes)));
         SourceFile { path: path.clone(), sha256 }
     };
     match found {
         StudyOutcome::Refused(refused) => refused.paths.iter().map(digest).collect(),
         StudyOutcome::Ready(study) => {
-            let read = study.instances.iter().map(|file| SourceFile {
-                path: file.path.clone(),
-                sha256: hex(&file.instance.sha256),
-            });
+            let read = study
+                .instances
+                .iter()
+                .map(|file| SourceFile { path: file.path.clone(), sha256: hex(&file.instance.sha256) });
             read.chain(study.dropped.iter().map(|dropped| digest(&dropped.path))).collect()
         }
     }

@@ -54,7 +54,9 @@ pub enum LedgerError {
         source: rusqlite::Error,
     },
     /// The file was written by a newer version, or a migration failed.
-    #[error("the ledger's schema does not fit this version of chiasm; use the version that wrote it or a newer one")]
+    #[error(
+        "the ledger's schema does not fit this version of chiasm; use the version that wrote it or a newer one"
+    )]
     Schema(#[from] rusqlite_migration::Error),
     /// The lease was lost: another worker owns the job now.
     #[error("the lease of job `{job_key}` was lost to another worker")]
@@ -161,9 +163,10 @@ impl Ledger {
         std::fs::create_dir_all(folder).map_err(fail)?;
         let workers = folder.join("workers");
         let holder = Holder::register(&workers).map_err(fail)?;
-        let mut connection =
-            Connection::open(folder.join("ledger.sqlite")).map_err(database("be opened"))?;
-        connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS)).map_err(database("set its time-out"))?;
+        let mut connection = Connection::open(folder.join("ledger.sqlite")).map_err(database("be opened"))?;
+        connection
+            .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
+            .map_err(database("set its time-out"))?;
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
             .map_err(database("be set to durable writes"))?;
@@ -233,7 +236,8 @@ impl Ledger {
                     (|| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))().map_err(database("read a job"))?;
                 // A lease of our own is a job that this process could not finish: it is for the next process.
                 let held = by.is_some_and(|by| {
-                    by == holder || (until.is_some_and(|until| until > now_ms) && holder::is_alive(workers, &by))
+                    by == holder
+                        || (until.is_some_and(|until| until > now_ms) && holder::is_alive(workers, &by))
                 });
                 if !held {
                     free = Some(sequence);

@@ -16,10 +16,10 @@ use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
 use image::{ImageFormat, Luma, Rgba};
 use models::{GreyImage, Present as ModelPresent, Scores};
 
+use super::Stages;
 use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData};
 use super::timings::Timings;
-use super::Stages;
 use crate::ending::Ending;
 use crate::job::{Request, hex};
 use crate::outcome::Present;
@@ -40,10 +40,14 @@ pub(super) fn study(
 ) -> Result<Arc<Study>, Ending> {
     let paths: Vec<PathBuf> = request.files.iter().map(|file| file.path.clone()).collect();
     let changed = || {
-        Ending::refused("SourceChanged", "a file of the study was changed or removed after the job was accepted")
+        Ending::refused(
+            "SourceChanged",
+            "a file of the study was changed or removed after the job was accepted",
+        )
     };
     let discovery = discover(&paths, limits, &mut |_| {}).map_err(|_| changed())?;
-    let found = discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid).ok_or_else(changed)?;
+    let found =
+        discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid).ok_or_else(changed)?;
     let study = match found {
         StudyOutcome::Ready(study) => *study,
         StudyOutcome::Refused(refused) => {
@@ -82,7 +86,10 @@ pub(super) fn score(stages: &Stages, study: &Study, timings: &mut Timings) -> Re
             }
         }
     }
-    Err(refusal.map_or_else(|| Ending::refused("NotApplicableModality", "the study holds no image"), Ending::Refused))
+    Err(refusal.map_or_else(
+        || Ending::refused("NotApplicableModality", "the study holds no image"),
+        Ending::Refused,
+    ))
 }
 
 fn score_candidate(
@@ -94,7 +101,11 @@ fn score_candidate(
     let image = timings.time("preprocess", || grey_image(&frame))?;
     let (device, scorer) = timings.time("load", || stages.scorer())?;
     let broken = |error: models::ScoreError| {
-        Ending::failed(error.code(), error.to_string(), "Submit the study again; if it fails again, choose `--device cpu`.")
+        Ending::failed(
+            error.code(),
+            error.to_string(),
+            "Submit the study again; if it fails again, choose `--device cpu`.",
+        )
     };
     let scores = timings.time("score", || scorer.score(std::slice::from_ref(&image))).map_err(broken)?;
     let scores = scores.into_iter().next().ok_or_else(|| {
@@ -131,7 +142,10 @@ fn decode_frame(candidate: Candidate<'_>, limits: &Limits) -> Result<Frame, Endi
     let mut frames = decoded.frames.into_iter();
     match (frames.next(), frames.next()) {
         (Some(frame), None) => Ok(frame),
-        _ => Err(Ending::refused("UnsupportedPixel", "the image has more than one frame where one radiograph is expected")),
+        _ => Err(Ending::refused(
+            "UnsupportedPixel",
+            "the image has more than one frame where one radiograph is expected",
+        )),
     }
 }
 
@@ -143,7 +157,8 @@ fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {
     if variance.sqrt() < LEAST_DEVIATION {
         return Err(Ending::refused("BlankImage", "the image is blank: all its grey values are the same"));
     }
-    GreyImage::new(frame.columns, frame.rows, grey).map_err(|error| Ending::refused(error.code(), error.to_string()))
+    GreyImage::new(frame.columns, frame.rows, grey)
+        .map_err(|error| Ending::refused(error.code(), error.to_string()))
 }
 
 /// The finding that the overlay explains: the one highest above its own upper threshold.
@@ -191,11 +206,13 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
         notes.push(note("LossyCompression", "the image was compressed with loss".into()));
     }
     if scores.out_of_distribution.exceeded {
-        let text = "the picture is unlike those that the model was trained on: its findings deserve less trust";
+        let text =
+            "the picture is unlike those that the model was trained on: its findings deserve less trust";
         notes.push(note("OutOfDistribution", text.into()));
     }
     if !candidate.check_frontal && !scores.is_frontal {
-        let text = "the picture does not look like an upright frontal chest radiograph, though the header says so";
+        let text =
+            "the picture does not look like an upright frontal chest radiograph, though the header says so";
         notes.push(note("FrontalDoubt", text.into()));
     }
     if candidate.check_frontal {
@@ -212,8 +229,11 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
 fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<PictureData, Ending> {
     let longer = image.width().max(image.height());
     let side = |length: usize| (length * PAGE_SIDE / longer).max(1);
-    let (width, height) =
-        if longer > PAGE_SIDE { (side(image.width()), side(image.height())) } else { (image.width(), image.height()) };
+    let (width, height) = if longer > PAGE_SIDE {
+        (side(image.width()), side(image.height()))
+    } else {
+        (image.width(), image.height())
+    };
     let small = models::preprocess::resize(image, width, height);
     let overlay = models::preprocess::resize(saliency, width, height);
     let (width, height) = (pixels(width), pixels(height));
@@ -221,14 +241,16 @@ fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<Pic
     // Warm where the score is raised, clear where it is not.
     let heat = image::RgbaImage::from_fn(width, height, |x, y| {
         let heat = level(&overlay, x, y);
-        Rgba([255, 190_u8.saturating_sub(heat / 2), 0, (f32::from(heat) * 0.6) as u8])
+        Rgba([255, 190_u8.saturating_sub(heat / 2), 0, heat / 5 * 3])
     });
     let mut png = Cursor::new(Vec::new());
     let mut overlay = Cursor::new(Vec::new());
     let written = grey
         .write_to(&mut png, ImageFormat::Png)
         .and_then(|()| heat.write_to(&mut overlay, ImageFormat::Png));
-    written.map_err(|_| Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect."))?;
+    written.map_err(|_| {
+        Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
+    })?;
     Ok(PictureData {
         png_base64: STANDARD.encode(png.into_inner()),
         width,

@@ -105,13 +105,12 @@ impl Stages {
     pub fn carry(&self, ledger: &mut Ledger, job: &Job) -> Result<Outcome, LedgerError> {
         let mut timings = Timings::default();
         let request: Option<Request> = serde_json::from_str(&job.request).ok();
-        let report = match &job.composed {
-            Some(stored) => stored.clone(),
-            None => {
-                let composed = self.compose(ledger, job, request.as_ref(), &mut timings)?;
-                ledger.store_report(job, &composed)?;
-                composed
-            }
+        let report = if let Some(stored) = &job.composed {
+            stored.clone()
+        } else {
+            let composed = self.compose(ledger, job, request.as_ref(), &mut timings)?;
+            ledger.store_report(job, &composed)?;
+            composed
         };
         tracing::debug!(job = job.sequence, "report stored");
         if ledger.is_superseded(job)? {
@@ -141,7 +140,12 @@ impl Stages {
     }
 
     /// Delivers the stored report of a settled job once more: same bytes, same files.
-    pub fn redeliver(&self, out: &Path, study_uid: &str, report: &ReportBytes) -> Result<Outcome, DeliverError> {
+    pub fn redeliver(
+        &self,
+        out: &Path,
+        study_uid: &str,
+        report: &ReportBytes,
+    ) -> Result<Outcome, DeliverError> {
         deliver_files(out, study_uid, report).map(|files| outcome_of(report, files))
     }
 
@@ -203,21 +207,23 @@ impl Stages {
         evidence: &mut Evidence,
         timings: &mut Timings,
     ) -> Result<(), Halt> {
-        let study = timings.time("read", || images::study(&job.study_uid, request, &self.limits, evidence))?;
+        let study =
+            timings.time("read", || images::study(&job.study_uid, request, &self.limits, evidence))?;
         timings.time("read", || record::confirm(request, &study, &self.config, evidence))?;
-        let output = match job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok()) {
-            Some(stored) => stored,
-            None => {
-                let output = images::score(self, &study, timings)?;
-                let text = serde_json::to_string(&output).map_err(|_| {
-                    Ending::failed("ModelOutput", "the model output could not be stored", "Report this as a defect.")
-                })?;
-                ledger.store_model_output(job, &text)?;
-                output
-            }
-        };
+        evidence.output = job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok());
+        if evidence.output.is_none() {
+            let output = images::score(self, &study, timings)?;
+            let text = serde_json::to_string(&output).map_err(|_| {
+                Ending::failed(
+                    "ModelOutput",
+                    "the model output could not be stored",
+                    "Report this as a defect.",
+                )
+            })?;
+            ledger.store_model_output(job, &text)?;
+            evidence.output = Some(output);
+        }
         tracing::debug!(job = job.sequence, "model output stored");
-        evidence.output = Some(output);
         timings.time("features", || record::features(&study, &self.config, &self.limits, evidence));
         timings.time("assess", || record::assess(self, evidence));
         Ok(())
@@ -232,7 +238,11 @@ impl Stages {
             Ending::failed("DeviceUnavailable", error.to_string(), "Choose another device with --device.")
         })?;
         let scorer = Scorer::load(&self.bundle, &device).map_err(|error| {
-            Ending::failed(error.code(), error.to_string(), "Choose `--device cpu`, or install the bundle again.")
+            Ending::failed(
+                error.code(),
+                error.to_string(),
+                "Choose `--device cpu`, or install the bundle again.",
+            )
         })?;
         Ok(self.opened.get_or_init(|| (device, scorer)))
     }
@@ -277,7 +287,11 @@ fn deliver_files(
 
 fn outcome_of(report: &ReportBytes, files: BTreeMap<String, String>) -> Outcome {
     let mut outcome = serde_json::from_str(&report.outcome).unwrap_or_else(|_| {
-        Outcome::without_result(State::Failed, "OutcomeUnreadable", "the stored outcome is not of a form that this version reads")
+        Outcome::without_result(
+            State::Failed,
+            "OutcomeUnreadable",
+            "the stored outcome is not of a form that this version reads",
+        )
     });
     outcome.files = files;
     outcome

@@ -25,7 +25,10 @@ pub(super) fn confirm(
 ) -> Result<(), Ending> {
     let refused = |refusal: IdentityRefusal| Ending::refused(refusal.code(), refusal.to_string());
     let started = study.started.as_ref().ok_or_else(|| {
-        Ending::refused("NoStudyTime", "the images state no date, so neither report nor record can be dated by them")
+        Ending::refused(
+            "NoStudyTime",
+            "the images state no date, so neither report nor record can be dated by them",
+        )
     })?;
     evidence.started = Some(started.instant(&config.site_zone));
     let file = match &request.record {
@@ -59,12 +62,16 @@ pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence
         evidence.nodules = fusion::nodules(record, t0, &config.site_zone);
     }
     for file in study.instances.iter().filter(|file| convert::is_report(&file.instance)) {
-        let read = fs::read(&file.path).ok().filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
+        let read = fs::read(&file.path)
+            .ok()
+            .filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
         match read.map(|bytes| sr::nodules(&bytes, limits)) {
             Some(Ok(nodules)) => {
                 let dated = file.instance.study_time.as_ref().map(|time| time.instant(&config.site_zone).0);
                 let count = u32::try_from(nodules.len()).ok();
-                evidence.nodules.extend(nodules.iter().filter_map(|nodule| convert::nodule(nodule, count, dated)));
+                evidence
+                    .nodules
+                    .extend(nodules.iter().filter_map(|nodule| convert::nodule(nodule, count, dated)));
             }
             Some(Err(refusal)) => evidence.warnings.push((refusal.code.as_str().to_owned(), refusal.message)),
             None => evidence
@@ -78,7 +85,8 @@ pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence
 pub(super) fn assess(stages: &Stages, evidence: &mut Evidence) {
     let Some((t0, _)) = evidence.started else { return };
     let instance = evidence.study.as_deref().zip(evidence.output.as_ref()).and_then(|(study, output)| {
-        let read = |uid: &str| study.instances.iter().find(|file| file.instance.sop_instance_uid.as_str() == uid);
+        let read =
+            |uid: &str| study.instances.iter().find(|file| file.instance.sop_instance_uid.as_str() == uid);
         read(&output.sop_instance_uid).map(|file| &file.instance)
     });
     let image = evidence.output.as_ref().map(|output| ImageScores {

@@ -112,8 +112,7 @@ impl<'a> Row<'a> {
 
 /// The picture of a DICOM file with one grey frame.
 pub(super) fn picture(path: &Path, limits: &Limits) -> Result<GreyImage, TableError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| TableError::Read { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| TableError::Read { path: path.to_owned(), source })?;
     let unusable = |reason: String| TableError::Picture { path: path.to_owned(), reason };
     let decoded = decode(&bytes, limits).map_err(|refusal| unusable(refusal.to_string()))?;
     let frame = decoded.frames.first().ok_or_else(|| unusable("no frame".into()))?;
