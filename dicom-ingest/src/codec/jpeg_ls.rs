@@ -1,16 +1,29 @@
-//! JPEG-LS, lossless and near-lossless (ISO/IEC 14495-1), through the crate `charls`.
+//! JPEG-LS, lossless and near-lossless, of one component (ISO/IEC 14495-1, ITU-T T.87).
+//!
+//! Our own: it needs no C++ compiler, has no unsafe code, and reads a codestream that CharLS refuses. Names
+//! follow the annexes of the standard.
 
-use charls::CharLS;
-
-use super::jpeg::{SOS, failed, frame_header, segment};
+use super::jpeg::{EOI, SOS, Segment, failed, frame_header, segment};
 use super::samples::store_unsigned;
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::Refusal;
+
+mod bits;
+mod model;
+mod parameters;
+
+use bits::Bits;
+use model::Model;
+use parameters::{Parameters, Preset};
 
 /// Samples a byte may hold above the plausible size: runs are cheap in JPEG-LS.
 const SAMPLES_PER_BYTE: u64 = 4096;
 /// Start of a JPEG-LS frame (SOF55).
 const SOF55: u8 = 0xF7;
+/// JPEG-LS preset parameters (C.2.4.1).
+const LSE: u8 = 0xF8;
+/// Define restart interval.
+const DRI: u8 = 0xDD;
 
 /// Decodes a frame.
 pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
@@ -19,31 +32,73 @@ pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refus
         return Err(failed("the frame is not a JPEG-LS codestream"));
     }
     header.check(facts, coded.len(), SAMPLES_PER_BYTE)?;
-    let lossless = near(coded)? == 0;
-    let bytes = CharLS::default()
-        .decode(coded)
-        .map_err(|error| failed(&format!("the JPEG-LS decoder refuses the frame: {error}")))?;
-    let raw: Vec<i32> = if header.precision <= 8 {
-        bytes.into_iter().map(i32::from).collect()
-    } else {
-        bytes.as_chunks::<2>().0.iter().map(|raw| i32::from(u16::from_ne_bytes(*raw))).collect()
-    };
-    if raw.len() as u64 != facts.samples_per_frame() {
-        return Err(failed("the JPEG-LS decoder did not return the frame that the header promised"));
-    }
-    store_unsigned(raw, header.precision, facts, lossless)
+    let (scan, preset) = Scan::read(coded)?;
+    let parameters = Parameters::new(header.precision, scan.near, &preset)
+        .ok_or_else(|| failed("the JPEG-LS parameters contradict each other"))?;
+    let raw = samples(scan.entropy, &parameters, header.rows as usize, header.columns as usize)?;
+    store_unsigned(raw, header.precision, facts, scan.near == 0)
 }
 
-/// The greatest error of a sample, NEAR of the scan header (C.2.3): 0 when lossless.
-fn near(coded: &[u8]) -> Result<u8, Refusal> {
-    let mut at = 2;
-    loop {
-        let next = segment(coded, at)?;
-        at = next.end;
-        if next.marker == SOS {
-            let components = usize::from(*next.parameters.first().unwrap_or(&0));
-            let near = next.parameters.get(1 + 2 * components);
-            return near.copied().ok_or_else(|| failed("the JPEG-LS scan header is cut off"));
+/// The one scan (C.2.3).
+struct Scan<'a> {
+    near: i32,
+    entropy: &'a [u8],
+}
+
+impl<'a> Scan<'a> {
+    fn read(coded: &'a [u8]) -> Result<(Self, Preset), Refusal> {
+        let mut preset = Preset::default();
+        let mut at = 2;
+        loop {
+            let Segment { marker, parameters, end } = segment(coded, at)?;
+            at = end;
+            match marker {
+                LSE => preset.read(parameters)?,
+                DRI if parameters.iter().any(|byte| *byte != 0) => {
+                    return Err(failed("JPEG-LS with restart intervals is not read"));
+                }
+                SOS => {
+                    let [1, _component, mapping_table, near, _interleave, point_transform, ..] = *parameters
+                    else {
+                        return Err(failed("the JPEG-LS scan is not of one component"));
+                    };
+                    if mapping_table != 0 || point_transform != 0 {
+                        return Err(failed("JPEG-LS with a mapping table or point transform is not read"));
+                    }
+                    let entropy = coded.get(at..).unwrap_or_default();
+                    return Ok((Self { near: i32::from(near), entropy }, preset));
+                }
+                EOI => return Err(failed("the JPEG-LS codestream has no scan")),
+                _ => {}
+            }
         }
     }
+}
+
+/// Decodes all lines (annex A, the decoding order of A.8).
+///
+/// A line is kept with one sample before it and one after it: before stands the first sample of the line above
+/// (Ra of the first sample, and Rc of the first sample of the next line), after stands its own last one (Rd).
+fn samples(
+    entropy: &[u8],
+    parameters: &Parameters,
+    rows: usize,
+    columns: usize,
+) -> Result<Vec<i32>, Refusal> {
+    let mut bits = Bits::new(entropy);
+    let mut model = Model::new(parameters);
+    let mut above = vec![0; columns + 2];
+    let mut line = vec![0; columns + 2];
+    let mut samples = Vec::with_capacity(rows * columns);
+    for _row in 0..rows {
+        line[0] = above[1];
+        let mut at = 1;
+        while at <= columns {
+            at = model.next(&mut bits, &above, &mut line, at, columns)?;
+        }
+        line[columns + 1] = line[columns];
+        samples.extend_from_slice(&line[1..=columns]);
+        std::mem::swap(&mut above, &mut line);
+    }
+    Ok(samples)
 }
