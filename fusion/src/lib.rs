@@ -24,6 +24,7 @@ pub mod features;
 pub mod formulas;
 pub mod learned;
 pub mod nodule;
+mod number;
 pub mod phi;
 pub mod record;
 pub mod time;

@@ -33,17 +33,20 @@ const RADIOGRAPHS: [&str; 3] = ["CR", "DX", "RF"];
 
 pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     let mut risk = CARD.empty();
-    let Some(model) = input.late_fusion else {
-        return risk.lacks(&["model"], "the late fusion model is not trained");
-    };
-    risk.method.version = format!("{} ({})", model.version(), &model.digest()[..12]);
-    risk.average = Some(model.base_rate());
+    if let Some(model) = input.late_fusion {
+        risk.method.version =
+            format!("{} ({})", model.version(), model.digest().get(..12).unwrap_or_default());
+        risk.average = Some(model.base_rate());
+    }
     let Some(table) = input.features else {
         return risk.outside("it is for patients with COVID-19 and there is no record that states it");
     };
     if let Err(reason) = in_population(input, table, &mut risk) {
         return risk.outside(reason);
     }
+    let Some(model) = input.late_fusion else {
+        return risk.lacks(&["model"], "the late fusion model is not trained");
+    };
     let (scores, refusal) = match usable(input.image, model) {
         Ok(scores) => (scores, None),
         Err(reason) => (None, Some(reason)),

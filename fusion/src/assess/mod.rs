@@ -17,6 +17,7 @@ use crate::features::FeatureTable;
 use crate::formulas::Calculation;
 use crate::learned::LateFusionModel;
 use crate::nodule::Nodule;
+use crate::number::stored;
 
 /// All that a set of risks is made from.
 #[derive(Clone, Copy)]
@@ -191,7 +192,10 @@ pub struct Comparison {
 /// The risks of one examination, always all four: Brock, Mayo, PLCOm2012, and intensive care at the time
 /// of the examination.
 pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
-    vec![brock::risk(input), mayo::risk(input), plcom2012::risk(input), concurrent::risk(input)]
+    let mut risks =
+        vec![brock::risk(input), mayo::risk(input), plcom2012::risk(input), concurrent::risk(input)];
+    risks.iter_mut().for_each(Risk::round);
+    risks
 }
 
 /// What is known of a method before any patient.
@@ -243,6 +247,19 @@ impl Card {
 }
 
 impl Risk {
+    /// Brings every number into the form in which it is stored.
+    fn round(&mut self) {
+        for number in [&mut self.probability, &mut self.low, &mut self.high, &mut self.average] {
+            *number = number.map(stored);
+        }
+        for part in &mut self.contributions {
+            part.logit = stored(part.logit);
+        }
+        for other in &mut self.comparators {
+            other.probability = other.probability.map(stored);
+        }
+    }
+
     /// Not computable: these are missing.
     fn lacks(mut self, missing: &[&str], reason: &str) -> Self {
         self.missing.extend(missing.iter().map(|word| (*word).to_owned()));

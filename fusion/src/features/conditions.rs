@@ -215,7 +215,7 @@ fn stated(view: &View<'_>, disease: &Disease) -> Feature {
         return missing(disease.id, disease.label, GROUP, why(view, disease));
     };
     let value = FeatureValue::Bool(found.truth);
-    let mut made = feature(disease.id, disease.label, GROUP, value).from_fact(
+    let mut made = feature(disease.id, disease.label, GROUP, value).stated_by(
         view,
         found.origin,
         found.text,

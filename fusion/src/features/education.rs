@@ -52,7 +52,7 @@ fn education(view: &View<'_>) -> Feature {
             reason.get_or_insert(MissingReason::Unmapped);
             continue;
         };
-        let mut found = feature(id, label, Group::Social, FeatureValue::Number(level)).from_fact(
+        let mut found = feature(id, label, Group::Social, FeatureValue::Number(level)).stated_by(
             view,
             &known.fact.origin,
             known.fact.effective.as_ref(),

@@ -39,7 +39,7 @@ fn lung_cancer(view: &View<'_>) -> Feature {
         let truth = known.fact.conditions.iter().any(is_lung_cancer);
         let complete = known.fact.status.as_deref() == Some("completed");
         let made = || {
-            feature(ID, LABEL, Group::Family, FeatureValue::Bool(truth)).from_fact(
+            feature(ID, LABEL, Group::Family, FeatureValue::Bool(truth)).stated_by(
                 view,
                 &known.fact.origin,
                 known.fact.recorded.as_ref(),
@@ -58,7 +58,7 @@ fn lung_cancer(view: &View<'_>) -> Feature {
             continue;
         }
         let ObservedValue::Boolean(truth) = known.fact.value else { continue };
-        let made = feature(ID, LABEL, Group::Family, FeatureValue::Bool(truth)).from_fact(
+        let made = feature(ID, LABEL, Group::Family, FeatureValue::Bool(truth)).stated_by(
             view,
             &known.fact.origin,
             known.fact.effective.as_ref(),
@@ -78,7 +78,7 @@ fn lung_cancer(view: &View<'_>) -> Feature {
             Some("refuted") => false,
             Some(_) => continue,
         };
-        let made = feature(ID, LABEL, Group::Family, FeatureValue::Bool(truth)).from_fact(
+        let made = feature(ID, LABEL, Group::Family, FeatureValue::Bool(truth)).stated_by(
             view,
             &known.fact.origin,
             known.fact.recorded.as_ref(),

@@ -98,7 +98,7 @@ fn measured(view: &View<'_>, analyte: &Analyte) -> Feature {
 fn described(view: &View<'_>, analyte: &Analyte, group: Group, last: &Point<'_>) -> Feature {
     let fact = last.known.fact;
     let times = (last.known.available, last.known.effective);
-    let mut found = feature(analyte.id, analyte.label, group, FeatureValue::Number(last.value)).from_fact(
+    let mut found = feature(analyte.id, analyte.label, group, FeatureValue::Number(last.value)).stated_by(
         view,
         &fact.origin,
         fact.effective.as_ref().or(fact.issued.as_ref()),
@@ -134,7 +134,7 @@ fn body_mass_index(view: &View<'_>) -> Feature {
     }
     let times = (weight.known.available.max(height.known.available), weight.known.effective);
     let fact = weight.known.fact;
-    let mut found = feature(BMI.id, BMI.label, Group::Vital, FeatureValue::Number(value)).from_fact(
+    let mut found = feature(BMI.id, BMI.label, Group::Vital, FeatureValue::Number(value)).stated_by(
         view,
         &fact.origin,
         fact.effective.as_ref(),
@@ -164,7 +164,7 @@ fn ratio_of(view: &View<'_>, ratio: &Ratio) -> Option<Feature> {
     let fact = older.known.fact;
     let mut found =
         feature(ratio.id, ratio.label, Group::Derived, FeatureValue::Number(top.value / bottom.value))
-            .from_fact(view, &fact.origin, fact.effective.as_ref(), times);
+            .stated_by(view, &fact.origin, fact.effective.as_ref(), times);
     found.unit = Some(ratio.unit.to_owned());
     Some(found)
 }

@@ -35,7 +35,7 @@ pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
     let described = |id: &str, label: &str, value: FeatureValue| {
         let made = feature(id, label, GROUP, value);
         match latest {
-            Some(known) => made.from_fact(
+            Some(known) => made.stated_by(
                 view,
                 &known.fact.origin,
                 known.fact.start.as_ref(),
@@ -72,7 +72,7 @@ fn name(view: &View<'_>, fact: &Medication) -> Option<String> {
         concept.codings.iter().find(|coding| coding.code.is_some()).map(crate::record::Coding::token)
     };
     let referred = || {
-        let reference = fact.medication.as_deref()?;
+        let reference = fact.refers_to.as_deref()?;
         let whole = match reference.strip_prefix('#') {
             Some(fragment) => format!("{}#{fragment}", fact.origin.reference.as_deref()?),
             None => reference.to_owned(),

@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::number::stored;
 use crate::record::Record;
 pub use statistics::{doubling_time_months, theil_sen};
 pub use units::{Conversion, convert};
@@ -173,6 +174,23 @@ impl std::fmt::Debug for Feature {
     }
 }
 
+impl Feature {
+    /// Brings every number into the form in which it is stored.
+    fn round(&mut self) {
+        if let FeatureValue::Number(value) = &mut self.value {
+            *value = stored(*value);
+        }
+        self.age_days = self.age_days.map(stored);
+        self.factor = self.factor.map(stored);
+        for window in &mut self.windows {
+            (window.mean, window.min, window.max) =
+                (stored(window.mean), stored(window.min), stored(window.max));
+            window.slope_per_year = window.slope_per_year.map(stored);
+            window.delta = window.delta.map(stored);
+        }
+    }
+}
+
 /// A value, or why there is none.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -286,6 +304,7 @@ pub fn features(record: &Record, t0: Timestamp, zone: &TimeZone) -> FeatureTable
     labs::add(&view, &mut all);
     medication::add(&view, &mut all);
     education::add(&view, &mut all);
+    all.iter_mut().for_each(Feature::round);
     FeatureTable {
         schema: SCHEMA.to_owned(),
         t0,

@@ -119,7 +119,7 @@ fn status(view: &View<'_>) -> Feature {
     let mut reason = None;
     for (known, concept) in stated {
         if let Some(word) = word(concept) {
-            let mut found = feature(id, label, GROUP, FeatureValue::Code(word.to_owned())).from_fact(
+            let mut found = feature(id, label, GROUP, FeatureValue::Code(word.to_owned())).stated_by(
                 view,
                 &known.fact.origin,
                 known.fact.effective.as_ref(),
@@ -156,7 +156,7 @@ fn measured(view: &View<'_>, amount: &Amount) -> Feature {
                 let times = (known.available, known.effective);
                 let fact = known.fact;
                 let mut found = feature(amount.id, amount.label, GROUP, FeatureValue::Number(value))
-                    .from_fact(view, &fact.origin, fact.effective.as_ref(), times);
+                    .stated_by(view, &fact.origin, fact.effective.as_ref(), times);
                 found.unit = Some(amount.shown_unit.to_owned());
                 return found;
             }
@@ -190,7 +190,7 @@ fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
         found.unit = Some("a".to_owned());
         found.note = Some(note.to_owned());
         match known {
-            Some(known) => found.from_fact(
+            Some(known) => found.stated_by(
                 view,
                 &known.fact.origin,
                 known.fact.effective.as_ref(),

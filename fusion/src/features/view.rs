@@ -280,7 +280,7 @@ pub(crate) fn missing(id: &str, label: &str, group: Group, reason: MissingReason
 
 impl Feature {
     /// Says where and when the value comes from.
-    pub(crate) fn from_fact(
+    pub(crate) fn stated_by(
         mut self,
         view: &View<'_>,
         origin: &Origin,

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::encode::{LABS, MAX_AGE_DAYS};
+use super::evaluate::{Arm, Evaluation, Interval, SubsetEvaluation};
 use super::model::LateFusionModel;
-use super::train::{Arm, Evaluation, Interval, SubsetEvaluation};
 
 /// The card in Markdown.
 pub(super) fn write(model: &LateFusionModel, evaluation: &Evaluation) -> String {

@@ -96,19 +96,16 @@ pub(super) fn fit_non_negative(
         let worst = (0..free.len())
             .filter(|at| solved[at + 1] < 0.0)
             .min_by(|one, other| solved[one + 1].total_cmp(&solved[other + 1]));
-        match worst {
-            Some(at) => {
-                free.remove(at);
-            }
-            None => {
-                let mut full = vec![0.0; columns + 1];
-                full[0] = solved[0];
-                for (at, column) in free.iter().enumerate() {
-                    full[column + 1] = solved[at + 1];
-                }
-                return Some(full);
-            }
+        if let Some(at) = worst {
+            free.remove(at);
+            continue;
         }
+        let mut full = vec![0.0; columns + 1];
+        full[0] = solved[0];
+        for (at, column) in free.iter().enumerate() {
+            full[column + 1] = solved[at + 1];
+        }
+        return Some(full);
     }
 }
 

@@ -10,16 +10,15 @@
 
 mod card;
 mod encode;
+mod evaluate;
 mod fit;
 mod linear;
 mod model;
 mod train;
 
+pub use evaluate::{Arm, ArmMetrics, BeatRates, Evaluation, Interval, PooledMetrics, SubsetEvaluation};
 pub use model::{LateFusionModel, ModelError, Prediction, Stratum};
-pub use train::{
-    Arm, ArmMetrics, BeatRates, Evaluation, Exam, Interval, PooledMetrics, SubsetEvaluation, TrainError,
-    TrainOptions, Trained, train,
-};
+pub use train::{Exam, TrainError, TrainOptions, Trained, train};
 
 /// Logistic regression without a penalty: intercept and slopes; `None` where a class is empty.
 pub(crate) fn unpenalised(design: &[Vec<f64>], outcomes: &[f64]) -> Option<Vec<f64>> {

@@ -172,8 +172,7 @@ impl LateFusionModel {
             ("untrained", None) => Err(ModelError::Untrained),
             ("trained", Some(body)) => {
                 check(&body)?;
-                let digest =
-                    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+                let digest = hexadecimal(&Sha256::digest(text.as_bytes()));
                 Ok(Self { body, digest })
             }
             _ => Err(ModelError::Inconsistent { what: "state and content" }),
@@ -341,6 +340,11 @@ impl Parameters {
         }
         logistic(self.record_only[0] + self.record_only[1] * self.record.logit(&record.columns()))
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn check(body: &ModelBody) -> Result<(), ModelError> {

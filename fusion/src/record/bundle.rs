@@ -109,20 +109,28 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Record, RecordError> {
         return Err(RecordError::TooManyEntries { entries: bundle.entry.count, limit: MAX_ENTRIES });
     }
     let mut ignored = Ignored::default();
-    let resources: Vec<Resource> =
-        bundle.entry.kept.iter().filter_map(|entry| resource(entry, &mut ignored)).collect();
-    let patient = only_patient(&resources)?;
-    assemble(patient, &resources, ignored)
+    let entries: Vec<Raw<'_>> =
+        bundle.entry.kept.iter().filter_map(|entry| raw(entry, &mut ignored)).collect();
+    let patient = only_patient(&entries, &mut ignored)?;
+    assemble(patient, &entries, ignored)
 }
 
-/// Reads one entry; `None` where it holds nothing that is used.
-fn resource(entry: &RawValue, ignored: &mut Ignored) -> Option<Resource> {
+/// A resource of a type that is used, still as text: one at a time is built, so that a hostile bundle
+/// costs little more memory than its own size.
+struct Raw<'a> {
+    kind: ResourceKind,
+    full_url: Option<String>,
+    text: &'a RawValue,
+}
+
+/// Reads the frame of one entry; `None` where it holds nothing that is used.
+fn raw<'a>(entry: &'a RawValue, ignored: &mut Ignored) -> Option<Raw<'a>> {
     let Ok(entry) = serde_json::from_str::<RawEntry<'_>>(entry.get()) else {
         ignored.unreadable += 1;
         return None;
     };
-    let raw = entry.resource?; // a deletion, or an entry of a batch without a body
-    let Ok(kind) = serde_json::from_str::<Kind>(raw.get()) else {
+    let text = entry.resource?; // a deletion, or an entry of a batch without a body
+    let Ok(kind) = serde_json::from_str::<Kind>(text.get()) else {
         ignored.unreadable += 1;
         return None;
     };
@@ -130,13 +138,19 @@ fn resource(entry: &RawValue, ignored: &mut Ignored) -> Option<Resource> {
         ignored.other_types += 1;
         return None;
     };
-    let parsed = (raw.get().len() <= MAX_RESOURCE_BYTES).then(|| serde_json::from_str(raw.get()).ok());
-    let Some(value) = parsed.flatten() else {
-        ignored.unreadable += 1;
-        return None;
-    };
     let full_url = entry.full_url.as_ref().and_then(Value::as_str).map(str::to_owned);
-    Some(Resource { kind, value, full_url })
+    Some(Raw { kind, full_url, text })
+}
+
+impl Raw<'_> {
+    fn build(&self, ignored: &mut Ignored) -> Option<Resource> {
+        let small = self.text.get().len() <= MAX_RESOURCE_BYTES;
+        let value = small.then(|| serde_json::from_str(self.text.get()).ok()).flatten();
+        if value.is_none() {
+            ignored.unreadable += 1;
+        }
+        Some(Resource { kind: self.kind, value: value?, full_url: self.full_url.clone() })
+    }
 }
 
 fn resource_kind(name: &str) -> Option<ResourceKind> {
@@ -152,22 +166,26 @@ fn resource_kind(name: &str) -> Option<ResourceKind> {
     })
 }
 
-/// The one patient of the bundle. The same resource twice, byte for byte, counts once.
-fn only_patient(resources: &[Resource]) -> Result<RecordPatient, RecordError> {
-    let mut patients: Vec<&Resource> = Vec::new();
-    for found in resources.iter().filter(|found| found.kind == ResourceKind::Patient) {
-        if !patients.iter().any(|known| known.value == found.value && known.full_url == found.full_url) {
-            patients.push(found);
+/// The one patient of the bundle. The same resource twice counts once.
+fn only_patient(entries: &[Raw<'_>], ignored: &mut Ignored) -> Result<RecordPatient, RecordError> {
+    let mut first: Option<Resource> = None;
+    let mut others = 0_usize;
+    for entry in entries.iter().filter(|entry| entry.kind == ResourceKind::Patient) {
+        let Some(found) = entry.build(ignored) else { continue };
+        match &first {
+            None => first = Some(found),
+            Some(known) if known.value == found.value && known.full_url == found.full_url => {}
+            Some(_) => others += 1,
         }
     }
-    match patients.as_slice() {
-        [] => Err(RecordError::NoPatient),
-        [only] => patient::patient(&only.value, only.full_url.as_deref()).ok_or(RecordError::NoPatient),
-        several => Err(RecordError::MixedPatients { patients: several.len(), foreign: 0 }),
+    if others > 0 {
+        return Err(RecordError::MixedPatients { patients: 1 + others, foreign: 0 });
     }
+    let only = first.ok_or(RecordError::NoPatient)?;
+    patient::patient(&only.value, only.full_url.as_deref()).ok_or(RecordError::NoPatient)
 }
 
-fn assemble(patient: RecordPatient, resources: &[Resource], ignored: Ignored) -> Result<Record, RecordError> {
+fn assemble(patient: RecordPatient, entries: &[Raw<'_>], ignored: Ignored) -> Result<Record, RecordError> {
     let mut record = Record {
         patient,
         observations: Vec::new(),
@@ -178,18 +196,15 @@ fn assemble(patient: RecordPatient, resources: &[Resource], ignored: Ignored) ->
         ignored,
     };
     let mut foreign = 0_usize;
-    for found in resources {
-        match found.kind {
-            ResourceKind::Patient => continue,
-            ResourceKind::Medication => {
-                record.add_drug(found);
-                continue;
-            }
-            _ => {}
+    for entry in entries.iter().filter(|entry| entry.kind != ResourceKind::Patient) {
+        let Some(found) = entry.build(&mut record.ignored) else { continue };
+        if found.kind == ResourceKind::Medication {
+            record.add_drug(&found);
+            continue;
         }
         let subject = found.value.get("subject").or_else(|| found.value.get("patient"));
         match record.patient.owns(subject) {
-            Belongs::Own => record.add(found),
+            Belongs::Own => record.add(&found),
             Belongs::Foreign => foreign += 1,
             Belongs::Unresolved => record.ignored.unresolved_subject += 1,
         }

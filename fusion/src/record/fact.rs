@@ -140,7 +140,7 @@ pub(crate) struct Medication {
     pub(crate) intent: Option<String>,
     pub(crate) code: Concept,
     /// Reference to a Medication resource, where there is no code.
-    pub(crate) medication: Option<String>,
+    pub(crate) refers_to: Option<String>,
     pub(crate) start: Option<Moment>,
     pub(crate) end: Option<Moment>,
     /// `authoredOn` or `dateAsserted`.
@@ -242,7 +242,7 @@ fn medication(value: &Value, origin: Origin) -> Medication {
         status: owned(value, "status"),
         intent: owned(value, "intent"),
         code: concept_at(value, "medicationCodeableConcept"),
-        medication: value.get("medicationReference").and_then(|found| owned(found, "reference")),
+        refers_to: value.get("medicationReference").and_then(|found| owned(found, "reference")),
         start: None,
         end: None,
         known: None,

@@ -167,7 +167,7 @@ impl RecordPatient {
         }
         let Some(found) = subject.get("identifier").and_then(identifier) else { return Belongs::Unresolved };
         let Some(system) = found.system else { return Belongs::Unresolved };
-        self.keys.by_identifier(system, found.value.expose().clone())
+        self.keys.by_identifier(&system, found.value.expose())
     }
 }
 
@@ -183,8 +183,8 @@ impl PatientKeys {
             return if own { Belongs::Own } else { Belongs::Unresolved };
         }
         if let Some(query) = reference.strip_prefix("Patient?identifier=") {
-            return match query.split_once('|') {
-                Some((system, value)) => self.by_identifier(system.to_owned(), value.to_owned()),
+            return match query.split_once('|').or_else(|| query.split_once("%7C")) {
+                Some((system, value)) => self.by_identifier(system, value),
                 None => Belongs::Unresolved,
             };
         }
@@ -212,12 +212,12 @@ impl PatientKeys {
         }
     }
 
-    fn by_identifier(&self, system: String, value: String) -> Belongs {
-        if self.identifiers.contains(&(system.clone(), value)) {
+    fn by_identifier(&self, system: &str, value: &str) -> Belongs {
+        if self.identifiers.contains(&(system.to_owned(), value.to_owned())) {
             return Belongs::Own;
         }
         // Another number of a system that the patient has a number of is another patient's.
-        let known = self.identifiers.iter().any(|(own, _)| *own == system);
+        let known = self.identifiers.iter().any(|(own, _)| own == system);
         if known { Belongs::Foreign } else { Belongs::Unresolved }
     }
 }

@@ -28,7 +28,7 @@ fn table(patient: u64, exam: u64, ill: bool) -> FeatureTable {
     let shift = if ill { 1.0 } else { 0.0 };
     let level = |what: u64| noise(patient * 100 + exam, what);
     let mut resources = vec![
-        json!({ "resourceType": "Patient", "id": "p1", "gender": if patient % 2 == 0 { "male" } else { "female" } }),
+        json!({ "resourceType": "Patient", "id": "p1", "gender": if patient.is_multiple_of(2) { "male" } else { "female" } }),
         condition("covid", SNOMED, "840539006", "confirmed", "2020-03-01T00:00:00Z"),
     ];
     if level(1) < 0.8 {
@@ -167,7 +167,8 @@ fn the_risk_is_for_covid_records_and_the_right_network_only() {
     let last = |input: &AssessInput<'_>| assess(input).pop().unwrap();
     let risk = last(&input);
     let direct = model.predict(Some(&exam.image_logits), Some(&exam.features)).unwrap();
-    assert_eq!(risk.probability, Some(direct.probability));
+    let same = |found: Option<f64>, expected: Option<f64>| (found.unwrap() - expected.unwrap()).abs() < 1e-11;
+    assert!(same(risk.probability, Some(direct.probability)));
     assert_eq!(
         risk.comparators.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(),
         ["image only", "record only", "view only"]
@@ -175,9 +176,11 @@ fn the_risk_is_for_covid_records_and_the_right_network_only() {
     assert!(risk.comparators.iter().all(|found| found.probability.is_some()));
     let stranger = ImageScores { model: "another".to_owned(), ..scores.clone() };
     let risk = last(&AssessInput { image: Some(&stranger), ..input });
-    assert_eq!((risk.probability, risk.missing), (direct.record_only, vec!["image".to_owned()]));
+    assert!(same(risk.probability, direct.record_only));
+    assert_eq!(risk.missing, ["image"]);
     let tomography = ImageScores { modality: "CT".to_owned(), ..scores.clone() };
-    assert_eq!(last(&AssessInput { image: Some(&tomography), ..input }).probability, direct.record_only);
+    let risk = last(&AssessInput { image: Some(&tomography), ..input });
+    assert!(same(risk.probability, direct.record_only));
     let nobody = last(&AssessInput { features: None, ..input });
     assert_eq!(
         (nobody.probability, nobody.missing, nobody.in_population),
@@ -230,7 +233,9 @@ fn bad_training_sets_are_refused() {
     odd[2].image_logits[0] = f64::NAN;
     assert!(matches!(train(&odd, &options()), Err(TrainError::NotFinite { index: 2 })));
     let mut healthy = cases;
-    healthy.iter_mut().for_each(|exam| exam.label = false);
+    for exam in &mut healthy {
+        exam.label = false;
+    }
     assert!(matches!(train(&healthy, &options()), Err(TrainError::NotFitted)));
 }
 
