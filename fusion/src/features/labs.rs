@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 
 use super::schema::{
-    ANALYTES, Analyte, BMI, HEIGHT, LAB_WINDOWS_DAYS, LOINC, RATIO_MAX_GAP_DAYS, RATIOS, Ratio,
+    ANALYTES, Analyte, BMI, HEIGHT, LAB_WINDOWS_DAYS, LOINC, LabCode, RATIO_MAX_GAP_DAYS, RATIOS, Ratio,
     VITAL_MAX_AGE_DAYS, VITAL_WINDOWS_DAYS, WEIGHT,
 };
 use super::view::{Known, feature, missing};
 use super::{Comparator, Feature, FeatureValue, Group, MissingReason, Original, View, statistics, units};
-use crate::record::{Observation, ObservedValue, Quantity, QuantityComparator};
+use crate::record::{Concept, Observation, ObservedValue, Quantity, QuantityComparator};
 
 /// One measured value in the feature's unit.
 #[derive(Clone, Copy)]
@@ -40,8 +40,9 @@ fn codes(analyte: &Analyte) -> Vec<(&'static str, &'static str)> {
 
 fn series<'a>(view: &View<'a>, analyte: &Analyte) -> Series<'a> {
     let mut found = Series { points: Vec::<Point<'a>>::new(), refused: None };
-    for known in view.observed(&codes(analyte)) {
-        match point(known, analyte) {
+    for known in &view.observations.known {
+        let Some((code, value)) = stated(known.fact, analyte) else { continue };
+        match point(*known, analyte, code, value) {
             Ok(point) => {
                 // One value for each time: the one known last.
                 if found.points.last().is_some_and(|last| last.known.effective == point.known.effective) {
@@ -55,10 +56,21 @@ fn series<'a>(view: &View<'a>, analyte: &Analyte) -> Series<'a> {
     found
 }
 
-fn point<'a>(known: Known<'a, Observation>, analyte: &Analyte) -> Result<Point<'a>, MissingReason> {
-    let ObservedValue::Quantity(quantity) = &known.fact.value else { return Err(MissingReason::NotNumeric) };
-    let code = analyte.codes.iter().find(|code| known.fact.code.has(LOINC, code.loinc));
-    let code = code.ok_or(MissingReason::Unmapped)?;
+/// The value of an analyte in an Observation: its own, or the one of a component, as panels have it.
+fn stated<'a>(fact: &'a Observation, analyte: &Analyte) -> Option<(LabCode, &'a ObservedValue)> {
+    let code_of =
+        |concept: &Concept| analyte.codes.iter().find(|code| concept.has(LOINC, code.loinc)).copied();
+    let own = code_of(&fact.code).map(|code| (code, &fact.value));
+    own.or_else(|| fact.components.iter().find_map(|part| Some((code_of(&part.code)?, &part.value))))
+}
+
+fn point<'a>(
+    known: Known<'a, Observation>,
+    analyte: &Analyte,
+    code: LabCode,
+    value: &'a ObservedValue,
+) -> Result<Point<'a>, MissingReason> {
+    let ObservedValue::Quantity(quantity) = value else { return Err(MissingReason::NotNumeric) };
     let conversion = units::fit(quantity, &analyte.unit, code.contradiction).ok_or(MissingReason::Unit)?;
     let value = (quantity.value * conversion.factor + conversion.offset) * code.factor;
     if !(analyte.range.0..=analyte.range.1).contains(&value) {
@@ -84,7 +96,8 @@ fn measured(view: &View<'_>, analyte: &Analyte) -> Feature {
     if let Some((when, reason)) = series.refused
         && when > last.known.effective
     {
-        found.note = Some(format!("a later value was not usable: {}", reason.text()));
+        let later = format!("a later value was not usable: {}", reason.text());
+        found.note = Some(found.note.map_or_else(|| later.clone(), |note| format!("{note}; {later}")));
     }
     if view.age_days(last.known.effective) >= max_age {
         found.value = FeatureValue::Missing { reason: MissingReason::Stale };
@@ -141,6 +154,7 @@ fn body_mass_index(view: &View<'_>) -> Feature {
         times,
     );
     found.unit = Some(BMI.unit.ucum.to_owned());
+    found.other_sources.extend(height.known.fact.origin.reference.clone());
     found.note = Some("from the last weight and the last height".to_owned());
     found
 }
@@ -165,6 +179,8 @@ fn ratio_of(view: &View<'_>, ratio: &Ratio) -> Option<Feature> {
     let mut found =
         feature(ratio.id, ratio.label, Group::Derived, FeatureValue::Number(top.value / bottom.value))
             .stated_by(view, &fact.origin, fact.effective.as_ref(), times);
+    let newer = if top_age >= bottom_age { bottom } else { top };
+    found.other_sources.extend(newer.known.fact.origin.reference.clone());
     found.unit = Some(ratio.unit.to_owned());
     Some(found)
 }
@@ -177,7 +193,12 @@ fn psa_kinetics(view: &View<'_>) -> Vec<Feature> {
         series.points.iter().map(|point| (-view.age_days(point.known.effective), point.value)).collect();
     let made = [
         ("psa-velocity", "Prostate-specific antigen, velocity", statistics::theil_sen(&points), "ng/mL/a"),
-        ("psa-doubling", "Prostate-specific antigen, doubling time", doubling(&points), "mo"),
+        (
+            "psa-doubling",
+            "Prostate-specific antigen, doubling time",
+            statistics::doubling_time_months(&points),
+            "mo",
+        ),
     ];
     made.into_iter()
         .map(|(id, label, value, unit)| {
@@ -189,8 +210,4 @@ fn psa_kinetics(view: &View<'_>) -> Vec<Feature> {
             found
         })
         .collect()
-}
-
-fn doubling(points: &[(f64, f64)]) -> Option<f64> {
-    statistics::doubling_time_months(points)
 }

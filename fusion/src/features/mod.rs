@@ -154,7 +154,9 @@ pub struct Feature {
     pub age_days: Option<f64>,
     /// The resource it comes from, such as `Observation/17`; the latest where there are several.
     pub source: Option<String>,
-    /// `meta.versionId` of that resource.
+    /// Other resources that a derived value comes from.
+    pub other_sources: Vec<String>,
+    /// `meta.versionId` of `source`.
     pub source_version: Option<String>,
     /// Value, unit and code as the resource states them, where they were converted or mapped.
     pub original: Option<Original>,

@@ -103,6 +103,7 @@ pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
             };
             years.unit = Some("a".to_owned());
             years.original = None;
+            years.other_sources = per_day.source.iter().cloned().collect();
             years.note = Some("from pack-years and cigarettes per day".to_owned());
         }
     }

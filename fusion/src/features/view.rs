@@ -264,6 +264,7 @@ pub(crate) fn feature(id: &str, label: &str, group: Group, value: FeatureValue) 
         available: None,
         age_days: None,
         source: None,
+        other_sources: Vec::new(),
         source_version: None,
         original: None,
         comparator: None,

@@ -63,7 +63,7 @@ fn lines(card: &mut String, model: &LateFusionModel, evaluation: &Evaluation) ->
     )?;
     writeln!(
         card,
-        "## Evaluation\n\n{} random splits by patient ({:.0} % of patients tested), everything fitted inside the training side, logits and calibration cross-fitted by patient. Mean over splits with the 2.5 % and 97.5 % points; the splits overlap, so this is the spread of the estimate, not its standard error. *Pooled*: each case's mean prediction over the splits that tested it, with 95 % intervals over {} draws of patients.\n",
+        "## Evaluation\n\n{} random splits by patient ({:.0} % of patients tested), everything fitted inside the training side, logits and calibration cross-fitted by patient. Mean over splits with the 2.5 % and 97.5 % points; the splits overlap, so this is the spread of the estimate, not its standard error. *Pooled*: each case's mean prediction over the splits that tested it, with 95 % intervals over {} draws of patients; no AUROC is given there, as every split has a base rate of its own that leaves the tested patients out.\n",
         evaluation.splits,
         evaluation.test_share * 100.0,
         evaluation.draws
@@ -85,18 +85,17 @@ fn table(card: &mut String, subset: &SubsetEvaluation) -> std::fmt::Result {
     )?;
     writeln!(
         card,
-        "| | AUROC | Brier | calibration slope | calibration intercept | AUROC, pooled | Brier, pooled | slope, pooled | intercept, pooled |\n|---|---|---|---|---|---|---|---|---|"
+        "| | AUROC | Brier | calibration slope | calibration intercept | Brier, pooled | slope, pooled | intercept, pooled |\n|---|---|---|---|---|---|---|---|"
     )?;
     for (arm, pooled) in subset.arms.iter().zip(&subset.pooled) {
         writeln!(
             card,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
             name(arm.arm),
             text(arm.auroc.as_ref()),
             text(arm.brier.as_ref()),
             text(arm.slope.as_ref()),
             text(arm.intercept.as_ref()),
-            text(pooled.auroc.as_ref()),
             text(pooled.brier.as_ref()),
             text(pooled.slope.as_ref()),
             text(pooled.intercept.as_ref()),
@@ -131,10 +130,14 @@ fn limits(card: &mut String, evaluation: &Evaluation) -> std::fmt::Result {
             "- **No gain of fusion is shown.** The intervals of the differences hold 0; with this many patients nothing else could be expected."
         )?;
     }
+    writeln!(
+        card,
+        "- On average {:.1} resources of a record became known only after the examination. They are left out here; a model that does not look at the time would see the future.",
+        evaluation.known_later
+    )?;
     for line in [
         "- The view is a shortcut: no PA examination of the data was taken in intensive care. The view is no input, but the image model may see it; the AP-only table is the honest one.",
         "- Which values are measured, and how often, depends on the ward: missing flags carry part of the signal.",
-        "- 42 % of the laboratory values near an examination are dated after it; they are left out here by the time they were issued.",
         "- One hospital, one disease, spring 2020; no external validation; no analysis by sex or age, as the groups are too small.",
         "- LOINC 3209-4 (factor VIII by LOINC, displayed as factor XIII in the records) is left out.",
     ] {

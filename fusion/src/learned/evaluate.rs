@@ -61,13 +61,12 @@ pub struct ArmMetrics {
 }
 
 /// One arm on the pooled predictions: each case's mean over the splits that tested it, the interval by
-/// resampling patients.
+/// resampling patients. There is no pooled AUROC on purpose: every split has a base rate of its own, which
+/// leaves the tested patients out, so that ranks across splits are biased against every model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PooledMetrics {
     /// Which.
     pub arm: Arm,
-    /// Area under the curve.
-    pub auroc: Option<Interval>,
     /// Brier score.
     pub brier: Option<Interval>,
     /// Calibration slope.
@@ -123,6 +122,8 @@ pub struct Evaluation {
     pub draws: usize,
     /// Examinations without a fresh laboratory value, which the fusion answers from the image alone.
     pub without_laboratory: usize,
+    /// Resources of an examination's record that became known only after it and were left out, on average.
+    pub known_later: f64,
     /// All examinations, then AP only.
     pub subsets: Vec<SubsetEvaluation>,
     /// Mean predicted probability, observed share and cases in bins of equal size, of the fused arm,
@@ -139,6 +140,7 @@ pub(super) fn evaluate(cases: &[Case], tested: &[Tested], options: &TrainOptions
         test_share: TEST_SHARE,
         draws: options.draws,
         without_laboratory: cases.iter().filter(|case| !case.record.has_labs()).count(),
+        known_later: cases.iter().map(|case| case.known_later).sum::<f64>() / cases.len().max(1) as f64,
         subsets: subsets
             .into_iter()
             .map(|(name, view)| subset(name, view, cases, tested, &pooled, options))
@@ -270,7 +272,6 @@ fn pooled_arm(
     };
     PooledMetrics {
         arm: Arm::ALL[arm],
-        auroc: measure(|found| found.auroc),
         brier: measure(|found| found.brier),
         slope: measure(|found| found.slope),
         intercept: measure(|found| found.intercept),

@@ -29,6 +29,8 @@ pub(super) struct Case {
     pub(super) record: RecordRow,
     pub(super) label: f64,
     pub(super) view: ChestView,
+    /// Resources of the record that became known only after the examination.
+    pub(super) known_later: f64,
 }
 
 /// A side's cross-fitted logits: one for each repeat, `None` where no model could be fitted.

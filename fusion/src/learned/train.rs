@@ -198,6 +198,7 @@ fn cases(exams: &[Exam], options: &TrainOptions) -> Result<Vec<Case>, TrainError
             record: RecordRow::from_features(&exam.features),
             label: f64::from(u8::from(exam.label)),
             view: exam.view,
+            known_later: exam.features.excluded.after_t0 as f64,
         })
     };
     exams.iter().enumerate().map(case).collect()

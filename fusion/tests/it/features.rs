@@ -208,6 +208,20 @@ fn a_later_unusable_value_is_said() {
 }
 
 #[test]
+fn a_panel_states_its_values_in_components() {
+    let part = |loinc: &str, value: f64| {
+        let mut made = quantity(value, "mm[Hg]");
+        made["code"] = json!({ "coding": [{ "system": LOINC, "code": loinc }] });
+        made
+    };
+    let mut panel = observation("gas", LOINC, "24336-0", "2024-05-01T08:00:00Z", &json!({}));
+    panel["component"] = json!([part("2703-7", 71.0), part("2019-8", 38.0)]);
+    let found = table(vec![patient(), panel], t0());
+    assert_eq!((found.number("pao2"), found.number("paco2")), (Some(71.0), Some(38.0)));
+    assert_eq!(found.feature("pao2").unwrap().source.as_deref(), Some("Observation/gas"));
+}
+
+#[test]
 fn diseases_have_three_states() {
     let rows = [
         (SNOMED, "840539006", "confirmed", "covid-19", Some(true)),
