@@ -37,6 +37,8 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         risk.method.version =
             format!("{} ({})", model.version(), model.digest().get(..12).unwrap_or_default());
         risk.average = Some(model.base_rate());
+        model.calibration().clone_into(&mut risk.calibration);
+        risk.limits.extend(model.performance().iter().cloned());
     }
     let Some(table) = input.features else {
         return risk.outside("it is for patients with COVID-19 and there is no record that states it");

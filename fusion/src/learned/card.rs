@@ -146,6 +146,39 @@ fn limits(card: &mut String, evaluation: &Evaluation) -> std::fmt::Result {
     Ok(())
 }
 
+/// One sentence on a set of examinations: AUROC of every arm.
+pub(super) fn performance(subset: &SubsetEvaluation) -> String {
+    let set = if subset.name == "all" { "all examinations" } else { "AP examinations only" };
+    let arms: Vec<String> = subset
+        .arms
+        .iter()
+        .map(|found| format!("{} {}", name(found.arm), brief(found.auroc.as_ref())))
+        .collect();
+    format!(
+        "on patients not trained on, {set} ({} of {} patients), mean AUROC over splits with 95 % interval: {}",
+        subset.exams,
+        subset.patients,
+        arms.join(", ")
+    )
+}
+
+/// One sentence on the calibration of the fused arm.
+pub(super) fn calibration(evaluation: &Evaluation) -> String {
+    let fused = evaluation.subsets.first().and_then(|subset| subset.pooled.first());
+    let slope = brief(fused.and_then(|found| found.slope.as_ref()));
+    let intercept = brief(fused.and_then(|found| found.intercept.as_ref()));
+    format!(
+        "calibrated on patients not trained on, cross-fitted by patient; on patients of other splits slope {slope}, intercept {intercept}; one hospital only"
+    )
+}
+
+fn brief(found: Option<&Interval>) -> String {
+    found.map_or_else(
+        || "not defined".to_owned(),
+        |found| format!("{:.2} ({:.2} to {:.2})", found.value, found.low, found.high),
+    )
+}
+
 fn name(arm: Arm) -> &'static str {
     match arm {
         Arm::Fused => "fused",

@@ -243,3 +243,51 @@ fn cholesky_solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<
     }
     Some(right)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Reference {
+        ridge: Ridge,
+    }
+
+    #[derive(Deserialize)]
+    struct Ridge {
+        features: Vec<Vec<f64>>,
+        labels: Vec<f64>,
+        weights: Vec<f64>,
+        lambda: f64,
+        coefficients: Vec<f64>,
+        intercept: f64,
+    }
+
+    /// Against scikit-learn; the script lies beside the numbers.
+    #[test]
+    fn ridge_agrees_with_scikit_learn() {
+        let text = include_str!("../../tests/reference/evaluation.json");
+        let reference = serde_json::from_str::<Reference>(text).unwrap().ridge;
+        let rows: Vec<Vec<Option<f64>>> =
+            reference.features.iter().map(|row| row.iter().copied().map(Some).collect()).collect();
+        let found = fit(&rows, &reference.labels, &reference.weights, reference.lambda).unwrap();
+        for (weight, expected) in found.weights.iter().zip(&reference.coefficients) {
+            assert!((weight - expected).abs() < 1e-6, "{weight} against {expected}");
+        }
+        assert!((found.intercept - reference.intercept).abs() < 1e-6);
+    }
+
+    #[test]
+    fn weights_that_would_be_negative_are_zero() {
+        let design: Vec<Vec<f64>> =
+            (0..40).map(|case| vec![f64::from(case % 7), -f64::from(case % 5)]).collect();
+        let labels: Vec<f64> = (0..40).map(|case| f64::from(u8::from(case % 7 > 3))).collect();
+        let flipped: Vec<Vec<f64>> = design.iter().map(|row| vec![-row[0], row[1]]).collect();
+        let ones = vec![1.0; 40];
+        let right = fit_non_negative(&design, &labels, &ones, 1.0).unwrap();
+        assert!(right[1] > 0.0 && right[2] >= 0.0);
+        let wrong = fit_non_negative(&flipped, &labels, &ones, 1.0).unwrap();
+        assert!(wrong[1].abs() < 1e-12, "{wrong:?}");
+        assert_eq!(fit_non_negative(&design, &ones, &ones, 1.0), None);
+    }
+}

@@ -89,6 +89,10 @@ pub(super) struct ModelBody {
     pub(super) exams: u32,
     pub(super) patients: u32,
     pub(super) positives: u32,
+    /// How it did on patients not trained on, one sentence for each set of examinations.
+    pub(super) performance: Vec<String>,
+    /// How it was calibrated and how well that held, one sentence.
+    pub(super) calibration: String,
     /// What is used.
     pub(super) parameters: Parameters,
     /// The same, trained on resampled patients: the interval.
@@ -207,6 +211,17 @@ impl LateFusionModel {
     /// Examinations, patients and positive examinations it was trained on.
     pub fn trained_on(&self) -> (u32, u32, u32) {
         (self.body.exams, self.body.patients, self.body.positives)
+    }
+
+    /// How it did on patients not trained on, beside each side alone and the view; one sentence for each set
+    /// of examinations.
+    pub fn performance(&self) -> &[String] {
+        &self.body.performance
+    }
+
+    /// How it was calibrated and how well that held, one sentence.
+    pub fn calibration(&self) -> &str {
+        &self.body.calibration
     }
 
     /// Share of examinations in intensive care among those it was trained on, 0 to 1.

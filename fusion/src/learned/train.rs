@@ -160,6 +160,8 @@ pub fn train(exams: &[Exam], options: &TrainOptions) -> Result<Trained, TrainErr
         exams: count(cases.len()),
         patients: count(patients(&cases).len()),
         positives: count(cases.iter().filter(|case| case.label > 0.5).count()),
+        performance: evaluation.subsets.iter().map(card::performance).collect(),
+        calibration: card::calibration(&evaluation),
         parameters,
         members,
     };

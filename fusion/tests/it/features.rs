@@ -297,6 +297,42 @@ fn whole_records_give_whole_tables() {
     assert!(present > 100, "{present}");
 }
 
+/// Whatever the index time, no value of a real record is one that was not known by then.
+#[test]
+fn no_value_of_a_real_record_is_from_the_future() {
+    let check = |record: &Record, t0: Timestamp| {
+        let table = features(record, t0, &TimeZone::UTC);
+        for feature in table.present() {
+            assert!(feature.available.is_none_or(|available| available <= t0), "{}", feature.id);
+            assert!(feature.age_days.is_none_or(|age| age >= 0.0), "{}", feature.id);
+        }
+        table
+    };
+    if let Some(folder) = data("cxr-hannover") {
+        let outcomes = std::fs::read_to_string(folder.join("outcomes.csv")).unwrap();
+        let mut covid = 0;
+        for line in outcomes.lines().skip(1) {
+            let fields: Vec<&str> = line.split(',').collect();
+            let bytes = std::fs::read(folder.join(format!("ehr/{}.json", fields[2]))).unwrap();
+            let record = Record::from_json(&bytes).unwrap();
+            let table = check(&record, at(fields[4]));
+            covid += usize::from(table.truth("covid-19") == Some(true));
+            for never in [Timestamp::MIN, Timestamp::MAX] {
+                check(&record, never);
+            }
+        }
+        assert!(covid > 150, "{covid}");
+    }
+    if let Some(folder) = data("synthea") {
+        for path in json_files(&folder) {
+            let Ok(record) = Record::from_json(&std::fs::read(&path).unwrap()) else { continue };
+            for year in 1990..2020 {
+                check(&record, at(&format!("{year}-06-01T12:00:00Z")));
+            }
+        }
+    }
+}
+
 /// Nothing that became known after t0 changes anything, but the reason of what is missing.
 fn without_reasons(mut table: FeatureTable) -> FeatureTable {
     for feature in &mut table.features {

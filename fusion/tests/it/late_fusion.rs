@@ -96,6 +96,8 @@ fn training_learns_and_reports() {
     {
         assert!(trained.card.contains(part), "{part}");
     }
+    assert_eq!(trained.model.performance().len(), 2);
+    assert!(trained.model.calibration().contains("cross-fitted"));
     assert!(trained.evaluation.calibration_bins.len() == 5);
     let json = serde_json::to_string(&trained.evaluation).unwrap();
     let read: fusion::learned::Evaluation = serde_json::from_str(&json).unwrap();
