@@ -16,6 +16,7 @@ pub mod uid;
 
 mod charset;
 mod dataset;
+mod header;
 mod inflate;
 mod meta;
 mod parse;

@@ -3,8 +3,9 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
+use crate::header::{Encoding, Source};
 use crate::limits::Limits;
-use crate::parse::{Encoding, Source};
+
 use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;
 use crate::uid::Uid;

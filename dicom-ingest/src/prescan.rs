@@ -9,10 +9,11 @@ use dicom_dictionary_std::tags;
 
 use crate::charset::CharacterSet;
 use crate::dataset::{Dataset, View};
+use crate::header::Encoding;
 use crate::inflate::inflate;
 use crate::limits::Limits;
 use crate::meta::{self, Meta};
-use crate::parse::{Encoding, parse};
+use crate::parse::parse;
 use crate::pixel_facts::{PixelData, PixelFacts};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;

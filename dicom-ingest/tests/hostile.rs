@@ -23,7 +23,7 @@ use flate2::write::DeflateEncoder;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use support::data;
-use support::file::{Encoding, Picture, Value, encapsulate, head, number, rle, text};
+use support::file::{Encoding, Picture, encapsulated, head, number, rle, text};
 
 /// The stack that a spawned thread has by default.
 const STACK_BYTES: usize = 2 << 20;
@@ -170,16 +170,7 @@ fn bombs_do_not_inflate() {
 fn short_and_lying_rle_is_refused() {
     let samples: Vec<u16> = (0..256).collect();
     let whole = rle(&samples, 16);
-    let wrapped = |frame: &[u8]| {
-        let pixels = (0x7FE0, 0x10, "OB", Value::Bytes(Vec::new()));
-        let mut bytes = Picture { more: vec![pixels], ..grey_picture() }.file(Encoding::Explicit);
-        bytes.truncate(bytes.len() - 12);
-        let uid = bytes.windows(19).position(|window| window == b"1.2.840.10008.1.2.1").unwrap();
-        bytes[uid..uid + 19].copy_from_slice(b"1.2.840.10008.1.2.5");
-        bytes.extend([0xE0, 0x7F, 0x10, 0, b'O', b'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
-        bytes.extend(encapsulate(&[frame.to_vec()]));
-        bytes
-    };
+    let wrapped = |frame: &[u8]| encapsulated(&grey_picture(), Encoding::Rle.uid(), &[frame.to_vec()]);
     decode_safely(wrapped(&whole)).unwrap();
     for cut in 0..whole.len() - 1 {
         let outcome = decode_safely(wrapped(&whole[..cut]));
@@ -296,6 +287,35 @@ fn check_typed(bytes: &[u8], what: &str) {
     assert!(begun.elapsed() < LONGEST, "{what}");
     if let Err(refusal) = outcome {
         assert_ne!(refusal.code, RefusalCode::DecoderPanicked, "{what}");
+    }
+}
+
+/// A codestream that was cut before it was wrapped looks whole to the structure: the codec must notice.
+#[test]
+fn cut_codestreams_are_refused() {
+    let Some(folder) = data::folder("dicom-corpus") else { return };
+    for (path, side, stored, transfer_syntax) in [
+        ("robyoung/data/pydicom/MR_small_jp2klossless.dcm", 64, 16, "1.2.840.10008.1.2.4.90"),
+        ("robyoung/data/WG04/J2KI/CT1_J2KI", 512, 16, "1.2.840.10008.1.2.4.91"),
+        ("pydicom-data/data_store/data/JLSL_16_15_1_1F.dcm", 128, 15, "1.2.840.10008.1.2.4.80"),
+    ] {
+        let bytes = fs::read(folder.join(path)).unwrap();
+        let whole = data::digest(&pixels(&bytes, &Limits::default()).unwrap());
+        let start = bytes
+            .windows(4)
+            .rposition(|four| matches!(four, [0xFF, 0x4F, 0xFF, 0x51] | [0xFF, 0xD8, 0xFF, _]));
+        let coded = &bytes[start.unwrap()..bytes.len() - 8];
+        let picture =
+            Picture { rows: side, columns: side, stored, high: stored - 1, signed: true, ..grey_picture() };
+        let read = |coded: &[u8]| {
+            let file = encapsulated(&picture, transfer_syntax, &[coded.to_vec()]);
+            pixels(&file, &Limits::default()).map(|frames| data::digest(&frames))
+        };
+        assert_eq!(read(coded).as_ref(), Ok(&whole), "{path}");
+        for part in 1..40 {
+            let cut = coded.len() * part / 40;
+            assert!(read(&coded[..cut]).map_or(true, |digest| digest == whole), "{path} cut to {cut} bytes");
+        }
     }
 }
 

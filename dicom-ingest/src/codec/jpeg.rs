@@ -69,9 +69,20 @@ pub(super) fn frame_header(coded: &[u8]) -> Result<(u8, Codestream), Refusal> {
     }
 }
 
+/// Refuses a codestream without its end marker: what is missing before it could not be told from the picture.
+/// Padding may follow, of zeros or ones: a fragment has an even length (PS3.5 A.4).
+pub(super) fn check_end(coded: &[u8]) -> Result<(), Refusal> {
+    let padding = coded.iter().rev().take_while(|byte| matches!(byte, 0 | 0xFF)).count();
+    if coded[..coded.len() - padding].ends_with(&[0xFF, EOI]) {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::Truncated, "a codestream ends without its end marker; send the file again"))
+}
+
 /// Decodes a frame by the process that its codestream names.
 pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
     let (marker, header) = frame_header(coded)?;
+    check_end(coded)?;
     match marker {
         // Baseline, extended sequential, progressive; all Huffman.
         0xC0..=0xC2 => jpeg_dct::decode(coded, header, facts),

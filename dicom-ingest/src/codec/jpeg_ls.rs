@@ -3,7 +3,7 @@
 //! Our own: it needs no C++ compiler, has no unsafe code, and reads a codestream that CharLS refuses. Names
 //! follow the annexes of the standard.
 
-use super::jpeg::{EOI, SOS, Segment, failed, frame_header, segment};
+use super::jpeg::{EOI, SOS, Segment, check_end, failed, frame_header, segment};
 use super::samples::store_unsigned;
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::Refusal;
@@ -31,6 +31,7 @@ pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refus
     if marker != SOF55 {
         return Err(failed("the frame is not a JPEG-LS codestream"));
     }
+    check_end(coded)?;
     header.check(facts, coded.len(), SAMPLES_PER_BYTE)?;
     let (scan, preset) = Scan::read(coded)?;
     let parameters = Parameters::new(header.precision, scan.near, &preset)

@@ -122,6 +122,21 @@ impl Picture {
     }
 }
 
+/// A file whose frames are already encoded.
+pub(crate) fn encapsulated(picture: &Picture, transfer_syntax: &str, frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut elements = picture.elements();
+    elements.retain(|element| element.0 != 0x7FE0);
+    let mut body = Vec::new();
+    write(&mut body, &elements, Encoding::Explicit, None);
+    body.extend([0xE0, 0x7F, 0x10, 0, b'O', b'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+    let frames: Vec<Vec<u8>> = frames
+        .iter()
+        .map(|frame| if frame.len() % 2 == 1 { [frame.as_slice(), &[0]].concat() } else { frame.clone() })
+        .collect();
+    body.extend(encapsulate(&frames));
+    [head(transfer_syntax), body].concat()
+}
+
 /// A file without pixels.
 pub(crate) fn plain(elements: &[Element], encoding: Encoding) -> Vec<u8> {
     let nothing = Picture {

@@ -48,12 +48,23 @@ impl<'a> Bits<'a> {
     /// Takes zeros up to and with the next one; returns their number, at most `limit`.
     pub(super) fn zeros(&mut self, limit: u32) -> Result<u32, Refusal> {
         let mut zeros = 0;
-        while self.take(1)? == 0 {
-            zeros += 1;
+        loop {
+            if self.available == 0 {
+                self.fill();
+            }
+            if self.available == 0 {
+                return Err(failed("the JPEG-LS scan ends before its last pixel"));
+            }
+            let leading = (self.buffer << (u64::BITS - self.available)).leading_zeros().min(self.available);
+            zeros += leading;
             if zeros > limit {
                 return Err(failed("the JPEG-LS scan holds a code that is too long"));
             }
+            if leading < self.available {
+                self.available -= leading + 1;
+                return Ok(zeros);
+            }
+            self.available = 0;
         }
-        Ok(zeros)
     }
 }
