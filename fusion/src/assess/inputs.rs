@@ -26,7 +26,8 @@ pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a
         return Err("no coded lung nodule is known");
     }
     let age = |nodule: &Nodule| nodule.dated.map_or(0.0, |dated| days_between(dated, input.t0));
-    let fresh = |nodule: &&Nodule| (0.0..=NODULE_MAX_AGE_DAYS).contains(&age(nodule));
+    // A structured report of the study itself may be dated a little after its start.
+    let fresh = |nodule: &&Nodule| (-SAME_EXAM_DAYS..=NODULE_MAX_AGE_DAYS).contains(&age(nodule));
     let newest = input.nodules.iter().filter(fresh).map(age).fold(f64::INFINITY, f64::min);
     let exam: Vec<&Nodule> =
         input.nodules.iter().filter(fresh).filter(|nodule| age(nodule) - newest <= SAME_EXAM_DAYS).collect();

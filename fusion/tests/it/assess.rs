@@ -163,6 +163,19 @@ fn an_old_nodule_is_not_the_one_of_this_exam() {
 }
 
 #[test]
+fn the_largest_nodule_of_the_latest_exam_is_taken_and_all_are_counted() {
+    let mut case = case(resources());
+    let nodule = Nodule { count: None, dated: Some(t0()), ..case.nodules[0].clone() };
+    case.nodules.push(Nodule { diameter_mm: 6.0, ..nodule.clone() });
+    case.nodules.push(Nodule { diameter_mm: 9.0, ..nodule });
+    let found = risk(&input(&case), "brock");
+    let of = |label: &str| found.inputs.iter().find(|part| part.label == label).unwrap().value.clone();
+    assert_eq!((of("nodule diameter"), of("number of nodules")), ("9".to_owned(), "2".to_owned()));
+    assert!(found.limits.iter().any(|limit| limit.contains("number of coded nodules")));
+    assert!(risk(&input(&case), "mayo").limits.iter().any(|limit| limit.contains("solitary")));
+}
+
+#[test]
 fn the_untrained_model_says_so() {
     let case = case(resources());
     let found = risk(&input(&case), "icu-concurrent");
