@@ -1,5 +1,8 @@
 //! How long is a record from bytes to features at t0, by its number of values?
 
+#![allow(missing_docs, reason = "criterion_group! makes an undocumented function")]
+#![expect(clippy::expect_used, reason = "a benchmark without its input cannot run")]
+
 use chiasm_benches::record;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fusion::Record;

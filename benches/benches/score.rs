@@ -1,5 +1,8 @@
 //! How long is a picture from grey values to findings, alone and in a batch, on the CPU?
 
+#![allow(missing_docs, reason = "criterion_group! makes an undocumented function")]
+#![expect(clippy::expect_used, reason = "a benchmark without its input cannot run")]
+
 use chiasm_benches::phantom;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dicom_ingest::decode::decode;

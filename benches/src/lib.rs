@@ -1,5 +1,7 @@
 //! Inputs of the benchmarks: seeded, at real sizes, never zeros.
 
+#![expect(clippy::expect_used, reason = "a benchmark without its input cannot run")]
+
 use dicom_ingest::patient::Sex;
 use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
 use jiff::civil::date;

@@ -1,5 +1,11 @@
 //! What the tests of the whole program share: where the binary and the data are, and how to run it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "support for tests: a broken premise is a failed test"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -78,8 +78,9 @@ fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
     tracing::info!(exams = exams.len(), "training begins");
     let labels: Vec<String> =
         stages.bundle.manifest().labels.iter().map(|label| label.name.clone()).collect();
-    let trained =
-        fusion::learned::train(&exams, &TrainOptions::new(stages.bundle.digest(), &labels, FUSION_SEED))?;
+    let mut options = TrainOptions::new(stages.bundle.digest(), &labels, FUSION_SEED);
+    options.created = Some(jiff::Zoned::now().date().to_string());
+    let trained = fusion::learned::train(&exams, &options)?;
     write_fusion(&trained, &args.out)?;
     writeln!(std::io::stdout(), "{}", trained.card)?;
     Ok(0)

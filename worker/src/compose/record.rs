@@ -57,7 +57,10 @@ pub(super) fn text(number: f64) -> String {
 /// Every resource that a feature, a nodule or a risk rests on, once.
 fn sources(parts: &Parts<'_>) -> Vec<doc::Source> {
     let features = parts.evidence.features.iter().flat_map(|table| &table.features);
-    let of_features = features.filter_map(|feature| Some((feature.source.clone()?, feature.label.clone())));
+    let of_features = features.flat_map(|feature| {
+        let all = feature.source.iter().chain(&feature.other_sources);
+        all.map(|source| (source.clone(), feature.label.clone())).collect::<Vec<_>>()
+    });
     let of_nodules = parts
         .evidence
         .nodules

@@ -1,5 +1,6 @@
 //! Risks of a report, from the fusion's assessment.
 
+use fusion::learned::Evaluation;
 use fusion::{IntervalKind, LateFusionModel, Risk};
 
 use crate::outcome;
@@ -120,8 +121,8 @@ pub(super) fn model(model: &LateFusionModel) -> doc::Model {
             "{exams} radiographs of {patients} COVID-19 in-patients of one hospital, {positives} of them taken in intensive \
              care (COVID-19 Image Repository, Hannover Medical School)"
         ),
-        calibration: "logistic calibration, cross-fitted by patient".into(),
-        calibration_points: Vec::new(),
+        calibration: model.calibration().to_owned(),
+        calibration_points: calibration_points(),
         applicability: "frontal chest radiographs of adults whose record states COVID-19".into(),
         limits: vec![
             "A technical demonstration of a concurrent state, not a forecast and not for care decisions."
