@@ -124,10 +124,26 @@ pub(super) fn model(model: &LateFusionModel) -> doc::Model {
         calibration: model.calibration().to_owned(),
         calibration_points: calibration_points(),
         applicability: "frontal chest radiographs of adults whose record states COVID-19".into(),
-        limits: vec![
-            "A technical demonstration of a concurrent state, not a forecast and not for care decisions."
-                .into(),
-            "Few patients of one hospital: no gain of the fusion over its parts can be shown.".into(),
-        ],
+        limits: [
+            "A technical demonstration of a concurrent state, not a forecast and not for care decisions.",
+            "Few patients of one hospital: no gain of the fusion over its parts can be shown.",
+        ]
+        .into_iter()
+        .chain(model.performance().iter().map(String::as_str))
+        .map(str::to_owned)
+        .collect(),
     }
+}
+
+/// The calibration plot of the evaluation that is shipped with the model; empty where it is untrained.
+fn calibration_points() -> Vec<doc::CalibrationPoint> {
+    let evaluation: Option<Evaluation> = serde_json::from_str(LateFusionModel::embedded_evaluation()).ok();
+    let bins = evaluation.map(|evaluation| evaluation.calibration_bins).unwrap_or_default();
+    bins.into_iter()
+        .map(|(predicted, observed, cases)| doc::CalibrationPoint {
+            predicted,
+            observed,
+            cases: u32::try_from(cases).unwrap_or(u32::MAX),
+        })
+        .collect()
 }
