@@ -76,7 +76,8 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits, warnings: &mut Vec<String>) ->
     Ok(Meta { transfer_syntax, transfer_syntax_uid, media_storage_sop_class, dataset_at: at })
 }
 
-fn text(bytes: &[u8]) -> String {
+/// A UID as text, without padding.
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_matches([' ', '\0']).to_owned()
 }
 

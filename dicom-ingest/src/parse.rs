@@ -52,6 +52,8 @@ struct Parser<'a> {
     count: usize,
     depth: usize,
     stack: Vec<Open>,
+    /// Where the Study Instance UID of the root stands, once it was read.
+    study_uid: Option<Range<usize>>,
     warnings: &'a mut Vec<String>,
 }
 
@@ -62,29 +64,40 @@ pub(crate) fn parse(
     encoding: Encoding,
     limits: &Limits,
     warnings: &mut Vec<String>,
-) -> Result<Dataset, Refusal> {
+) -> Result<Dataset, Broken> {
     let root = Open::Dataset { elements: Vec::new(), sorted: true, end: End::At(body.len()), encoding };
     let source = Source { body, limits };
-    let mut parser = Parser { source, at: start, count: 0, depth: 0, stack: vec![root], warnings };
-    loop {
-        let Some(open) = parser.stack.pop() else {
-            return Err(Refusal::new(RefusalCode::BadStructure, "a delimiter closes what was never opened"));
-        };
-        let done = match open {
-            Open::Dataset { elements, sorted, end, encoding } => {
-                parser.dataset(elements, sorted, end, encoding)?
-            }
-            Open::Sequence { tag, vr, items, end, encoding } => {
-                parser.sequence(tag, vr, items, end, encoding)?
-            }
-        };
-        if let Some(dataset) = done {
-            return Ok(dataset);
-        }
-    }
+    let mut parser =
+        Parser { source, at: start, count: 0, depth: 0, stack: vec![root], study_uid: None, warnings };
+    parser.root().map_err(|refusal| Broken { refusal, study_uid: parser.study_uid })
+}
+
+/// A data set that could not be read to its end.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) refusal: Refusal,
+    /// Where its Study Instance UID stands, when it was read before.
+    pub(crate) study_uid: Option<Range<usize>>,
 }
 
 impl Parser<'_> {
+    fn root(&mut self) -> Result<Dataset, Refusal> {
+        loop {
+            let done = match self.stack.pop() {
+                Some(Open::Dataset { elements, sorted, end, encoding }) => {
+                    self.dataset(elements, sorted, end, encoding)?
+                }
+                Some(Open::Sequence { tag, vr, items, end, encoding }) => {
+                    self.sequence(tag, vr, items, end, encoding)?
+                }
+                None => return Err(self.misplaced(ITEM_END)),
+            };
+            if let Some(dataset) = done {
+                return Ok(dataset);
+            }
+        }
+    }
+
     fn warn(&mut self, warning: String) {
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -142,6 +155,9 @@ impl Parser<'_> {
                     self.at = range.end;
                     if header.length % 2 == 1 {
                         self.warn(format!("element {} has an odd length", header.tag));
+                    }
+                    if header.tag == tags::STUDY_INSTANCE_UID && self.stack.is_empty() {
+                        self.study_uid = Some(range.clone());
                     }
                     elements.push(Element { tag: header.tag, vr: header.vr, value: Value::Bytes(range) });
                 }

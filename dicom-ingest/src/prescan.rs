@@ -17,6 +17,7 @@ use crate::parse::parse;
 use crate::pixel_facts::{PixelData, PixelFacts};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;
+use crate::uid::Uid;
 
 /// What the pass found.
 #[derive(Debug)]
@@ -54,17 +55,28 @@ pub fn claims_to_be_dicom(bytes: &[u8]) -> bool {
 
 /// Scans a file. See the module for what it bounds and [`crate::refusal::RefusalCode`] for how it refuses.
 pub fn prescan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Prescan<'a>, Refusal> {
-    let found = scan_structure(bytes, limits)?;
+    let found = scan_structure(bytes, limits).map_err(|rejected| rejected.refusal)?;
     with_pixels(found, limits)
 }
 
+/// A file whose structure is refused, with the study that it names, when that could be read.
+#[derive(Debug)]
+pub(crate) struct Rejected {
+    pub(crate) refusal: Refusal,
+    pub(crate) study_uid: Option<Uid>,
+}
+
+impl From<Refusal> for Rejected {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, study_uid: None }
+    }
+}
+
 /// Everything but the pixels: for telling to which study a file with unusable pixels belongs.
-pub(crate) fn scan_structure<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Prescan<'a>, Refusal> {
+pub(crate) fn scan_structure<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Prescan<'a>, Rejected> {
     if bytes.len() as u64 > limits.max_file_bytes {
-        return Err(Refusal::new(
-            RefusalCode::TooLarge,
-            format!("the file has {} bytes, the limit is {}", bytes.len(), limits.max_file_bytes),
-        ));
+        let message = format!("the file has {} bytes, the limit is {}", bytes.len(), limits.max_file_bytes);
+        return Err(Refusal::new(RefusalCode::TooLarge, message).into());
     }
     let mut warnings = Vec::new();
     let meta = meta::read(bytes, limits, &mut warnings)?;
@@ -79,7 +91,10 @@ pub(crate) fn scan_structure<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Pre
         TransferSyntax::ExplicitBigEndian => Encoding::EXPLICIT_BIG,
         _ => Encoding::EXPLICIT_LITTLE,
     };
-    let dataset = parse(&body, start, encoding, limits, &mut warnings)?;
+    let dataset = parse(&body, start, encoding, limits, &mut warnings).map_err(|broken| {
+        let uid = broken.study_uid.and_then(|range| meta::text(&body[range]).parse().ok());
+        Rejected { refusal: broken.refusal, study_uid: uid }
+    })?;
     let ascii = CharacterSet::from_terms(&[]);
     let root = View { body: &body, dataset: &dataset, charset: ascii };
     let charset = CharacterSet::from_terms(&root.texts(tags::SPECIFIC_CHARACTER_SET));

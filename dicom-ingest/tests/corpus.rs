@@ -10,6 +10,7 @@ use std::fs;
 
 use dicom_ingest::decode::decode;
 use dicom_ingest::limits::Limits;
+use dicom_ingest::species::Species;
 use support::data;
 
 /// Compares with one line of a reference file; `Err` says how the pixels differ.
@@ -85,6 +86,8 @@ fn every_radiograph_decodes_to_what_pydicom_reads() {
             let decoded =
                 decode(&bytes, &Limits::default()).unwrap_or_else(|refusal| panic!("{}: {refusal}", row[0]));
             compare(&decoded.frames, &row).unwrap_or_else(|how| panic!("{}: {how}", row[0]));
+            assert_eq!(decoded.instance.species, Species::Human, "{}", row[0]);
+            assert_eq!(decoded.instance.lateral_evidence, None, "{}", row[0]);
             let grey = decoded.frames[0].grey();
             assert!(grey.iter().all(|value| (0.0..=1.0).contains(value)), "{}", row[0]);
         }

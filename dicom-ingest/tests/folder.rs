@@ -66,6 +66,10 @@ fn studies_are_told_apart_and_bad_files_find_their_study() {
     let mut cut = instance("1.2.1", "1.2.1.3", vec![]);
     cut.truncate(180);
     fs::write(at("cut"), cut).unwrap();
+    // Cut in its last element, after the study's UID.
+    let mut late = instance("1.2.1", "1.2.1.4", vec![]);
+    late.truncate(late.len() - 2);
+    fs::write(at("deep/late"), late).unwrap();
 
     let found = look(folder.path());
     assert_eq!(found.studies.len(), 2);
@@ -75,6 +79,8 @@ fn studies_are_told_apart_and_bad_files_find_their_study() {
     let dropped: Vec<_> =
         study.dropped.iter().map(|dropped| (dropped.path.clone(), dropped.reason.clone())).collect();
     assert_eq!(dropped[1], (at("deep/er/copy"), DropReason::Duplicate));
+    assert_eq!(dropped[2].0, at("deep/late"));
+    assert!(matches!(&dropped[2].1, DropReason::Refused(refusal) if refusal.code == RefusalCode::Truncated));
     assert!(matches!(&dropped[0].1, DropReason::Refused(refusal) if refusal.code == RefusalCode::BadUid));
     assert_eq!(ready(&found.studies[1]).instances.len(), 1);
     assert_eq!(found.not_dicom, 2);

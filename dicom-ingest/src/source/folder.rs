@@ -150,7 +150,10 @@ fn read(path: &Path, limits: &Limits) -> Result<Option<Vec<u8>>, Refusal> {
 fn claim(bytes: &[u8], limits: &Limits) -> Claim {
     let mut study_uid = None;
     let read = contain(|| {
-        let found = scan_structure(bytes, limits)?;
+        let found = scan_structure(bytes, limits).map_err(|rejected| {
+            study_uid = rejected.study_uid;
+            rejected.refusal
+        })?;
         if found.meta.media_storage_sop_class.as_deref() == Some(DICOMDIR_SOP_CLASS) {
             return Ok(None);
         }
