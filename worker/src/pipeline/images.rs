@@ -23,7 +23,7 @@ use super::timings::Timings;
 use crate::ending::Ending;
 use crate::job::{Request, hex};
 use crate::outcome::Present;
-use crate::select::{self, Candidate};
+use crate::select::Candidate;
 
 /// The longer side of the picture on the page, in pixels.
 const PAGE_SIDE: usize = 512;
@@ -64,13 +64,16 @@ pub(super) fn study(
     Ok(study)
 }
 
-/// Scores the best image of the study that can be read.
-pub(super) fn score(stages: &Stages, study: &Study, timings: &mut Timings) -> Result<ModelOutput, Ending> {
-    let manifest = stages.bundle.manifest();
+/// Scores the best image that can be read.
+pub(super) fn score(
+    stages: &Stages,
+    candidates: &[Candidate<'_>],
+    timings: &mut Timings,
+) -> Result<ModelOutput, Ending> {
     let mut dropped = Vec::new();
     let mut refusal = None;
-    for candidate in select::candidates(study, manifest, &stages.pipeline)? {
-        match score_candidate(stages, candidate, timings) {
+    for candidate in candidates {
+        match score_candidate(stages, *candidate, timings) {
             Ok(mut output) => {
                 output.dropped = dropped;
                 return Ok(output);

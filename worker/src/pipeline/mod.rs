@@ -26,6 +26,7 @@ use crate::ledger::{Job, JobState, Ledger, LedgerError, ReportBytes};
 use crate::outcome::{Outcome, State};
 use crate::report::document::Report;
 use crate::report::{fhir, html};
+use crate::select;
 
 use evidence::Evidence;
 use timings::Timings;
@@ -209,10 +210,11 @@ impl Stages {
     ) -> Result<(), Halt> {
         let study =
             timings.time("read", || images::study(&job.study_uid, request, &self.limits, evidence))?;
+        let candidates = select::candidates(&study, self.bundle.manifest(), &self.pipeline)?;
         timings.time("read", || record::confirm(request, &study, &self.config, evidence))?;
         evidence.output = job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok());
         if evidence.output.is_none() {
-            let output = images::score(self, &study, timings)?;
+            let output = images::score(self, &candidates, timings)?;
             let text = serde_json::to_string(&output).map_err(|_| {
                 Ending::failed(
                     "ModelOutput",

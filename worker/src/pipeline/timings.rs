@@ -5,11 +5,11 @@ use std::time::Instant;
 
 /// Milliseconds by stage.
 #[derive(Debug, Default)]
-pub struct Timings(BTreeMap<String, f64>);
+pub(super) struct Timings(BTreeMap<String, f64>);
 
 impl Timings {
     /// Runs a stage and adds its time.
-    pub fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> T) -> T {
+    pub(super) fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let value = work();
         let took = began.elapsed().as_secs_f64() * 1_000.0;
@@ -18,7 +18,7 @@ impl Timings {
     }
 
     /// The times so far.
-    pub fn into_map(self) -> BTreeMap<String, f64> {
+    pub(super) fn into_map(self) -> BTreeMap<String, f64> {
         self.0
     }
 }

@@ -64,6 +64,15 @@ pub(crate) fn percent(probability: f64) -> String {
     }
 }
 
+/// Writes a UCUM unit for a reader: years for `a`, an annotation without its braces, nothing for `1`.
+pub(crate) fn readable_unit(unit: &str) -> String {
+    match unit {
+        "a" => "years".to_owned(),
+        "1" => String::new(),
+        other => visible(other).replace(['{', '}', '[', ']'], ""),
+    }
+}
+
 /// Writes an interval for a reader: `4.1 to 17 %`.
 pub(crate) fn percent_range(low: f64, high: f64) -> String {
     let low = percent(low);

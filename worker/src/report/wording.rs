@@ -87,7 +87,10 @@ fn findings(findings: &[Finding]) -> String {
     let mut parts = vec![if present.is_empty() {
         "No finding reaches its threshold, which does not exclude disease".to_owned()
     } else {
-        format!("The image model reports {}", list(&shortened(present)))
+        format!(
+            "The image model flags {}: above the threshold, a reason to look and not a diagnosis",
+            list(&shortened(present))
+        )
     }];
     if !indeterminate.is_empty() {
         parts.push(format!("indeterminate: {}", list(&shortened(indeterminate))));

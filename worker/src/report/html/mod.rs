@@ -67,7 +67,11 @@ fn shown(text: &str) -> Markup {
 fn date(date: Option<&str>) -> String {
     let date = visible(date.unwrap_or("–"));
     match date.split_once('T') {
-        Some((day, time)) if day.len() == 10 => format!("{day} {time}"),
+        Some((day, time)) if day.len() == 10 => {
+            let time =
+                time.strip_suffix(":00Z").map_or_else(|| time.to_owned(), |minutes| format!("{minutes} UTC"));
+            format!("{day} {time}")
+        }
         _ => date,
     }
 }

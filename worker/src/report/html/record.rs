@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::shown;
 use crate::report::document::{Feature, Report};
-use crate::report::text::{age, list, sentence, visible};
+use crate::report::text::{age, list, readable_unit, sentence, visible};
 use crate::report::wording;
 
 /// The features that were looked for.
@@ -46,7 +46,7 @@ fn known(feature: &Feature) -> Markup {
         tr {
             th scope="row" { (shown(&feature.label)) }
             td class="number" { (shown(feature.value.as_deref().unwrap_or_default())) }
-            td { (shown(feature.unit.as_deref().unwrap_or_default())) }
+            td { (readable_unit(feature.unit.as_deref().unwrap_or_default())) }
             td class="date" { (super::date(feature.date.as_deref())) }
             td class="date" { @match feature.age_days { Some(days) => (age(days)), None => "–" } }
             td class="mono soft" { (shown(feature.source.as_deref().unwrap_or("–"))) }

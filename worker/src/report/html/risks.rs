@@ -6,7 +6,7 @@ use super::{plot, shown};
 use crate::report::document::{
     Comparator, Contribution, Interval, Performer, Report, Risk, RiskInput, RiskValue,
 };
-use crate::report::text::{list, percent, percent_range, sentence, visible};
+use crate::report::text::{list, percent, percent_range, readable_unit, sentence, visible};
 use crate::report::wording;
 
 /// Contributions shown; the rest is in the FHIR bundle.
@@ -162,7 +162,7 @@ fn inputs(inputs: &[RiskInput]) -> Markup {
                 @for input in inputs {
                     tr {
                         th scope="row" { (shown(&input.label)) }
-                        td { (shown(&input.value)) @if let Some(unit) = &input.unit { " " (shown(unit)) } }
+                        td { (shown(&input.value)) @if let Some(unit) = &input.unit { " " (readable_unit(unit)) } }
                         td class="date" { (super::date(input.date.as_deref())) }
                     }
                 }
