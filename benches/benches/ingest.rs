@@ -15,7 +15,7 @@ fn ingest(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ingest");
     group.throughput(Throughput::Bytes(file.len() as u64));
     group.bench_function("header, with pre-scan and digest", |bench| {
-        bench.iter(|| read_header(&file, &limits))
+        bench.iter(|| read_header(&file, &limits));
     });
     group.bench_function("decode, native", |bench| bench.iter(|| decode(&file, &limits)));
     let decoded = decode(&file, &limits).expect("a readable phantom");

@@ -27,7 +27,7 @@ fn score(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("score");
     group.sample_size(10);
     group.bench_function("resize to the networks' side", |bench| {
-        bench.iter(|| resize(&pictures[0], 112, 112))
+        bench.iter(|| resize(&pictures[0], 112, 112));
     });
     for batch in [1, 8] {
         group.throughput(Throughput::Elements(batch as u64));

@@ -1,5 +1,7 @@
 //! Tests of the whole program, as its users run it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a broken premise is a failed test")]
+
 mod analyze;
 mod architecture;
 mod corpus;

@@ -34,7 +34,7 @@ pub(super) fn study(parts: &Parts<'_>) -> doc::Study {
         zone_rule: zone_rule(parts.evidence.started, &parts.config.site_zone_name),
         modalities,
         description: first.and_then(|one| one.study_description.as_ref()).map(|text| text.expose().clone()),
-        view: output.and_then(|_| first).map(view),
+        view: output.and(first).map(view),
         instances: read.iter().map(|instance| used(instance)).collect(),
         dropped: dropped(study, output),
         warnings: warnings(parts, output),

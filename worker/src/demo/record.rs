@@ -21,33 +21,33 @@ pub(super) fn bundle(patient_id: &str, birth_date: Date) -> Vec<u8> {
         nodule(),
         coded(
             "smoking",
-            concept(LOINC, "72166-2", "Tobacco smoking status"),
+            &concept(LOINC, "72166-2", "Tobacco smoking status"),
             concept(SNOMED, "8517006", "Ex-smoker"),
         ),
         measured(
             "cigarettes",
-            concept(LOINC, "63640-7", "Cigarettes smoked per day"),
+            &concept(LOINC, "63640-7", "Cigarettes smoked per day"),
             20.0,
             "{cigarettes}/d",
         ),
-        measured("years-smoked", concept(SNOMED, "228487000", "Total time smoked"), 35.0, "a"),
-        measured("years-quit", concept(SNOMED, "228486009", "Time since stopped smoking"), 6.0, "a"),
-        measured("pack-years", concept(SNOMED, "401201003", "Cigarette pack-years"), 35.0, "{pack-years}"),
-        measured("bmi", concept(LOINC, "39156-5", "Body mass index"), 26.4, "kg/m2"),
+        measured("years-smoked", &concept(SNOMED, "228487000", "Total time smoked"), 35.0, "a"),
+        measured("years-quit", &concept(SNOMED, "228486009", "Time since stopped smoking"), 6.0, "a"),
+        measured("pack-years", &concept(SNOMED, "401201003", "Cigarette pack-years"), 35.0, "{pack-years}"),
+        measured("bmi", &concept(LOINC, "39156-5", "Body mass index"), 26.4, "kg/m2"),
         coded(
             "education",
-            concept(LOINC, "82589-3", "Highest level of education"),
+            &concept(LOINC, "82589-3", "Highest level of education"),
             concept(
                 "http://terminology.hl7.org/CodeSystem/v3-EducationLevel",
                 "SCOL",
                 "Some college education",
             ),
         ),
-        measured("crp", concept(LOINC, "1988-5", "C reactive protein"), 4.2, "mg/L"),
-        measured("haemoglobin", concept(LOINC, "718-7", "Hemoglobin"), 13.1, "g/dL"),
-        condition("copd", concept(SNOMED, "13645005", "Chronic obstructive lung disease"), "confirmed"),
-        condition("emphysema", concept(SNOMED, "87433001", "Pulmonary emphysema"), "confirmed"),
-        condition("cancer", concept(SNOMED, "363346000", "Malignant neoplastic disease"), "refuted"),
+        measured("crp", &concept(LOINC, "1988-5", "C reactive protein"), 4.2, "mg/L"),
+        measured("haemoglobin", &concept(LOINC, "718-7", "Hemoglobin"), 13.1, "g/dL"),
+        condition("copd", &concept(SNOMED, "13645005", "Chronic obstructive lung disease"), "confirmed"),
+        condition("emphysema", &concept(SNOMED, "87433001", "Pulmonary emphysema"), "confirmed"),
+        condition("cancer", &concept(SNOMED, "363346000", "Malignant neoplastic disease"), "refuted"),
         relative(),
     ];
     let entries: Vec<Value> = resources
@@ -98,7 +98,7 @@ fn nodule() -> Value {
     };
     let mut observation = coded(
         "nodule",
-        concept(SNOMED, "427359005", "Solitary nodule of lung"),
+        &concept(SNOMED, "427359005", "Solitary nodule of lung"),
         concept(SNOMED, "52101004", "Present"),
     );
     observation["bodySite"] = concept(SNOMED, "45653009", "Structure of upper lobe of lung");
@@ -124,14 +124,14 @@ fn observation(id: &str, code: &Value) -> Value {
     })
 }
 
-fn coded(id: &str, code: Value, value: Value) -> Value {
-    let mut observation = observation(id, &code);
+fn coded(id: &str, code: &Value, value: Value) -> Value {
+    let mut observation = observation(id, code);
     observation["valueCodeableConcept"] = value;
     observation
 }
 
-fn measured(id: &str, code: Value, value: f64, unit: &str) -> Value {
-    let mut observation = observation(id, &code);
+fn measured(id: &str, code: &Value, value: f64, unit: &str) -> Value {
+    let mut observation = observation(id, code);
     observation["valueQuantity"] = quantity(value, unit);
     observation
 }
@@ -140,7 +140,7 @@ fn quantity(value: f64, unit: &str) -> Value {
     json!({"value": value, "unit": unit, "system": UCUM, "code": unit})
 }
 
-fn condition(id: &str, code: Value, verification: &str) -> Value {
+fn condition(id: &str, code: &Value, verification: &str) -> Value {
     let status = "http://terminology.hl7.org/CodeSystem/condition-ver-status";
     let mut condition = json!({
         "resourceType": "Condition", "id": id, "code": code, "subject": {"reference": SUBJECT},
