@@ -109,6 +109,7 @@ impl Device {
 mod gpu {
     use super::{Device, DeviceError};
 
+    #[derive(Clone, Copy)]
     pub(super) enum Adapters {
         Any,
         Real,

@@ -68,8 +68,8 @@ pub struct TrainConfig {
     pub side: usize,
     /// Channels of the stages of the findings networks; the first is also the stem's.
     pub channels: Vec<usize>,
-    /// Stride of the first stage of every network; the later ones have stride 2.
-    pub first_stride: usize,
+    /// Strides of the stages of the findings networks, one a stage; the stem has stride 2.
+    pub strides: Vec<usize>,
     /// Side of the frontal networks' input, in pixels.
     pub frontal_side: usize,
     /// Channels of the stages of the frontal networks.
@@ -86,9 +86,9 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             version: "1.0.0".to_owned(),
-            folds: 4,
+            folds: 7,
             epochs: 100,
-            frontal_epochs: 20,
+            frontal_epochs: 12,
             batch: 32,
             peak_rate: 3e-3,
             weight_decay: 0.05,
@@ -98,7 +98,7 @@ impl Default for TrainConfig {
             threads: 2,
             side: 112,
             channels: vec![24, 48, 96, 144],
-            first_stride: 2,
+            strides: vec![2, 2, 2, 1],
             frontal_side: 56,
             frontal_channels: vec![12, 24, 48, 64],
             thumbnail_side: 14,

@@ -33,7 +33,7 @@ pub(crate) struct FindingsFold {
 
 /// The network's hyper-parameters.
 pub(crate) fn architecture(config: &TrainConfig) -> NetworkConfig {
-    super::residual(config.side, &config.channels, config.first_stride, FINDINGS + AUXILIARY)
+    super::residual(config.side, &config.channels, &config.strides, FINDINGS + AUXILIARY)
 }
 
 /// Trains the network that leaves `fold` out.
@@ -120,35 +120,36 @@ fn evaluate(
             pictures.push(standardise(augment::findings(&sample.source, config.side, &mut rng).pixels()));
         }
     }
-    let (_, features) = score(&network, &pictures, config.side, device)?;
-    let distance = Distance::fit(&features).ok_or(TrainError::Distance { fold })?;
+    let seen = score(&network, &pictures, config.side, device)?;
+    let distance = Distance::fit(&seen.features).ok_or(TrainError::Distance { fold })?;
     let left: Vec<usize> = (0..data.samples.len()).filter(|i| data.samples[*i].fold == fold).collect();
     let pictures: Vec<Vec<f32>> = left.iter().map(|i| standardise(data.samples[*i].plain.pixels())).collect();
-    let (outputs, features) = score(&network, &pictures, config.side, device)?;
+    let said = score(&network, &pictures, config.side, device)?;
     let left_out = left
         .into_iter()
-        .zip(outputs)
-        .zip(features)
+        .zip(said.outputs)
+        .zip(said.features)
         .map(|((index, outputs), features)| (index, outputs, distance.of(&features)))
         .collect();
     Ok(FindingsFold { network, distance, left_out })
 }
 
+/// What a network says of pictures, one row a picture.
+struct Said {
+    outputs: Vec<Vec<f32>>,
+    features: Vec<Vec<f32>>,
+}
+
 /// Outputs and features of standardised pictures.
-fn score(
-    network: &Network,
-    pictures: &[Vec<f32>],
-    side: usize,
-    device: &Device,
-) -> Result<(Vec<Vec<f32>>, Vec<Vec<f32>>), TrainError> {
-    let (mut logits, mut features) = (Vec::new(), Vec::new());
+fn score(network: &Network, pictures: &[Vec<f32>], side: usize, device: &Device) -> Result<Said, TrainError> {
+    let mut said = Said { outputs: Vec::new(), features: Vec::new() };
     for chunk in pictures.chunks(SCORE_BATCH) {
         let outputs = network.forward(tensor(chunk.concat(), side, device));
         let rows = |values: Vec<f32>| -> Vec<Vec<f32>> {
             values.chunks_exact(values.len() / chunk.len()).map(<[f32]>::to_vec).collect()
         };
-        logits.extend(rows(numbers(outputs.logits)?));
-        features.extend(rows(numbers(outputs.features)?));
+        said.outputs.extend(rows(numbers(outputs.logits)?));
+        said.features.extend(rows(numbers(outputs.features)?));
     }
-    Ok((logits, features))
+    Ok(said)
 }

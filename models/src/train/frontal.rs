@@ -32,7 +32,9 @@ pub(crate) struct FrontalFold {
 
 /// The network's hyper-parameters.
 pub(crate) fn architecture(config: &TrainConfig) -> NetworkConfig {
-    super::residual(config.frontal_side, &config.frontal_channels, config.first_stride, 1)
+    // every stage halves the maps
+    let strides = vec![2; config.frontal_channels.len()];
+    super::residual(config.frontal_side, &config.frontal_channels, &strides, 1)
 }
 
 /// Trains the network that leaves `fold` out; `photographs` are of [`SOURCE_SIDE`].

@@ -162,6 +162,9 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if config.channels.is_empty() || config.frontal_channels.is_empty() {
         return wrong("channels", "at least one stage is needed");
     }
+    if config.strides.len() != config.channels.len() || config.strides.contains(&0) {
+        return wrong("strides", "one stride of at least 1 a stage is needed");
+    }
     if config.side < 16 || config.frontal_side < 16 || config.thumbnail_side < 2 {
         return wrong("side", "pictures are too small");
     }
@@ -169,14 +172,11 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
 }
 
 /// A stem of 5x5 with stride 2 and one residual block a stage.
-fn residual(side: usize, channels: &[usize], first_stride: usize, outputs: usize) -> NetworkConfig {
+fn residual(side: usize, channels: &[usize], strides: &[usize], outputs: usize) -> NetworkConfig {
     let stages = channels
         .iter()
-        .enumerate()
-        .map(|(index, channels)| NetworkStage {
-            channels: *channels,
-            stride: if index == 0 { first_stride } else { 2 },
-        })
+        .zip(strides)
+        .map(|(channels, stride)| NetworkStage { channels: *channels, stride: *stride })
         .collect();
     let stem = channels.first().copied().unwrap_or(1);
     NetworkConfig { input: side, stem, stem_kernel: 5, stages, outputs }

@@ -53,6 +53,7 @@ pub(crate) fn config() -> TrainConfig {
         threads: 2,
         side: 32,
         channels: vec![6, 8],
+        strides: vec![2, 2],
         frontal_side: 24,
         frontal_channels: vec![6],
         thumbnail_side: 4,

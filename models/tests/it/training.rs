@@ -70,7 +70,9 @@ fn what_cannot_be_trained_is_refused() {
     let config = small::config();
     assert!(matches!(fails(&all[..6], &config), Some(TrainError::TooFew { needed: 8, .. })));
     let mut healthy = all.clone();
-    healthy.iter_mut().for_each(|example| example.labels[3] = 0.0);
+    for example in &mut healthy {
+        example.labels[3] = 0.0;
+    }
     assert!(matches!(fails(&healthy, &config), Some(TrainError::OneClass { label: "Infiltration", .. })));
     for (field, wrong) in [
         ("folds", TrainConfig { folds: 1, ..config.clone() }),
@@ -78,6 +80,7 @@ fn what_cannot_be_trained_is_refused() {
         ("batch", TrainConfig { batch: 1, ..config.clone() }),
         ("threads", TrainConfig { threads: 0, ..config.clone() }),
         ("channels", TrainConfig { channels: vec![], ..config.clone() }),
+        ("strides", TrainConfig { strides: vec![2], ..config.clone() }),
         ("side", TrainConfig { side: 8, ..config.clone() }),
     ] {
         match fails(&all, &wrong) {
