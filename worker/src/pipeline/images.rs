@@ -127,7 +127,8 @@ fn score_candidate(
         device: device.description().to_owned(),
         findings: scores.findings.iter().map(finding).collect(),
         view_ap: scores.view_ap,
-        out_of_distribution: scores.out_of_distribution.exceeded,
+        frontal: scores.frontal,
+        novelty: scores.out_of_distribution.score,
         dropped: Vec::new(),
         warnings: warnings(candidate, &scores, stages),
         picture: timings.time("picture", || picture(&image, &saliency, label))?,
@@ -213,7 +214,8 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
             "the picture is unlike those that the model was trained on: its findings deserve less trust";
         notes.push(note("OutOfDistribution", text.into()));
     }
-    if !candidate.check_frontal && !scores.is_frontal {
+    let frontal_from = stages.bundle.manifest().frontal.threshold;
+    if !candidate.check_frontal && scores.frontal < frontal_from {
         let text =
             "the picture does not look like an upright frontal chest radiograph, though the header says so";
         notes.push(note("FrontalDoubt", text.into()));

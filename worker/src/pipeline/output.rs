@@ -16,8 +16,10 @@ pub struct ModelOutput {
     pub findings: Vec<FindingScore>,
     /// The network's own probability that the view is AP.
     pub view_ap: f64,
-    /// True when the picture lies outside of what the network was trained on.
-    pub out_of_distribution: bool,
+    /// The networks' probability that the picture is an upright frontal chest radiograph, 0 to 1.
+    pub frontal: f64,
+    /// Distance from the training pictures; above 1 the picture is out of distribution.
+    pub novelty: f64,
     /// Images of the study that could not be read, and why.
     pub dropped: Vec<Note>,
     /// What was odd about the image though it was read.
