@@ -18,22 +18,24 @@ pub(super) enum Adapters {
 }
 
 pub(super) fn open(adapters: Adapters) -> Result<Device, DeviceError> {
+    let found = infos();
     let mut refused = None;
-    for kind in kinds(adapters) {
+    for kind in kinds(&found, adapters) {
         match burn::tensor::Device::wgpu_options().device_kind(kind).init_with_setup() {
             Ok((inner, setup)) => return Ok(describe(inner, &setup)),
             Err(error) => refused = Some(error.to_string()),
         }
     }
-    match (first_adapter(adapters), refused) {
-        (Some(adapter), Some(reason)) => Err(DeviceError::Open { adapter, reason }),
+    let first = found.into_iter().find(|info| accepts(adapters, info.device_type));
+    match (first, refused) {
+        (Some(info), Some(reason)) => Err(DeviceError::Open { adapter: info.name, reason }),
         _ => Err(DeviceError::NoAdapter),
     }
 }
 
 /// The kinds that have an adapter, best first.
-fn kinds(adapters: Adapters) -> Vec<DeviceKind> {
-    let types: Vec<wgpu::DeviceType> = infos().into_iter().map(|info| info.device_type).collect();
+fn kinds(found: &[wgpu::AdapterInfo], adapters: Adapters) -> Vec<DeviceKind> {
+    let types: Vec<wgpu::DeviceType> = found.iter().map(|info| info.device_type).collect();
     let wanted = [
         (wgpu::DeviceType::DiscreteGpu, DeviceKind::DiscreteGpu(0)),
         (wgpu::DeviceType::IntegratedGpu, DeviceKind::IntegratedGpu(0)),
@@ -57,12 +59,11 @@ fn accepts(adapters: Adapters, kind: wgpu::DeviceType) -> bool {
     }
 }
 
-fn first_adapter(adapters: Adapters) -> Option<String> {
-    infos().into_iter().find(|info| accepts(adapters, info.device_type)).map(|info| info.name)
-}
-
+/// The adapters of the APIs that compute well; OpenGL is not asked, which would write to standard error without a display.
 fn infos() -> Vec<wgpu::AdapterInfo> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::PRIMARY;
+    let instance = wgpu::Instance::new(descriptor);
     let search = pin!(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
     // outside the browser the answer is there at once
     match search.poll(&mut Context::from_waker(Waker::noop())) {
