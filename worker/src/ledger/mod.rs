@@ -7,9 +7,13 @@
 
 mod holder;
 mod migrations;
+mod row;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use holder::Holder;
+pub use row::{Accepted, Job, JobRow, NewJob, ReportBytes};
 pub use state::{JobState, UnknownState};
-pub use store::{Accepted, Job, JobRow, Ledger, LedgerError, NewJob, ReportBytes};
+pub use store::{Ledger, LedgerError};

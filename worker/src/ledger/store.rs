@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 
 use super::holder::{self, Holder};
 use super::migrations::MIGRATIONS;
+use super::row::{Accepted, Job, JobRow, NewJob, ReportBytes, parse_state, read_job};
 use super::state::JobState;
 
 /// How long a write waits for another process's write, in milliseconds.
@@ -14,9 +15,6 @@ const BUSY_TIMEOUT_MS: u64 = 30_000;
 
 /// How long a lease is good for when its holder lives, in milliseconds.
 const LEASE_MS: i64 = 15 * 60 * 1_000;
-
-/// How often a job may be started before it is given to a human: a job that kills its worker this often is poison.
-const MAX_ATTEMPTS: u32 = 20;
 
 /// The jobs that are not terminal, oldest first; all of them, or the one with the key.
 const OPEN_JOBS: &str = "SELECT sequence, lease_holder, lease_until FROM job
@@ -64,88 +62,6 @@ pub enum LedgerError {
         /// The job's key.
         job_key: String,
     },
-}
-
-/// A job to accept.
-#[derive(Debug, Clone)]
-pub struct NewJob {
-    /// The job key J: one version of one report.
-    pub job_key: String,
-    /// The report key R: versions chain under it.
-    pub report_key: String,
-    /// StudyInstanceUID.
-    pub study_uid: String,
-    /// What to read and where to write, as JSON of [`crate::job::Request`].
-    pub request: String,
-    /// When the job was accepted, RFC 3339.
-    pub accepted_at: String,
-}
-
-/// What became of an offer to accept a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accepted {
-    /// The job is new and durable now.
-    New,
-    /// A job with this key was accepted before; it stands in this state.
-    Before(JobState),
-}
-
-/// A job under this worker's lease.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Order of acceptance.
-    pub sequence: i64,
-    /// The job key J.
-    pub job_key: String,
-    /// The report key R.
-    pub report_key: String,
-    /// StudyInstanceUID.
-    pub study_uid: String,
-    /// JSON of [`crate::job::Request`].
-    pub request: String,
-    /// When the job was accepted, RFC 3339.
-    pub accepted_at: String,
-    /// How often it was started, this time included.
-    pub attempts: u32,
-    /// The model output of an earlier attempt, as JSON.
-    pub model_output: Option<String>,
-    /// Report bytes of an earlier attempt that were not yet delivered.
-    pub composed: Option<ReportBytes>,
-}
-
-impl Job {
-    /// True when this job was started too often: it is given to a human instead of being tried again.
-    pub fn is_poison(&self) -> bool {
-        self.attempts > MAX_ATTEMPTS
-    }
-}
-
-/// The bytes of one report with its machine-readable outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportBytes {
-    /// The terminal state the job takes once the bytes are delivered.
-    pub ends: JobState,
-    /// One JSON line without file paths and timings, see [`crate::outcome`].
-    pub outcome: String,
-    /// The FHIR bundle, where one is written.
-    pub bundle: Option<Vec<u8>>,
-    /// The page.
-    pub html: Vec<u8>,
-}
-
-/// One row for people to look at.
-#[derive(Debug, Clone)]
-pub struct JobRow {
-    /// The job key J.
-    pub job_key: String,
-    /// StudyInstanceUID.
-    pub study_uid: String,
-    /// Where the job stands.
-    pub state: JobState,
-    /// When it was accepted, RFC 3339.
-    pub accepted_at: String,
-    /// How often it was started.
-    pub attempts: u32,
 }
 
 /// The open ledger of one process.
@@ -371,33 +287,4 @@ fn require_lease(changed: usize, job: &Job) -> Result<(), LedgerError> {
 
 fn database(act: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
     move |source| LedgerError::Database { act, source }
-}
-
-fn parse_state(text: &str) -> rusqlite::Result<JobState> {
-    text.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-    })
-}
-
-fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
-    let ends: Option<String> = row.get("ends")?;
-    let outcome: Option<String> = row.get("outcome")?;
-    let html: Option<Vec<u8>> = row.get("html")?;
-    let composed = match (ends, outcome, html) {
-        (Some(ends), Some(outcome), Some(html)) => {
-            Some(ReportBytes { ends: parse_state(&ends)?, outcome, bundle: row.get("bundle")?, html })
-        }
-        _ => None,
-    };
-    Ok(Job {
-        sequence: row.get("sequence")?,
-        job_key: row.get("job_key")?,
-        report_key: row.get("report_key")?,
-        study_uid: row.get("study_uid")?,
-        request: row.get("request")?,
-        accepted_at: row.get("accepted_at")?,
-        attempts: row.get("attempts")?,
-        model_output: row.get("model_output")?,
-        composed,
-    })
 }
