@@ -10,6 +10,7 @@ use crate::instance::uid;
 use crate::limits::Limits;
 use crate::prescan::prescan;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::study_time::StudyTime;
 use crate::uid::Uid;
 
 mod codes;
@@ -37,6 +38,8 @@ pub struct SrNodule {
     pub composition: Option<Composition>,
     /// Whether its margin is spiculated: stated, stated otherwise, or not stated.
     pub spiculated: Option<bool>,
+    /// When the report was written.
+    pub written: Option<StudyTime>,
     /// The report's Verification Flag (0040,A493) is `VERIFIED`: a person has signed it.
     pub verified: bool,
 }
@@ -54,13 +57,15 @@ pub fn nodules(bytes: &[u8], limits: &Limits) -> Result<Vec<SrNodule>, Refusal> 
             ));
         }
         let report = uid(&root, tags::SOP_INSTANCE_UID, "SOPInstanceUID")?;
+        let written = StudyTime::content(&root);
         let verified = root.first(tags::VERIFICATION_FLAG).as_deref() == Some("VERIFIED");
         let mut nodules = Vec::new();
         // Depth is bounded by the scan; the last pushed is the next in document order.
         let mut open = vec![root];
         while let Some(item) = open.pop() {
             if codes::is_measurement_group(&item) {
-                nodules.extend(nodule(&item, &report, verified)?);
+                let found = nodule(&item, &report, verified)?;
+                nodules.extend(found.map(|nodule| SrNodule { written: written.clone(), ..nodule }));
                 continue;
             }
             let mut content: Vec<View<'_>> = item.items(tags::CONTENT_SEQUENCE).collect();
@@ -112,6 +117,7 @@ fn nodule(group: &View<'_>, report: &Uid, verified: bool) -> Result<Option<SrNod
         site,
         composition: values.iter().find_map(codes::composition),
         spiculated: codes::spiculated(&values),
+        written: None,
         verified,
     }))
 }

@@ -55,6 +55,14 @@ impl StudyTime {
         (instant.unwrap_or(Timestamp::UNIX_EPOCH), TimeRule::SiteZone)
     }
 
+    /// Reads when the content of an object was made, from Content Date (0008,0023) and Content Time (0008,0033).
+    pub(crate) fn content(view: &View<'_>) -> Option<Self> {
+        let offset_seconds = view.first(tags::TIMEZONE_OFFSET_FROM_UTC).and_then(|text| parse_offset(&text));
+        let date = parse_date(&view.first(tags::CONTENT_DATE)?)?;
+        let time = view.first(tags::CONTENT_TIME).and_then(|text| parse_time(&text));
+        Some(Self { date, time, offset_seconds, source: "ContentDate" })
+    }
+
     /// Reads the time of a study; `None` when no date attribute holds a date.
     pub(crate) fn read(view: &View<'_>) -> Option<Self> {
         let offset_seconds = view.first(tags::TIMEZONE_OFFSET_FROM_UTC).and_then(|text| parse_offset(&text));

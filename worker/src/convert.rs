@@ -47,9 +47,14 @@ pub fn study_facts<'a>(
             Species::Human => Ok(()),
             Species::NotHuman { evidence } => Err(evidence),
         },
-        lateral_text: instance.lateral_evidence.is_some(),
+        lateral_text: instance.lateral_evidence.is_some() || is_sagittal(instance),
         age_years: instance.age_years,
     }
+}
+
+/// Rows that run to the front or the back of the patient (Patient Orientation, 0020,0020): a lateral view.
+fn is_sagittal(instance: &Instance) -> bool {
+    instance.patient_orientation.first().is_some_and(|row| row.starts_with(['A', 'P']))
 }
 
 /// The person as the images state them. A name whose character set failed is no name.
@@ -70,7 +75,7 @@ pub fn person_of_images(patient: &PatientIdentity) -> Person {
             .collect(),
         family: component(0),
         given: component(1),
-        birth_date: patient.birth_date.as_ref().map(|date| *date.expose()),
+        birth_date: patient.birth_date.as_ref().map(|date| (*date.expose(), *date.expose())),
         sex: patient.sex.map(|sex| match sex {
             ImageSex::Female => Sex::Female,
             ImageSex::Male => Sex::Male,
@@ -93,10 +98,10 @@ pub fn person_of_record(patient: &RecordPatient) -> Person {
             .collect(),
         family: patient.names.iter().filter_map(|name| name.expose().family.clone()).collect(),
         given: patient.names.iter().flat_map(|name| name.expose().given.clone()).collect(),
-        birth_date: patient
-            .birth_date
-            .as_ref()
-            .and_then(|date| date.expose().is_exact().then(|| date.expose().first_day()).flatten()),
+        birth_date: patient.birth_date.as_ref().and_then(|stated| {
+            let stated = stated.expose();
+            Some((stated.first_day()?, stated.next_day()?.yesterday().ok()?))
+        }),
         sex: patient.gender.and_then(|gender| match gender {
             Gender::Female => Some(Sex::Female),
             Gender::Male => Some(Sex::Male),

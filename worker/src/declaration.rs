@@ -18,6 +18,9 @@ pub struct Pipeline {
     pub model: String,
     /// Views from the most to the least preferred (View Position, 0018,5101).
     pub prefer_views: Vec<String>,
+    /// Where body part and view are stated, a picture is refused when its probability of being an upright frontal chest
+    /// radiograph is below this, 0 to 1.
+    pub least_frontal: f64,
 }
 
 #[derive(Deserialize)]

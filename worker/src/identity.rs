@@ -41,8 +41,8 @@ pub struct Person {
     pub family: Vec<String>,
     /// Given names, in any writing.
     pub given: Vec<String>,
-    /// Birth date, where it is stated whole.
-    pub birth_date: Option<Date>,
+    /// The days that the stated birth date may mean, first and last: one day, or a month or a year.
+    pub birth_date: Option<(Date, Date)>,
     /// Sex.
     pub sex: Option<Sex>,
     /// False when the record says that it is inactive or was merged into another.
@@ -124,7 +124,7 @@ pub fn confirm(images: &Person, record: &Person) -> Result<(), IdentityRefusal> 
         return Err(IdentityRefusal::NotCurrent);
     }
     let sex = agreement(images.sex, record.sex);
-    let birth_date = agreement(images.birth_date, record.birth_date);
+    let birth_date = birth_date_agreement(images.birth_date, record.birth_date);
     let name = name_agreement(images, record);
     match (sex, birth_date, name) {
         (Agreement::Conflict, ..) => Err(IdentityRefusal::SexConflict),
@@ -147,6 +147,17 @@ enum Agreement {
 fn agreement<T: PartialEq>(one: Option<T>, other: Option<T>) -> Agreement {
     match (one, other) {
         (Some(one), Some(other)) if one == other => Agreement::Agree,
+        (Some(_), Some(_)) => Agreement::Conflict,
+        _ => Agreement::Unknown,
+    }
+}
+
+/// Whole dates agree when they are the same day. A month or a year that holds the other side's date says nothing; one
+/// that does not conflicts.
+fn birth_date_agreement(one: Option<(Date, Date)>, other: Option<(Date, Date)>) -> Agreement {
+    match (one, other) {
+        (Some(one), Some(other)) if one == other && one.0 == one.1 => Agreement::Agree,
+        (Some(one), Some(other)) if one.0 <= other.1 && other.0 <= one.1 => Agreement::Unknown,
         (Some(_), Some(_)) => Agreement::Conflict,
         _ => Agreement::Unknown,
     }
@@ -224,7 +235,7 @@ mod tests {
             identifiers: vec![Identifier { value: "A1".into(), issuers: vec!["HOSPITAL".into()] }],
             family: vec!["Müller".into()],
             given: vec!["Änne".into()],
-            birth_date: Some(date(1950, 1, 2)),
+            birth_date: Some((date(1950, 1, 2), date(1950, 1, 2))),
             sex: Some(Sex::Female),
             current: true,
         }
@@ -240,7 +251,10 @@ mod tests {
     fn every_conflict_is_refused_with_its_code() {
         let cases = [
             (Person { sex: Some(Sex::Male), ..person() }, IdentityRefusal::SexConflict),
-            (Person { birth_date: Some(date(1950, 2, 1)), ..person() }, IdentityRefusal::BirthDateConflict),
+            (
+                Person { birth_date: Some((date(1950, 2, 1), date(1950, 2, 1))), ..person() },
+                IdentityRefusal::BirthDateConflict,
+            ),
             (
                 Person { family: vec!["Other".into()], given: vec!["One".into()], ..person() },
                 IdentityRefusal::NameConflict,
@@ -262,6 +276,16 @@ mod tests {
         for (record, refusal) in cases {
             assert_eq!(confirm(&person(), &record), Err(refusal));
         }
+    }
+
+    #[test]
+    fn a_birth_year_confirms_nothing_and_a_wrong_one_conflicts() {
+        let of = |first, last| Person { birth_date: Some((first, last)), ..person() };
+        let fitting = of(date(1950, 1, 1), date(1950, 12, 31));
+        assert_eq!(confirm(&person(), &fitting), Ok(()), "name and sex agree");
+        assert_eq!(confirm(&person(), &Person { sex: None, ..fitting }), Err(IdentityRefusal::Unconfirmed));
+        let other = of(date(1970, 1, 1), date(1970, 12, 31));
+        assert_eq!(confirm(&person(), &other), Err(IdentityRefusal::BirthDateConflict));
     }
 
     #[test]
@@ -290,12 +314,12 @@ mod tests {
                 identifiers: vec![Identifier { value: id.clone(), issuers: vec![] }],
                 family: vec![family.clone()],
                 given: vec![given.clone()],
-                birth_date: Some(date(1950, 1, day)),
+                birth_date: Some((date(1950, 1, day), date(1950, 1, day))),
                 sex: [Some(Sex::Female), Some(Sex::Male), None][usize::from(sex)],
                 current: true,
             };
             let images = Person {
-                family: vec!["A".into()], given: vec!["A".into()], birth_date: Some(date(1950, 1, 2)), ..person()
+                family: vec!["A".into()], given: vec!["A".into()], birth_date: Some((date(1950, 1, 2), date(1950, 1, 2))), ..person()
             };
             if confirm(&images, &record).is_ok() {
                 prop_assert_eq!(id, "A1");

@@ -76,7 +76,7 @@ fn analyze(stages: &Stages, ledger: &mut Ledger, job: &NewJob, out: &Path) -> Re
     if let Accepted::Before(JobState::Reported | JobState::Refused) = accepted
         && let Some(report) = ledger.report(&job.job_key)?
     {
-        let out = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+        let out = std::fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
         return Ok(stages.redeliver(&out, &job.study_uid, &report).unwrap_or_else(|error| {
             Outcome::without_result(State::Failed, "DeliveryFailed", &error.to_string())
                 .of_study(&job.study_uid)

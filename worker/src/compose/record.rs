@@ -70,9 +70,16 @@ fn sources(parts: &Parts<'_>) -> Vec<doc::Source> {
     let of_risks = inputs.filter_map(|input| Some((input.source.clone()?, input.label.clone())));
     let mut sources: Vec<doc::Source> = Vec::new();
     for (reference, description) in of_features.chain(of_nodules).chain(of_risks) {
-        let known = sources.iter().any(|source| source.reference == reference);
-        if let Some(resource_type) = resource_type(&reference).filter(|_| !known) {
-            sources.push(doc::Source { reference, resource_type, description });
+        let Some(resource_type) = resource_type(&reference) else { continue };
+        match sources.iter_mut().find(|source| source.reference == reference) {
+            None => sources.push(doc::Source { reference, resource_type, description }),
+            Some(known)
+                if known.description.split("; ").all(|one| !one.eq_ignore_ascii_case(&description)) =>
+            {
+                known.description.push_str("; ");
+                known.description.push_str(&description);
+            }
+            Some(_) => {}
         }
     }
     sources

@@ -21,8 +21,9 @@ pub(super) fn line(risk: &Risk) -> outcome::Risk {
     outcome::Risk {
         id: risk.id.clone(),
         probability: risk.probability,
-        low: risk.low,
-        high: risk.high,
+        // A formula whose inputs are all known has a range of one point: the range is over what is unknown.
+        low: risk.low.or(risk.probability),
+        high: risk.high.or(risk.probability),
         missing: risk.missing.clone(),
     }
 }

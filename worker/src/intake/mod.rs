@@ -4,6 +4,8 @@ pub mod record;
 
 use std::path::{Path, PathBuf};
 
+use dicom_ingest::prescan;
+use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::{self, Discovery};
 use dicom_ingest::study::{Study, StudyOutcome};
 use jiff::Timestamp;
@@ -65,30 +67,44 @@ pub fn intake(
     acceptance: Acceptance,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Intake, IntakeError> {
-    let absolute = |path: &Path| {
-        std::path::absolute(path).map_err(|source| IntakeError::Path { path: path.to_owned(), source })
+    let canonical = |path: &Path| {
+        std::fs::canonicalize(path).map_err(|source| IntakeError::Path { path: path.to_owned(), source })
     };
     let config = &stages.config;
     let records = Records::open(record, &config.site_zone).map_err(IntakeError::Records)?;
-    let paths = paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+    let paths = paths.iter().map(|path| canonical(path)).collect::<Result<Vec<_>, _>>()?;
     let Discovery { studies, not_dicom, directories, unreadable } =
         folder::discover(&paths, &stages.limits, progress)
             .map_err(|error| IntakeError::Path { path: error.path, source: error.source })?;
-    let out = absolute(out)?;
+    std::fs::create_dir_all(out).map_err(|source| IntakeError::Path { path: out.to_owned(), source })?;
+    let out = canonical(out)?;
     let jobs = studies.iter().map(|study| job(stages, study, &records, &out, acceptance)).collect();
-    let lines = unreadable
+    let named = paths.iter().filter(|path| path.is_file() && !claims_to_be_dicom(path)).map(|path| {
+        let reason = "the file is empty or has no DICOM prefix and file meta information";
+        line_of_file(path, RefusalCode::NotDicom.as_str(), reason)
+    });
+    let refused = unreadable.len();
+    let lines: Vec<Outcome> = unreadable
         .into_iter()
-        .map(|file| Outcome {
-            file: Some(file.path.to_string_lossy().into_owned()),
-            ..Outcome::without_result(State::Refused, file.refusal.code.as_str(), &file.refusal.message)
-        })
+        .map(|file| line_of_file(&file.path, file.refusal.code.as_str(), &file.refusal.message))
+        .chain(named)
         .collect();
-    Ok(Intake {
-        jobs,
-        lines,
-        not_dicom: not_dicom + directories,
-        unreadable_records: records.unreadable().len(),
-    })
+    // A file that was named by itself has a line of its own; it is not counted a second time.
+    let passed_over = (not_dicom + directories).saturating_sub(lines.len() - refused);
+    Ok(Intake { jobs, lines, not_dicom: passed_over, unreadable_records: records.unreadable().len() })
+}
+
+/// The line of a file that belongs to no readable study.
+fn line_of_file(path: &Path, code: &str, reason: &str) -> Outcome {
+    Outcome {
+        file: Some(path.to_string_lossy().into_owned()),
+        ..Outcome::without_result(State::Refused, code, reason)
+    }
+}
+
+/// Whether the file begins as a DICOM file does; one that cannot be read is left to the discovery.
+fn claims_to_be_dicom(path: &Path) -> bool {
+    std::fs::read(path).map_or(true, |bytes| prescan::claims_to_be_dicom(&bytes))
 }
 
 fn job(

@@ -14,6 +14,7 @@ use dicom_ingest::limits::Limits;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
 use image::{ImageFormat, Luma, Rgba};
+use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores};
 
 use super::Stages;
@@ -36,6 +37,7 @@ pub(super) fn study(
     study_uid: &str,
     request: &Request,
     limits: &Limits,
+    site_zone: &TimeZone,
     evidence: &mut Evidence,
 ) -> Result<Arc<Study>, Ending> {
     let paths: Vec<PathBuf> = request.files.iter().map(|file| file.path.clone()).collect();
@@ -59,6 +61,7 @@ pub(super) fn study(
     if !study.instances.iter().all(as_accepted) {
         return Err(changed());
     }
+    evidence.started = study.started.as_ref().map(|started| started.instant(site_zone));
     let study = Arc::new(study);
     evidence.study = Some(Arc::clone(&study));
     Ok(study)
@@ -118,6 +121,12 @@ fn score_candidate(
         return Err(Ending::refused(
             "NotApplicableView",
             "body part or view is not stated, and the picture does not pass as an upright frontal chest radiograph",
+        ));
+    }
+    if scores.frontal < stages.pipeline.least_frontal {
+        return Err(Ending::refused(
+            "NotApplicablePicture",
+            "the header states a frontal view of the chest, and the picture is surely something else",
         ));
     }
     let label = most_telling(&scores);

@@ -208,10 +208,11 @@ impl Stages {
         evidence: &mut Evidence,
         timings: &mut Timings,
     ) -> Result<(), Halt> {
-        let study =
-            timings.time("read", || images::study(&job.study_uid, request, &self.limits, evidence))?;
+        let study = timings.time("read", || {
+            images::study(&job.study_uid, request, &self.limits, &self.config.site_zone, evidence)
+        })?;
         let candidates = select::candidates(&study, self.bundle.manifest(), &self.pipeline)?;
-        timings.time("read", || record::confirm(request, &study, &self.config, evidence))?;
+        timings.time("read", || record::confirm(request, &study, evidence))?;
         evidence.output = job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok());
         if evidence.output.is_none() {
             let output = images::score(self, &candidates, timings)?;

@@ -3,9 +3,10 @@
 use std::fs;
 
 use dicom_ingest::limits::Limits;
-use dicom_ingest::sr;
+use dicom_ingest::sr::{self, SrNodule};
 use dicom_ingest::study::Study;
 use fusion::{AssessInput, HeaderDemographics, ImageScores, Record};
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::Stages;
@@ -16,21 +17,16 @@ use crate::ending::Ending;
 use crate::identity::{self, IdentityRefusal};
 use crate::job::{RecordSource, Request, SourceFile, hex};
 
-/// Fixes t0, and reads the record that was offered: it must be readable and surely this patient's.
-pub(super) fn confirm(
-    request: &Request,
-    study: &Study,
-    config: &Config,
-    evidence: &mut Evidence,
-) -> Result<(), Ending> {
+/// How long after the study's start a structured report still counts as its own reading.
+const REPORTED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// Reads the record that was offered: it must be readable and surely this patient's. Without t0 nothing is read.
+pub(super) fn confirm(request: &Request, study: &Study, evidence: &mut Evidence) -> Result<(), Ending> {
     let refused = |refusal: IdentityRefusal| Ending::refused(refusal.code(), refusal.to_string());
-    let started = study.started.as_ref().ok_or_else(|| {
-        Ending::refused(
-            "NoStudyTime",
-            "the images state no date, so neither report nor record can be dated by them",
-        )
-    })?;
-    evidence.started = Some(started.instant(&config.site_zone));
+    if evidence.started.is_none() {
+        let reason = "the images state no date, so neither report nor record can be dated by them";
+        return Err(Ending::refused("NoStudyTime", reason));
+    }
     let file = match &request.record {
         RecordSource::NotGiven | RecordSource::NoMatch => return Ok(()),
         RecordSource::Several { .. } => return Err(refused(IdentityRefusal::SeveralRecords)),
@@ -66,19 +62,33 @@ pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence
             .ok()
             .filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
         match read.map(|bytes| sr::nodules(&bytes, limits)) {
-            Some(Ok(nodules)) => {
-                let dated = file.instance.study_time.as_ref().map(|time| time.instant(&config.site_zone).0);
-                let count = u32::try_from(nodules.len()).ok();
-                evidence
-                    .nodules
-                    .extend(nodules.iter().filter_map(|nodule| convert::nodule(nodule, count, dated)));
-            }
+            Some(Ok(nodules)) => add_nodules(&nodules, t0, config, evidence),
             Some(Err(refusal)) => evidence.warnings.push((refusal.code.as_str().to_owned(), refusal.message)),
             None => evidence
                 .warnings
                 .push(("UnreadableFile".into(), "a structured report of the study could not be read".into())),
         }
     }
+}
+
+/// Takes the nodules of a structured report that was written with the study: what it states is on the study's images. A
+/// report that was written later knows what became known later, and is left out.
+fn add_nodules(nodules: &[SrNodule], t0: Timestamp, config: &Config, evidence: &mut Evidence) {
+    let Some(first) = nodules.first() else { return };
+    let written = first.written.as_ref().map(|written| written.instant(&config.site_zone).0);
+    if written.is_some_and(|written| written.duration_since(t0) > REPORTED_WITHIN) {
+        let text =
+            "a structured report was written more than a day after the study began; its nodules are left out";
+        evidence.warnings.push(("LaterReport".into(), text.into()));
+        return;
+    }
+    if !first.verified {
+        let text = "nodule facts come from a structured report that nobody has verified (0040,A493)";
+        evidence.warnings.push(("UnverifiedReport".into(), text.into()));
+    }
+    let count = u32::try_from(nodules.len()).ok();
+    let found = nodules.iter().filter_map(|nodule| convert::nodule(nodule, count, written.or(Some(t0))));
+    evidence.nodules.extend(found);
 }
 
 /// The risks, computable or not, from features, nodules and the image's scores.
@@ -101,7 +111,8 @@ pub(super) fn assess(stages: &Stages, evidence: &mut Evidence) {
         nodules: &evidence.nodules,
         image: image.as_ref(),
         header: instance.map(|instance| HeaderDemographics {
-            age_years: instance.age_years,
+            // Completed years, as a record's birth date gives them too.
+            age_years: instance.age_years.map(f64::floor),
             sex: convert::binary_sex(instance.patient.sex),
         }),
         late_fusion: stages.late_fusion.as_ref(),

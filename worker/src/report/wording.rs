@@ -9,10 +9,12 @@ use super::text::{list, percent, percent_range, sentence, visible};
 pub(crate) const STATUS: &str = "AI-generated, not reviewed by a physician";
 /// What the software is not.
 pub(crate) const NOT_A_DEVICE: &str = "Research software, not a medical device";
+/// Warnings that take trust from every finding, so that they stand beside them.
+const DOUBTS: [&str; 3] = ["OutOfDistribution", "FrontalDoubt", "AgeOutsideTraining"];
 /// Findings named in one sentence before the rest is counted.
 const NAMED_FINDINGS: usize = 4;
 /// Risks said in the bottom line; the others are in their section.
-const NAMED_RISKS: usize = 2;
+const NAMED_RISKS: usize = 4;
 
 /// The bottom line: a few plain sentences, the most important first.
 pub(crate) fn bottom_line(report: &Report) -> Vec<String> {
@@ -47,6 +49,8 @@ fn no_result(why: &NoResult) -> Vec<String> {
 
 fn analysis(report: &Report) -> Vec<String> {
     let mut sentences = vec![findings(&report.findings)];
+    let doubts = report.study.warnings.iter().filter(|warning| DOUBTS.contains(&warning.code.as_str()));
+    sentences.extend(doubts.map(|warning| sentence(&warning.text)));
     let computed: Vec<String> = report.risks.iter().filter_map(risk).collect();
     let not_computable = report.risks.len() - computed.len();
     sentences.extend(computed.into_iter().take(NAMED_RISKS));
