@@ -21,6 +21,8 @@ pub struct Pipeline {
     /// Where body part and view are stated, a picture is refused when its probability of being an upright frontal chest
     /// radiograph is below this, 0 to 1.
     pub least_frontal: f64,
+    /// The same for a picture that does not pass as frontal and whose distance from the training pictures is above this.
+    pub most_novel: f64,
 }
 
 #[derive(Deserialize)]

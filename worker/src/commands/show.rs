@@ -90,7 +90,7 @@ fn row(outcome: &Outcome) -> String {
 
 fn risk_line(risk: &Risk) -> String {
     match (risk.probability, risk.low, risk.high) {
-        (Some(probability), Some(low), Some(high)) => {
+        (Some(probability), Some(low), Some(high)) if low < high => {
             format!(
                 "  risk {:<15} {} ({} to {})\n",
                 risk.id,

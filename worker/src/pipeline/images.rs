@@ -123,7 +123,7 @@ fn score_candidate(
             "body part or view is not stated, and the picture does not pass as an upright frontal chest radiograph",
         ));
     }
-    if scores.frontal < stages.pipeline.least_frontal {
+    if is_something_else(&scores, stages) {
         return Err(Ending::refused(
             "NotApplicablePicture",
             "the header states a frontal view of the chest, and the picture is surely something else",
@@ -142,6 +142,13 @@ fn score_candidate(
         warnings: warnings(candidate, &scores, stages),
         picture: timings.time("picture", || picture(&image, &saliency, label))?,
     })
+}
+
+/// Whether the picture is surely no frontal chest radiograph, whatever the header says.
+fn is_something_else(scores: &Scores, stages: &Stages) -> bool {
+    let fails = scores.frontal < stages.bundle.manifest().frontal.threshold;
+    let novel = scores.out_of_distribution.score > stages.pipeline.most_novel;
+    scores.frontal < stages.pipeline.least_frontal || (fails && novel)
 }
 
 fn decode_frame(candidate: Candidate<'_>, limits: &Limits) -> Result<Frame, Ending> {
