@@ -9,3 +9,4 @@ mod documents;
 mod encodings;
 mod killed;
 mod records;
+mod scope;
