@@ -1,4 +1,4 @@
-//! Mayo for the largest stated nodule.
+//! Mayo for a solitary stated nodule. With more than one, stated or coded, there is no number.
 
 use super::inputs::{age, ever_smoked, index_nodule, plain, truth_of};
 use super::{AssessInput, Card, Risk};
@@ -33,8 +33,9 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     }
     let extrathoracic = truth_of(input, "extrathoracic-cancer", "Cancer outside the chest", &mut risk);
     if index.count > 1 {
-        risk.limits
-            .push(format!("made for a solitary nodule; {} are stated, the largest was taken", index.count));
+        let reason =
+            format!("the formula is for a solitary nodule; the latest examination has {}", index.count);
+        return risk.outside(&reason);
     }
     if !(DIAMETER_MM.0..=DIAMETER_MM.1).contains(&nodule.diameter_mm) {
         return risk.outside("the diameter is not within 4 to 30 mm");

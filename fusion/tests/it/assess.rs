@@ -172,7 +172,24 @@ fn the_largest_nodule_of_the_latest_exam_is_taken_and_all_are_counted() {
     let of = |label: &str| found.inputs.iter().find(|part| part.label == label).unwrap().value.clone();
     assert_eq!((of("nodule diameter"), of("number of nodules")), ("9".to_owned(), "2".to_owned()));
     assert!(found.limits.iter().any(|limit| limit.contains("number of coded nodules")));
-    assert!(risk(&input(&case), "mayo").limits.iter().any(|limit| limit.contains("solitary")));
+    not_solitary(&risk(&input(&case), "mayo"));
+}
+
+fn not_solitary(risk: &Risk) {
+    assert_eq!((risk.probability, risk.low, risk.in_population), (None, None, false));
+    assert_eq!(risk.missing, ["population"]);
+    assert!(risk.reason.as_ref().unwrap().contains("solitary"));
+}
+
+#[test]
+fn mayo_is_for_a_solitary_nodule() {
+    let mut case = case(resources());
+    assert!(risk(&input(&case), "mayo").probability.is_some());
+    case.nodules[0].count = Some(2);
+    not_solitary(&risk(&input(&case), "mayo"));
+    case.nodules[0].count = Some(1);
+    case.nodules.push(Nodule { diameter_mm: 5.0, ..case.nodules[0].clone() });
+    not_solitary(&risk(&input(&case), "mayo"));
 }
 
 #[test]
