@@ -188,6 +188,15 @@ const PRESENT: [(&str, &str); 5] = [
     (LOINC, "LA9633-4"),
 ];
 
+/// Whether an answer says present, yes or positive, or the contrary; `None` where it says neither.
+pub(crate) fn presence(concept: &Concept) -> Option<bool> {
+    match (is_one_of(concept, &PRESENT), is_one_of(concept, &ABSENT)) {
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        _ => None,
+    }
+}
+
 /// What the record says of a disease in one place.
 struct Statement<'a> {
     truth: bool,
@@ -240,8 +249,10 @@ fn statements<'a>(view: &View<'a>, disease: &Disease) -> Vec<Statement<'a>> {
     for known in &view.observations.known {
         let truth = match &known.fact.value {
             ObservedValue::Boolean(truth) => *truth,
-            ObservedValue::Concept(concept) if is_one_of(concept, &PRESENT) => true,
-            ObservedValue::Concept(concept) if is_one_of(concept, &ABSENT) => false,
+            ObservedValue::Concept(concept) => match presence(concept) {
+                Some(truth) => truth,
+                None => continue,
+            },
             _ => continue,
         };
         let Some(coding) = answering(&known.fact.code, disease, truth) else { continue };

@@ -18,6 +18,7 @@ mod medication;
 mod schema;
 mod smoking;
 mod statistics;
+mod tobacco;
 mod units;
 mod view;
 
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::number::stored;
 use crate::record::Record;
+pub(crate) use conditions::presence;
 pub use statistics::{doubling_time_months, theil_sen};
 pub use units::{Conversion, convert};
 pub(crate) use view::View;

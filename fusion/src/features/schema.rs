@@ -38,8 +38,6 @@ pub(crate) enum Dimension {
     Length,
     /// Base a (365.25 days).
     Duration,
-    /// Base /d.
-    Rate,
 }
 
 /// The unit of a feature and what may be brought into it.

@@ -3,14 +3,18 @@
 //! Codes: LOINC 72166-2 (status), 63640-7 (cigarettes per day), 8664-5 (pack-years), 88029-4 (duration),
 //! 74010-0 (date of quitting); SNOMED CT 401201003 and 782516008 (pack-years), 228487000 (total time
 //! smoked), 228486009 (time since stopped), 160625004 (date ceased), 230056004 (cigarette consumption).
+//!
+//! A number is read only with a unit that says what is counted; see `tobacco.rs`. A stated time since
+//! quitting grows by the completed calendar years between the statement and t0 only: "6 years" of last
+//! week is 6 years, not 6.02.
 
 use jiff::Timestamp;
 
-use super::schema::{LOINC, SNOMED, Unit};
+use super::schema::{LOINC, SNOMED};
 use super::statistics::DAYS_PER_YEAR;
 use super::view::{Known, feature, missing};
-use super::{Feature, FeatureValue, Group, MissingReason, Original, View, units};
-use crate::record::{Concept, Observation, ObservedValue};
+use super::{Feature, FeatureValue, Group, MissingReason, Original, View, tobacco};
+use crate::record::{Concept, Observation, ObservedValue, Quantity};
 use crate::time::days_between;
 
 const GROUP: Group = Group::Smoking;
@@ -45,16 +49,15 @@ const DURATION: [(&str, &str); 2] = [(LOINC, "88029-4"), (SNOMED, "228487000")];
 const SINCE: [(&str, &str); 1] = [(SNOMED, "228486009")];
 const QUIT_DATE: [(&str, &str); 2] = [(LOINC, "74010-0"), (SNOMED, "160625004")];
 
-const NUMBER: Unit = Unit { ucum: "1", per_mole: None, plain: true, aliases: &["1"] };
-const YEARS: Unit = Unit { ucum: "a", per_mole: None, plain: false, aliases: &[] };
-const RATE: Unit = Unit { ucum: "/d", per_mole: None, plain: true, aliases: &["1"] };
-
 /// A tobacco quantity.
 struct Amount {
     id: &'static str,
     label: &'static str,
     codes: &'static [(&'static str, &'static str)],
-    unit: Unit,
+    /// The number in the shown unit, where its own unit fits.
+    read: fn(&Quantity) -> Option<f64>,
+    /// Whether an integer, which has no unit, is one.
+    plain: bool,
     shown_unit: &'static str,
     range: (f64, f64),
 }
@@ -64,7 +67,8 @@ const AMOUNTS: [Amount; 3] = [
         id: "pack-years",
         label: "Pack-years",
         codes: &PACK_YEARS,
-        unit: NUMBER,
+        read: |quantity| tobacco::is_pack_years(quantity).then_some(quantity.value),
+        plain: true,
         shown_unit: "{pack-years}",
         range: (0.0, 400.0),
     },
@@ -72,7 +76,8 @@ const AMOUNTS: [Amount; 3] = [
         id: "cigarettes-per-day",
         label: "Cigarettes per day",
         codes: &PER_DAY,
-        unit: RATE,
+        read: |quantity| tobacco::is_per_day(quantity).then_some(quantity.value),
+        plain: false,
         shown_unit: "{cigarettes}/d",
         range: (0.0, 200.0),
     },
@@ -80,7 +85,8 @@ const AMOUNTS: [Amount; 3] = [
         id: "years-smoked",
         label: "Years smoked",
         codes: &DURATION,
-        unit: YEARS,
+        read: tobacco::years,
+        plain: false,
         shown_unit: "a",
         range: (0.0, 100.0),
     },
@@ -171,11 +177,9 @@ fn measured(view: &View<'_>, amount: &Amount) -> Feature {
 
 fn number(known: &Known<'_, Observation>, amount: &Amount) -> Result<f64, MissingReason> {
     let value = match &known.fact.value {
-        ObservedValue::Quantity(quantity) => {
-            let conversion = units::fit(quantity, &amount.unit, None).ok_or(MissingReason::Unit)?;
-            quantity.value * conversion.factor + conversion.offset
-        }
-        ObservedValue::Integer(number) if amount.unit.plain => *number as f64,
+        ObservedValue::Quantity(quantity) => (amount.read)(quantity).ok_or(MissingReason::Unit)?,
+        ObservedValue::Integer(number) if amount.plain => *number as f64,
+        ObservedValue::Integer(_) => return Err(MissingReason::Unit),
         _ => return Err(MissingReason::NotNumeric),
     };
     let plausible = (amount.range.0..=amount.range.1).contains(&value);
@@ -183,7 +187,7 @@ fn number(known: &Known<'_, Observation>, amount: &Amount) -> Result<f64, Missin
 }
 
 /// Years since quitting at t0: 0 for a current smoker, else from the date of quitting, else from a stated
-/// time since quitting plus the age of that statement.
+/// time since quitting plus the completed years since that statement.
 fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
     let (id, label) = ("years-quit", "Years since quitting");
     let made = |years: f64, note: &str, known: Option<&Known<'_, Observation>>| {
@@ -217,13 +221,22 @@ fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
     }
     for known in view.observed(&SINCE).rev() {
         let ObservedValue::Quantity(quantity) = &known.fact.value else { continue };
-        let Some(conversion) = units::fit(quantity, &YEARS, None) else { continue };
-        let years = quantity.value * conversion.factor + view.age_days(known.effective) / DAYS_PER_YEAR;
+        let Some(stated) = tobacco::years(quantity) else { continue };
+        let years = stated + completed_years(view, known.effective);
         if (0.0..=100.0).contains(&years) {
-            return made(years, "as stated, plus the time since then", Some(&known));
+            return made(years, "as stated, plus the completed years since then", Some(&known));
         }
     }
     missing(id, label, GROUP, view.why_unobserved(&QUIT_DATE))
+}
+
+/// Completed calendar years from the day of `time` to the day of t0, in the site's zone; a
+/// statement with a date alone held at its end, which is the next day.
+fn completed_years(view: &View<'_>, time: Timestamp) -> f64 {
+    let day = |time: Timestamp| time.to_zoned(view.zone.clone()).date();
+    let (from, to) = (day(time), day(view.t0));
+    let before = (to.month(), to.day()) < (from.month(), from.day());
+    f64::from((to.year() - from.year() - i16::from(before)).max(0))
 }
 
 fn middle((from, to): (Timestamp, Timestamp)) -> Timestamp {

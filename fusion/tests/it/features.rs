@@ -11,12 +11,12 @@ use crate::support::{
     quantity, resources, t0,
 };
 
-fn table(resources: Vec<Value>, t0: Timestamp) -> FeatureTable {
+pub(crate) fn table(resources: Vec<Value>, t0: Timestamp) -> FeatureTable {
     let record = Record::from_json(&bytes(&bundle(resources))).unwrap();
     features(&record, t0, &TimeZone::UTC)
 }
 
-fn reason(table: &FeatureTable, id: &str) -> Option<MissingReason> {
+pub(crate) fn reason(table: &FeatureTable, id: &str) -> Option<MissingReason> {
     match table.feature(id).unwrap().value {
         FeatureValue::Missing { reason } => Some(reason),
         _ => None,
@@ -258,26 +258,6 @@ fn diseases_have_three_states() {
     let years =
         table(vec![patient(), condition("x", ICD10, "C50.9", "confirmed", "2014-05-02T10:00:00Z")], t0());
     assert!((years.number("years-since-cancer").unwrap() - 10.0).abs() < 0.02);
-}
-
-#[test]
-fn smoking_states_and_amounts() {
-    let status = |system: &str, code: &str| {
-        table(
-            vec![patient(), observation("x", LOINC, "72166-2", "2024-01-01T00:00:00Z", &coded(system, code))],
-            t0(),
-        )
-    };
-    assert_eq!(status(SNOMED, "449868002").code("smoking-status"), Some("current-smoker"));
-    assert_eq!(status(SNOMED, "449868002").number("years-quit"), Some(0.0));
-    assert_eq!(status(LOINC, "LA18978-9").code("smoking-status"), Some("never-smoker"));
-    assert_eq!(reason(&status(SNOMED, "266927001"), "smoking-status"), Some(MissingReason::NotRecorded));
-    assert_eq!(reason(&status(SNOMED, "1"), "smoking-status"), Some(MissingReason::Unmapped));
-    let since = table(
-        vec![patient(), observation("x", SNOMED, "228486009", "2023-05-02T10:00:00Z", &quantity(24.0, "mo"))],
-        t0(),
-    );
-    assert!((since.number("years-quit").unwrap() - 3.0).abs() < 0.01);
 }
 
 #[test]

@@ -8,4 +8,5 @@ mod features;
 mod late_fusion;
 mod nodules;
 mod record;
+mod smoking;
 mod support;
