@@ -116,6 +116,34 @@ fn no_report_is_written_final_and_serde_json_keeps_fractions() {
     assert!(!String::from_utf8_lossy(&output.stdout).contains("arbitrary_precision"));
 }
 
+/// The program alone and the program beside its tests ask for the same features of what they share: otherwise Burn is
+/// compiled twice (ADR 1).
+#[test]
+fn the_program_and_its_tests_share_one_set_of_features() {
+    let program = features(&["-p", "worker", "--edges", "normal,build"]);
+    let with_tests = features(&["--workspace", "--edges", "normal,build,dev"]);
+    assert!(program.len() > 100);
+    for line in &program {
+        assert!(with_tests.contains(line), "with the tests this has other features: {line}");
+    }
+}
+
+/// One line a package: name, version, features.
+fn features(selection: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--prefix", "none", "--format", "{p} [{f}]"])
+        .args(selection)
+        .current_dir(workspace())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines()
+        .map(|line| line.trim_end_matches(" (*)").to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
 /// The Rust files at or below a place of the workspace; a place must exist, so that a rule cannot go stale.
 fn sources(place: &str) -> Vec<PathBuf> {
     fn walk(path: &Path, found: &mut Vec<PathBuf>) {

@@ -24,7 +24,8 @@ const GROUP: Group = Group::Condition;
 /// Codes of one kind of answer: SNOMED CT concepts and ICD-10 categories, as prefixes without the dot.
 #[derive(Clone, Copy)]
 struct Codes {
-    snomed: &'static [&'static str],
+    /// Lists of SNOMED CT codes, so that one list can stand in several diseases.
+    snomed: &'static [&'static [&'static str]],
     icd10: &'static [&'static str],
     /// ICD-10 categories that are not meant though a prefix fits.
     not_icd10: &'static [&'static str],
@@ -43,6 +44,8 @@ struct Disease {
     /// What it is a kind of: stated absent is no; that there is some kind says nothing.
     wider: Codes,
 }
+
+const LUNG_CANCER_ITSELF: [&str; 2] = ["363358000", "93880001"];
 
 const LUNG_CANCER: [&str; 8] =
     ["254637007", "254632001", "424132000", "425048006", "424970000", "425376008", "254626006", "254634000"];
@@ -86,22 +89,22 @@ const SKIN: [&str; 2] = ["C44", "Z85828"];
 const THORACIC: [&str; 10] = ["C33", "C34", "C37", "C38", "C39", "C45", "C44", "Z851", "Z852", "Z85828"];
 
 const EMPHYSEMA: Codes =
-    Codes { snomed: &["87433001", "16003001", "31898008", "266355005"], icd10: &["J43"], ..NO_CODES };
+    Codes { snomed: &[&["87433001", "16003001", "31898008", "266355005"]], icd10: &["J43"], ..NO_CODES };
 
 const DISEASES: [Disease; 6] = [
     Disease {
         id: "covid-19",
         label: "COVID-19",
-        whole: Codes { snomed: &["840539006"], icd10: &["U071"], ..NO_CODES },
+        whole: Codes { snomed: &[&["840539006"]], icd10: &["U071"], ..NO_CODES },
         part: NO_CODES,
         wider: NO_CODES,
     },
     Disease {
         id: "copd",
         label: "Chronic obstructive pulmonary disease",
-        whole: Codes { snomed: &["13645005"], icd10: &["J44"], ..NO_CODES },
+        whole: Codes { snomed: &[&["13645005"]], icd10: &["J44"], ..NO_CODES },
         part: Codes {
-            snomed: &["87433001", "16003001", "31898008", "266355005", "185086009", "195951007"],
+            snomed: &[&["87433001", "16003001", "31898008", "266355005", "185086009", "195951007"]],
             ..EMPHYSEMA
         },
         wider: NO_CODES,
@@ -109,67 +112,35 @@ const DISEASES: [Disease; 6] = [
     Disease {
         id: "emphysema",
         label: "Emphysema",
-        whole: Codes { snomed: &["87433001"], icd10: &["J43"], ..NO_CODES },
+        whole: Codes { snomed: &[&["87433001"]], icd10: &["J43"], ..NO_CODES },
         part: EMPHYSEMA,
         wider: NO_CODES,
     },
     Disease {
         id: "lung-cancer",
         label: "Lung cancer",
-        whole: Codes { snomed: &["363358000", "93880001"], icd10: &["C34", "Z851"], ..NO_CODES },
-        part: Codes { snomed: &LUNG_CANCER, ..NO_CODES },
-        wider: Codes { snomed: &NEOPLASTIC, ..NO_CODES },
+        whole: Codes { snomed: &[&LUNG_CANCER_ITSELF], icd10: &["C34", "Z851"], ..NO_CODES },
+        part: Codes { snomed: &[&LUNG_CANCER], ..NO_CODES },
+        wider: Codes { snomed: &[&NEOPLASTIC], ..NO_CODES },
     },
     Disease {
         id: "extrathoracic-cancer",
         label: "Cancer outside the chest",
         whole: NO_CODES,
-        part: Codes { snomed: &OTHER_CANCERS, icd10: &CANCER_ICD10, not_icd10: &THORACIC },
-        wider: Codes { snomed: &NEOPLASTIC, ..NO_CODES },
+        part: Codes { snomed: &[&OTHER_CANCERS], icd10: &CANCER_ICD10, not_icd10: &THORACIC },
+        wider: Codes { snomed: &[&NEOPLASTIC], ..NO_CODES },
     },
     Disease {
         id: "cancer",
         label: "Cancer, any, past or present",
-        whole: Codes { snomed: &MALIGNANT, ..NO_CODES },
-        part: Codes { snomed: &ALL_CANCERS, icd10: &CANCER_ICD10, not_icd10: &SKIN },
-        wider: Codes { snomed: &NEOPLASTIC, ..NO_CODES },
+        whole: Codes { snomed: &[&MALIGNANT], ..NO_CODES },
+        part: Codes {
+            snomed: &[&LUNG_CANCER, &LUNG_CANCER_ITSELF, &OTHER_CANCERS],
+            icd10: &CANCER_ICD10,
+            not_icd10: &SKIN,
+        },
+        wider: Codes { snomed: &[&NEOPLASTIC], ..NO_CODES },
     },
-];
-
-/// Cancers of and outside the lung.
-const ALL_CANCERS: [&str; 32] = [
-    "254637007",
-    "254632001",
-    "424132000",
-    "425048006",
-    "424970000",
-    "425376008",
-    "254626006",
-    "254634000",
-    "363358000",
-    "93880001",
-    "254837009",
-    "363406005",
-    "93761005",
-    "399068003",
-    "254900004",
-    "399326009",
-    "363518003",
-    "363418001",
-    "363349007",
-    "363443007",
-    "363354003",
-    "363478007",
-    "372244006",
-    "118600007",
-    "93143009",
-    "109989006",
-    "254935002",
-    "109838007",
-    "363351006",
-    "255081007",
-    "254878006",
-    "188725004",
 ];
 
 const ABSENT: [(&str, &str); 6] = [
@@ -297,7 +268,7 @@ fn matching<'a>(concept: &'a Concept, codes: &Codes) -> Option<&'a Coding> {
         let code = coding.code.as_deref().unwrap_or_default();
         let system = coding.system.as_deref().unwrap_or_default();
         if system == SNOMED {
-            return codes.snomed.contains(&code);
+            return codes.snomed.iter().any(|list| list.contains(&code));
         }
         if !is_icd10(system) {
             return false;
