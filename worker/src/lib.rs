@@ -8,9 +8,15 @@ pub mod commands;
 pub mod config;
 pub mod declaration;
 
+pub mod lane;
+pub mod message;
+pub mod queue;
+
 pub mod intake;
 pub mod job;
 pub mod ledger;
+pub mod service;
+pub mod telemetry;
 
 pub mod convert;
 pub mod device;

@@ -10,7 +10,7 @@ use super::show::Show;
 use crate::cli::AnalyzeArgs;
 use crate::config::Config;
 use crate::intake::{self, Acceptance, Intake, IntakeError};
-use crate::ledger::{Accepted, JobState, Ledger, LedgerError, NewJob};
+use crate::ledger::{Accepted, FileLedger, JobState, LedgerError, NewJob};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::Stages;
 
@@ -25,7 +25,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<u8> {
     let Intake { jobs, lines, not_dicom, unreadable_records } =
         read(&stages, &args.paths, args.record.as_deref(), &args.out, Acceptance::LatestInput)?;
     warn(not_dicom, unreadable_records);
-    let mut ledger = Ledger::open(&args.out.join(LEDGER_FOLDER))?;
+    let mut ledger = FileLedger::open(&args.out.join(LEDGER_FOLDER))?;
     let mut show = Show::new(args.json, jobs.len());
     for line in lines {
         show.take(line)?;
@@ -71,7 +71,12 @@ pub(super) fn warn(not_dicom: usize, unreadable_records: usize) {
 }
 
 /// One study: accepted once, carried to its end, or delivered again from what is stored.
-fn analyze(stages: &Stages, ledger: &mut Ledger, job: &NewJob, out: &Path) -> Result<Outcome, LedgerError> {
+fn analyze(
+    stages: &Stages,
+    ledger: &mut FileLedger,
+    job: &NewJob,
+    out: &Path,
+) -> Result<Outcome, LedgerError> {
     let accepted = ledger.accept(job)?;
     if let Accepted::Before(JobState::Reported | JobState::Refused) = accepted
         && let Some(report) = ledger.report(&job.job_key)?

@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use crate::cli::JobsCommand;
-use crate::ledger::Ledger;
+use crate::ledger::FileLedger;
 
 /// Lists the jobs.
 pub(super) fn run(command: &JobsCommand) -> anyhow::Result<u8> {
     let JobsCommand::List { json, state } = command;
-    let ledger = Ledger::open(&state.state)?;
+    let ledger = FileLedger::open(&state.state)?;
     let mut out = std::io::stdout().lock();
     for job in ledger.jobs()? {
         if *json {

@@ -9,7 +9,7 @@ use super::analyze::{read, warn, with_source};
 use crate::cli::{DeviceArg, SubmitArgs};
 use crate::config::Config;
 use crate::intake::{Acceptance, Intake};
-use crate::ledger::{Accepted, Ledger};
+use crate::ledger::{Accepted, FileLedger};
 use crate::outcome::exit_code;
 use crate::pipeline::Stages;
 
@@ -22,7 +22,7 @@ pub(super) fn run(args: &SubmitArgs) -> anyhow::Result<u8> {
     let Intake { jobs, lines, not_dicom, unreadable_records } =
         read(&stages, &args.paths, args.record.as_deref(), &args.out, acceptance)?;
     warn(not_dicom, unreadable_records);
-    let mut ledger = Ledger::open(&args.state.state)?;
+    let mut ledger = FileLedger::open(&args.state.state)?;
     let mut out = std::io::stdout().lock();
     for job in &jobs {
         let (state, new) = match ledger.accept(job)? {

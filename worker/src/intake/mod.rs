@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::convert;
 use crate::job::{KeyParts, Request, SourceFile, hex, keys};
+use crate::lane::Lane;
 use crate::ledger::NewJob;
 use crate::outcome::{Outcome, State};
 use crate::pipeline::Stages;
@@ -143,6 +144,7 @@ fn job(
     NewJob {
         job_key: keys.job,
         report_key: keys.report,
+        lane: Lane::Routine,
         study_uid: found.uid().to_string(),
         // A request is plain paths and strings: it always serialises.
         request: serde_json::to_string(&request).unwrap_or_default(),

@@ -3,6 +3,7 @@
 use rusqlite::Row;
 
 use super::state::JobState;
+use crate::lane::Lane;
 
 /// How often a job may be started before it is given to a human: a job that kills its worker this often is poison.
 const MAX_ATTEMPTS: u32 = 20;
@@ -14,6 +15,8 @@ pub struct NewJob {
     pub job_key: String,
     /// The report key R: versions chain under it.
     pub report_key: String,
+    /// Which lane it came on.
+    pub lane: Lane,
     /// StudyInstanceUID.
     pub study_uid: String,
     /// What to read and where to write, as JSON of [`crate::job::Request`].
@@ -36,6 +39,10 @@ pub enum Accepted {
 pub struct Job {
     /// Order of acceptance.
     pub sequence: i64,
+    /// The fencing token of this lease; a later lease has a greater one.
+    pub fence: i64,
+    /// Which lane it came on.
+    pub lane: Lane,
     /// The job key J.
     pub job_key: String,
     /// The report key R.
@@ -74,11 +81,24 @@ pub struct ReportBytes {
     pub html: Vec<u8>,
 }
 
+/// Which jobs to list.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Only jobs in one of these states; empty for all.
+    pub states: Vec<JobState>,
+    /// Only the newest so many, still in order of acceptance.
+    pub last: Option<usize>,
+}
+
 /// One row for people to look at.
 #[derive(Debug, Clone)]
 pub struct JobRow {
     /// The job key J.
     pub job_key: String,
+    /// The report key R.
+    pub report_key: String,
+    /// Which lane it came on.
+    pub lane: Lane,
     /// StudyInstanceUID.
     pub study_uid: String,
     /// Where the job stands.
@@ -87,6 +107,23 @@ pub struct JobRow {
     pub accepted_at: String,
     /// How often it was started.
     pub attempts: u32,
+    /// Why it rests, where its delivery was put off: a stable code.
+    pub resting: Option<String>,
+    /// The stored outcome, one JSON line, once the report is composed.
+    pub outcome: Option<String>,
+}
+
+/// What happened to a job, once and for good.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AuditEntry {
+    /// When, RFC 3339.
+    pub at: String,
+    /// The worker.
+    pub actor: String,
+    /// What happened: `accepted`, `composed`, `deferred`, `settled`, `superseded`, `retried`, `cancelled`.
+    pub event: String,
+    /// State or code, and SHA-256 digests of what was stored; no patient data.
+    pub detail: String,
 }
 
 pub(super) fn parse_state(text: &str) -> rusqlite::Result<JobState> {
@@ -107,6 +144,8 @@ pub(super) fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
     };
     Ok(Job {
         sequence: row.get("sequence")?,
+        fence: row.get("attempts")?,
+        lane: Lane::Routine,
         job_key: row.get("job_key")?,
         report_key: row.get("report_key")?,
         study_uid: row.get("study_uid")?,

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 
+use super::LedgerError;
 use super::holder::{self, Holder};
 use super::migrations::MIGRATIONS;
 use super::row::{Accepted, Job, JobRow, NewJob, ReportBytes, parse_state, read_job};
 use super::state::JobState;
+use crate::lane::Lane;
 
 /// How long a write waits for another process's write, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 30_000;
@@ -32,47 +34,15 @@ const REVIVE_SUPERSEDED: &str = "UPDATE job SET sequence = (SELECT max(sequence)
      lease_holder = NULL, lease_until = NULL
      WHERE job_key = :job_key";
 
-/// Why the ledger could not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The folder of the ledger could not be made or written.
-    #[error("could not open the ledger in `{folder}`; check that the folder exists and is writable")]
-    Open {
-        /// The folder that holds the ledger.
-        folder: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// SQLite refused or failed.
-    #[error("the ledger could not {act}")]
-    Database {
-        /// What was tried.
-        act: &'static str,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
-    /// The file was written by a newer version, or a migration failed.
-    #[error(
-        "the ledger's schema does not fit this version of chiasm; use the version that wrote it or a newer one"
-    )]
-    Schema(#[from] rusqlite_migration::Error),
-    /// The lease was lost: another worker owns the job now.
-    #[error("the lease of job `{job_key}` was lost to another worker")]
-    LeaseLost {
-        /// The job's key.
-        job_key: String,
-    },
-}
-
 /// The open ledger of one process.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct FileLedger {
     connection: Connection,
     workers: PathBuf,
     holder: Holder,
 }
 
-impl Ledger {
+impl FileLedger {
     /// Opens, and where needed makes, the ledger in `folder`.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         let fail = |source| LedgerError::Open { folder: folder.to_owned(), source };
@@ -86,7 +56,7 @@ impl Ledger {
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
             .map_err(database("be set to durable writes"))?;
-        MIGRATIONS.to_latest(&mut connection)?;
+        MIGRATIONS.to_latest(&mut connection).map_err(|error| LedgerError::Schema(Box::new(error)))?;
         Ok(Self { connection, workers, holder })
     }
 
@@ -253,7 +223,7 @@ impl Ledger {
     pub fn jobs(&self) -> Result<Vec<JobRow>, LedgerError> {
         let mut statement = self
             .connection
-            .prepare("SELECT job_key, study_uid, state, accepted_at, attempts FROM job ORDER BY sequence")
+            .prepare("SELECT job_key, study_uid, state, accepted_at, attempts, report_key, outcome FROM job ORDER BY sequence")
             .map_err(database("list its jobs"))?;
         statement
             .query_map([], |row| {
@@ -263,6 +233,10 @@ impl Ledger {
                     state: parse_state(&row.get::<_, String>(2)?)?,
                     accepted_at: row.get(3)?,
                     attempts: row.get(4)?,
+                    report_key: row.get(5)?,
+                    lane: Lane::Routine,
+                    resting: None,
+                    outcome: row.get(6)?,
                 })
             })
             .and_then(Iterator::collect)
@@ -286,5 +260,5 @@ fn require_lease(changed: usize, job: &Job) -> Result<(), LedgerError> {
 }
 
 fn database(act: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
-    move |source| LedgerError::Database { act, source }
+    move |source| LedgerError::Database { act, source: Box::new(source) }
 }

@@ -1,6 +1,7 @@
 //! The ledger's promises: accepted once, leased once, settled once, the newest version wins.
 
-use super::{Accepted, Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
+use super::{Accepted, FileLedger, Job, JobState, LedgerError, NewJob, ReportBytes};
+use crate::lane::Lane;
 
 const NOW_MS: i64 = 1_000_000;
 
@@ -11,6 +12,7 @@ fn job(key: &str, report: &str) -> NewJob {
     NewJob {
         job_key: key.into(),
         report_key: report.into(),
+        lane: Lane::Routine,
         study_uid: "1.2".into(),
         request: "{}".into(),
         accepted_at: "2026-01-02T03:04:05Z".into(),
@@ -21,18 +23,18 @@ fn report(ends: JobState) -> ReportBytes {
     ReportBytes { ends, outcome: "{}".into(), bundle: Some(b"bundle".to_vec()), html: b"page".to_vec() }
 }
 
-fn lease(ledger: &mut Ledger) -> Job {
+fn lease(ledger: &mut FileLedger) -> Job {
     ledger.lease_next(NOW_MS).unwrap().expect("a job waits")
 }
 
-fn states(ledger: &Ledger) -> Vec<JobState> {
+fn states(ledger: &FileLedger) -> Vec<JobState> {
     ledger.jobs().unwrap().iter().map(|job| job.state).collect()
 }
 
 #[test]
 fn a_job_is_accepted_once_and_walks_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(folder.path()).unwrap();
+    let mut ledger = FileLedger::open(folder.path()).unwrap();
     assert_eq!(ledger.accept(&job("j", "r")).unwrap(), Accepted::New);
     assert_eq!(ledger.accept(&job("j", "r")).unwrap(), Accepted::Before(JobState::Accepted));
     let leased = lease(&mut ledger);
@@ -50,12 +52,12 @@ fn a_job_is_accepted_once_and_walks_to_its_end() {
 #[test]
 fn a_dead_workers_job_is_free_at_once_with_what_it_stored() {
     let folder = tempfile::tempdir().unwrap();
-    let mut dead = Ledger::open(folder.path()).unwrap();
+    let mut dead = FileLedger::open(folder.path()).unwrap();
     dead.accept(&job("j", "r")).unwrap();
     let leased = lease(&mut dead);
     dead.store_model_output(&leased, "output").unwrap();
     drop(dead);
-    let mut next = Ledger::open(folder.path()).unwrap();
+    let mut next = FileLedger::open(folder.path()).unwrap();
     let again = lease(&mut next);
     assert_eq!((again.attempts, again.model_output.as_deref()), (2, Some("output")));
 }
@@ -63,8 +65,8 @@ fn a_dead_workers_job_is_free_at_once_with_what_it_stored() {
 #[test]
 fn a_living_worker_keeps_its_lease_until_it_runs_out_and_writes_nothing_afterwards() {
     let folder = tempfile::tempdir().unwrap();
-    let mut slow = Ledger::open(folder.path()).unwrap();
-    let mut other = Ledger::open(folder.path()).unwrap();
+    let mut slow = FileLedger::open(folder.path()).unwrap();
+    let mut other = FileLedger::open(folder.path()).unwrap();
     slow.accept(&job("j", "r")).unwrap();
     let held = lease(&mut slow);
     assert!(other.lease_next(NOW_MS).unwrap().is_none());
@@ -80,7 +82,7 @@ fn a_living_worker_keeps_its_lease_until_it_runs_out_and_writes_nothing_afterwar
 #[test]
 fn the_newest_version_of_a_report_supersedes_the_older_ones() {
     let folder = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(folder.path()).unwrap();
+    let mut ledger = FileLedger::open(folder.path()).unwrap();
     ledger.accept(&job("old", "r")).unwrap();
     ledger.accept(&job("new", "r")).unwrap();
     let old = lease(&mut ledger);
@@ -101,12 +103,12 @@ fn the_newest_version_of_a_report_supersedes_the_older_ones() {
 #[test]
 fn a_failed_job_can_be_submitted_again_and_a_job_that_kills_is_poison() {
     let folder = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(folder.path()).unwrap();
+    let mut ledger = FileLedger::open(folder.path()).unwrap();
     ledger.accept(&job("j", "r")).unwrap();
     for _attempt in 0..20 {
         assert!(!lease(&mut ledger).is_poison());
         drop(ledger);
-        ledger = Ledger::open(folder.path()).unwrap();
+        ledger = FileLedger::open(folder.path()).unwrap();
     }
     let poison = lease(&mut ledger);
     assert!(poison.is_poison());

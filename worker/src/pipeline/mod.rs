@@ -22,7 +22,7 @@ use crate::declaration::{DeclarationError, Pipeline};
 use crate::deliver::{DeliverError, deliver};
 use crate::ending::Ending;
 use crate::job::Request;
-use crate::ledger::{Job, JobState, Ledger, LedgerError, ReportBytes};
+use crate::ledger::{FileLedger, Job, JobState, LedgerError, ReportBytes};
 use crate::outcome::{Outcome, State};
 use crate::report::document::Report;
 use crate::report::{fhir, html};
@@ -103,7 +103,7 @@ impl Stages {
 
     /// Carries a leased job to its end: analyse, store, deliver, settle. What cannot be analysed is refused or failed
     /// with a report of its own. `Err` means that the ledger itself failed; the job then stays as it is.
-    pub fn carry(&self, ledger: &mut Ledger, job: &Job) -> Result<Outcome, LedgerError> {
+    pub fn carry(&self, ledger: &mut FileLedger, job: &Job) -> Result<Outcome, LedgerError> {
         let mut timings = Timings::default();
         let request: Option<Request> = serde_json::from_str(&job.request).ok();
         let report = if let Some(stored) = &job.composed {
@@ -161,7 +161,7 @@ impl Stages {
 
     fn compose(
         &self,
-        ledger: &mut Ledger,
+        ledger: &mut FileLedger,
         job: &Job,
         request: Option<&Request>,
         timings: &mut Timings,
@@ -202,7 +202,7 @@ impl Stages {
     /// The stages in their order. What they learn goes into `evidence`, so that a refusal can still say whose study it is.
     fn analyse(
         &self,
-        ledger: &mut Ledger,
+        ledger: &mut FileLedger,
         job: &Job,
         request: &Request,
         evidence: &mut Evidence,

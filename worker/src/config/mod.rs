@@ -1,12 +1,15 @@
 //! Configuration: raw text first, then values that are valid. Precedence: flag, environment, file, default.
 
+pub mod secret;
+pub mod site;
+
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 /// The shipped, commented configuration file.
-pub const EXAMPLE: &str = include_str!("../chiasm.toml");
+pub const EXAMPLE: &str = include_str!("../../chiasm.toml");
 
 /// Why a configuration is not usable.
 #[derive(Debug, thiserror::Error)]

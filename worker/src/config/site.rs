@@ -1,0 +1,198 @@
+//! What a site configures, as valid values. The raw form stands beside it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::secret::Secret;
+use crate::message::Name;
+
+/// Which queue.
+#[derive(Debug, Clone)]
+pub enum QueueConfig {
+    /// A table beside the ledger's.
+    Embedded,
+    /// RabbitMQ.
+    RabbitMq(RabbitMqConfig),
+}
+
+/// How to reach a RabbitMQ broker.
+#[derive(Debug, Clone)]
+pub struct RabbitMqConfig {
+    /// `amqp://` or `amqps://` URL without password.
+    pub url: String,
+    /// The password.
+    pub password: Option<Secret>,
+    /// TLS of an `amqps` URL.
+    pub tls: TlsConfig,
+    /// Names of exchanges and queues begin with it.
+    pub prefix: Name,
+}
+
+/// Whom to trust and who we are.
+#[derive(Debug, Clone, Default)]
+pub struct TlsConfig {
+    /// PEM file of the authority to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of our certificate chain, for mTLS.
+    pub client_certificate_file: Option<PathBuf>,
+    /// PEM file of our key.
+    pub client_key_file: Option<PathBuf>,
+}
+
+/// When a request that cannot be read yet is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryConfig {
+    /// How often.
+    pub retries: u32,
+    /// First pause; it doubles up to ten minutes.
+    pub after: Duration,
+}
+
+/// Which ledger.
+#[derive(Debug, Clone)]
+pub enum LedgerConfig {
+    /// A file in the state folder.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres(PostgresConfig),
+}
+
+/// How to reach a PostgreSQL database.
+#[derive(Debug, Clone)]
+pub struct PostgresConfig {
+    /// `postgres://` URL without password.
+    pub url: String,
+    /// The password.
+    pub password: Option<Secret>,
+    /// PEM file of the authority to trust; TLS is then required and verified.
+    pub ca_file: Option<PathBuf>,
+    /// Whether an unencrypted connection to another machine is allowed.
+    pub allow_plaintext: bool,
+    /// Connections of the pool.
+    pub connections: u32,
+}
+
+/// Where studies come from.
+#[derive(Debug, Clone)]
+pub enum SourceConfig {
+    /// `<path>/<Study Instance UID>/`.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// Where records come from.
+#[derive(Debug, Clone)]
+pub enum RecordConfig {
+    /// A folder with one bundle a patient.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// Where reports go.
+#[derive(Debug, Clone)]
+pub enum TargetConfig {
+    /// `<path>/<Study Instance UID>/`.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A FHIR R4 server.
+    Fhir(FhirConfig),
+}
+
+/// How to reach a FHIR server.
+#[derive(Debug, Clone)]
+pub struct FhirConfig {
+    /// Base URL.
+    pub url: String,
+    /// Bearer token.
+    pub token: Option<Secret>,
+    /// PEM file of the authority to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Time for one request.
+    pub timeout: Duration,
+}
+
+/// Names with their meaning, and which of them is meant by default.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// Sources of studies.
+    pub sources: BTreeMap<Name, SourceConfig>,
+    /// The source of a request that names none.
+    pub default_source: Option<Name>,
+    /// Sources of records.
+    pub records: BTreeMap<Name, RecordConfig>,
+    /// The record source of a request that names none.
+    pub default_record: Option<Name>,
+    /// Targets of reports.
+    pub targets: BTreeMap<Name, TargetConfig>,
+    /// The targets of a request that names none.
+    pub default_targets: Vec<Name>,
+}
+
+/// Bounds of the worker: each has a unit, none is endless.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerConfig {
+    /// Routine studies under way at once.
+    pub jobs_at_once: u16,
+    /// STAT studies under way beside them.
+    pub stat_jobs_at_once: u16,
+    /// Studies read and decoded at the same time.
+    pub decoders: usize,
+    /// Pictures scored together on a GPU.
+    pub max_batch: usize,
+    /// How long a picture waits for others.
+    pub max_wait: Duration,
+    /// Bytes of studies under way.
+    pub memory_bytes: u64,
+    /// A larger study is refused, in bytes.
+    pub max_study_bytes: u64,
+    /// Below this much free disk, in bytes, intake pauses.
+    pub min_free_disk_bytes: u64,
+    /// Above so many undelivered reports, intake pauses.
+    pub max_undelivered: u64,
+    /// Time to finish after SIGTERM.
+    pub grace: Duration,
+    /// A request that stopped its worker so often is failed and dead-lettered.
+    pub poison_after: u32,
+    /// A report that cannot be delivered for so long fails.
+    pub deliver_for: Duration,
+    /// A worker that is silent for so long loses its jobs.
+    pub lease: Duration,
+}
+
+/// What is served over HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct HttpConfig {
+    /// Address to listen on; nothing is served without one.
+    pub listen: Option<std::net::SocketAddr>,
+    /// Token of `POST /intake/orthanc`; without one there is no such place.
+    pub intake_token: Option<Secret>,
+}
+
+/// An Orthanc whose changes are polled.
+#[derive(Debug, Clone)]
+pub struct OrthancConfig {
+    /// Base URL.
+    pub url: String,
+    /// User and password of HTTP basic authentication.
+    pub login: Option<(String, Secret)>,
+    /// The configured source that its studies are read from.
+    pub source: Name,
+    /// Pause between polls.
+    pub poll: Duration,
+}
+
+/// How logs and traces are written.
+#[derive(Debug, Clone, Default)]
+pub struct LogConfig {
+    /// JSON lines instead of text.
+    pub json: bool,
+    /// OTLP over HTTP endpoint for traces.
+    pub otlp_url: Option<String>,
+}

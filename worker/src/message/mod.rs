@@ -1,0 +1,112 @@
+//! What a message on the queue asks for. The wire form is a CloudEvents envelope; other systems' messages
+//! are turned into it at the edge.
+//!
+//! Messages are untrusted. They name sources, records and targets by the names of the site's configuration, never by
+//! URL, path or credential, and carry no patient data beyond the Study Instance UID.
+
+use std::fmt;
+use std::str::FromStr;
+
+use dicom_ingest::uid::Uid;
+use jiff::Timestamp;
+
+use crate::lane::Lane;
+
+/// The most bytes a message may have.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// A valid request: read this study.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRequest {
+    /// CloudEvents `id`: names the request in traces and status events; not the job's key.
+    pub id: String,
+    /// CloudEvents `time`: when the request was made. The report is dated by it, so a redelivery changes nothing.
+    pub time: Timestamp,
+    /// The study.
+    pub study_uid: Uid,
+    /// The configured source that holds it; `None` for the site's default.
+    pub source: Option<Name>,
+    /// The configured source of the patient's record; `None` for the site's default.
+    pub record: Option<Name>,
+    /// The configured targets of the report; empty for the site's defaults.
+    pub targets: Vec<Name>,
+    /// The pipeline that is asked for; `None` lets the site choose.
+    pub pipeline: Option<Name>,
+    /// Which lane it belongs on, from its priority.
+    pub lane: Lane,
+    /// What to do with the report.
+    pub mode: Mode,
+    /// How many instances the study has, where the asker knows: fewer means that it is not complete yet.
+    pub expected_instances: Option<u32>,
+    /// The asker's own name for the whole undertaking (MONAI's `correlation_id`), echoed in status events.
+    pub correlation_id: Option<String>,
+}
+
+/// What to do with the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Deliver it to the targets.
+    #[default]
+    Clinical,
+    /// Make and keep it in the ledger, deliver nothing: a candidate beside the system in use.
+    Shadow,
+}
+
+/// A name from the site's configuration: 1 to 64 of `a-z`, `A-Z`, `0-9`, `_`, `-`, beginning with a letter or digit. It
+/// cannot be a path or a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+/// The text is not a [`Name`].
+#[derive(Debug, thiserror::Error)]
+#[error("a name has 1 to 64 letters, digits, `_` or `-`, and begins with a letter or digit")]
+pub struct BadName;
+
+impl Name {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        if fits && begins && text.len() <= 64 { Ok(Self(text.to_owned())) } else { Err(BadName) }
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        text.parse()
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a message is refused: it goes to the dead-letter queue with this. No text repeats a value of the message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {reason}")]
+pub struct MessageRefusal {
+    /// Stable code.
+    pub code: &'static str,
+    /// What is wrong and where, in one sentence.
+    pub reason: String,
+}
