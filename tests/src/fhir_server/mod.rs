@@ -117,9 +117,9 @@ impl FhirServer {
         self.state().store.versions(place)
     }
 
-    /// Every `DiagnosticReport/<id>`.
-    pub fn reports(&self) -> Vec<String> {
-        self.state().store.places("DiagnosticReport/")
+    /// Every `Type/id` of a type.
+    pub fn places(&self, kind: &str) -> Vec<String> {
+        self.state().store.places(&format!("{kind}/"))
     }
 
     /// Job keys that more than one version of a report carries, or that came with different bytes.

@@ -36,6 +36,8 @@ pub(super) struct Store {
     newest: BTreeMap<String, Value>,
     versions: BTreeMap<String, Vec<Version>>,
     accepted: Vec<Accepted>,
+    /// The last id that the server gave itself.
+    given: u64,
 }
 
 /// Status and body of an answer.
@@ -113,7 +115,7 @@ impl Store {
     }
 
     /// Where an entry goes, before anything is written.
-    fn plan(&self, entry: &Value) -> Result<Planned, Answer> {
+    fn plan(&mut self, entry: &Value) -> Result<Planned, Answer> {
         let invalid = || (400, outcome("invalid"));
         let (method, url) =
             (&entry["request"]["method"], entry["request"]["url"].as_str().ok_or_else(invalid)?);
