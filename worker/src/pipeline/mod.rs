@@ -19,7 +19,7 @@ use crate::cli::DeviceArg;
 use crate::compose::{self, Parts};
 use crate::config::Config;
 use crate::declaration::{DeclarationError, Pipeline};
-use crate::deliver::{DeliverError, deliver};
+use crate::deliver::{WriteError, deliver};
 use crate::ending::Ending;
 use crate::job::Request;
 use crate::ledger::{FileLedger, Job, JobState, LedgerError, ReportBytes};
@@ -146,7 +146,7 @@ impl Stages {
         out: &Path,
         study_uid: &str,
         report: &ReportBytes,
-    ) -> Result<Outcome, DeliverError> {
+    ) -> Result<Outcome, WriteError> {
         deliver_files(out, study_uid, report).map(|files| outcome_of(report, files))
     }
 
@@ -274,7 +274,7 @@ fn deliver_files(
     out: &Path,
     study_uid: &str,
     report: &ReportBytes,
-) -> Result<BTreeMap<String, String>, DeliverError> {
+) -> Result<BTreeMap<String, String>, WriteError> {
     let folder = out.join(study_uid);
     let mut files = BTreeMap::new();
     for (kind, name, bytes) in
