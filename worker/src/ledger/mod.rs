@@ -6,7 +6,7 @@
 //! goes on. SQLite (`synchronous=FULL`) serves one machine, PostgreSQL many; the same tests run on both.
 
 mod row;
-mod sqlite;
+pub(crate) mod sqlite;
 mod state;
 mod store;
 #[cfg(test)]
