@@ -6,7 +6,10 @@
     reason = "support for tests: a broken premise is a failed test"
 )]
 
+pub mod certificates;
 pub mod fhir_server;
+pub mod proxy;
+pub mod rabbitmq;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
