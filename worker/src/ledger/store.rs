@@ -6,11 +6,11 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 
 use super::LedgerError;
-use super::row::{Accepted, Job, JobRow, NewJob, ReportBytes, parse_state, read_job};
+use super::row::{Accepted, Job, JobRow, NewJob, ReportBytes};
 use super::sqlite::holder::{self, Holder};
 use super::sqlite::migrations::MIGRATIONS;
+use super::sqlite::row;
 use super::state::JobState;
-use crate::lane::Lane;
 
 /// How long a write waits for another process's write, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 30_000;
@@ -139,7 +139,7 @@ impl FileLedger {
                  state = CASE state WHEN 'composed' THEN 'composed' ELSE 'leased' END
                  WHERE sequence = :sequence RETURNING *",
                 named_params! {":holder": holder, ":until": now_ms + LEASE_MS, ":sequence": sequence},
-                read_job,
+                row::job,
             )
             .map_err(database("lease a job"))?;
         transaction.commit().map_err(database("lease a job"))?;
@@ -213,7 +213,7 @@ impl FileLedger {
     /// The stored report of a job, in whatever state it is.
     pub fn report(&self, job_key: &str) -> Result<Option<ReportBytes>, LedgerError> {
         self.connection
-            .query_row("SELECT * FROM job WHERE job_key = ?1", [job_key], read_job)
+            .query_row("SELECT * FROM job WHERE job_key = ?1", [job_key], row::job)
             .optional()
             .map(|job| job.and_then(|job| job.composed))
             .map_err(database("read a report"))
@@ -223,24 +223,9 @@ impl FileLedger {
     pub fn jobs(&self) -> Result<Vec<JobRow>, LedgerError> {
         let mut statement = self
             .connection
-            .prepare("SELECT job_key, study_uid, state, accepted_at, attempts, report_key, outcome FROM job ORDER BY sequence")
+            .prepare("SELECT * FROM job ORDER BY sequence")
             .map_err(database("list its jobs"))?;
-        statement
-            .query_map([], |row| {
-                Ok(JobRow {
-                    job_key: row.get(0)?,
-                    study_uid: row.get(1)?,
-                    state: parse_state(&row.get::<_, String>(2)?)?,
-                    accepted_at: row.get(3)?,
-                    attempts: row.get(4)?,
-                    report_key: row.get(5)?,
-                    lane: Lane::Routine,
-                    resting: None,
-                    outcome: row.get(6)?,
-                })
-            })
-            .and_then(Iterator::collect)
-            .map_err(database("list its jobs"))
+        statement.query_map([], row::job_row).and_then(Iterator::collect).map_err(database("list its jobs"))
     }
 
     fn update_leased(&self, job: &Job, act: &'static str, sql: &str, text: &str) -> Result<(), LedgerError> {
