@@ -36,6 +36,12 @@ impl DeliverError {
     /// The longest rest that a target can ask for.
     pub const LONGEST_REST: Duration = Duration::from_mins(10);
 
+    /// This worker has no target of that name; another worker may, or its configuration may be mended.
+    pub fn not_configured(target: &Name) -> Self {
+        let code = TransientCode::NotConfigured;
+        Self::Transient { target: target.clone(), code, retry_after: None, source: None }
+    }
+
     /// The stable code, for rows and metrics.
     pub fn code(&self) -> &'static str {
         match self {
@@ -81,6 +87,8 @@ macro_rules! codes {
 codes! {
     /// What hinders a delivery for now.
     TransientCode {
+        /// This worker's configuration has no such target.
+        NotConfigured,
         /// The disk or the quota of the folder is used up.
         TargetFull,
         /// The folder is read-only or belongs to somebody else.
@@ -116,6 +124,7 @@ impl TransientCode {
     /// What a human does when it stays.
     pub const fn next_step(self) -> &'static str {
         match self {
+            Self::NotConfigured => "configure a target of this name on every worker that shares the ledger",
             Self::TargetFull => "free some disk space",
             Self::TargetUnwritable => "check the folder's owner, mode and mount options",
             Self::TargetMissing => "make the folder or mount its disk",

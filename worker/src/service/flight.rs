@@ -11,11 +11,12 @@ use tracing::Instrument;
 use super::failpoint::reach;
 use super::gate::{Gate, LaneTurns};
 use crate::cli::DeviceArg;
-use crate::deliver::{self, DeliverError, Delivered, Parcel, Targets};
+use crate::deliver::folder::FolderTarget;
+use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets};
 use crate::ending::Ending;
 use crate::job::Request;
 use crate::ledger::{Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
-use crate::message::Mode;
+use crate::message::{Mode, Name};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::scoring::{Direct, Scoring};
 use crate::pipeline::{Analysis, Room, Stages};
@@ -151,14 +152,14 @@ impl Flight {
             let outcome = Outcome::without_result(State::Refused, "Superseded", reason).of_study(&job.study_uid);
             return Ok(Landed::Ended { state: JobState::Superseded, outcome: Box::new(outcome) });
         }
-        let delivered = self.deliver(job, &report).await;
+        let delivered = self.deliver(job, &report, job.composed.is_some()).await;
         match delivered {
             Ok(files) => {
                 reach("delivered");
                 tracing::debug!("report delivered");
                 self.ledger.settle(job, report.ends, None).await?;
                 reach("settled");
-                let outcome = Outcome { files: files.into_iter().collect(), ..line(&report) };
+                let outcome = Outcome { files, ..line(&report) };
                 tracing::info!(state = %report.ends, code = outcome.code, "job ended");
                 let outcome = Box::new(outcome.with_timings(timings));
                 Ok(Landed::Ended { state: report.ends, outcome })
@@ -194,27 +195,29 @@ impl Flight {
         }
     }
 
-    async fn deliver(&self, job: &Job, report: &ReportBytes) -> Result<Delivered, DeliverError> {
+    async fn deliver(&self, job: &Job, report: &ReportBytes, sent_before: bool) -> Result<Receipts, DeliverError> {
         let Job { job_key, report_key, study_uid, request, .. } = job;
         let began = Instant::now();
-        let delivered = self.to_targets(request, Parcel { study_uid, job_key, report_key, report }).await;
+        let delivered = self.to_targets(request, Parcel { study_uid, job_key, report_key, report, sent_before }).await;
         self.metrics.record_stage("deliver", began.elapsed());
         delivered
     }
 
     /// The report to each target of the request, one after the other; what has it already is left as it is.
-    async fn to_targets(&self, request: &str, parcel: Parcel<'_>) -> Result<Delivered, DeliverError> {
+    async fn to_targets(&self, request: &str, parcel: Parcel<'_>) -> Result<Receipts, DeliverError> {
         // A request that this version cannot read has no target; its job is failed, and is seen in the ledger.
-        let Ok(request) = serde_json::from_str::<Request>(request) else { return Ok(Delivered::new()) };
-        let mut files = Delivered::new();
+        let Ok(request) = serde_json::from_str::<Request>(request) else { return Ok(Receipts::new()) };
+        let mut files = Receipts::new();
         if request.mode == Mode::Shadow {
             return Ok(files);
         }
         if let Some(out) = &request.out {
-            files.extend(deliver::to_folder(out, &parcel).await?);
+            let folder = FolderTarget::new(Name::out(), out.clone());
+            files.extend(folder.deliver(&parcel).await?);
         }
         for name in &request.targets {
-            files.extend(self.targets.deliver(name, &parcel).await?);
+            let target = self.targets.get(name).ok_or_else(|| DeliverError::not_configured(name))?;
+            files.extend(target.deliver(&parcel).await?);
             reach("delivering");
         }
         Ok(files)
@@ -252,7 +255,7 @@ impl Flight {
             return Ok(());
         }
         if let Some(report) = &newest.composed
-            && let Err(error) = self.deliver(&newest, report).await
+            && let Err(error) = self.deliver(&newest, report, true).await
         {
             tracing::error!(code = error.code(), job = %newest.job_key, "the newest report could not be restored");
         }
@@ -262,8 +265,9 @@ impl Flight {
     /// Delivers the stored report of an ended job once more, to where it is asked for now: same bytes, same files.
     pub async fn redeliver(&self, job: &NewJob, report: &ReportBytes) -> Outcome {
         let NewJob { job_key, report_key, study_uid, request, .. } = job;
-        match self.to_targets(request, Parcel { study_uid, job_key, report_key, report }).await {
-            Ok(files) => Outcome { files: files.into_iter().collect(), ..line(report) },
+        let parcel = Parcel { study_uid, job_key, report_key, report, sent_before: true };
+        match self.to_targets(request, parcel).await {
+            Ok(files) => Outcome { files, ..line(report) },
             Err(error) => undelivered(study_uid, &error),
         }
     }
