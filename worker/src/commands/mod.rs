@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod analyze;
+mod config;
 mod demo;
 mod jobs;
 mod models;
@@ -14,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Cli, Command, SiteArgs, StateArgs};
-use crate::config::Config;
+use crate::config::{Config, Flags};
 
 /// What was asked cannot be meant: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +24,12 @@ pub struct Usage(pub String);
 
 /// The configuration that the options name; what is wrong with it is wrong usage.
 fn load(site: &SiteArgs, state: Option<&StateArgs>) -> anyhow::Result<Config> {
-    Ok(Config::load(site.config.as_deref(), site.site_zone.clone(), state.and_then(|state| state.state.clone()))
-        .map_err(|error| Usage(error.to_string()))?)
+    let flags = Flags {
+        file: site.config.clone(),
+        site_zone: site.site_zone.clone(),
+        state: state.and_then(|state| state.state.clone()),
+    };
+    Ok(Config::load_with(&flags).map_err(|error| Usage(analyze::with_source(&error)))?)
 }
 
 /// The runtime of a command that waits for queues, ledgers or targets.
@@ -40,6 +45,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Submit(args) => submit::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Config(command) => config::run(&command),
         Command::Models(command) => models::run(&command),
     }
 }

@@ -69,7 +69,7 @@ fn log(event: &Progress) {
 }
 
 fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
-    let stages = Stages::new(Config::load(None, None, None)?)?;
+    let stages = Stages::new(Config::load(None, None)?)?;
     let decoded = bar("{bar:30} {pos}/{len} exams scored");
     let direct = Direct::new(Arc::clone(&stages.bundle), DeviceArg::Cpu);
     let exams = fusion_input::exams(&args.data, &stages, &&direct, &mut |done, of| {
