@@ -15,7 +15,10 @@ use super::flight::{Flight, Landed};
 use crate::config::site::{RetryConfig, WorkerConfig};
 use crate::job::{Unread, hex};
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
-use crate::message::{self, AdapterMapping, JobRequest, status};
+use crate::message::adapters::AdapterMapping;
+use crate::message::status::{self, Status};
+use crate::message::{self, JobRequest};
+use crate::outcome::{Outcome, State};
 use crate::queue::{Delivery, Disposition, Queue, Settled};
 
 /// Longest pause before a retry.
@@ -58,6 +61,27 @@ pub(super) enum Arrived {
     Refused(&'static str),
     /// It was put back.
     PutBack,
+}
+
+/// Whose status event it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced<'a> {
+    /// The job's key.
+    pub job_key: &'a str,
+    /// StudyInstanceUID.
+    pub study_uid: &'a str,
+    /// The asker's own name for the undertaking.
+    pub correlation_id: Option<&'a str>,
+}
+
+impl<'a> Announced<'a> {
+    fn of(request: &'a JobRequest, job_key: &'a str) -> Self {
+        Self {
+            job_key,
+            study_uid: request.study_uid.as_str(),
+            correlation_id: request.correlation_id.as_deref(),
+        }
+    }
 }
 
 /// A request on its way to a leased job.
@@ -145,7 +169,9 @@ impl Arrivals {
             Way::Carry(job, study, _share) => {
                 let job_key = job.job_key.clone();
                 let landed = self.flight.carry(*job, study).await?;
-                self.announce(request.correlation_id.as_deref(), &job_key, &landed).await;
+                if let Landed::Ended { state, outcome } = &landed {
+                    self.announce(&Announced::of(request, &job_key), *state, outcome).await;
+                }
                 Ok((Arrived::Landed(landed), Disposition::Ack))
             }
         }
@@ -167,16 +193,23 @@ impl Arrivals {
             },
         };
         reach("fetched");
-        self.accept(&job, study, share).await
+        self.accept(request, &job, study, share).await
     }
 
-    async fn accept(&self, job: &NewJob, study: Option<Arc<Study>>, share: Share) -> Result<Way, LedgerError> {
+    async fn accept(
+        &self,
+        request: &JobRequest,
+        job: &NewJob,
+        study: Option<Arc<Study>>,
+        share: Share,
+    ) -> Result<Way, LedgerError> {
         let ledger = &self.flight.ledger;
         let accepted = ledger.accept(job).await?;
         reach("accepted");
         match accepted {
             Accepted::Before(state) if state.is_terminal() => return Ok(Way::Known(job.job_key.clone(), state)),
-            Accepted::New | Accepted::Before(_) => {}
+            Accepted::New => self.announce_accepted(request, job).await,
+            Accepted::Before(_) => {}
         }
         match ledger.lease_key(&job.job_key).await? {
             Some(leased) => Ok(Way::Carry(Box::new(leased), study, share)),
@@ -254,22 +287,38 @@ impl Arrivals {
         };
         let job = self.sources.unread(request, &self.flight.stages, why);
         let share = self.budget.take(0, request.lane).await;
-        if let Way::Carry(job, ..) = self.accept(&job, None, share).await? {
+        if let Way::Carry(job, ..) = self.accept(request, &job, None, share).await? {
             let job_key = job.job_key.clone();
-            let landed = self.flight.carry(*job, None).await?;
-            self.announce(request.correlation_id.as_deref(), &job_key, &landed).await;
+            if let Landed::Ended { state, outcome } = self.flight.carry(*job, None).await? {
+                self.announce(&Announced::of(request, &job_key), state, &outcome).await;
+            }
         }
         Ok((Arrived::Refused(code), Disposition::DeadLetter { code: code.into(), reason: reason.into() }))
     }
 
     /// Tells whoever listens. A listener sees an event at least once; its identifier tells repeats.
-    pub(super) async fn announce(&self, correlation_id: Option<&str>, job_key: &str, landed: &Landed) {
-        let Landed::Ended { state, outcome } = landed else { return };
-        let event = status::ended(job_key, *state, outcome, correlation_id, Timestamp::now());
-        if let Err(error) = self.queue.announce(&event.event_type, &event.id, &event.body).await {
+    pub(super) async fn announce(&self, job: &Announced<'_>, state: JobState, outcome: &Outcome) {
+        let event = status::event(&Status {
+            tenant: &self.flight.stages.config.tenant,
+            job_key: job.job_key,
+            study_uid: job.study_uid,
+            state,
+            at: Timestamp::now(),
+            code: outcome.code.as_deref(),
+            next_step: outcome.next_step.as_deref(),
+            correlation_id: job.correlation_id,
+            diagnostic_report: outcome.files.get("diagnostic_report").and_then(|url| url.rsplit('/').next()),
+        });
+        let Some(event) = event else { return };
+        if let Err(error) = self.queue.announce(event.event_type, &event.id, &event.body).await {
             tracing::warn!(%error, "status event not published");
         }
         reach("announced");
+    }
+
+    async fn announce_accepted(&self, request: &JobRequest, job: &NewJob) {
+        let nothing_yet = Outcome { code: None, reason: None, ..Outcome::without_result(State::Reported, "", "") };
+        self.announce(&Announced::of(request, &job.job_key), JobState::Accepted, &nothing_yet).await;
     }
 
     /// The event of a job that ended before: it may have been lost with the worker that ended the job.
@@ -277,8 +326,7 @@ impl Arrivals {
         if state.is_terminal()
             && let Some(report) = self.flight.ledger.report(job_key).await?
         {
-            let landed = Landed::Ended { state, outcome: Box::new(super::flight::line(&report)) };
-            self.announce(request.correlation_id.as_deref(), job_key, &landed).await;
+            self.announce(&Announced::of(request, job_key), state, &super::flight::line(&report)).await;
         }
         Ok(())
     }

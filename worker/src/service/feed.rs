@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::arrival::{Arrivals, Arrived};
+use super::arrival::{Announced, Arrivals, Arrived};
 use super::flight::Landed;
 use crate::job::Request;
 use crate::lane::Lane;
@@ -132,10 +132,14 @@ impl Feeds {
         } else {
             (Some(arrivals.alone.read().await), None)
         };
-        let (job_key, correlation) = (job.job_key.clone(), request.and_then(|request| request.correlation_id));
+        let (job_key, study_uid) = (job.job_key.clone(), job.study_uid.clone());
+        let correlation = request.and_then(|request| request.correlation_id);
         match arrivals.flight.carry(job, None).await {
             Ok(landed) => {
-                arrivals.announce(correlation.as_deref(), &job_key, &landed).await;
+                if let Landed::Ended { state, outcome } = &landed {
+                    let job = Announced { job_key: &job_key, study_uid: &study_uid, correlation_id: correlation.as_deref() };
+                    arrivals.announce(&job, *state, outcome).await;
+                }
                 self.show(landed).await;
             }
             Err(error) => self.ledger_error(&error).await,
