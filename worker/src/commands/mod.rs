@@ -29,7 +29,12 @@ fn load(site: &SiteArgs, state: Option<&StateArgs>) -> anyhow::Result<Config> {
         site_zone: site.site_zone.clone(),
         state: state.and_then(|state| state.state.clone()),
     };
-    Ok(Config::load_with(&flags).map_err(|error| Usage(analyze::with_source(&error)))?)
+    Ok(Config::load_with(&flags).map_err(|error| Usage(with_source(&error)))?)
+}
+
+/// An error with its cause, in one line.
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// The runtime of a command that waits for queues, ledgers or targets.

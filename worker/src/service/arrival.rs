@@ -313,7 +313,9 @@ impl Arrivals {
         if let Err(error) = self.queue.announce(event.event_type, &event.id, &event.body).await {
             tracing::warn!(%error, "status event not published");
         }
-        reach("announced");
+        if state.is_terminal() {
+            reach("announced");
+        }
     }
 
     async fn announce_accepted(&self, request: &JobRequest, job: &NewJob) {
