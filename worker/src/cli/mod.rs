@@ -1,8 +1,12 @@
 //! The command line: what can be asked, with help texts and examples.
 
+pub mod config;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use config::ConfigCommand;
 
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
@@ -34,6 +38,9 @@ pub enum Command {
     /// Look at the jobs of the embedded queue.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),

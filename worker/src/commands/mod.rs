@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod analyze;
+mod config;
 mod demo;
 mod jobs;
 mod models;
@@ -26,6 +27,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Submit(args) => submit::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Config(command) => config::run(&command),
         Command::Models(command) => models::run(&command),
     }
 }
