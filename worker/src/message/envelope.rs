@@ -73,7 +73,8 @@ pub(super) fn read(message: Fields, now: Timestamp) -> Result<JobRequest, Messag
         let reason = "`data.study.series` names series: only whole studies are read; leave it out";
         return Err(refusal("SeriesNotSupported", reason.to_owned()));
     }
-    let priority = data.optional("priority", "a whole number from 0 to 255", integer(|n| u8::try_from(n).ok()))?;
+    let priority =
+        data.optional("priority", "a whole number from 0 to 255", integer(|n| u8::try_from(n).ok()))?;
     let source = data.optional("source", words::NAME, name())?;
     let record = data.optional("record", words::NAME, name())?;
     let targets = data.optional("targets", TARGETS, |value| targets(value))?.unwrap_or_default();

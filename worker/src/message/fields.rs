@@ -61,15 +61,20 @@ impl Fields {
         form: &str,
         read: impl FnOnce(Json) -> Option<T>,
     ) -> Result<T, MessageRefusal> {
-        self.optional(name, form, read)?.ok_or_else(|| {
-            refusal("MissingField", format!("`{}` is missing: {form}", self.path_of(name)))
-        })
+        self.optional(name, form, read)?
+            .ok_or_else(|| refusal("MissingField", format!("`{}` is missing: {form}", self.path_of(name))))
     }
 
     /// An object that must be there.
     pub(super) fn object(&mut self, name: &str) -> Result<Self, MessageRefusal> {
         let path = self.path_of(name);
         self.required(name, "an object", |value| Self::of(value, path))
+    }
+
+    /// An object that may be absent.
+    pub(super) fn optional_object(&mut self, name: &str) -> Result<Option<Self>, MessageRefusal> {
+        let path = self.path_of(name);
+        self.optional(name, "an object", |value| Self::of(value, path))
     }
 
     /// Nothing may be left.
@@ -100,23 +105,26 @@ impl Fields {
 }
 
 /// Reads a text by `read`.
-pub(super) fn text<T>(read: impl FnOnce(&str) -> Option<T>) -> impl FnOnce(Json) -> Option<T> {
-    |value| match value {
+pub(super) fn text<T>(read: impl Fn(&str) -> Option<T>) -> impl Fn(Json) -> Option<T> {
+    move |value| match value {
         Json::Text(text) => read(&text),
         _ => None,
     }
 }
 
 /// Reads a whole number from 0 on by `read`.
-pub(super) fn integer<T>(read: impl FnOnce(u64) -> Option<T>) -> impl FnOnce(Json) -> Option<T> {
-    |value| match value {
+pub(super) fn integer<T>(read: impl Fn(u64) -> Option<T>) -> impl Fn(Json) -> Option<T> {
+    move |value| match value {
         Json::Integer(number) => read(number),
         _ => None,
     }
 }
 
 /// Reads a list of at most `most` entries, each by `read`.
-pub(super) fn list<T>(most: usize, read: impl FnMut(Json) -> Option<T>) -> impl FnOnce(Json) -> Option<Vec<T>> {
+pub(super) fn list<T>(
+    most: usize,
+    read: impl FnMut(Json) -> Option<T>,
+) -> impl FnOnce(Json) -> Option<Vec<T>> {
     move |value| match value {
         Json::List(values) if values.len() <= most => values.into_iter().map(read).collect(),
         _ => None,

@@ -7,8 +7,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
 use super::{MAX_BYTES, MessageRefusal, refusal};
 
@@ -179,8 +178,17 @@ mod tests {
 
     #[test]
     fn what_is_no_json_text_is_not_repeated() {
-        for body in [&b""[..], b"\xff\xfe", b"{", b"1 2", b"nul", b"\xef\xbb\xbf{}", b"1e999", br#""\ud800""#, b"[1,]"]
-        {
+        for body in [
+            &b""[..],
+            b"\xff\xfe",
+            b"{",
+            b"1 2",
+            b"nul",
+            b"\xef\xbb\xbf{}",
+            b"1e999",
+            br#""\ud800""#,
+            b"[1,]",
+        ] {
             let refusal = parse(body).unwrap_err();
             assert_eq!(refusal.code, "NotJson", "{body:?}");
         }

@@ -92,7 +92,15 @@ impl FailureReason {
             Self::TimedOut
         } else if begins(&["Deliver", "Target", "Source", "Fetch"]) {
             Self::ExternalServiceError
-        } else if begins(&["Device", "Model", "Score", "StartedTooOften", "Outcome", "Picture", "ReportUnwritable"]) {
+        } else if begins(&[
+            "Device",
+            "Model",
+            "Score",
+            "StartedTooOften",
+            "Outcome",
+            "Picture",
+            "ReportUnwritable",
+        ]) {
             Self::PluginError
         } else {
             Self::Unknown
@@ -231,7 +239,8 @@ mod tests {
             assert_eq!(event, super::event(&case).unwrap());
             assert_eq!(event.event_type, format!("imaging.job.{}.v1", case.state));
             let path = format!("{examples}/good-{}.json", case.state);
-            let example: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let example: serde_json::Value =
+                serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
             assert_eq!(serde_json::from_slice::<serde_json::Value>(&event.body).unwrap(), example, "{path}");
         }
         assert_eq!(event(&status(JobState::Leased)), None);

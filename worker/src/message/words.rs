@@ -19,7 +19,8 @@ pub(super) const MAX_TOKEN: usize = 128;
 pub(super) const TOKEN: &str =
     "1 to 128 letters, digits, `.`, `_`, `:` or `-`, beginning with a letter or digit";
 pub(super) const NAME: &str = "the name of a place in the site's configuration";
-pub(super) const UID: &str = "a DICOM UID: at most 64 characters, numbers without leading zero, separated by dots";
+pub(super) const UID: &str =
+    "a DICOM UID: at most 64 characters, numbers without leading zero, separated by dots";
 pub(super) const TIME: &str = "a time as in RFC 3339 with an offset, such as 2026-03-17T09:30:00Z";
 
 /// An identifier that somebody else made.
@@ -98,7 +99,8 @@ pub(super) fn plausible(time: Timestamp, now: Timestamp, path: &str) -> Result<T
         return Err(refusal("BadTime", format!("`{path}` is before the year 2000")));
     }
     if time.duration_since(now) > MAX_AHEAD {
-        let reason = format!("`{path}` is more than a day ahead of this machine's clock; set the sender's clock");
+        let reason =
+            format!("`{path}` is more than a day ahead of this machine's clock; set the sender's clock");
         return Err(refusal("BadTime", reason));
     }
     Ok(time)
@@ -114,20 +116,45 @@ mod tests {
             assert_eq!(token(good).as_deref(), Some(good));
         }
         let long = "a".repeat(MAX_TOKEN + 1);
-        for bad in ["", ".", "..", "../etc", "a/b", "http://a", "Canary^Carla", "a b", "a\0", "ä", "a\n", long.as_str()] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../etc",
+            "a/b",
+            "http://a",
+            "Canary^Carla",
+            "a b",
+            "a\0",
+            "ä",
+            "a\n",
+            long.as_str(),
+        ] {
             assert_eq!(token(bad), None, "{bad:?}");
         }
     }
 
     #[test]
     fn times_have_one_form() {
-        for good in ["2026-03-17T09:30:00Z", "2026-03-17T09:30:00.123456789+01:00", "2024-02-29T00:00:00-00:00"] {
+        for good in
+            ["2026-03-17T09:30:00Z", "2026-03-17T09:30:00.123456789+01:00", "2024-02-29T00:00:00-00:00"]
+        {
             assert!(time(good).is_some(), "{good}");
         }
         for bad in [
-            "", "2026-03-17", "2026-03-17T09:30:00", "2026-03-17 09:30:00Z", "2026-03-17T09:30Z", "2026-02-30T00:00:00Z",
-            "2026-03-17T09:30:00.Z", "2026-03-17T09:30:00.1234567890Z", "2026-03-17T09:30:00Z[UTC]", "2026-03-17T25:00:00Z",
-            "+002026-03-17T09:30:00Z", "2026-03-17T09:30:00+0100", "２026-03-17T09:30:00Z",
+            "",
+            "2026-03-17",
+            "2026-03-17T09:30:00",
+            "2026-03-17 09:30:00Z",
+            "2026-03-17T09:30Z",
+            "2026-02-30T00:00:00Z",
+            "2026-03-17T09:30:00.Z",
+            "2026-03-17T09:30:00.1234567890Z",
+            "2026-03-17T09:30:00Z[UTC]",
+            "2026-03-17T25:00:00Z",
+            "+002026-03-17T09:30:00Z",
+            "2026-03-17T09:30:00+0100",
+            "２026-03-17T09:30:00Z",
         ] {
             assert!(time(bad).is_none(), "{bad}");
         }
@@ -140,8 +167,11 @@ mod tests {
     fn a_trace_context_is_whole_or_none() {
         assert!(trace_parent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").is_some());
         for bad in [
-            "", "00-0-0-0", "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "",
+            "00-0-0-0",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
         ] {
             assert_eq!(trace_parent(bad), None, "{bad}");
         }
@@ -151,8 +181,10 @@ mod tests {
     fn clocks_may_be_ahead_by_a_day() {
         let now: Timestamp = "2026-03-17T09:30:00Z".parse().unwrap();
         for (text, fits) in [
-            ("2000-01-01T00:00:00Z", true), ("1999-12-31T23:59:59Z", false),
-            ("2026-03-18T09:30:00Z", true), ("2026-03-18T09:30:01Z", false),
+            ("2000-01-01T00:00:00Z", true),
+            ("1999-12-31T23:59:59Z", false),
+            ("2026-03-18T09:30:00Z", true),
+            ("2026-03-18T09:30:01Z", false),
         ] {
             assert_eq!(plausible(text.parse().unwrap(), now, "time").is_ok(), fits, "{text}");
         }

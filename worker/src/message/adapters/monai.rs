@@ -65,18 +65,19 @@ pub(super) fn read(
     let correlation_id = message.required("correlation_id", words::TOKEN, text(words::token))?;
     let time = message.required("timestamp", words::TIME, text(words::time_or_utc))?;
     let time = words::plausible(time, now, "timestamp")?;
-    let source = message.required("bucket", "a text", text(|bucket| Some(mapping.buckets.get(bucket).cloned())))?;
+    let source =
+        message.required("bucket", "a text", text(|bucket| Some(mapping.buckets.get(bucket).cloned())))?;
     let source = source.ok_or_else(|| {
         let reason = "`bucket` is none of the site's table of buckets; add it with the source that reads it";
         refusal("UnknownBucket", reason.to_owned())
     })?;
-    let service = if message.has("trigger") {
-        let form = "one of MONAI Deploy's data services, as a number or a word";
-        message.object("trigger")?.optional("dataService", form, DataService::of)?
-    } else {
-        None
+    let form = "one of MONAI Deploy's data services, as a number or a word";
+    let service = match message.optional_object("trigger")? {
+        Some(trigger) => trigger.with_null_as_absent().optional("dataService", form, DataService::of)?,
+        None => None,
     };
-    let paths = message.required("payload", "a list of objects with a text `path`", list(usize::MAX, path_of))?;
+    let paths =
+        message.required("payload", "a list of objects with a text `path`", list(usize::MAX, path_of))?;
     let (study_uid, count) = study(&paths, &id, service.unwrap_or(DataService::Unknown))?;
     Ok(JobRequest {
         source: Some(source),
@@ -104,7 +105,8 @@ fn study(paths: &[String], payload_id: &str, service: DataService) -> Result<(Ui
             continue;
         };
         let (study, instance) = instance_of(rest).ok_or_else(|| {
-            let reason = "a `payload.path` below `dcm/` is not `dcm/<study>/<series>/<instance>.dcm` with DICOM UIDs";
+            let reason =
+                "a `payload.path` below `dcm/` is not `dcm/<study>/<series>/<instance>.dcm` with DICOM UIDs";
             refusal("BadField", reason.to_owned())
         })?;
         studies.insert(study);
@@ -115,7 +117,8 @@ fn study(paths: &[String], payload_id: &str, service: DataService) -> Result<(Ui
         (Some(study), None) => Ok((study, instances.len())),
         (Some(_), Some(_)) => Err(refusal(
             "SeveralStudies",
-            "`payload` holds more than one study; send one event a study (group by StudyInstanceUID)".to_owned(),
+            "`payload` holds more than one study; send one event a study (group by StudyInstanceUID)"
+                .to_owned(),
         )),
         (None, _) => {
             let why = if service.has_images() { "" } else { ": the event is of FHIR or HL7 data" };

@@ -49,7 +49,8 @@ impl FromStr for OrthancId {
     fn from_str(text: &str) -> Result<Self, BadOrthancId> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         let groups: Vec<&str> = text.split('-').collect();
-        let fits = groups.len() == 5 && groups.iter().all(|group| group.len() == 8 && group.bytes().all(digit));
+        let fits =
+            groups.len() == 5 && groups.iter().all(|group| group.len() == 8 && group.bytes().all(digit));
         if fits { Ok(Self(text.to_owned())) } else { Err(BadOrthancId) }
     }
 }
@@ -67,7 +68,12 @@ pub struct OrthancStudy {
 
 impl OrthancStudy {
     /// The request, once Orthanc has said which study it is and how many instances it has.
-    pub fn request(self, study_uid: Uid, expected_instances: Option<u32>, source: Option<Name>) -> JobRequest {
+    pub fn request(
+        self,
+        study_uid: Uid,
+        expected_instances: Option<u32>,
+        source: Option<Name>,
+    ) -> JobRequest {
         JobRequest { source, expected_instances, ..routine(self.id, self.time, study_uid) }
     }
 }
@@ -87,7 +93,9 @@ pub(super) fn read_event(message: Fields, now: Timestamp) -> Result<OrthancStudy
 fn is_stable_study(value: Json) -> Option<bool> {
     match value {
         Json::Integer(number) => Some(number == STABLE_STUDY),
-        Json::Text(word) => Some(word.eq_ignore_ascii_case("StableStudy") || word.eq_ignore_ascii_case("STABLE_STUDY")),
+        Json::Text(word) => {
+            Some(word.eq_ignore_ascii_case("StableStudy") || word.eq_ignore_ascii_case("STABLE_STUDY"))
+        }
         _ => None,
     }
 }
@@ -114,7 +122,8 @@ pub(super) fn read_hook(
 /// A time as Orthanc writes it: `20260317T093000`, UTC.
 pub fn orthanc_time(text: &str) -> Option<Timestamp> {
     let (date, time) = text.split_once('T')?;
-    let digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+    let digits =
+        |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(date, 8) || !digits(time, 6) {
         return None;
     }

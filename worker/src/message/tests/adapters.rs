@@ -69,7 +69,10 @@ fn monai_deploys_paths_only_say_which_study() {
         let path = path.to_owned();
         monai(move |event| event["payload"][0]["path"] = path.into())
     };
-    assert_eq!(code(&path(&format!("4b6cdf3d-9d3d-4d4a-9ad5-5f5f7d0ae2c5/dcm/{UID}/1.2.3/1.2.3.1.dcm"))), "ok");
+    assert_eq!(
+        code(&path(&format!("4b6cdf3d-9d3d-4d4a-9ad5-5f5f7d0ae2c5/dcm/{UID}/1.2.3/1.2.3.1.dcm"))),
+        "ok"
+    );
     assert_eq!(code(&path("ehr/Observation/7.json")), "ok");
     assert_eq!(code(&path("dcm/1.2.9/1.2.3/1.2.3.1.dcm")), "SeveralStudies");
     for bad in [
@@ -135,7 +138,11 @@ fn the_lua_hook_names_the_study_itself() {
     assert_eq!(request.source.as_ref().unwrap().as_str(), "orthanc");
     assert_eq!(request.expected_instances, Some(3));
     assert_eq!(request.time, "2026-03-17T09:30:00Z".parse().unwrap());
-    assert_eq!(request, read(&hook(|_| {}), now(), &mapping()).unwrap(), "the same bytes are the same request");
+    assert_eq!(
+        request,
+        read(&hook(|_| {}), now(), &mapping()).unwrap(),
+        "the same bytes are the same request"
+    );
     assert_eq!(code(&hook(|body| body["PatientName"] = "Canary^Carla".into())), "UnknownField");
     assert_eq!(code(&hook(|body| body["orthanc_study"] = "..".into())), "BadField");
     assert_eq!(code(&hook(|body| body["last_update"] = "2026-03-17".into())), "BadField");

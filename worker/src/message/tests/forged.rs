@@ -39,7 +39,7 @@ fn every_refusal_has_its_code() {
         ("BadField", native(|m| m["data"]["priority"] = 256.into())),
         ("SeriesNotSupported", native(|m| m["data"]["study"]["series"] = json!(["1.2"]))),
         ("BadTime", native(|m| m["time"] = "2026-03-19T00:00:01Z".into())),
-        ("BadTime", native(|m| m["time"] = "9999-12-31T23:59:59Z".into())),
+        ("BadTime", native(|m| m["time"] = "2999-12-31T23:59:59Z".into())),
         ("BadField", native(|m| m["time"] = "yesterday".into())),
     ];
     for (expected, body) in cases {
