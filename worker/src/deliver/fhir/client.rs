@@ -22,6 +22,10 @@ const FHIR_JSON: &str = "application/fhir+json";
 /// The longest time for a connection to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection that rests longer is not used again: servers cut theirs after five seconds and more, and a request that
+/// meets the cut has an unknown outcome.
+const IDLE: Duration = Duration::from_secs(4);
+
 /// An answer of the server, whatever its status.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -59,6 +63,7 @@ impl Client {
             .referer(false)
             .no_proxy()
             .retry(reqwest::retry::never())
+            .pool_idle_timeout(IDLE)
             .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
             .timeout(config.timeout);
         if let Some(path) = &config.ca_file {

@@ -89,6 +89,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{JobState, ReportBytes};
+    use crate::report::{fhir, sample};
 
     fn read(bundle: Option<Value>) -> Result<(String, usize), TerminalCode> {
         let bundle = bundle.map(|bundle| bundle.to_string().into_bytes());
@@ -127,6 +128,35 @@ mod tests {
             "Task/a",
         ] {
             assert_eq!(read(Some(bundle("j", url))), Err(TerminalCode::BundleUnusable), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_bundles_that_we_compose_are_read_and_their_report_carries_the_job_key() {
+        for report in [sample::sample(), sample::refused()] {
+            let bytes = fhir::bundle(&report).unwrap();
+            let bundle: Value = serde_json::from_slice(&bytes).unwrap();
+            let entries = bundle["entry"].as_array().unwrap();
+            let own = &entries[0]["resource"];
+            assert_eq!(own["resourceType"], "DiagnosticReport");
+            let keys = own["identifier"].as_array().unwrap();
+            assert!(keys.contains(&json!({ "system": JOB_KEYS, "value": report.keys.job })), "{keys:?}");
+            let stored = ReportBytes {
+                ends: JobState::Reported,
+                outcome: "{}".into(),
+                bundle: Some(bytes),
+                html: Vec::new(),
+            };
+            let parcel = Parcel {
+                study_uid: "1.2",
+                job_key: &report.keys.job,
+                report_key: &report.keys.report,
+                report: &stored,
+                sent_before: false,
+            };
+            let letter = Letter::of(&parcel).ok().unwrap();
+            assert_eq!(letter.report_url, format!("DiagnosticReport/{}", own["id"].as_str().unwrap()));
+            assert_eq!(letter.entries, entries.len());
         }
     }
 

@@ -1,7 +1,12 @@
 //! What an answer means: pure functions from status and body to a verdict.
 
+mod issue;
+#[cfg(test)]
+mod tests;
+
 use serde::Deserialize;
 
+use self::issue::{Issue, reason};
 use super::Trouble;
 use super::client::{Answer, Body};
 use crate::deliver::{TerminalCode, TransientCode};
@@ -49,7 +54,7 @@ pub(super) fn found(answer: &Answer, job_key: &str) -> Result<Found, Trouble> {
         _ => return Err(failure(answer)),
     }
     let resource: Resource = json(&answer.body)?;
-    if resource.resource_type != "DiagnosticReport" {
+    if resource.of != "DiagnosticReport" {
         return Err(Trouble::now(TransientCode::AnswerNotUnderstood));
     }
     let is_this = |identifier: &Identifier| {
@@ -72,10 +77,10 @@ fn judge_success(answer: &Answer, entries: usize) -> Verdict {
         Ok(resource) => resource,
         Err(trouble) => return Verdict::Unclear(trouble),
     };
-    if resource.resource_type == "OperationOutcome" {
+    if resource.of == "OperationOutcome" {
         return Verdict::Unclear(contradiction(answer, &resource.issue));
     }
-    if resource.resource_type != "Bundle" || resource.r#type.as_deref() != Some("transaction-response") {
+    if resource.of != "Bundle" || resource.r#type.as_deref() != Some("transaction-response") {
         return Verdict::Unclear(Trouble::now(TransientCode::AnswerNotUnderstood));
     }
     let broken: Vec<&str> = resource
@@ -101,8 +106,7 @@ fn judge_success(answer: &Answer, entries: usize) -> Verdict {
 
 /// Success and failure at once. An issue with the report itself would come again; anything else may pass.
 fn contradiction(answer: &Answer, issues: &[Issue]) -> Trouble {
-    let failed = |issue: &&Issue| matches!(issue.severity.as_str(), "error" | "fatal");
-    if issues.iter().filter(failed).any(|issue| CONTENT.contains(&issue.code.as_str())) {
+    if issues.iter().any(Issue::is_about_the_report) {
         return Trouble::good(TerminalCode::Rejected, reason(answer.status, issues));
     }
     Trouble::Now { code: TransientCode::AnswerContradictory, retry_after: answer.retry_after, source: None }
@@ -145,7 +149,7 @@ fn json<T: for<'de> Deserialize<'de>>(body: &Body) -> Result<T, Trouble> {
 #[derive(Debug, Deserialize)]
 struct Resource {
     #[serde(rename = "resourceType")]
-    resource_type: String,
+    of: String,
     #[serde(default)]
     r#type: Option<String>,
     #[serde(default)]
@@ -172,120 +176,8 @@ struct Response {
     status: String,
 }
 
-/// <http://hl7.org/fhir/R4/operationoutcome.html>. `details` and `diagnostics` are not read: they repeat the patient.
-#[derive(Debug, Deserialize)]
-struct Issue {
-    #[serde(default)]
-    severity: String,
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    expression: Vec<String>,
-}
-
-/// Issue codes (<http://hl7.org/fhir/R4/valueset-issue-type.html>) that speak about the report itself.
-const CONTENT: [&str; 11] = [
-    "invalid",
-    "structure",
-    "required",
-    "value",
-    "invariant",
-    "not-supported",
-    "too-long",
-    "code-invalid",
-    "extension",
-    "business-rule",
-    "duplicate",
-];
-
-/// The other issue codes. A code that is in neither list is not repeated.
-const OTHER: [&str; 20] = [
-    "security",
-    "login",
-    "unknown",
-    "expired",
-    "forbidden",
-    "suppressed",
-    "processing",
-    "multiple-matches",
-    "not-found",
-    "deleted",
-    "too-costly",
-    "conflict",
-    "transient",
-    "lock-error",
-    "no-store",
-    "exception",
-    "timeout",
-    "incomplete",
-    "throttled",
-    "informational",
-];
-
-/// So many issues are kept.
-const ISSUES: usize = 8;
-
-/// So many bytes of an issue's place are kept.
-const PLACE_BYTES: usize = 120;
-
-/// Status, codes and places: nothing that could repeat a value of the report.
-fn reason(status: u16, issues: &[Issue]) -> String {
-    let said: Vec<String> = issues
-        .iter()
-        .filter(|issue| matches!(issue.severity.as_str(), "error" | "fatal"))
-        .take(ISSUES)
-        .map(|issue| {
-            let known = CONTENT.iter().chain(&OTHER).find(|code| **code == issue.code);
-            let code = known.copied().unwrap_or("another issue");
-            match issue.expression.iter().find(|place| is_place(place)) {
-                Some(place) => format!("{code} at {place}"),
-                None => code.to_owned(),
-            }
-        })
-        .collect();
-    if said.is_empty() {
-        return format!("the server answered {status} without an issue of its own");
-    }
-    format!("the server answered {status}: {}", said.join(", "))
-}
-
-/// True for a plain FHIRPath of element names and indices, such as `Bundle.entry[0].resource.subject`. It begins with a
-/// resource type that a bundle of ours holds and has no text in it, so that it cannot carry a name.
-fn is_place(text: &str) -> bool {
-    const TYPES: [&str; 9] = [
-        "Bundle",
-        "Device",
-        "DiagnosticReport",
-        "DocumentReference",
-        "ImagingStudy",
-        "Observation",
-        "Provenance",
-        "RiskAssessment",
-        "Task",
-    ];
-    let is_element = |segment: &str| {
-        let (name, index) = match segment.split_once('[') {
-            Some((name, rest)) => (name, rest.strip_suffix(']')),
-            None => (segment, Some("0")),
-        };
-        let is_index = index.is_some_and(|digits| {
-            (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-        });
-        let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-        is_index && begins && name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic())
-    };
-    let mut segments = text.split('.');
-    text.len() <= PLACE_BYTES
-        && segments.next().is_some_and(|first| TYPES.contains(&first))
-        && segments.all(is_element)
-}
-
 /// The number at the beginning of an entry's `status`, such as `412 Precondition Failed`.
 fn three_digits(status: &str) -> &str {
     let digits = status.get(..3).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     digits.unwrap_or("unknown")
 }
-
-#[cfg(test)]
-#[path = "answer_tests.rs"]
-mod tests;

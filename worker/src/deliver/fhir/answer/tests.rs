@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::issue::is_place;
 use super::*;
 
 fn answer(status: u16, body: impl Into<Vec<u8>>) -> Answer {
