@@ -34,6 +34,9 @@ enum State {
 }
 
 impl Breaker {
+    /// A report that meets an open breaker rests at least so long: until a probe had time to answer.
+    pub const SHORTEST_REST: Duration = Duration::from_secs(1);
+
     /// A closed one.
     pub const fn new(seed: u64) -> Self {
         Self { state: State::Closed { failures: 0 }, seed }

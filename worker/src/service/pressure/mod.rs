@@ -1,10 +1,13 @@
-//! Whether the worker takes in studies: intake pauses while there is no room for a report, no way out for it, or no
-//! device to read with. Messages stay on the queue then; nothing is handed back again and again.
+//! Whether the worker takes in studies: intake pauses while there is no room for a report or no way out for it.
+//! Messages stay on the queue then; nothing is handed back again and again.
 //!
-//! [`decide`] is pure. [`Pressure`] looks at disks, outbox and targets and asks it.
+//! [`decide`] is pure. [`Pressure`] looks at disks, outbox and targets and asks it; between the worker and each target
+//! stands a [`Breaker`].
 
 mod breaker;
-mod watch;
+mod disk;
+mod guard;
+mod look;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use crate::config::site::WorkerConfig;
 use crate::message::Name;
 
 pub use breaker::Breaker;
-pub use watch::{Disk, Pressure};
+pub use look::Pressure;
 
 /// Where intake has its limits.
 #[derive(Debug, Clone, Copy)]
@@ -22,19 +25,12 @@ pub struct Bounds {
     pub min_free_disk_bytes: u64,
     /// Reports that wait for delivery at most.
     pub max_undelivered: u64,
-    /// How long a report waits at most while none is delivered anywhere.
-    pub longest_standstill: Duration,
 }
 
 impl Bounds {
-    /// The bounds that a site configured. A standstill of a quarter of the time in which a report must be delivered
-    /// leaves a human the other three.
-    pub fn of(worker: &WorkerConfig) -> Self {
-        Self {
-            min_free_disk_bytes: worker.min_free_disk_bytes,
-            max_undelivered: worker.max_undelivered,
-            longest_standstill: worker.deliver_for / 4,
-        }
+    /// The bounds that a site configured.
+    pub const fn of(worker: &WorkerConfig) -> Self {
+        Self { min_free_disk_bytes: worker.min_free_disk_bytes, max_undelivered: worker.max_undelivered }
     }
 }
 
@@ -45,14 +41,11 @@ pub struct Gauges {
     pub disks: Vec<(String, Option<u64>)>,
     /// Reports that wait for delivery; `None` while the ledger does not answer.
     pub undelivered: Option<u64>,
-    /// How long the oldest of them has waited.
+    /// How long the oldest of them has waited. It is told and decides nothing: one report that a target does not take
+    /// must not stop the others.
     pub oldest: Option<Duration>,
-    /// How long ago a report was delivered anywhere, or this worker began.
-    pub since_delivery: Duration,
     /// Targets that nothing is sent to, with the code of what hinders them.
     pub away: Vec<(Name, &'static str)>,
-    /// Code of what is wrong with the device.
-    pub device: Option<&'static str>,
 }
 
 /// Why intake pauses.
@@ -76,9 +69,6 @@ pub enum Reason {
     OutboxFull {
         /// How many.
         undelivered: u64,
-    },
-    /// Reports wait and none gets out.
-    OutboxStuck {
         /// How long the oldest has waited, in minutes.
         oldest_min: u64,
     },
@@ -91,11 +81,6 @@ pub enum Reason {
         /// What hinders it.
         code: &'static str,
     },
-    /// The device does not work.
-    DeviceUnwell {
-        /// What is wrong.
-        code: &'static str,
-    },
 }
 
 impl Reason {
@@ -105,10 +90,8 @@ impl Reason {
             Self::DiskLow { .. } => "DiskLow",
             Self::DiskUnreadable { .. } => "DiskUnreadable",
             Self::OutboxFull { .. } => "OutboxFull",
-            Self::OutboxStuck { .. } => "OutboxStuck",
             Self::LedgerAway => "LedgerAway",
             Self::TargetAway { .. } => "TargetAway",
-            Self::DeviceUnwell { .. } => "DeviceUnwell",
         }
     }
 }
@@ -117,39 +100,38 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DiskLow { place, free_mib, needed_mib } => {
-                write!(f, "the disk of `{place}` has {free_mib} MiB free and {needed_mib} MiB are needed; free some")
+                write!(
+                    f,
+                    "the disk of `{place}` has {free_mib} MiB free and {needed_mib} MiB are needed; free some"
+                )
             }
             Self::DiskUnreadable { place } => {
                 write!(f, "the disk of `{place}` cannot be looked at; check that it is there")
             }
-            Self::OutboxFull { undelivered } => {
-                write!(f, "{undelivered} reports wait for delivery; check the targets")
-            }
-            Self::OutboxStuck { oldest_min } => {
-                write!(f, "no report gets out and the oldest has waited {oldest_min} minutes; check the targets")
+            Self::OutboxFull { undelivered, oldest_min } => {
+                write!(
+                    f,
+                    "{undelivered} reports wait for delivery, the oldest for {oldest_min} minutes; check the targets"
+                )
             }
             Self::LedgerAway => write!(f, "the ledger does not answer; check its database or disk"),
             Self::TargetAway { target, code } => {
                 write!(f, "target `{target}` takes no report ({code}); it is probed until it does")
             }
-            Self::DeviceUnwell { code } => write!(f, "the device does not work ({code}); see the log"),
         }
     }
 }
 
 /// Whether studies are taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Intake {
+pub enum Verdict {
     /// They are.
     Open,
-    /// They stay on the queue.
-    Paused {
-        /// Why; never empty.
-        reasons: Vec<Reason>,
-    },
+    /// They stay on the queue, for these reasons; never none.
+    Paused(Vec<Reason>),
 }
 
-impl Intake {
+impl Verdict {
     /// True while studies are taken in.
     pub const fn is_open(&self) -> bool {
         matches!(self, Self::Open)
@@ -158,17 +140,18 @@ impl Intake {
     fn paused_by(&self, is_it: impl Fn(&Reason) -> bool) -> bool {
         match self {
             Self::Open => false,
-            Self::Paused { reasons } => reasons.iter().any(is_it),
+            Self::Paused(reasons) => reasons.iter().any(is_it),
         }
     }
 }
 
 /// Decides from what is seen now and what held `before`: a pause for room ends only once there is a tenth more than what
 /// began it, so that intake does not flutter.
-pub fn decide(gauges: &Gauges, bounds: &Bounds, before: &Intake) -> Intake {
+pub fn decide(gauges: &Gauges, bounds: &Bounds, before: &Verdict) -> Verdict {
     let mut reasons = Vec::new();
     for (place, free) in &gauges.disks {
-        let was_low = before.paused_by(|reason| matches!(reason, Reason::DiskLow { place: low, .. } if low == place));
+        let was_low =
+            before.paused_by(|reason| matches!(reason, Reason::DiskLow { place: low, .. } if low == place));
         reasons.extend(disk(place, *free, bounds.min_free_disk_bytes, was_low));
     }
     let was_full = before.paused_by(|reason| matches!(reason, Reason::OutboxFull { .. }));
@@ -176,8 +159,7 @@ pub fn decide(gauges: &Gauges, bounds: &Bounds, before: &Intake) -> Intake {
     reasons.extend(
         gauges.away.iter().map(|(target, code)| Reason::TargetAway { target: target.clone(), code: *code }),
     );
-    reasons.extend(gauges.device.map(|code| Reason::DeviceUnwell { code }));
-    if reasons.is_empty() { Intake::Open } else { Intake::Paused { reasons } }
+    if reasons.is_empty() { Verdict::Open } else { Verdict::Paused(reasons) }
 }
 
 fn disk(place: &str, free: Option<u64>, least: u64, was_low: bool) -> Option<Reason> {
@@ -192,14 +174,8 @@ fn outbox(gauges: &Gauges, bounds: &Bounds, was_full: bool) -> Option<Reason> {
     let Some(undelivered) = gauges.undelivered else { return Some(Reason::LedgerAway) };
     let most = bounds.max_undelivered;
     let most = if was_full { most - most / 10 } else { most };
-    if undelivered > most {
-        return Some(Reason::OutboxFull { undelivered });
-    }
-    // The age alone says nothing: one report that a target does not take must not stop the others.
-    let oldest = gauges.oldest.filter(|oldest| {
-        *oldest > bounds.longest_standstill && gauges.since_delivery > bounds.longest_standstill
-    })?;
-    Some(Reason::OutboxStuck { oldest_min: oldest.as_secs() / 60 })
+    let oldest_min = gauges.oldest.unwrap_or_default().as_secs() / 60;
+    (undelivered > most).then_some(Reason::OutboxFull { undelivered, oldest_min })
 }
 
 #[cfg(test)]
@@ -208,25 +184,21 @@ mod tests {
 
     const MIB: u64 = 1024 * 1024;
 
-    const BOUNDS: Bounds = Bounds {
-        min_free_disk_bytes: 1000 * MIB,
-        max_undelivered: 100,
-        longest_standstill: Duration::from_hours(6),
-    };
+    const BOUNDS: Bounds = Bounds { min_free_disk_bytes: 1000 * MIB, max_undelivered: 100 };
 
     fn well() -> Gauges {
         let disks = vec![("state".to_owned(), Some(1000 * MIB)), ("reports".to_owned(), Some(u64::MAX))];
         Gauges { disks, undelivered: Some(100), oldest: Some(Duration::from_hours(1)), ..Gauges::default() }
     }
 
-    fn codes(intake: &Intake) -> Vec<&'static str> {
+    fn codes(intake: &Verdict) -> Vec<&'static str> {
         match intake {
-            Intake::Open => Vec::new(),
-            Intake::Paused { reasons } => reasons.iter().map(Reason::code).collect(),
+            Verdict::Open => Vec::new(),
+            Verdict::Paused(reasons) => reasons.iter().map(Reason::code).collect(),
         }
     }
 
-    fn after(intake: &Intake, gauges: &Gauges) -> Vec<&'static str> {
+    fn after(intake: &Verdict, gauges: &Gauges) -> Vec<&'static str> {
         codes(&decide(gauges, &BOUNDS, intake))
     }
 
@@ -234,9 +206,7 @@ mod tests {
 
     #[test]
     fn each_gauge_pauses_by_itself() {
-        let hours = Duration::from_hours;
-        assert_eq!(hours(7), Duration::from_secs(25_200));
-        let cases: [(Change, &[&str]); 11] = [
+        let cases: [(Change, &[&str]); 8] = [
             (|_| {}, &[]),
             (|g| g.disks[0].1 = Some(1000 * MIB - 1), &["DiskLow"]),
             (|g| g.disks[1].1 = Some(0), &["DiskLow"]),
@@ -244,18 +214,12 @@ mod tests {
             (|g| g.undelivered = Some(101), &["OutboxFull"]),
             (|g| g.undelivered = None, &["LedgerAway"]),
             (|g| g.oldest = Some(Duration::from_hours(7)), &[]),
-            (|g| g.since_delivery = Duration::from_hours(7), &[]),
-            (
-                |g| (g.oldest, g.since_delivery) = (Some(Duration::from_hours(7)), Duration::from_hours(7)),
-                &["OutboxStuck"],
-            ),
             (|g| g.away = vec![("ehr".parse().unwrap(), "Unreachable")], &["TargetAway"]),
-            (|g| g.device = Some("DeviceLost"), &["DeviceUnwell"]),
         ];
         for (change, expected) in cases {
             let mut gauges = well();
             change(&mut gauges);
-            assert_eq!(after(&Intake::Open, &gauges), expected, "{gauges:?}");
+            assert_eq!(after(&Verdict::Open, &gauges), expected, "{gauges:?}");
         }
     }
 
@@ -265,12 +229,10 @@ mod tests {
             disks: vec![("state".into(), Some(0)), ("reports".into(), None)],
             undelivered: Some(500),
             away: vec![("ehr".parse().unwrap(), "TimedOut"), ("archive".parse().unwrap(), "TargetFull")],
-            device: Some("DeviceLost"),
             ..Gauges::default()
         };
-        let expected =
-            ["DiskLow", "DiskUnreadable", "OutboxFull", "TargetAway", "TargetAway", "DeviceUnwell"];
-        assert_eq!(after(&Intake::Open, &gauges), expected);
+        let expected = ["DiskLow", "DiskUnreadable", "OutboxFull", "TargetAway", "TargetAway"];
+        assert_eq!(after(&Verdict::Open, &gauges), expected);
     }
 
     #[test]
@@ -280,16 +242,16 @@ mod tests {
             undelivered: Some(undelivered),
             ..Gauges::default()
         };
-        let low = decide(&with(999, 0), &BOUNDS, &Intake::Open);
+        let low = decide(&with(999, 0), &BOUNDS, &Verdict::Open);
         for (free, paused) in [(1000, true), (1099, true), (1100, false)] {
             assert_eq!(!decide(&with(free, 0), &BOUNDS, &low).is_open(), paused, "{free} MiB");
         }
-        let full = decide(&with(2000, 101), &BOUNDS, &Intake::Open);
+        let full = decide(&with(2000, 101), &BOUNDS, &Verdict::Open);
         for (undelivered, paused) in [(100, true), (91, true), (90, false)] {
             assert_eq!(!decide(&with(2000, undelivered), &BOUNDS, &full).is_open(), paused, "{undelivered}");
         }
         // one pause does not hold another up
-        assert!(decide(&with(1000, 95), &BOUNDS, &Intake::Open).is_open());
+        assert!(decide(&with(1000, 95), &BOUNDS, &Verdict::Open).is_open());
         assert!(decide(&with(1000, 95), &BOUNDS, &low).paused_by(|reason| reason.code() == "DiskLow"));
         assert!(!decide(&with(1000, 95), &BOUNDS, &low).paused_by(|reason| reason.code() == "OutboxFull"));
     }
@@ -299,11 +261,9 @@ mod tests {
         let reasons = [
             Reason::DiskLow { place: "state".into(), free_mib: 1, needed_mib: 2 },
             Reason::DiskUnreadable { place: "state".into() },
-            Reason::OutboxFull { undelivered: 1 },
-            Reason::OutboxStuck { oldest_min: 1 },
+            Reason::OutboxFull { undelivered: 1, oldest_min: 1 },
             Reason::LedgerAway,
             Reason::TargetAway { target: "ehr".parse().unwrap(), code: "TimedOut" },
-            Reason::DeviceUnwell { code: "DeviceLost" },
         ];
         for reason in reasons {
             assert!(reason.to_string().contains(';'), "{reason}");
