@@ -8,5 +8,6 @@ mod corpus;
 mod documents;
 mod encodings;
 mod killed;
+mod orthanc;
 mod records;
 mod scope;

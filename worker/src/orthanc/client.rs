@@ -165,6 +165,8 @@ impl Client {
             .no_proxy()
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
+            // Orthanc closes a connection after a second, and a question on one that is just being closed fails.
+            .pool_max_idle_per_host(0)
             .timeout(TIMEOUT);
         if let Some(path) = &config.ca_file {
             builder = builder.tls_certs_only(authorities(path)?);
