@@ -5,6 +5,7 @@
 mod analyze;
 mod architecture;
 mod corpus;
+mod deliver;
 mod documents;
 mod encodings;
 mod killed;

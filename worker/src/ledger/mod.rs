@@ -5,9 +5,8 @@
 //! its terminal state. Killing the process between any two of these steps leaves a row from which the next worker
 //! goes on. SQLite (`synchronous=FULL`) serves one machine, PostgreSQL many; the same tests run on both.
 
-mod holder;
-mod migrations;
 mod row;
+mod sqlite;
 mod state;
 mod store;
 #[cfg(test)]
@@ -20,8 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use holder::Holder;
 pub use row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
+pub use sqlite::holder::Holder;
 pub use state::{JobState, UnknownState};
 pub use store::FileLedger;
 

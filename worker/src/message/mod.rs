@@ -78,6 +78,11 @@ pub struct Name(String);
 pub struct BadName;
 
 impl Name {
+    /// The name of the folder that a caller gave with `--out`, in messages about it.
+    pub fn out() -> Self {
+        Self("out".into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,1 +1,3 @@
-//! What is seen from outside: logs, metrics and traces. Nothing that identifies a patient passes here.
+//! What is seen from outside: metrics, probes, logs and traces. Nothing that identifies a patient passes here.
+
+pub mod metrics;
