@@ -7,6 +7,7 @@
 )]
 
 pub mod fhir_server;
+pub mod orthanc;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -9,5 +9,6 @@ mod deliver;
 mod documents;
 mod encodings;
 mod killed;
+mod orthanc;
 mod records;
 mod scope;

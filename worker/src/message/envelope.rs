@@ -137,7 +137,7 @@ fn mode(word: &str) -> Option<Mode> {
 }
 
 /// How many instances a request may expect.
-pub(super) fn instances(number: u64) -> Option<u32> {
+pub(crate) fn instances(number: u64) -> Option<u32> {
     u32::try_from(number).ok().filter(|number| (1..=MAX_INSTANCES).contains(number))
 }
 

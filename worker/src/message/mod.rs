@@ -169,3 +169,8 @@ pub fn trace_parent(body: &[u8]) -> Option<String> {
     let message = Fields::root(json::parse(body).ok()?)?;
     message.peek("traceparent").and_then(words::trace_parent)
 }
+
+/// A time of another system's clock as a request may state it: `now` where it is so far off that a reader would refuse it.
+pub fn plausible_or_now(time: Timestamp, now: Timestamp) -> Timestamp {
+    words::plausible(time, now, "time").unwrap_or(now)
+}
