@@ -28,16 +28,6 @@ pub struct AdapterMapping {
     pub orthanc_source: Option<Name>,
 }
 
-impl AdapterMapping {
-    /// What the configuration says.
-    pub fn of(config: &Config) -> Self {
-        Self {
-            buckets: BTreeMap::new(),
-            orthanc_source: config.orthanc.as_ref().map(|orthanc| orthanc.source.clone()),
-        }
-    }
-}
-
 /// Reads a message that is an object, native or of another system.
 pub(super) fn read(
     message: Fields,
