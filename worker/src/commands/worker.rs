@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::ledger::JobFilter;
 use crate::outcome::Outcome;
 use crate::pipeline::Stages;
+use crate::service::pressure::Pressure;
 use crate::service::{self, Ended, Worker};
 use crate::telemetry::metrics::Metrics;
 use crate::{deliver, ledger, queue};
@@ -42,11 +43,12 @@ async fn worker(
     device: service::device::DeviceThread,
     metrics: Metrics,
 ) -> anyhow::Result<Worker> {
+    let pressure = Pressure::new(config, &deliver::open(&config.places.targets)?);
     Ok(Worker {
         ledger: ledger::open(&config.ledger, &config.state, config.worker.lease).await?,
         queue: queue::open(&config.queue, &config.state).await?,
-        targets: Arc::new(deliver::open(&config.places.targets)?),
-        pressure: Arc::new(service::pressure::Pressure::new(config)),
+        targets: pressure.targets(),
+        pressure: Arc::new(pressure),
         device: Arc::new(device),
         stages,
         metrics,

@@ -125,3 +125,21 @@ impl FromIterator<(Name, Arc<dyn Target>)> for Targets {
         Self(targets.into_iter().collect())
     }
 }
+
+impl Targets {
+    /// The target of this name.
+    pub fn get(&self, name: &Name) -> Option<&Arc<dyn Target>> {
+        self.0.get(name)
+    }
+
+    /// All of them in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Arc<dyn Target>)> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<(Name, Arc<dyn Target>)> for Targets {
+    fn from_iter<I: IntoIterator<Item = (Name, Arc<dyn Target>)>>(targets: I) -> Self {
+        Self(targets.into_iter().collect())
+    }
+}
