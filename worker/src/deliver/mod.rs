@@ -94,36 +94,16 @@ pub enum OpenError {
     },
 }
 
-impl Targets {
-    /// Makes every configured target. Nothing is reached yet: a target that is away now is no error.
-    pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Self, OpenError> {
-        let target = |(name, config): (&Name, &TargetConfig)| {
-            let target: Arc<dyn Target> = match config {
-                TargetConfig::Folder { path } => {
-                    Arc::new(folder::FolderTarget::new(name.clone(), path.clone()))
-                }
-                TargetConfig::Fhir(config) => Arc::new(fhir::FhirTarget::new(name.clone(), config)?),
-            };
-            Ok((name.clone(), target))
+/// Makes every configured target. Nothing is reached yet: a target that is away now is no error.
+pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Targets, OpenError> {
+    let target = |(name, config): (&Name, &TargetConfig)| {
+        let target: Arc<dyn Target> = match config {
+            TargetConfig::Folder { path } => Arc::new(folder::FolderTarget::new(name.clone(), path.clone())),
+            TargetConfig::Fhir(config) => Arc::new(fhir::FhirTarget::new(name.clone(), config)?),
         };
-        configured.iter().map(target).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The target of this name.
-    pub fn get(&self, name: &Name) -> Option<&Arc<dyn Target>> {
-        self.0.get(name)
-    }
-
-    /// All of them in order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Arc<dyn Target>)> {
-        self.0.iter()
-    }
-}
-
-impl FromIterator<(Name, Arc<dyn Target>)> for Targets {
-    fn from_iter<I: IntoIterator<Item = (Name, Arc<dyn Target>)>>(targets: I) -> Self {
-        Self(targets.into_iter().collect())
-    }
+        Ok((name.clone(), target))
+    };
+    configured.iter().map(target).collect()
 }
 
 impl Targets {
