@@ -23,6 +23,8 @@ pub use environment::Environment;
 pub use problem::{Problem, Problems};
 pub use tree::Origin;
 
+use crate::message::adapters::AdapterMapping;
+
 use problem::Findings;
 use site::{
     HttpConfig, LedgerConfig, LogConfig, OrthancConfig, Places, QueueConfig, RetryConfig, WorkerConfig,
@@ -88,6 +90,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// An Orthanc whose changes are polled.
     pub orthanc: Option<OrthancConfig>,
+    /// What the words of other systems' messages mean here.
+    pub mapping: AdapterMapping,
     /// How logs and traces are written.
     pub log: LogConfig,
 }

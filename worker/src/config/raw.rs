@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::site::Begin;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawConfig {
@@ -16,6 +18,7 @@ pub(super) struct RawConfig {
     pub(super) default_source: Option<String>,
     pub(super) default_record: Option<String>,
     pub(super) default_targets: Vec<String>,
+    pub(super) monai_buckets: BTreeMap<String, String>,
     pub(super) queue: RawQueue,
     pub(super) ledger: RawLedger,
     pub(super) sources: BTreeMap<String, RawSource>,
@@ -37,6 +40,7 @@ impl Default for RawConfig {
             default_source: None,
             default_record: None,
             default_targets: Vec::new(),
+            monai_buckets: BTreeMap::new(),
             queue: RawQueue::default(),
             ledger: RawLedger::default(),
             sources: BTreeMap::new(),
@@ -238,6 +242,7 @@ pub(super) struct RawOrthanc {
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
     pub(super) poll_s: u64,
+    pub(super) begin: Begin,
 }
 
 impl Default for RawOrthanc {
@@ -250,6 +255,7 @@ impl Default for RawOrthanc {
             ca_file: None,
             allow_plaintext: false,
             poll_s: 10,
+            begin: Begin::Now,
         }
     }
 }

@@ -13,13 +13,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use jiff::Timestamp;
 
-use super::changes::{Begin, PollError, Poller};
+use super::changes::{PollError, Poller};
 use super::hook::intake;
 use crate::config::secret::Secret;
-use crate::config::site::{HttpConfig, OrthancConfig};
+use crate::config::site::{Begin, HttpConfig, OrthancConfig};
 use crate::config::{Config, Environment, Flags, Loaded};
 use crate::lane::Lane;
 use crate::message::{self, adapters::AdapterMapping};
+use crate::telemetry::http::IntakeError;
 use crate::queue::{Consumer, DeadLetter, Message, Queue, QueueError, QueueStatus};
 
 const UID: &str = "2.25.96552079911562930055011876154727440353";
@@ -114,11 +115,13 @@ fn orthanc(url: &str) -> OrthancConfig {
         ca_file: None,
         source: "archive".parse().unwrap(),
         poll: Duration::from_secs(1),
+        begin: Begin::Now,
     }
 }
 
 fn poller(url: &str, queue: &Arc<Remembering>, state: &Path, begin: Begin) -> Poller {
-    Poller::new(&orthanc(url), Arc::clone(queue) as Arc<dyn Queue>, state, begin).unwrap()
+    let config = OrthancConfig { begin, ..orthanc(url) };
+    Poller::new(&config, Arc::clone(queue) as Arc<dyn Queue>, state).unwrap()
 }
 
 #[tokio::test]
@@ -243,27 +246,26 @@ fn site(orthanc_url: Option<&str>) -> Config {
 }
 
 #[tokio::test]
-async fn the_intake_says_accepted_only_when_the_queue_confirmed() {
+async fn the_intake_takes_a_body_only_when_the_queue_confirmed() {
     let queue = Arc::new(Remembering::default());
     let shared = Arc::clone(&queue) as Arc<dyn Queue>;
     let intake = intake(&site(None), &shared).unwrap().unwrap();
+    assert_eq!(intake.token().expose(), "0123456789abcdef");
     let body = format!("{{\"StudyInstanceUID\": \"{UID}\"}}").into_bytes();
-    let (good, now) = (Some("Bearer 0123456789abcdef"), Timestamp::now());
-    for wrong in
-        [None, Some(""), Some("Bearer"), Some("Bearer 0123456789abcdeg"), Some("Basic 0123456789abcdef")]
-    {
-        assert_eq!(intake.accept(wrong, &body, now).await.status, 401, "{wrong:?}");
-    }
-    let too_long = vec![b' '; message::MAX_BYTES + 1];
-    assert_eq!(intake.accept(good, &too_long, now).await.status, 413);
-    let answer = intake.accept(good, br#"{"StudyInstanceUID": "../x"}"#, now).await;
-    assert_eq!((answer.status, answer.body["code"].as_str()), (400, Some("BadField")));
+    assert_eq!(refusal(intake.take(br#"{"StudyInstanceUID": "../x"}"#).await), "BadField");
+    assert_eq!(refusal(intake.take(&vec![b' '; message::MAX_BYTES + 1]).await), "MessageTooLarge");
     assert!(queue.ids().is_empty());
-    let answer = intake.accept(Some("bearer 0123456789abcdef"), &body, now).await;
-    assert_eq!((answer.status, answer.body["state"].as_str()), (202, Some("accepted")));
-    assert_eq!(queue.ids(), [answer.body["id"].as_str().unwrap()]);
+    intake.take(&body).await.unwrap();
+    assert_eq!(queue.ids().len(), 1);
     *queue.away.lock().unwrap() = true;
-    assert_eq!(intake.accept(good, &body, now).await.status, 503);
+    assert!(matches!(intake.take(&body).await, Err(IntakeError::Unavailable(_))));
+}
+
+fn refusal(taken: Result<(), IntakeError>) -> &'static str {
+    match taken {
+        Err(IntakeError::Refused(refusal)) => refusal.code,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -277,19 +279,15 @@ async fn the_intake_asks_orthanc_for_the_study_of_an_event() {
         "data": {"change_type": 9, "resource_type": 1, "resource_id": STUDY}
     });
     let event = event.to_string().into_bytes();
-    let (token, now) = (Some("Bearer 0123456789abcdef"), Timestamp::now());
     let alone = intake(&site(None), &shared).unwrap().unwrap();
-    assert_eq!(alone.accept(token, &event, now).await.body["code"], "OrthancUnknown");
+    assert_eq!(refusal(alone.take(&event).await), "OrthancUnknown");
     let intake = intake(&site(Some(&url)), &shared).unwrap().unwrap();
-    assert_eq!(intake.accept(token, &event, now).await.status, 404);
+    assert_eq!(refusal(intake.take(&event).await), "StudyGone");
     answers.lock().unwrap().insert(format!("/studies/{STUDY}"), study(UID));
     answers.lock().unwrap().insert(format!("/studies/{STUDY}/statistics"), (500, String::new()));
-    assert_eq!(intake.accept(token, &event, now).await.status, 503);
-    answers
-        .lock()
-        .unwrap()
-        .insert(format!("/studies/{STUDY}/statistics"), (200, r#"{"CountInstances": 1}"#.into()));
-    assert_eq!(intake.accept(token, &event, now).await.status, 202);
+    assert!(matches!(intake.take(&event).await, Err(IntakeError::Unavailable(_))));
+    answers.lock().unwrap().insert(format!("/studies/{STUDY}/statistics"), (200, r#"{"CountInstances": 1}"#.into()));
+    intake.take(&event).await.unwrap();
     assert_eq!(queue.ids(), ["e-1"]);
 }
 

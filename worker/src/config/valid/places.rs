@@ -43,6 +43,17 @@ pub(super) fn places(raw: &RawConfig, environment: &Environment, findings: &mut 
     }
 }
 
+/// Which source reads which bucket of MONAI Deploy.
+pub(super) fn buckets(raw: &RawConfig, findings: &mut Findings) -> BTreeMap<String, Name> {
+    let buckets = raw.monai_buckets.iter();
+    buckets
+        .filter_map(|(bucket, source)| {
+            let key = format!("monai_buckets.{bucket}");
+            Some((bucket.clone(), one_of(&key, Some(source), "sources", &raw.sources, findings)?))
+        })
+        .collect()
+}
+
 /// The name, if it is one of a table's.
 pub(super) fn one_of<T>(
     key: &str,

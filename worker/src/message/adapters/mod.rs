@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 
 use super::fields::Fields;
 use super::{Incoming, JobRequest, MessageRefusal, Mode, Name, envelope, refusal};
-use crate::config::Config;
 use crate::job::hex;
 use crate::lane::Lane;
 
@@ -26,16 +25,6 @@ pub struct AdapterMapping {
     pub buckets: BTreeMap<String, Name>,
     /// The configured source that reads Orthanc's studies; `None` for the site's default.
     pub orthanc_source: Option<Name>,
-}
-
-impl AdapterMapping {
-    /// What the configuration says.
-    pub fn of(config: &Config) -> Self {
-        Self {
-            buckets: BTreeMap::new(),
-            orthanc_source: config.orthanc.as_ref().map(|orthanc| orthanc.source.clone()),
-        }
-    }
 }
 
 /// Reads a message that is an object, native or of another system.
