@@ -24,6 +24,19 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// The options of the site, where the command has them.
+    pub fn site(&self) -> Option<&SiteArgs> {
+        match &self.command {
+            Command::Analyze(args) => Some(&args.site),
+            Command::Submit(args) => Some(&args.site),
+            Command::Worker(args) => Some(&args.site),
+            Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
+            Command::Demo(_) | Command::Jobs(_) | Command::Models(_) => None,
+        }
+    }
+}
+
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -11,11 +11,10 @@ mod worker;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Cli, Command, SiteArgs, StateArgs};
-use crate::config::{Config, Flags};
+use crate::config::site::LogConfig;
+use crate::config::{Config, Environment, Flags, Loaded};
 
 /// What was asked cannot be meant: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +59,8 @@ pub fn exit_code_of(error: &anyhow::Error) -> u8 {
     if error.is::<Usage>() { 2 } else { 1 }
 }
 
-/// What is logged to standard error; `RUST_LOG` changes it.
-pub fn log_filter() -> EnvFilter {
-    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy()
+/// How the command is to log. A configuration that is not valid is told by the command itself.
+pub fn log_config(cli: &Cli) -> LogConfig {
+    let flags = Flags { file: cli.site().and_then(|site| site.config.clone()), ..Flags::default() };
+    Loaded::read(&flags, &Environment::of_process()).map(|loaded| loaded.config.log).unwrap_or_default()
 }

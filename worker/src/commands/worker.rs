@@ -8,13 +8,12 @@ use super::show::Show;
 use super::{load, runtime};
 use crate::cli::WorkerArgs;
 use crate::config::Config;
-use crate::deliver::Targets;
 use crate::ledger::JobFilter;
 use crate::outcome::Outcome;
 use crate::pipeline::Stages;
 use crate::service::{self, Ended, Worker};
 use crate::telemetry::metrics::Metrics;
-use crate::{ledger, queue};
+use crate::{deliver, ledger, queue};
 
 /// Outcomes that wait to be shown.
 const OUTCOMES: usize = 64;
@@ -46,7 +45,7 @@ async fn worker(
     Ok(Worker {
         ledger: ledger::open(&config.ledger, &config.state, config.worker.lease).await?,
         queue: queue::open(&config.queue, &config.state).await?,
-        targets: Arc::new(Targets::open(&config.places.targets)?),
+        targets: Arc::new(deliver::open(&config.places.targets)?),
         pressure: Arc::new(service::pressure::Pressure::new(config)),
         device: Arc::new(device),
         stages,

@@ -23,13 +23,13 @@ pub use environment::Environment;
 pub use problem::{Problem, Problems};
 pub use tree::Origin;
 
-use crate::message::adapters::AdapterMapping;
-
 use problem::Findings;
 use site::{
     HttpConfig, LedgerConfig, LogConfig, OrthancConfig, Places, QueueConfig, RetryConfig, WorkerConfig,
 };
 use tree::Tree;
+
+use crate::message::adapters::AdapterMapping;
 
 /// The shipped, commented configuration file.
 pub const EXAMPLE: &str = include_str!("../../chiasm.toml");
@@ -90,7 +90,7 @@ pub struct Config {
     pub http: HttpConfig,
     /// An Orthanc whose changes are polled.
     pub orthanc: Option<OrthancConfig>,
-    /// What the words of other systems' messages mean here.
+    /// How other systems' messages name what is configured here.
     pub mapping: AdapterMapping,
     /// How logs and traces are written.
     pub log: LogConfig,

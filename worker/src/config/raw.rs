@@ -18,7 +18,6 @@ pub(super) struct RawConfig {
     pub(super) default_source: Option<String>,
     pub(super) default_record: Option<String>,
     pub(super) default_targets: Vec<String>,
-    pub(super) monai_buckets: BTreeMap<String, String>,
     pub(super) queue: RawQueue,
     pub(super) ledger: RawLedger,
     pub(super) sources: BTreeMap<String, RawSource>,
@@ -27,6 +26,7 @@ pub(super) struct RawConfig {
     pub(super) worker: RawWorker,
     pub(super) http: RawHttp,
     pub(super) orthanc: RawOrthanc,
+    pub(super) monai: RawMonai,
     pub(super) log: RawLog,
 }
 
@@ -40,7 +40,6 @@ impl Default for RawConfig {
             default_source: None,
             default_record: None,
             default_targets: Vec::new(),
-            monai_buckets: BTreeMap::new(),
             queue: RawQueue::default(),
             ledger: RawLedger::default(),
             sources: BTreeMap::new(),
@@ -49,6 +48,7 @@ impl Default for RawConfig {
             worker: RawWorker::default(),
             http: RawHttp::default(),
             orthanc: RawOrthanc::default(),
+            monai: RawMonai::default(),
             log: RawLog::default(),
         }
     }
@@ -258,6 +258,12 @@ impl Default for RawOrthanc {
             begin: Begin::Now,
         }
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawMonai {
+    pub(super) buckets: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::problem::Problem;
 use serde::{Deserialize, Serialize};
 
+use super::problem::Problem;
 use super::secret::Secret;
 use crate::message::Name;
 

@@ -42,6 +42,12 @@ impl DeliverError {
         Self::Transient { target: target.clone(), code, retry_after: None, source: None }
     }
 
+    /// Nothing is sent to a target that failed too often in a row; it is probed after this time.
+    pub fn paused(target: &Name, rest: Duration) -> Self {
+        let code = TransientCode::TargetPaused;
+        Self::Transient { target: target.clone(), code, retry_after: Some(rest), source: None }
+    }
+
     /// The stable code, for rows and metrics.
     pub fn code(&self) -> &'static str {
         match self {
@@ -89,6 +95,8 @@ codes! {
     TransientCode {
         /// This worker's configuration has no such target.
         NotConfigured,
+        /// The target failed too often in a row: it is probed, and nothing is sent until it answers.
+        TargetPaused,
         /// The disk or the quota of the folder is used up.
         TargetFull,
         /// The folder is read-only or belongs to somebody else.
@@ -125,6 +133,7 @@ impl TransientCode {
     pub const fn next_step(self) -> &'static str {
         match self {
             Self::NotConfigured => "configure a target of this name on every worker that shares the ledger",
+            Self::TargetPaused => "it is probed; `/readyz` says what hinders it",
             Self::TargetFull => "free some disk space",
             Self::TargetUnwritable => "check the folder's owner, mode and mount options",
             Self::TargetMissing => "make the folder or mount its disk",

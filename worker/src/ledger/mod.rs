@@ -111,8 +111,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn release(&self, job: &Job) -> Result<(), LedgerError>;
 
     /// Settles a delivered job: it takes its terminal state, with an audit entry, and older versions of its report
-    /// become superseded. Fenced.
-    async fn settle(&self, job: &Job, ends: JobState) -> Result<(), LedgerError>;
+    /// become superseded. `why` is the code of what ended it, where that is not in its stored outcome: a target that refused
+    /// the report. Fenced.
+    async fn settle(&self, job: &Job, ends: JobState, why: Option<&str>) -> Result<(), LedgerError>;
 
     /// The newest version of a report that is composed or ended with a report, as it is stored: for a worker that lost
     /// its lease while it delivered an older version, and for `replay`.

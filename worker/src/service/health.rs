@@ -140,7 +140,7 @@ impl Watch {
         if !self.device_answers().await {
             reasons.push("device: it does not score".to_owned());
         }
-        if let Verdict::Paused(paused) = self.pressure.look(&self.config, self.ledger.as_ref()).await {
+        if let Verdict::Paused(paused) = self.pressure.look(self.ledger.as_ref()).await {
             reasons.extend(paused.iter().map(ToString::to_string));
         }
         // A queue that is away pauses nothing: its consumers wait for it by themselves.

@@ -12,7 +12,6 @@ use super::environment::Environment;
 use super::problem::Findings;
 use super::raw::{LogFormat, RawConfig, RawLog};
 use super::site::LogConfig;
-use crate::message::adapters::AdapterMapping;
 
 /// The real configuration, or the one with placeholders where `findings` tells of a problem.
 pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut Findings) -> Config {
@@ -26,7 +25,6 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         findings.wrong("state", "is empty; name a folder");
     }
     let places = places::places(raw, environment, findings);
-    let orthanc = servers::orthanc(&raw.orthanc, &places, environment, findings);
     Config {
         tenant: raw.tenant.clone(),
         site_zone: zone(&raw.site_zone, findings),
@@ -38,11 +36,8 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         ledger: servers::ledger(&raw.ledger, environment, findings),
         worker: worker::worker(&raw.worker, raw.ledger.lease_s, findings),
         http: servers::http(&raw.http, environment, findings),
-        mapping: AdapterMapping {
-            buckets: places::buckets(raw, findings),
-            orthanc_source: orthanc.as_ref().map(|orthanc| orthanc.source.clone()),
-        },
-        orthanc,
+        orthanc: servers::orthanc(&raw.orthanc, &places, environment, findings),
+        mapping: places::mapping(raw, &places, findings),
         places,
         log: log(&raw.log, findings),
     }
