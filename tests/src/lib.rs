@@ -6,6 +6,9 @@
     reason = "support for tests: a broken premise is a failed test"
 )]
 
+pub mod fhir_server;
+pub mod orthanc;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -155,9 +155,14 @@ pub struct SubmitArgs {
 
 /// `chiasm worker`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    chiasm worker --once                        # works off what was submitted, then ends\n  \
+    chiasm worker --config /etc/chiasm/chiasm.toml\n\n\
+    SIGTERM finishes what is under way within `grace_s`, hands back the rest and exits 0.\n\
+    A second SIGTERM ends at once (exit code 143); nothing is lost by it.")]
 pub struct WorkerArgs {
-    /// Take jobs until none is left, then end.
-    #[arg(long, required = true)]
+    /// Take jobs until none is left, then end; without it the worker runs until it is told to stop.
+    #[arg(long)]
     pub once: bool,
     /// Where the networks run.
     #[arg(long, value_enum, default_value = "auto")]
@@ -176,9 +181,9 @@ pub struct WorkerArgs {
 /// Where the ledger lies.
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
-    /// Folder of the ledger.
-    #[arg(long, value_name = "DIR", env = "CHIASM_STATE", default_value = "chiasm-state")]
-    pub state: PathBuf,
+    /// Folder of this machine's queue and ledger; `state` of the configuration, else `chiasm-state`.
+    #[arg(long, value_name = "DIR", env = "CHIASM_STATE")]
+    pub state: Option<PathBuf>,
 }
 
 /// `chiasm jobs`.

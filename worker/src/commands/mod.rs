@@ -9,14 +9,37 @@ mod show;
 mod submit;
 mod worker;
 
-use crate::cli::{Cli, Command};
+use anyhow::Context;
+use tokio::runtime::Runtime;
+
+use crate::cli::{Cli, Command, SiteArgs, StateArgs};
 use crate::config::site::LogConfig;
-use crate::config::{Environment, Flags, Loaded};
+use crate::config::{Config, Environment, Flags, Loaded};
 
 /// What was asked cannot be meant: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
+
+/// The configuration that the options name; what is wrong with it is wrong usage.
+fn load(site: &SiteArgs, state: Option<&StateArgs>) -> anyhow::Result<Config> {
+    let flags = Flags {
+        file: site.config.clone(),
+        site_zone: site.site_zone.clone(),
+        state: state.and_then(|state| state.state.clone()),
+    };
+    Ok(Config::load_with(&flags).map_err(|error| Usage(with_source(&error)))?)
+}
+
+/// An error with its cause, in one line.
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// The runtime of a command that waits for queues, ledgers or targets.
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start the runtime")
+}
 
 /// Runs a command and gives the exit code.
 pub fn run(cli: Cli) -> anyhow::Result<u8> {

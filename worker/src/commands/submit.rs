@@ -5,7 +5,8 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use super::Usage;
-use super::analyze::{read, warn, with_source};
+use super::analyze::{read, warn};
+use super::with_source;
 use crate::cli::{DeviceArg, SubmitArgs};
 use crate::config::Config;
 use crate::intake::{Acceptance, Intake};

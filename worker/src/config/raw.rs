@@ -24,6 +24,7 @@ pub(super) struct RawConfig {
     pub(super) worker: RawWorker,
     pub(super) http: RawHttp,
     pub(super) orthanc: RawOrthanc,
+    pub(super) monai: RawMonai,
     pub(super) log: RawLog,
 }
 
@@ -45,6 +46,7 @@ impl Default for RawConfig {
             worker: RawWorker::default(),
             http: RawHttp::default(),
             orthanc: RawOrthanc::default(),
+            monai: RawMonai::default(),
             log: RawLog::default(),
         }
     }
@@ -252,6 +254,12 @@ impl Default for RawOrthanc {
             poll_s: 10,
         }
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawMonai {
+    pub(super) buckets: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::problem::Findings;
@@ -15,17 +15,32 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// Text that must not be seen. It has no `Display` and no `Serialize`; [`Secret::expose`] stands only where a wire
 /// format is written.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    /// Where it was read, if it was a file: a token may be renewed there.
+    file: Option<PathBuf>,
+}
 
 impl Secret {
     /// Takes the text.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self { text, file: None }
+    }
+
+    /// Reads the text from a file; white space at its end is not part of it.
+    pub fn from_file(file: &Path) -> std::io::Result<Self> {
+        let text = std::fs::read_to_string(file)?.trim_end().to_owned();
+        Ok(Self { text, file: Some(file.to_owned()) })
+    }
+
+    /// What the file holds now. `None` for a secret that came from elsewhere, or whose file cannot be read now.
+    pub fn read_again(&self) -> Option<Self> {
+        Self::from_file(self.file.as_deref()?).ok()
     }
 
     /// The text itself, for the wire.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -59,7 +74,7 @@ pub(super) fn read(
             findings
                 .wrong(key, "the secret has more than one line or control characters; one line is expected");
         }
-        Ok(text) => return Some(Secret(text)),
+        Ok(text) => return Some(Secret { text, file: place.file.clone() }),
         Err(problem) => findings.wrong(key, problem),
     }
     None

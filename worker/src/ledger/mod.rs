@@ -5,9 +5,8 @@
 //! its terminal state. Killing the process between any two of these steps leaves a row from which the next worker
 //! goes on. SQLite (`synchronous=FULL`) serves one machine, PostgreSQL many; the same tests run on both.
 
-mod holder;
-mod migrations;
 mod row;
+mod sqlite;
 mod state;
 mod store;
 #[cfg(test)]
@@ -20,8 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use holder::Holder;
 pub use row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
+pub use sqlite::holder::Holder;
 pub use state::{JobState, UnknownState};
 pub use store::FileLedger;
 
@@ -112,8 +111,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn release(&self, job: &Job) -> Result<(), LedgerError>;
 
     /// Settles a delivered job: it takes its terminal state, with an audit entry, and older versions of its report
-    /// become superseded. Fenced.
-    async fn settle(&self, job: &Job, ends: JobState) -> Result<(), LedgerError>;
+    /// become superseded. `why` is the code of what ended it, where that is not in its stored outcome: a target that refused
+    /// the report. Fenced.
+    async fn settle(&self, job: &Job, ends: JobState, why: Option<&str>) -> Result<(), LedgerError>;
 
     /// The newest version of a report that is composed or ended with a report, as it is stored: for a worker that lost
     /// its lease while it delivered an older version, and for `replay`.

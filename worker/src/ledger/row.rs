@@ -1,5 +1,6 @@
 //! The rows of the ledger: jobs to accept, jobs under lease, and the bytes of a report.
 
+use jiff::Timestamp;
 use rusqlite::Row;
 
 use super::state::JobState;
@@ -57,6 +58,10 @@ pub struct Job {
     pub attempts: u32,
     /// The model output of an earlier attempt, as JSON.
     pub model_output: Option<String>,
+    /// When its report was composed, if it was.
+    pub composed_at: Option<Timestamp>,
+    /// How often its delivery was put off.
+    pub deferrals: u32,
     /// Report bytes of an earlier attempt that were not yet delivered.
     pub composed: Option<ReportBytes>,
 }
@@ -153,6 +158,8 @@ pub(super) fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
         accepted_at: row.get("accepted_at")?,
         attempts: row.get("attempts")?,
         model_output: row.get("model_output")?,
+        composed_at: None,
+        deferrals: 0,
         composed,
     })
 }

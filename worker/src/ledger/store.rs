@@ -6,9 +6,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 
 use super::LedgerError;
-use super::holder::{self, Holder};
-use super::migrations::MIGRATIONS;
 use super::row::{Accepted, Job, JobRow, NewJob, ReportBytes, parse_state, read_job};
+use super::sqlite::holder::{self, Holder};
+use super::sqlite::migrations::MIGRATIONS;
 use super::state::JobState;
 use crate::lane::Lane;
 
@@ -19,19 +19,19 @@ const BUSY_TIMEOUT_MS: u64 = 30_000;
 const LEASE_MS: i64 = 15 * 60 * 1_000;
 
 /// The jobs that are not terminal, oldest first; all of them, or the one with the key.
-const OPEN_JOBS: &str = "SELECT sequence, lease_holder, lease_until FROM job
+const OPEN_JOBS: &str = "SELECT sequence, lease_holder, lease_until_ms FROM job
      WHERE state IN ('accepted', 'leased', 'composed') AND (:job_key IS NULL OR job_key = :job_key)
      ORDER BY sequence";
 
 /// A failed job starts anew; its model output, if it got that far, is kept.
 const RETRY_FAILED: &str = "UPDATE job SET state = 'accepted', attempts = 0, request = :request, ends = NULL,
-     outcome = NULL, bundle = NULL, html = NULL, lease_holder = NULL, lease_until = NULL
+     outcome = NULL, bundle = NULL, html = NULL, lease_holder = NULL, lease_until_ms = NULL
      WHERE job_key = :job_key";
 
 /// A superseded version that is asked for again becomes the newest: its stored report is delivered once more.
 const REVIVE_SUPERSEDED: &str = "UPDATE job SET sequence = (SELECT max(sequence) + 1 FROM job), attempts = 0,
      state = CASE WHEN html IS NULL THEN 'accepted' ELSE 'composed' END, request = :request,
-     lease_holder = NULL, lease_until = NULL
+     lease_holder = NULL, lease_until_ms = NULL
      WHERE job_key = :job_key";
 
 /// The open ledger of one process.
@@ -135,7 +135,7 @@ impl FileLedger {
         let Some(sequence) = free else { return Ok(None) };
         let job = transaction
             .query_row(
-                "UPDATE job SET attempts = attempts + 1, lease_holder = :holder, lease_until = :until,
+                "UPDATE job SET attempts = attempts + 1, lease_holder = :holder, lease_until_ms = :until,
                  state = CASE state WHEN 'composed' THEN 'composed' ELSE 'leased' END
                  WHERE sequence = :sequence RETURNING *",
                 named_params! {":holder": holder, ":until": now_ms + LEASE_MS, ":sequence": sequence},
@@ -192,7 +192,7 @@ impl FileLedger {
             .map_err(database("begin to settle a job"))?;
         let changed = transaction
             .execute(
-                "UPDATE job SET state = ?1, lease_holder = NULL, lease_until = NULL
+                "UPDATE job SET state = ?1, lease_holder = NULL, lease_until_ms = NULL
                  WHERE job_key = ?2 AND lease_holder = ?3",
                 (ends.as_str(), &job.job_key, holder),
             )

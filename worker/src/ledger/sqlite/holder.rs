@@ -20,7 +20,7 @@ pub struct Holder {
 
 impl Holder {
     /// Registers this process in `folder` under a token that no other process has.
-    pub(super) fn register(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn register(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let process = std::process::id();
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -51,7 +51,7 @@ impl Drop for Holder {
 }
 
 /// True when the worker named `token` still runs.
-pub(super) fn is_alive(folder: &Path, token: &str) -> bool {
+pub(crate) fn is_alive(folder: &Path, token: &str) -> bool {
     let Ok(file) = OpenOptions::new().write(true).open(lock_path(folder, token)) else {
         return false;
     };

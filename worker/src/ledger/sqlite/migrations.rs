@@ -1,0 +1,89 @@
+//! The schema of the SQLite file, one migration a version. Migrations are only ever appended.
+
+use rusqlite_migration::{M, Migrations};
+
+/// Every migration from an empty file to the newest schema, in order.
+pub(crate) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// The schema as released with version 0.1.0.
+pub(super) const VERSION_1: &str = "CREATE TABLE job (
+        sequence      INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_key       TEXT NOT NULL UNIQUE,
+        report_key    TEXT NOT NULL,
+        study_uid     TEXT NOT NULL,
+        request       TEXT NOT NULL,
+        accepted_at   TEXT NOT NULL,
+        state         TEXT NOT NULL CHECK (state IN
+                        ('accepted', 'leased', 'composed', 'reported', 'refused', 'failed', 'superseded')),
+        attempts      INTEGER NOT NULL DEFAULT 0,
+        lease_holder  TEXT,
+        lease_until   INTEGER,
+        model_output  TEXT,
+        ends          TEXT,
+        outcome       TEXT,
+        bundle        BLOB,
+        html          BLOB
+    ) STRICT;
+    CREATE INDEX job_by_state ON job (state, sequence);
+    CREATE INDEX job_by_report ON job (report_key, sequence);";
+
+/// Lanes, fences, rests, starts, the audit trail, and the embedded queue. Times are milliseconds since 1970. No worker of
+/// version 0.1.0 goes on with a file of this version, so that its leases are void; a report that waits for its delivery
+/// waits from now on, because how long it waited before is not known. `job_one_writer`: no two versions of a report are
+/// under way at once, and so none is delivered over a newer one.
+const VERSION_2: &str = "ALTER TABLE job ADD COLUMN lane TEXT NOT NULL DEFAULT 'routine' CHECK (lane IN ('stat', 'routine'));
+    ALTER TABLE job ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN resting TEXT;
+    ALTER TABLE job ADD COLUMN rests_since_ms INTEGER;
+    ALTER TABLE job ADD COLUMN rests_until_ms INTEGER;
+    ALTER TABLE job ADD COLUMN deferrals INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN composed_at_ms INTEGER;
+    ALTER TABLE job ADD COLUMN ended_code TEXT;
+    ALTER TABLE job RENAME COLUMN lease_until TO lease_until_ms;
+    UPDATE job SET fence = attempts, lease_holder = NULL, lease_until_ms = NULL,
+        state = CASE state WHEN 'leased' THEN 'accepted' ELSE state END,
+        composed_at_ms = CASE WHEN html IS NOT NULL THEN CAST(unixepoch('subsec') * 1000 AS INTEGER) END;
+    CREATE INDEX job_by_turn ON job (lane DESC, sequence) WHERE state IN ('accepted', 'composed');
+    CREATE UNIQUE INDEX job_one_writer ON job (report_key) WHERE lease_holder IS NOT NULL;
+    CREATE TABLE arrival (
+        digest         TEXT PRIMARY KEY,
+        starts         INTEGER NOT NULL,
+        first_seen_ms  INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE audit (
+        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_key  TEXT NOT NULL,
+        at       TEXT NOT NULL,
+        actor    TEXT NOT NULL,
+        event    TEXT NOT NULL,
+        detail   TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX audit_by_job ON audit (job_key, id);
+    CREATE TABLE message (
+        id               INTEGER PRIMARY KEY AUTOINCREMENT,
+        lane             TEXT NOT NULL CHECK (lane IN ('stat', 'routine')),
+        message_id       TEXT NOT NULL,
+        body             BLOB NOT NULL,
+        trace_parent     TEXT,
+        published_at_ms  INTEGER NOT NULL,
+        run_at_ms        INTEGER NOT NULL,
+        retries          INTEGER NOT NULL DEFAULT 0,
+        lease_holder     TEXT,
+        lease_until_ms   INTEGER,
+        fence            INTEGER NOT NULL DEFAULT 0,
+        dead_code        TEXT,
+        dead_reason      TEXT
+    ) STRICT;
+    CREATE INDEX message_by_turn ON message (lane, id) WHERE dead_code IS NULL;";
+
+const STEPS: &[M<'static>] = &[M::up(VERSION_1), M::up(VERSION_2)];
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn the_migrations_apply_to_an_empty_file() {
+        assert!(MIGRATIONS.validate().is_ok());
+    }
+}
