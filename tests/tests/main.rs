@@ -5,8 +5,10 @@
 mod analyze;
 mod architecture;
 mod corpus;
+mod deliver;
 mod documents;
 mod encodings;
 mod killed;
+mod orthanc;
 mod records;
 mod scope;

@@ -1,8 +1,12 @@
 //! The command line: what can be asked, with help texts and examples.
 
+pub mod config;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use config::ConfigCommand;
 
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
@@ -20,6 +24,19 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// The options of the site, where the command has them.
+    pub fn site(&self) -> Option<&SiteArgs> {
+        match &self.command {
+            Command::Analyze(args) => Some(&args.site),
+            Command::Submit(args) => Some(&args.site),
+            Command::Worker(args) => Some(&args.site),
+            Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
+            Command::Demo(_) | Command::Jobs(_) | Command::Models(_) => None,
+        }
+    }
+}
+
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -34,6 +51,9 @@ pub enum Command {
     /// Look at the jobs of the embedded queue.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -135,9 +155,14 @@ pub struct SubmitArgs {
 
 /// `chiasm worker`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    chiasm worker --once                        # works off what was submitted, then ends\n  \
+    chiasm worker --config /etc/chiasm/chiasm.toml\n\n\
+    SIGTERM finishes what is under way within `grace_s`, hands back the rest and exits 0.\n\
+    A second SIGTERM ends at once (exit code 143); nothing is lost by it.")]
 pub struct WorkerArgs {
-    /// Take jobs until none is left, then end.
-    #[arg(long, required = true)]
+    /// Take jobs until none is left, then end; without it the worker runs until it is told to stop.
+    #[arg(long)]
     pub once: bool,
     /// Where the networks run.
     #[arg(long, value_enum, default_value = "auto")]
@@ -156,9 +181,9 @@ pub struct WorkerArgs {
 /// Where the ledger lies.
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
-    /// Folder of the ledger.
-    #[arg(long, value_name = "DIR", env = "CHIASM_STATE", default_value = "chiasm-state")]
-    pub state: PathBuf,
+    /// Folder of this machine's queue and ledger; `state` of the configuration, else `chiasm-state`.
+    #[arg(long, value_name = "DIR", env = "CHIASM_STATE")]
+    pub state: Option<PathBuf>,
 }
 
 /// `chiasm jobs`.

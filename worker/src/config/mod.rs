@@ -1,17 +1,41 @@
 //! Configuration: raw text first, then values that are valid. Precedence: flag, environment, file, default.
+//!
+//! File and environment are merged into one tree of keys ([`tree`]), read into the raw form ([`raw`]) and checked
+//! ([`valid`]); all that is wrong is told at once. Secrets are read here, and only here is the environment read.
 
+mod effective;
+mod environment;
+mod problem;
+mod raw;
 pub mod secret;
 pub mod site;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod valid;
 
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use serde::Deserialize;
+
+pub use effective::Setting;
+pub use environment::Environment;
+pub use problem::{Problem, Problems};
+pub use tree::Origin;
+
+use problem::Findings;
+use site::{
+    HttpConfig, LedgerConfig, LogConfig, OrthancConfig, Places, QueueConfig, RetryConfig, WorkerConfig,
+};
+use tree::Tree;
+
+use crate::message::adapters::AdapterMapping;
 
 /// The shipped, commented configuration file.
 pub const EXAMPLE: &str = include_str!("../../chiasm.toml");
 
-/// Why a configuration is not usable.
+/// Why a configuration is not usable. No text of it holds a secret: not a line of the file, nor a value that could be
+/// one.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
@@ -22,17 +46,21 @@ pub enum ConfigError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is not of the known form.
-    #[error("the configuration `{path}` is not valid; `chiasm.toml` in the repository shows every key")]
-    Form {
+    /// The file is no TOML.
+    #[error("the configuration `{path}` is no TOML: line {line}, column {column}: {problem}")]
+    Syntax {
         /// The file.
         path: PathBuf,
-        /// Where and what.
-        source: toml::de::Error,
+        /// Line, from 1.
+        line: usize,
+        /// Column in bytes, from 1.
+        column: usize,
+        /// What the parser said.
+        problem: String,
     },
-    /// The zone is unknown.
-    #[error("`site_zone`: `{0}` is no time zone of the IANA database; an example is `Europe/Berlin`")]
-    Zone(String),
+    /// Keys or values are wrong.
+    #[error("the configuration is not valid: {0}; `chiasm.toml` in the repository shows every key")]
+    Invalid(Problems),
 }
 
 /// What a site configures.
@@ -46,52 +74,100 @@ pub struct Config {
     pub site_zone_name: String,
     /// FHIR identifier system of the site's Patient ID, for reports without a record.
     pub patient_id_system: Option<String>,
+    /// Folder of this machine's state: the embedded queue and ledger.
+    pub state: PathBuf,
+    /// Which queue.
+    pub queue: QueueConfig,
+    /// When a request that cannot be read yet is tried again.
+    pub retry: RetryConfig,
+    /// Which ledger.
+    pub ledger: LedgerConfig,
+    /// Sources, records and targets by name.
+    pub places: Places,
+    /// Bounds of the worker.
+    pub worker: WorkerConfig,
+    /// What is served over HTTP.
+    pub http: HttpConfig,
+    /// An Orthanc whose changes are polled.
+    pub orthanc: Option<OrthancConfig>,
+    /// How other systems' messages name what is configured here.
+    pub mapping: AdapterMapping,
+    /// How logs and traces are written.
+    pub log: LogConfig,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawConfig {
-    tenant: String,
-    site_zone: String,
-    patient_id_system: Option<String>,
+/// What the command line says; it wins over environment and file.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+    /// `--site-zone`.
+    pub site_zone: Option<String>,
+    /// `--state`.
+    pub state: Option<PathBuf>,
 }
 
-impl Default for RawConfig {
-    fn default() -> Self {
-        Self { tenant: "default".into(), site_zone: "UTC".into(), patient_id_system: None }
-    }
+/// A valid configuration with what is to be said about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What somebody should know.
+    pub warnings: Vec<Problem>,
+    /// Every key with its value and origin; no secrets.
+    pub settings: Vec<Setting>,
 }
 
-impl TryFrom<RawConfig> for Config {
-    type Error = ConfigError;
-
-    fn try_from(raw: RawConfig) -> Result<Self, Self::Error> {
-        let site_zone =
-            TimeZone::get(&raw.site_zone).map_err(|_| ConfigError::Zone(raw.site_zone.clone()))?;
-        Ok(Self {
-            tenant: raw.tenant,
-            site_zone,
-            site_zone_name: raw.site_zone,
-            patient_id_system: raw.patient_id_system,
-        })
+impl Loaded {
+    /// Reads flags, environment and file. Relative paths in the file are relative to the file's folder.
+    pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut findings = Findings::default();
+        let mut tree = Tree::default();
+        if let Some(path) = &flags.file {
+            let folder = path.parent().unwrap_or_else(|| Path::new(""));
+            tree.add_file(&keys_of(path)?, folder, &mut findings);
+        }
+        tree.add_environment(environment, &mut findings);
+        // The parser of the command line has taken the two older variables for flags.
+        let origin = |variable: &str, flag, value: &str| match environment.value(variable) {
+            Some(text) if text == value => Origin::Environment(variable.to_owned()),
+            _ => Origin::Flag(flag),
+        };
+        if let Some(zone) = &flags.site_zone {
+            tree.add("site_zone", zone.clone(), origin("CHIASM_SITE_ZONE", "--site-zone", zone));
+        }
+        if let Some(state) = flags.state.as_ref().map(|state| state.to_string_lossy().into_owned()) {
+            let origin = origin("CHIASM_STATE", "--state", &state);
+            tree.add("state", state, origin);
+        }
+        let raw = tree.raw().map_err(|problem| {
+            ConfigError::Invalid(Problems(vec![Problem { key: "chiasm.toml".into(), origin: None, problem }]))
+        })?;
+        let config = valid::config(&raw, environment, &mut findings);
+        let Findings { problems, warnings } = findings;
+        if problems.is_empty() {
+            let settings = effective::settings(&raw, &tree);
+            Ok(Self { config, warnings: with_origins(warnings, &tree), settings })
+        } else {
+            Err(ConfigError::Invalid(Problems(with_origins(problems, &tree))))
+        }
     }
 }
 
 impl Config {
-    /// Reads `file`, or takes the defaults where there is none; `site_zone` from the command line wins.
+    /// Reads `file`, or takes the defaults where there is none, and the environment; `site_zone` from the command line
+    /// wins. Warnings are logged.
     pub fn load(file: Option<&Path>, site_zone: Option<String>) -> Result<Self, ConfigError> {
-        let mut raw = match file {
-            None => RawConfig::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-                toml::from_str(&text).map_err(|source| ConfigError::Form { path: path.to_owned(), source })?
-            }
-        };
-        if let Some(zone) = site_zone {
-            raw.site_zone = zone;
+        Self::load_with(&Flags { file: file.map(Path::to_owned), site_zone, state: None })
+    }
+
+    /// Reads file and environment; what the command line says wins. Warnings are logged.
+    pub fn load_with(flags: &Flags) -> Result<Self, ConfigError> {
+        let Loaded { config, warnings, .. } = Loaded::read(flags, &Environment::of_process())?;
+        for warning in warnings {
+            tracing::warn!(key = warning.key, "configuration: {}", warning.problem);
         }
-        raw.try_into()
+        Ok(config)
     }
 
     /// The part of the configuration that changes a report, as text for the job key.
@@ -105,22 +181,30 @@ impl Config {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn keys_of(path: &Path) -> Result<toml::Table, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or("");
+        ConfigError::Syntax {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1,
+            problem: error.message().lines().next().unwrap_or("").to_owned(),
+        }
+    })
+}
 
-    #[test]
-    fn the_shipped_example_loads_and_is_the_default() {
-        let raw: RawConfig = toml::from_str(EXAMPLE).unwrap();
-        let example = Config::try_from(raw).unwrap();
-        let default = Config::load(None, None).unwrap();
-        assert_eq!(example.fingerprint(), default.fingerprint());
-    }
-
-    #[test]
-    fn unknown_keys_and_zones_are_refused() {
-        assert!(toml::from_str::<RawConfig>("zone = 'UTC'").is_err());
-        let refused = Config::load(None, Some("Mars/Olympus".into()));
-        assert!(matches!(refused, Err(ConfigError::Zone(zone)) if zone == "Mars/Olympus"));
-    }
+/// Says where a value came from when it was not the file.
+fn with_origins(problems: Vec<Problem>, tree: &Tree) -> Vec<Problem> {
+    let named = |mut problem: Problem| {
+        if problem.origin.is_none() {
+            problem.origin = match tree.origin_of_key(&problem.key) {
+                Some(origin @ (Origin::Environment(_) | Origin::Flag(_))) => Some(origin.to_string()),
+                _ => None,
+            };
+        }
+        problem
+    };
+    problems.into_iter().map(named).collect()
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
 use super::secret::Secret;
 use crate::message::Name;
 
@@ -135,6 +138,31 @@ pub struct Places {
     pub default_targets: Vec<Name>,
 }
 
+impl Places {
+    /// Folders that are not there now: no reason to refuse the configuration, a share can be mounted later.
+    pub fn missing_folders(&self) -> Vec<Problem> {
+        let sources =
+            self.sources.iter().map(|(name, SourceConfig::Folder { path })| ("sources", name, path));
+        let records =
+            self.records.iter().map(|(name, RecordConfig::Folder { path })| ("records", name, path));
+        let targets = self.targets.iter().filter_map(|(name, target)| match target {
+            TargetConfig::Folder { path } => Some(("targets", name, path)),
+            TargetConfig::Fhir(_) => None,
+        });
+        let missing = sources.chain(records).chain(targets).filter(|(_, _, path)| !path.is_dir());
+        missing
+            .map(|(table, name, path)| Problem {
+                key: format!("{table}.{name}.path"),
+                origin: None,
+                problem: format!(
+                    "there is no folder `{}` now; make it, or mount it before work begins",
+                    path.display()
+                ),
+            })
+            .collect()
+    }
+}
+
 /// Bounds of the worker: each has a unit, none is endless.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerConfig {
@@ -182,10 +210,25 @@ pub struct OrthancConfig {
     pub url: String,
     /// User and password of HTTP basic authentication.
     pub login: Option<(String, Secret)>,
+    /// PEM file of the authority to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// The configured source that its studies are read from.
     pub source: Name,
     /// Pause between polls.
     pub poll: Duration,
+    /// Where the first poll begins.
+    pub begin: Begin,
+}
+
+/// Where the polling of an Orthanc begins that was never polled before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Begin {
+    /// With what becomes stable from now on: an archive is not analysed whole because somebody wrote its URL down.
+    #[default]
+    Now,
+    /// With the first change that Orthanc remembers.
+    Oldest,
 }
 
 /// How logs and traces are written.
@@ -195,4 +238,6 @@ pub struct LogConfig {
     pub json: bool,
     /// OTLP over HTTP endpoint for traces.
     pub otlp_url: Option<String>,
+    /// PEM file of the authority to trust for it instead of the system's.
+    pub ca_file: Option<PathBuf>,
 }

@@ -8,7 +8,7 @@ use dicom_ingest::patient::Sex;
 use dicom_ingest::phantom::{Opacity, PhantomError, PhantomSpec, phantom_chest};
 use jiff::civil::{Date, DateTime, date, datetime};
 
-use crate::deliver::{DeliverError, deliver};
+use crate::deliver::{WriteError, deliver};
 
 /// The invented patient.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub enum DemoError {
     Phantom(#[from] PhantomError),
     /// A file could not be written.
     #[error("{}: {}", .0, .0.source)]
-    Write(#[from] DeliverError),
+    Write(#[from] WriteError),
 }
 
 /// When the demo's study took place, local time of the site.

@@ -10,7 +10,6 @@ mod postgres;
 mod row;
 pub(crate) mod sqlite;
 mod state;
-mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -29,7 +28,6 @@ pub use row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes}
 pub use sqlite::SqliteLedger;
 pub use sqlite::holder::Holder;
 pub use state::{JobState, UnknownState};
-pub use store::FileLedger;
 
 /// How long the database may take to answer whether it is there.
 const REACH_WITHIN: Duration = Duration::from_millis(900);

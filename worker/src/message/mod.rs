@@ -4,6 +4,15 @@
 //! Messages are untrusted. They name sources, records and targets by the names of the site's configuration, never by
 //! URL, path or credential, and carry no patient data beyond the Study Instance UID.
 
+pub mod adapters;
+pub mod envelope;
+mod fields;
+mod json;
+pub mod status;
+#[cfg(test)]
+mod tests;
+mod words;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,6 +20,10 @@ use dicom_ingest::uid::Uid;
 use jiff::Timestamp;
 
 use crate::lane::Lane;
+
+use adapters::AdapterMapping;
+use adapters::orthanc::OrthancStudy;
+use fields::Fields;
 
 /// The most bytes a message may have.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -65,6 +78,11 @@ pub struct Name(String);
 pub struct BadName;
 
 impl Name {
+    /// The name of the folder that a caller gave with `--out`, in messages about it.
+    pub fn out() -> Self {
+        Self("out".into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -109,4 +127,50 @@ pub struct MessageRefusal {
     pub code: &'static str,
     /// What is wrong and where, in one sentence.
     pub reason: String,
+}
+
+fn refusal(code: &'static str, reason: String) -> MessageRefusal {
+    MessageRefusal { code, reason }
+}
+
+/// What a body asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// A request.
+    Request(JobRequest),
+    /// A study that Orthanc must name first.
+    OrthancStudy(OrthancStudy),
+}
+
+/// Reads a body in any of the forms that are known, native or of another system.
+///
+/// `now` bounds the message's time, and is the time of a message that states none. Such a message has another time when
+/// it is read again; the ledger keeps the time of the first acceptance, so the report does not change.
+pub fn recognise(body: &[u8], now: Timestamp, mapping: &AdapterMapping) -> Result<Incoming, MessageRefusal> {
+    let message = Fields::root(json::parse(body)?)
+        .ok_or_else(|| refusal("NotCloudEvents", "the message is no JSON object".to_owned()))?;
+    adapters::read(message, body, now, mapping)
+}
+
+/// Reads a body that must be a request by itself; one that Orthanc must complete first is refused.
+pub fn read(body: &[u8], now: Timestamp, mapping: &AdapterMapping) -> Result<JobRequest, MessageRefusal> {
+    match recognise(body, now, mapping)? {
+        Incoming::Request(request) => Ok(request),
+        Incoming::OrthancStudy(_) => Err(refusal(
+            "OrthancUnknown",
+            "the event names a study by Orthanc's own identifier, and no Orthanc is configured that could say which it is"
+                .to_owned(),
+        )),
+    }
+}
+
+/// The W3C trace context of a native message, where it states one in its envelope.
+pub fn trace_parent(body: &[u8]) -> Option<String> {
+    let message = Fields::root(json::parse(body).ok()?)?;
+    message.peek("traceparent").and_then(words::trace_parent)
+}
+
+/// A time of another system's clock as a request may state it: `now` where it is so far off that a reader would refuse it.
+pub fn plausible_or_now(time: Timestamp, now: Timestamp) -> Timestamp {
+    words::plausible(time, now, "time").unwrap_or(now)
 }

@@ -88,6 +88,8 @@ pub struct Delivery {
     pub body: Vec<u8>,
     /// How often it was retried by [`Disposition::Retry`]; 0 on the first delivery.
     pub retries: u32,
+    /// Whether it may have been handed to a worker before that did not settle it; false only where that is certain.
+    pub redelivered: bool,
     /// W3C trace context of who asked, if any; untrusted.
     pub trace_parent: Option<String>,
     /// Settles it.
@@ -172,3 +174,6 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// Whether the queue can be reached now, for readiness. Never blocks longer than a second.
     async fn is_reachable(&self) -> bool;
 }
+
+/// STUB
+pub async fn open(_: &crate::config::site::QueueConfig, _: &std::path::Path) -> Result<std::sync::Arc<dyn Queue>, QueueError> { todo!() }

@@ -13,6 +13,6 @@ mod wording;
 pub use document::Report;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,12 @@ pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
         meta: Some(Meta::ai_asserted()),
         text: Narrative::paragraphs(&conclusion),
         extension: risks.collect(),
-        identifier: vec![Identifier::new(terms::REPORT_KEYS, &report.keys.report)],
+        // The second one names the version: a worker that lost the answer to its transaction finds out by it whether
+        // this version is what the server holds.
+        identifier: vec![
+            Identifier::new(terms::REPORT_KEYS, &report.keys.report),
+            Identifier::new(terms::JOB_KEYS, &report.keys.job),
+        ],
         based_on: references::order(report),
         status: status(&report.kind).into(),
         category: terms::report_categories(),

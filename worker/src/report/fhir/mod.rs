@@ -18,6 +18,8 @@ mod terms;
 use serde::Serialize;
 use uuid::Uuid;
 
+pub use self::terms::{JOB_KEYS, REPORT_KEYS};
+
 use self::datatypes::{Identifier, Instant, Text, Token, elements};
 use crate::report::document::{Kind, Report};
 use crate::report::text::is_uid;

@@ -5,10 +5,11 @@
 use super::datatypes::{CodeableConcept, Coding};
 use crate::report::document::Presence;
 
-/// Systems of our own. The host is reserved by RFC 2606, so that it can be nobody else's; never change it: the
-/// identifiers of stored reports start with it.
-pub(super) const REPORT_KEYS: &str = "https://chiasm.invalid/fhir/report-key";
-pub(super) const JOB_KEYS: &str = "https://chiasm.invalid/fhir/job-key";
+/// Identifier system of report keys. The host of our own systems is reserved by RFC 2606, so that it can be nobody
+/// else's; never change it: the identifiers of stored reports start with it.
+pub const REPORT_KEYS: &str = "https://chiasm.invalid/fhir/report-key";
+/// Identifier system of job keys: on the bundle, on its report, and on the task of a study without a result.
+pub const JOB_KEYS: &str = "https://chiasm.invalid/fhir/job-key";
 pub(super) const MODELS: &str = "https://chiasm.invalid/fhir/model";
 pub(super) const MODEL_CARDS: &str = "https://chiasm.invalid/fhir/model-card";
 pub(super) const RISKS: &str = "https://chiasm.invalid/fhir/CodeSystem/risk";

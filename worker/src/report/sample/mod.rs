@@ -11,7 +11,7 @@ pub(super) use hostile::hostile;
 use risks::{brock, intensive_care, mayo};
 
 /// A radiograph with a matched record, computed and not computable risks.
-pub(super) fn sample() -> Report {
+pub(crate) fn sample() -> Report {
     Report {
         keys: Keys { report: "5f2b8c".repeat(10), job: "a91e04".repeat(10) },
         kind: Kind::Analysis,
@@ -77,7 +77,7 @@ pub(super) fn image_only() -> Report {
 }
 
 /// A study that the pipeline does not read.
-pub(super) fn refused() -> Report {
+pub(crate) fn refused() -> Report {
     let mut report = image_only();
     report.kind = Kind::Refused(NoResult {
         code: "NotApplicable".into(),

@@ -1,0 +1,222 @@
+//! A FHIR server for tests: it stores transactions, keeps every version of every resource and a log of what it accepted,
+//! and misbehaves on request.
+//!
+//! It speaks real HTTP over a real socket from a thread of its own, so that a connection can be cut at any byte, and it
+//! can be stopped and started again on the same port with its data. It is strict where servers differ: every write is a
+//! new version, even of the same bytes, so that a second write cannot hide.
+
+mod fault;
+mod http;
+mod store;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+pub use fault::{Fault, FaultRule, Route};
+pub use store::{Accepted, JOB_KEYS, Version, sha256};
+
+use fault::Faults;
+use http::{Head, Reply};
+use store::Store;
+
+/// A request as the server saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The `Authorization` header.
+    pub authorization: Option<String>,
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
+    /// What went wrong on purpose.
+    pub fault: Option<Fault>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    store: Store,
+    faults: Faults,
+    seen: Vec<Seen>,
+    token: Option<String>,
+}
+
+/// A running server; it stops when it is dropped.
+#[derive(Debug)]
+pub struct FhirServer {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl FhirServer {
+    /// Starts an empty server on a free port of this machine.
+    ///
+    /// # Panics
+    /// Where no port can be had.
+    pub fn start() -> Self {
+        let state = Arc::new(Mutex::new(State::default()));
+        let (address, running) = Running::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &state);
+        Self { address, state, running: Some(running) }
+    }
+
+    /// Stops it at once: connections are cut, its data stays.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
+    }
+
+    /// Starts it again on the same port with its data.
+    ///
+    /// # Panics
+    /// Where the port is taken meanwhile.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.running = Some(Running::start(self.address, &self.state).1);
+    }
+
+    /// The base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}/fhir", self.address)
+    }
+
+    /// The next request of this kind that has no fault yet meets this one.
+    pub fn fault(&self, on: Route, fault: Fault) {
+        self.state().faults.queue(on, fault);
+    }
+
+    /// Transactions meet faults by this rule, after those that are queued; `None` ends it.
+    pub fn fault_by_rule(&self, rule: Option<FaultRule>) {
+        self.state().faults.set_rule(rule);
+    }
+
+    /// Requests without this bearer token are answered 401; `None` lets everybody in.
+    pub fn require_token(&self, token: Option<&str>) {
+        self.state().token = token.map(|token| format!("Bearer {token}"));
+    }
+
+    /// The truth: every transaction that was stored, in order.
+    pub fn accepted(&self) -> Vec<Accepted> {
+        self.state().store.accepted().to_vec()
+    }
+
+    /// All versions of `Type/id`, oldest first.
+    pub fn versions(&self, place: &str) -> Vec<Version> {
+        self.state().store.versions(place)
+    }
+
+    /// Every `Type/id` of a type.
+    pub fn places(&self, kind: &str) -> Vec<String> {
+        self.state().store.places(&format!("{kind}/"))
+    }
+
+    /// Job keys that more than one version of a report carries, or that came with different bytes.
+    pub fn doubled(&self) -> Vec<String> {
+        self.state().store.doubled()
+    }
+
+    /// Every request so far, those that met a fault too.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state().seen.clone()
+    }
+
+    /// How many requests of this kind came so far.
+    pub fn count(&self, route: Route) -> usize {
+        self.state().seen.iter().filter(|seen| Route::of(&seen.method, &seen.path) == route).count()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl Drop for FhirServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Running {
+    fn start(address: SocketAddr, state: &Arc<Mutex<State>>) -> (SocketAddr, Self) {
+        let (stop, stopped) = oneshot::channel();
+        let (bound, address_bound) = std::sync::mpsc::channel();
+        let state = Arc::clone(state);
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let listener = TcpListener::bind(address).await.expect("a port");
+                bound.send(listener.local_addr().expect("an address")).expect("who started it waits");
+                tokio::select! {
+                    () = accept(listener, state) => {}
+                    _ = stopped => {}
+                }
+            });
+            // with the runtime, every connection ends
+        });
+        let address = address_bound.recv().expect("the server starts");
+        (address, Self { stop, thread })
+    }
+
+    fn stop(self) {
+        drop(self.stop);
+        self.thread.join().expect("the server does not panic");
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(http::serve(stream, Window(Arc::clone(&state))));
+    }
+}
+
+/// Answers the requests of one connection.
+struct Window(Arc<Mutex<State>>);
+
+impl http::Desk for Window {
+    fn fault(&self, head: &Head) -> Option<Fault> {
+        let mut state = lock(&self.0);
+        let fault = state.faults.next(Route::of(&head.method, &head.path));
+        state.seen.push(Seen {
+            method: head.method.clone(),
+            path: head.path.clone(),
+            authorization: head.authorization.clone(),
+            content_type: head.content_type.clone(),
+            fault: fault.clone(),
+        });
+        fault
+    }
+
+    fn answer(&self, head: &Head, body: &[u8], fault: Option<Fault>) -> Reply {
+        let mut state = lock(&self.0);
+        if state.token.is_some() && state.token != head.authorization {
+            return Reply::json(401, &store::outcome("login"));
+        }
+        if fault.as_ref().is_some_and(|fault| !fault.is_stored()) {
+            return Fault::spoil(fault, Reply::Cut);
+        }
+        let (status, body) = match Route::of(&head.method, &head.path) {
+            Route::Transaction => state.store.transaction(body),
+            Route::Metadata => (200, store::capabilities()),
+            Route::Read => state.store.read(&head.path),
+            Route::Other => (405, store::outcome("not-supported")),
+        };
+        Fault::spoil(fault, Reply::json(status, &body))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

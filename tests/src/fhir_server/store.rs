@@ -1,0 +1,251 @@
+//! What the server holds: every version of every resource, and the log of accepted transactions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// Identifier system of job keys. A test compares it with the program's.
+pub const JOB_KEYS: &str = "https://chiasm.invalid/fhir/job-key";
+
+/// A transaction that was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// SHA-256 of the bundle's bytes, in hexadecimal digits.
+    pub sha256: String,
+    /// The bundle's job key.
+    pub job_key: Option<String>,
+    /// The reports that it wrote, as `DiagnosticReport/<id>`.
+    pub reports: Vec<String>,
+}
+
+/// One version of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Which transaction wrote it: its place in the log.
+    pub transaction: usize,
+    /// The job key among its identifiers.
+    pub job_key: Option<String>,
+    /// Its `status`.
+    pub status: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    /// The newest version of `Type/id`.
+    newest: BTreeMap<String, Value>,
+    versions: BTreeMap<String, Vec<Version>>,
+    accepted: Vec<Accepted>,
+    /// The last id that the server gave itself.
+    given: u64,
+}
+
+/// Status and body of an answer.
+type Answer = (u16, Value);
+
+impl Store {
+    pub(super) fn accepted(&self) -> &[Accepted] {
+        &self.accepted
+    }
+
+    pub(super) fn versions(&self, place: &str) -> Vec<Version> {
+        self.versions.get(place).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn places(&self, begin: &str) -> Vec<String> {
+        self.newest.keys().filter(|place| place.starts_with(begin)).cloned().collect()
+    }
+
+    pub(super) fn doubled(&self) -> Vec<String> {
+        let mut doubled = BTreeSet::new();
+        for (place, versions) in &self.versions {
+            let mut keys = BTreeSet::new();
+            let of_reports = versions.iter().filter(|_| place.starts_with("DiagnosticReport/"));
+            let again =
+                of_reports.filter_map(|version| version.job_key.as_ref()).filter(|key| !keys.insert(*key));
+            doubled.extend(again.cloned());
+        }
+        let mut bytes = BTreeMap::new();
+        for accepted in &self.accepted {
+            let Some(key) = &accepted.job_key else { continue };
+            if bytes.insert(key, &accepted.sha256).is_some_and(|before| *before != accepted.sha256) {
+                doubled.insert(key.clone());
+            }
+        }
+        doubled.into_iter().collect()
+    }
+
+    /// Stores all entries or none.
+    pub(super) fn transaction(&mut self, bytes: &[u8]) -> Answer {
+        let Ok(bundle) = serde_json::from_slice::<Value>(bytes) else { return (400, outcome("structure")) };
+        let Some(entries) = bundle["entry"].as_array().filter(|_| bundle["type"] == "transaction") else {
+            return (400, outcome("structure"));
+        };
+        let planned: Result<Vec<Planned>, Answer> = entries.iter().map(|entry| self.plan(entry)).collect();
+        let planned = match planned {
+            Ok(planned) => planned,
+            Err(refused) => return refused,
+        };
+        let places: BTreeMap<&str, &str> = entries
+            .iter()
+            .zip(&planned)
+            .filter_map(|(entry, planned)| Some((entry["fullUrl"].as_str()?, planned.place.as_str())))
+            .collect();
+        let mut answers = Vec::new();
+        let mut reports = Vec::new();
+        for (entry, planned) in entries.iter().zip(&planned) {
+            let mut status = "200 OK";
+            if planned.is_written {
+                let mut resource = entry["resource"].clone();
+                rewrite(&mut resource, &places);
+                if self.write(&planned.place, resource) == 1 {
+                    status = "201 Created";
+                }
+                if planned.place.starts_with("DiagnosticReport/") {
+                    reports.push(planned.place.clone());
+                }
+            }
+            let version = self.versions[&planned.place].len();
+            let location = format!("{}/_history/{version}", planned.place);
+            answers.push(json!({ "response": { "status": status, "location": location } }));
+        }
+        let sha256 = sha256(bytes);
+        self.accepted.push(Accepted { sha256, job_key: job_key(&bundle), reports });
+        (200, json!({ "resourceType": "Bundle", "type": "transaction-response", "entry": answers }))
+    }
+
+    /// Where an entry goes, before anything is written.
+    fn plan(&mut self, entry: &Value) -> Result<Planned, Answer> {
+        let invalid = || (400, outcome("invalid"));
+        let (method, url) =
+            (&entry["request"]["method"], entry["request"]["url"].as_str().ok_or_else(invalid)?);
+        let kind = entry["resource"]["resourceType"].as_str().ok_or_else(invalid)?;
+        match method.as_str() {
+            Some("PUT")
+                if url.split('/').collect::<Vec<_>>()
+                    == [kind, entry["resource"]["id"].as_str().unwrap_or("")] =>
+            {
+                Ok(Planned { place: url.to_owned(), is_written: true })
+            }
+            Some("POST") if url == kind => {
+                let condition = entry["request"]["ifNoneExist"].as_str().unwrap_or_default();
+                let there = self.search(kind, condition);
+                match there[..] {
+                    [] => {
+                        Ok(Planned { place: format!("{kind}/{}", self.newest.len() + 1), is_written: true })
+                    }
+                    [one] => Ok(Planned { place: one.to_owned(), is_written: false }),
+                    _ => Err((412, outcome("multiple-matches"))),
+                }
+            }
+            _ => Err(invalid()),
+        }
+    }
+
+    /// Adds a version and gives its number.
+    fn write(&mut self, place: &str, mut resource: Value) -> usize {
+        let versions = self.versions.entry(place.to_owned()).or_default();
+        versions.push(Version {
+            transaction: self.accepted.len(),
+            job_key: job_key(&resource),
+            status: resource["status"].as_str().map(str::to_owned),
+        });
+        resource["id"] = place.split('/').next_back().into();
+        resource["meta"]["versionId"] = versions.len().to_string().into();
+        self.newest.insert(place.to_owned(), resource);
+        versions.len()
+    }
+
+    /// Answers `Type/id` and `Type?identifier=system|value`.
+    pub(super) fn read(&self, path: &str) -> Answer {
+        let path = path.trim_start_matches("/fhir/");
+        if let Some((kind, query)) = path.split_once('?') {
+            let found = self.search(kind, &query.replace("%7C", "|").replace("%3A", ":").replace("%2F", "/"));
+            let entries: Vec<_> =
+                found.iter().map(|place| json!({ "resource": self.newest[*place] })).collect();
+            return (
+                200,
+                json!({ "resourceType": "Bundle", "type": "searchset", "total": found.len(), "entry": entries }),
+            );
+        }
+        self.newest.get(path).map_or_else(|| (404, outcome("not-found")), |resource| (200, resource.clone()))
+    }
+
+    fn search(&self, kind: &str, condition: &str) -> Vec<&str> {
+        let Some((system, value)) =
+            condition.strip_prefix("identifier=").and_then(|rest| rest.split_once('|'))
+        else {
+            return Vec::new();
+        };
+        let wanted = |resource: &Value| {
+            identifiers(resource).iter().any(|one| one["system"] == system && one["value"] == value)
+        };
+        let begin = format!("{kind}/");
+        let there =
+            self.newest.iter().filter(|(place, resource)| place.starts_with(&begin) && wanted(resource));
+        there.map(|(place, _)| place.as_str()).collect()
+    }
+}
+
+struct Planned {
+    place: String,
+    is_written: bool,
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    Sha256::digest(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// An OperationOutcome of failure. Its words are a patient's, as they often are.
+pub(super) fn outcome(code: &str) -> Value {
+    let diagnostics = "Canary^Carla (TEST0001) does not fit";
+    let issue = json!({
+        "severity": "error", "code": code, "diagnostics": diagnostics, "expression": ["Bundle.entry[0].resource.subject"]
+    });
+    json!({ "resourceType": "OperationOutcome", "issue": [issue] })
+}
+
+/// What a server answers that takes a transaction for a batch.
+pub(super) fn broken_transaction() -> Value {
+    let entries = json!([
+        { "response": { "status": "201 Created" } },
+        { "response": { "status": "422 Canary^Carla", "outcome": outcome("value") } },
+    ]);
+    json!({ "resourceType": "Bundle", "type": "transaction-response", "entry": entries })
+}
+
+/// A small CapabilityStatement.
+pub(super) fn capabilities() -> Value {
+    json!({ "resourceType": "CapabilityStatement", "status": "active", "fhirVersion": "4.0.1", "format": ["json"] })
+}
+
+/// The identifiers of a resource: a bundle has one, others have a list.
+fn identifiers(resource: &Value) -> &[Value] {
+    match &resource["identifier"] {
+        Value::Array(several) => several,
+        one => std::slice::from_ref(one),
+    }
+}
+
+fn job_key(resource: &Value) -> Option<String> {
+    let own = identifiers(resource).iter().find(|one| one["system"] == JOB_KEYS)?;
+    own["value"].as_str().map(str::to_owned)
+}
+
+/// References inside the bundle become the places where its entries lie.
+fn rewrite(value: &mut Value, places: &BTreeMap<&str, &str>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field.as_str().and_then(|text| places.get(text)) {
+                    Some(place) if name == "reference" => *field = (*place).into(),
+                    _ => rewrite(field, places),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, places)),
+        _ => {}
+    }
+}

@@ -1,0 +1,31 @@
+//! `chiasm config`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::SiteArgs;
+
+/// `chiasm config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read the configuration, say what is in effect and where it comes from, and what is wrong with it.
+    #[command(
+        after_help = "Exit code 2 when the configuration is not valid. Secrets are read and not shown."
+    )]
+    Check(ConfigArgs),
+}
+
+/// `chiasm config check`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Folder of this machine's state.
+    #[arg(long, value_name = "DIR", env = "CHIASM_STATE")]
+    pub state: Option<PathBuf>,
+    /// The file, and how the site reads times.
+    #[command(flatten)]
+    pub site: SiteArgs,
+}

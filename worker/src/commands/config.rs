@@ -1,0 +1,59 @@
+//! `chiasm config check`: what is in effect, where it comes from, and what is wrong.
+
+use std::io::Write;
+
+use super::with_source;
+use crate::cli::config::{ConfigArgs, ConfigCommand};
+use crate::config::{ConfigError, Environment, Flags, Loaded, Problem};
+
+/// Shows the configuration; exit code 2 when it is not valid.
+pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<u8> {
+    let ConfigCommand::Check(args) = command;
+    let flags = Flags {
+        file: args.site.config.clone(),
+        site_zone: args.site.site_zone.clone(),
+        state: args.state.clone(),
+    };
+    match Loaded::read(&flags, &Environment::of_process()) {
+        Ok(loaded) => show(args, &loaded),
+        Err(error) => refuse(args, &error),
+    }
+}
+
+fn show(args: &ConfigArgs, loaded: &Loaded) -> anyhow::Result<u8> {
+    let mut out = std::io::stdout().lock();
+    let warnings = [loaded.warnings.clone(), loaded.config.places.missing_folders()].concat();
+    if args.json {
+        let line = serde_json::json!({"valid": true, "settings": loaded.settings, "warnings": warnings});
+        writeln!(out, "{line}")?;
+        return Ok(0);
+    }
+    for setting in &loaded.settings {
+        let line = format!("{} = {}", setting.key, setting.value);
+        writeln!(out, "{line:<60} # {}", setting.origin)?;
+    }
+    for warning in &warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    writeln!(out, "the configuration is valid")?;
+    Ok(0)
+}
+
+fn refuse(args: &ConfigArgs, error: &ConfigError) -> anyhow::Result<u8> {
+    let whole = [Problem { key: "config".to_owned(), origin: None, problem: with_source(error) }];
+    let problems = match error {
+        ConfigError::Invalid(problems) => problems.0.as_slice(),
+        ConfigError::Read { .. } | ConfigError::Syntax { .. } => &whole,
+    };
+    if args.json {
+        let line = serde_json::json!({"valid": false, "problems": problems});
+        writeln!(std::io::stdout().lock(), "{line}")?;
+        return Ok(2);
+    }
+    let mut out = std::io::stderr().lock();
+    for problem in problems {
+        writeln!(out, "error: {problem}")?;
+    }
+    writeln!(out, "the configuration is not valid; `chiasm.toml` in the repository shows every key")?;
+    Ok(2)
+}

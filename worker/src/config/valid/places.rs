@@ -1,0 +1,167 @@
+//! Sources, records and targets, and the names that stand for them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::environment::Environment;
+use super::super::problem::Findings;
+use super::super::raw::{FolderKind, RawConfig, RawRecord, RawSource, RawTarget, TargetKind};
+use super::super::secret;
+use super::super::site::{FhirConfig, Places, RecordConfig, SourceConfig, TargetConfig};
+use super::address;
+use crate::message::Name;
+use crate::message::adapters::AdapterMapping;
+
+pub(super) fn places(raw: &RawConfig, environment: &Environment, findings: &mut Findings) -> Places {
+    let sources = named("sources", &raw.sources, findings, source);
+    let records = named("records", &raw.records, findings, record);
+    let targets = named("targets", &raw.targets, findings, |key, raw, findings| {
+        target(key, raw, environment, findings)
+    });
+    let default_targets = raw.default_targets.iter();
+    Places {
+        default_source: one_of(
+            "default_source",
+            raw.default_source.as_deref(),
+            "sources",
+            &raw.sources,
+            findings,
+        ),
+        default_record: one_of(
+            "default_record",
+            raw.default_record.as_deref(),
+            "records",
+            &raw.records,
+            findings,
+        ),
+        default_targets: default_targets
+            .filter_map(|name| one_of("default_targets", Some(name), "targets", &raw.targets, findings))
+            .collect(),
+        sources,
+        records,
+        targets,
+    }
+}
+
+/// The name, if it is one of a table's.
+pub(super) fn one_of<T>(
+    key: &str,
+    name: Option<&str>,
+    table: &str,
+    known: &BTreeMap<String, T>,
+    findings: &mut Findings,
+) -> Option<Name> {
+    let name = name?;
+    if known.contains_key(name) {
+        return name.parse().ok(); // a bad name is told of where it is given
+    }
+    let there = known.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let there = if there.is_empty() { "there is none yet".to_owned() } else { format!("there are {there}") };
+    findings.wrong(key, format!("names `{name}`, but there is no [{table}.{name}]; {there}"));
+    None
+}
+
+fn named<R, T>(
+    table: &str,
+    raw: &BTreeMap<String, R>,
+    findings: &mut Findings,
+    mut valid: impl FnMut(&str, &R, &mut Findings) -> Option<T>,
+) -> BTreeMap<Name, T> {
+    let mut known = BTreeMap::new();
+    for (name, raw) in raw {
+        let key = format!("{table}.{name}");
+        let place = valid(&key, raw, findings);
+        match name.parse::<Name>() {
+            Ok(name) => known.extend(place.map(|place| (name, place))),
+            Err(bad) => findings.wrong(&key, bad.to_string()),
+        }
+    }
+    known
+}
+
+fn source(key: &str, raw: &RawSource, findings: &mut Findings) -> Option<SourceConfig> {
+    folder(key, raw.kind, raw.path.as_ref(), findings).map(|path| SourceConfig::Folder { path })
+}
+
+fn record(key: &str, raw: &RawRecord, findings: &mut Findings) -> Option<RecordConfig> {
+    folder(key, raw.kind, raw.path.as_ref(), findings).map(|path| RecordConfig::Folder { path })
+}
+
+fn folder(
+    key: &str,
+    kind: Option<FolderKind>,
+    path: Option<&PathBuf>,
+    findings: &mut Findings,
+) -> Option<PathBuf> {
+    if kind.is_none() {
+        findings.wrong(&format!("{key}.kind"), "is missing; write `kind = \"folder\"`");
+    }
+    path_of(key, path, findings)
+}
+
+fn path_of(key: &str, path: Option<&PathBuf>, findings: &mut Findings) -> Option<PathBuf> {
+    let path = path.filter(|path| !path.as_os_str().is_empty());
+    if path.is_none() {
+        findings.wrong(&format!("{key}.path"), "is missing; name a folder");
+    }
+    path.cloned()
+}
+
+fn target(
+    key: &str,
+    raw: &RawTarget,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<TargetConfig> {
+    match raw.kind {
+        None => {
+            findings
+                .wrong(&format!("{key}.kind"), "is missing; write `kind = \"folder\"` or `kind = \"fhir\"`");
+            None
+        }
+        Some(TargetKind::Folder) => {
+            let of_fhir = raw.url.is_some() || raw.token.is_some() || raw.ca_file.is_some();
+            if of_fhir {
+                findings.warn(key, "is a folder: `url`, `token` and `ca_file` have no effect");
+            }
+            path_of(key, raw.path.as_ref(), findings).map(|path| TargetConfig::Folder { path })
+        }
+        Some(TargetKind::Fhir) => fhir(key, raw, environment, findings).map(TargetConfig::Fhir),
+    }
+}
+
+fn fhir(
+    key: &str,
+    raw: &RawTarget,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<FhirConfig> {
+    let of = |name: &str| format!("{key}.{name}");
+    if raw.path.is_some() {
+        findings.warn(&of("path"), "has no effect: the target is a FHIR server");
+    }
+    let timeout = findings.within(&of("timeout_s"), raw.timeout_s, 1, 600);
+    let token = secret::read(&of("token"), raw.token.as_ref(), environment, findings);
+    address::file(&of("ca_file"), raw.ca_file.as_deref(), findings);
+    let Some(url) = &raw.url else {
+        findings.wrong(&of("url"), "is missing; give the base URL of the FHIR R4 server");
+        return None;
+    };
+    let url = address::http(&of("url"), url, raw.allow_plaintext, findings)?;
+    Some(FhirConfig { url, token, ca_file: raw.ca_file.clone(), timeout: Duration::from_secs(timeout) })
+}
+
+/// The sources that other systems' names stand for.
+pub(super) fn mapping(raw: &RawConfig, places: &Places, findings: &mut Findings) -> AdapterMapping {
+    let source_of = |name: &str| places.sources.keys().find(|known| known.as_str() == name).cloned();
+    let mut buckets = BTreeMap::new();
+    for (bucket, name) in &raw.monai.buckets {
+        match source_of(name) {
+            Some(source) => drop(buckets.insert(bucket.clone(), source)),
+            None => findings
+                .wrong("monai.buckets", format!("names `{name}`, but there is no valid [sources.{name}]")),
+        }
+    }
+    AdapterMapping { buckets, orthanc_source: raw.orthanc.source.as_deref().and_then(source_of) }
+}

@@ -1,0 +1,205 @@
+//! Why a report could not be delivered: for now, or for good.
+
+use std::time::Duration;
+
+use crate::message::Name;
+
+/// Why a report could not be delivered. No text holds a secret or patient data: a server's own words are never kept,
+/// only the codes and places of its issues.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// The report stays in the outbox; trying the same bytes again later can help.
+    #[error("target `{target}` cannot take the report now ({code}); {}", code.next_step())]
+    Transient {
+        /// The target.
+        target: Name,
+        /// What hinders it.
+        code: TransientCode,
+        /// How long the target asks to be left alone, at most [`DeliverError::LONGEST_REST`].
+        retry_after: Option<Duration>,
+        /// What the system or the HTTP library said, without URL.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The same bytes would be refused again: a human is needed.
+    #[error("target `{target}` does not take the report ({code}): {reason}")]
+    Terminal {
+        /// The target.
+        target: Name,
+        /// What is wrong.
+        code: TerminalCode,
+        /// One sentence: status, and codes and places of the server's issues.
+        reason: String,
+    },
+}
+
+impl DeliverError {
+    /// The longest rest that a target can ask for.
+    pub const LONGEST_REST: Duration = Duration::from_mins(10);
+
+    /// This worker has no target of that name; another worker may, or its configuration may be mended.
+    pub fn not_configured(target: &Name) -> Self {
+        let code = TransientCode::NotConfigured;
+        Self::Transient { target: target.clone(), code, retry_after: None, source: None }
+    }
+
+    /// Nothing is sent to a target that failed too often in a row; it is probed after this time.
+    pub fn paused(target: &Name, rest: Duration) -> Self {
+        let code = TransientCode::TargetPaused;
+        Self::Transient { target: target.clone(), code, retry_after: Some(rest), source: None }
+    }
+
+    /// The stable code, for rows and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Transient { code, .. } => code.as_str(),
+            Self::Terminal { code, .. } => code.as_str(),
+        }
+    }
+
+    /// True where trying again later can help.
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Transient { .. } => true,
+            Self::Terminal { .. } => false,
+        }
+    }
+}
+
+/// Defines an enum of stable codes; the code is the variant's name.
+macro_rules! codes {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $code:ident,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$doc])* $code,)* }
+
+        impl $name {
+            /// All codes.
+            pub const ALL: &[Self] = &[$(Self::$code,)*];
+
+            /// The stable code.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)* }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+codes! {
+    /// What hinders a delivery for now.
+    TransientCode {
+        /// This worker's configuration has no such target.
+        NotConfigured,
+        /// The target failed too often in a row: it is probed, and nothing is sent until it answers.
+        TargetPaused,
+        /// The disk or the quota of the folder is used up.
+        TargetFull,
+        /// The folder is read-only or belongs to somebody else.
+        TargetUnwritable,
+        /// The folder is not there: its disk may not be mounted.
+        TargetMissing,
+        /// The disk or the share fails.
+        TargetFailed,
+        /// No connection came about: nothing was sent.
+        Unreachable,
+        /// No answer in time; the report may have arrived.
+        TimedOut,
+        /// The connection broke before the whole answer was there; the report may have arrived.
+        ConnectionCut,
+        /// The server asks to come later (408, 425, 429, 503).
+        ServerBusy,
+        /// The server fails (other 5xx).
+        ServerFailed,
+        /// The server does not accept the token (401).
+        AuthenticationFailed,
+        /// The server does not allow it to this token (403).
+        PermissionDenied,
+        /// The answer was longer than an answer can be, and was cut.
+        AnswerTooLong,
+        /// The answer is not FHIR JSON of the expected kind, though its status is one of success.
+        AnswerNotUnderstood,
+        /// Status 200 with an OperationOutcome of failure.
+        AnswerContradictory,
+    }
+}
+
+impl TransientCode {
+    /// What a human does when it stays.
+    pub const fn next_step(self) -> &'static str {
+        match self {
+            Self::NotConfigured => "configure a target of this name on every worker that shares the ledger",
+            Self::TargetPaused => "it is probed; `/readyz` says what hinders it",
+            Self::TargetFull => "free some disk space",
+            Self::TargetUnwritable => "check the folder's owner, mode and mount options",
+            Self::TargetMissing => "make the folder or mount its disk",
+            Self::TargetFailed => "check the disk or the share",
+            Self::Unreachable | Self::TimedOut | Self::ConnectionCut => {
+                "check the server and the way to it; it is tried again"
+            }
+            Self::ServerBusy | Self::ServerFailed => "the server is tried again",
+            Self::AuthenticationFailed => "renew the token",
+            Self::PermissionDenied => {
+                "allow the token to read DiagnosticReport and to write the report's resources"
+            }
+            Self::AnswerTooLong | Self::AnswerNotUnderstood | Self::AnswerContradictory => {
+                "check that the URL is a FHIR R4 server's base and that no proxy answers for it"
+            }
+        }
+    }
+}
+
+codes! {
+    /// What is wrong with a report or a target for good.
+    TerminalCode {
+        /// The report has no FHIR bundle.
+        NoBundle,
+        /// The stored bundle is not one of ours, or another version's.
+        BundleUnusable,
+        /// The Study Instance UID cannot name a folder.
+        StudyUidUnusable,
+        /// The server sent the request elsewhere; a report is never sent where the configuration does not say.
+        RedirectRefused,
+        /// The server refused the report (4xx).
+        Rejected,
+        /// The server holds something that does not go together with the report (409, 412).
+        Conflict,
+        /// The server stored the transaction in parts.
+        TransactionBroken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_target_code_and_next_step() {
+        let target: Name = "ehr".parse().unwrap();
+        let code = TransientCode::AuthenticationFailed;
+        let now = DeliverError::Transient { target: target.clone(), code, retry_after: None, source: None };
+        assert_eq!(
+            now.to_string(),
+            "target `ehr` cannot take the report now (AuthenticationFailed); renew the token"
+        );
+        assert_eq!((now.code(), now.is_transient()), ("AuthenticationFailed", true));
+        let code = TerminalCode::Rejected;
+        let good = DeliverError::Terminal { target, code, reason: "status 422".into() };
+        assert_eq!(good.to_string(), "target `ehr` does not take the report (Rejected): status 422");
+        assert_eq!((good.code(), good.is_transient()), ("Rejected", false));
+    }
+
+    #[test]
+    fn codes_are_distinct() {
+        let mut codes: Vec<_> = TransientCode::ALL.iter().map(|code| code.as_str()).collect();
+        codes.extend(TerminalCode::ALL.iter().map(|code| code.as_str()));
+        let all = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all);
+    }
+}

@@ -1,0 +1,253 @@
+//! HTTP to one origin: bearer token, time limits, a bounded answer, no redirect, no proxy.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
+
+use super::{Trouble, retry_after};
+use crate::config::secret::Secret;
+use crate::config::site::FhirConfig;
+use crate::deliver::{OpenError, TransientCode};
+use crate::message::Name;
+
+/// The most bytes that are read of an answer to a transaction: it holds one line an entry.
+pub(super) const ANSWER_BYTES: usize = 1024 * 1024;
+
+/// The media type of FHIR R4 as JSON.
+const FHIR_JSON: &str = "application/fhir+json";
+
+/// The longest time for a connection to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection that rests longer is not used again: servers cut theirs after five seconds and more, and a request that
+/// meets the cut has an unknown outcome.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// An answer of the server, whatever its status.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Whether the server calls it JSON.
+    pub(super) says_json: bool,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Body,
+}
+
+/// What was read of an answer.
+#[derive(Debug)]
+pub(super) enum Body {
+    Whole(Vec<u8>),
+    /// Longer than was asked for; the rest was not read.
+    TooLong,
+}
+
+/// A client of one FHIR server.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Mutex<Option<Secret>>,
+}
+
+impl Client {
+    pub(super) fn new(target: &Name, config: &FhirConfig) -> Result<Self, OpenError> {
+        let base = base_url(&config.url).ok_or_else(|| OpenError::Url { target: target.clone() })?;
+        // The program installs the provider first of all; whoever uses this library alone has it from here.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("chiasm/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .pool_idle_timeout(IDLE)
+            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
+            .timeout(config.timeout);
+        if let Some(path) = &config.ca_file {
+            builder = builder.tls_certs_only(authorities(target, path)?);
+        } else if base.scheme() == "http" {
+            // no certificate is ever looked at, so a system without any will do
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().map_err(|source| OpenError::Client { target: target.clone(), source })?;
+        Ok(Self { http, base, token: Mutex::new(config.token.clone()) })
+    }
+
+    /// A place on the server, below its base. `path` is one of ours: `metadata` or a type and an id.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path.split('/'));
+        }
+        url
+    }
+
+    /// Reads a place; `limit` in bytes of the answer.
+    pub(super) async fn get(&self, path: &str, limit: usize) -> Result<Answer, Trouble> {
+        let url = self.url(path);
+        self.exchange(limit, || self.http.get(url.clone())).await
+    }
+
+    /// Sends a transaction.
+    pub(super) async fn post(&self, bundle: &[u8]) -> Result<Answer, Trouble> {
+        let request = || {
+            let post = self.http.post(self.base.clone()).header(CONTENT_TYPE, FHIR_JSON);
+            post.header("Prefer", "return=minimal").body(bundle.to_vec())
+        };
+        self.exchange(ANSWER_BYTES, request).await
+    }
+
+    /// Sends a request, and once more where the token was renewed in its file since it was read.
+    async fn exchange(&self, limit: usize, request: impl Fn() -> RequestBuilder) -> Result<Answer, Trouble> {
+        let token = self.token();
+        let answer = Self::once(limit, request(), token.as_ref()).await?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        let Some(renewed) = token.as_ref().and_then(Secret::read_again) else { return Ok(answer) };
+        if Some(&renewed) == token.as_ref() {
+            return Ok(answer);
+        }
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewed.clone());
+        Self::once(limit, request(), Some(&renewed)).await
+    }
+
+    async fn once(limit: usize, request: RequestBuilder, token: Option<&Secret>) -> Result<Answer, Trouble> {
+        let request = request.header(ACCEPT, FHIR_JSON);
+        let request = match token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
+        let response = request.send().await.map_err(broken)?;
+        let headers = response.headers();
+        Ok(Answer {
+            status: response.status().as_u16(),
+            says_json: header(headers, CONTENT_TYPE.as_str()).is_some_and(|text| text.contains("json")),
+            retry_after: header(headers, RETRY_AFTER.as_str())
+                .and_then(|text| retry_after::parse(text, SystemTime::now())),
+            body: read(response, limit).await?,
+        })
+    }
+
+    fn token(&self) -> Option<Secret> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Reads at most `limit` bytes. A longer answer is dropped, and its connection with it.
+async fn read(mut response: Response, limit: usize) -> Result<Body, Trouble> {
+    if response
+        .content_length()
+        .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
+    {
+        return Ok(Body::TooLong);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if chunk.len() > limit.saturating_sub(body.len()) {
+            return Ok(Body::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Body::Whole(body))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// An exchange without a whole answer. The library's text names the URL, which is not kept.
+fn broken(error: reqwest::Error) -> Trouble {
+    let code = if error.is_connect() {
+        TransientCode::Unreachable
+    } else if error.is_timeout() {
+        TransientCode::TimedOut
+    } else {
+        TransientCode::ConnectionCut
+    };
+    Trouble::Now { code, retry_after: None, source: Some(error.without_url()) }
+}
+
+fn base_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    let is_bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    (is_web && is_bare).then_some(url)
+}
+
+fn authorities(target: &Name, path: &Path) -> Result<Vec<Certificate>, OpenError> {
+    let pem = std::fs::read(path).map_err(|source| OpenError::Read {
+        target: target.clone(),
+        path: path.to_owned(),
+        source,
+    })?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(OpenError::Authority { target: target.clone(), path: path.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(url: &str) -> Result<Client, OpenError> {
+        let timeout = Duration::from_secs(1);
+        let config = FhirConfig { url: url.into(), token: None, ca_file: None, timeout };
+        Client::new(&"ehr".parse().unwrap(), &config)
+    }
+
+    #[test]
+    fn places_lie_below_the_base_whether_or_not_it_ends_with_a_slash() {
+        for base in ["http://127.0.0.1:1/fhir/r4", "http://127.0.0.1:1/fhir/r4/"] {
+            let url = client(base).unwrap().url("DiagnosticReport/a-1");
+            assert_eq!(url.as_str(), "http://127.0.0.1:1/fhir/r4/DiagnosticReport/a-1");
+        }
+        assert_eq!(
+            client("http://127.0.0.1:1").unwrap().url("metadata").as_str(),
+            "http://127.0.0.1:1/metadata"
+        );
+    }
+
+    #[test]
+    fn a_place_never_leaves_the_origin() {
+        let url = client("https://fhir.example.org/r4").unwrap().url("//other.example.org/../x?y#z");
+        assert_eq!(url.origin().ascii_serialization(), "https://fhir.example.org");
+        assert!(url.query().is_none() && url.fragment().is_none());
+    }
+
+    #[test]
+    fn a_base_with_a_secret_or_of_another_scheme_is_refused_without_repeating_it() {
+        for url in
+            ["ftp://a/", "file:///etc/passwd", "fhir", "http://u:pw@a/", "http://a/?k=pw", "http://a/#pw"]
+        {
+            let error = client(url).unwrap_err();
+            assert!(matches!(error, OpenError::Url { .. }), "{url}");
+            assert!(!error.to_string().contains("pw"), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_authority_that_is_none_is_a_typed_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let open = || {
+            let config = FhirConfig {
+                url: "https://a/".into(),
+                token: None,
+                ca_file: Some(path.clone()),
+                timeout: Duration::from_secs(1),
+            };
+            Client::new(&"ehr".parse().unwrap(), &config).map(drop)
+        };
+        assert!(matches!(open(), Err(OpenError::Read { .. })));
+        std::fs::write(&path, "no certificate").unwrap();
+        assert!(matches!(open(), Err(OpenError::Authority { .. })));
+    }
+}

@@ -1,0 +1,127 @@
+//! A FHIR R4 server: the bundle as one transaction, exactly as the ledger stores it.
+//!
+//! What is written twice is written under the same ids, so a second time cannot double a report; it would add a version
+//! to its history, though. Hence the rule after a try whose outcome is unknown, because the connection broke or a worker
+//! was killed: **read first, then send the same bytes again**. The report has one id for all versions (from the report
+//! key); which version lies there is told by its identifier with the job key.
+//!
+//! A report of another version under that id is overwritten. That is right when ours is newer, and the ledger decides
+//! what is newest: the caller asks it before each delivery. Without that question an older version that was long on its
+//! way would take the newer one's place.
+//!
+//! The token goes to the configured origin alone: URLs are made from the base URL here and nowhere else, and no redirect
+//! is followed. Proxies of the environment are not used.
+
+mod answer;
+mod client;
+mod letter;
+mod retry_after;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::answer::{Found, Verdict};
+use self::client::Client;
+use self::letter::Letter;
+use super::{DeliverError, OpenError, Parcel, Receipts, Target, TerminalCode, TransientCode};
+use crate::config::site::FhirConfig;
+use crate::message::Name;
+
+/// How often a transaction is sent in one delivery when others write the same models' devices at that moment (409).
+const SENDS: u32 = 4;
+
+/// A FHIR server as a target.
+#[derive(Debug)]
+pub struct FhirTarget {
+    name: Name,
+    client: Client,
+}
+
+impl FhirTarget {
+    /// Makes the client; nothing is reached yet.
+    pub fn new(name: Name, config: &FhirConfig) -> Result<Self, OpenError> {
+        let client = Client::new(&name, config)?;
+        Ok(Self { name, client })
+    }
+
+    /// Whether the server holds exactly this version.
+    async fn holds(&self, letter: &Letter<'_>) -> Result<bool, DeliverError> {
+        // the page lies in the report, so the answer may be as long as the bundle, written more widely
+        let limit = client::ANSWER_BYTES.saturating_add(letter.bytes.len().saturating_mul(2));
+        let answer = self.client.get(&letter.report_url, limit).await.map_err(|error| self.error(error))?;
+        match answer::found(&answer, letter.job_key).map_err(|error| self.error(error))? {
+            Found::This => Ok(true),
+            Found::Another | Found::Nothing => Ok(false),
+        }
+    }
+
+    async fn send(&self, letter: &Letter<'_>) -> Result<(), DeliverError> {
+        for send in 1..=SENDS {
+            let answer = self.client.post(letter.bytes).await.map_err(|error| self.error(error))?;
+            match answer::judge(&answer, letter.entries) {
+                Verdict::Stored => return Ok(()),
+                Verdict::Unclear(otherwise) => {
+                    let holds = self.holds(letter).await?;
+                    return if holds { Ok(()) } else { Err(self.error(otherwise)) };
+                }
+                Verdict::Conflict(otherwise) => {
+                    if self.holds(letter).await? {
+                        return Ok(());
+                    }
+                    if answer.status != 409 || send == SENDS {
+                        return Err(self.error(otherwise));
+                    }
+                    tokio::time::sleep(letter.pause(send)).await;
+                }
+                Verdict::Not(error) => return Err(self.error(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn error(&self, trouble: Trouble) -> DeliverError {
+        let target = self.name.clone();
+        match trouble {
+            Trouble::Now { code, retry_after, source } => {
+                let source = source.map(Into::into);
+                DeliverError::Transient { target, code, retry_after, source }
+            }
+            Trouble::Good { code, reason } => DeliverError::Terminal { target, code, reason },
+        }
+    }
+}
+
+#[async_trait]
+impl Target for FhirTarget {
+    async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
+        let letter = Letter::of(parcel).map_err(|error| self.error(error))?;
+        if !(parcel.sent_before && self.holds(&letter).await?) {
+            self.send(&letter).await?;
+        }
+        let place = self.client.url(&letter.report_url).to_string();
+        Ok(Receipts::from([("diagnostic_report".to_owned(), place)]))
+    }
+
+    async fn probe(&self) -> Result<(), DeliverError> {
+        let answer = self.client.get("metadata", 0).await.map_err(|error| self.error(error))?;
+        answer::is_fhir_server(&answer).map_err(|error| self.error(error))
+    }
+}
+
+/// A [`DeliverError`] before it knows its target.
+#[derive(Debug)]
+enum Trouble {
+    Now { code: TransientCode, retry_after: Option<Duration>, source: Option<reqwest::Error> },
+    Good { code: TerminalCode, reason: String },
+}
+
+impl Trouble {
+    const fn now(code: TransientCode) -> Self {
+        Self::Now { code, retry_after: None, source: None }
+    }
+
+    fn good(code: TerminalCode, reason: impl Into<String>) -> Self {
+        Self::Good { code, reason: reason.into() }
+    }
+}

@@ -1,0 +1,324 @@
+//! A folder: `<path>/<Study Instance UID>/report.html` and `bundle.json`.
+//!
+//! A reader sees the whole old file or the whole new one, never half of one, and what was delivered is on the disk.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+
+use super::{DeliverError, Parcel, Receipts, Target, TerminalCode, TransientCode};
+use crate::message::Name;
+
+/// A file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write `{path}`; check that the folder is writable and the disk is not full")]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Writes `bytes` to `folder/name` durably. Writing the same bytes again leaves the file as it is.
+pub fn deliver(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, WriteError> {
+    let path = folder.join(name);
+    write(folder, name, bytes).map_err(|source| WriteError { path: path.clone(), source })?;
+    Ok(path)
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    make(folder)?;
+    let path = folder.join(name);
+    if fs::read(&path).is_ok_and(|before| before == bytes) {
+        // who wrote it may have been killed before it was on the disk
+        File::open(&path)?.sync_all()?;
+        return File::open(folder)?.sync_all();
+    }
+    let (partial, mut file) = Partial::create(folder, name)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    partial.rename(&path)?;
+    File::open(folder)?.sync_all()?;
+    remove_left_behind(folder, name);
+    Ok(())
+}
+
+/// Makes the folder, so that its name is on the disk too.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// A file that is not whole yet. Two workers never share one: a worker that was stopped and goes on after another took
+/// its job would otherwise publish the other's half.
+struct Partial(PathBuf);
+
+impl Partial {
+    const END: &str = ".partial";
+
+    fn create(folder: &Path, name: &str) -> io::Result<(Self, File)> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let partial = folder.join(format!(".{name}.{}-{count}{}", std::process::id(), Self::END));
+            match File::create_new(&partial) {
+                Ok(file) => return Ok((Self(partial), file)),
+                // left behind by a killed process of the same number, or another machine's
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn rename(self, path: &Path) -> io::Result<()> {
+        fs::rename(&self.0, path)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // after a rename there is nothing to remove
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+/// Removes what killed processes left behind of this file. A live writer that loses its partial file this way gets an
+/// error and tries again.
+fn remove_left_behind(folder: &Path, name: &str) {
+    let begin = format!(".{name}.");
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let file = entry.file_name();
+        let is_partial =
+            file.to_str().is_some_and(|file| file.starts_with(&begin) && file.ends_with(Partial::END));
+        if is_partial {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// A folder as a target. The folder itself is never made: where it is missing, its disk is not mounted.
+#[derive(Debug)]
+pub struct FolderTarget {
+    name: Name,
+    path: PathBuf,
+}
+
+impl FolderTarget {
+    /// Reports go below `path`.
+    pub fn new(name: Name, path: PathBuf) -> Self {
+        Self { name, path }
+    }
+
+    /// Runs blocking file work apart from the runtime's threads.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<T, DeliverError> {
+        let root = self.path.clone();
+        let work = move || {
+            let missing = |source| WriteError { path: root.clone(), source };
+            if !fs::metadata(&root).map_err(missing)?.is_dir() {
+                return Err(missing(ErrorKind::NotADirectory.into()));
+            }
+            work(&root)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done.map_err(|error| self.judge(error)),
+            Err(stopped) => Err(self.transient(TransientCode::TargetFailed, stopped)),
+        }
+    }
+
+    /// No error of a disk speaks about the report, except a name that it cannot hold.
+    fn judge(&self, error: WriteError) -> DeliverError {
+        let code = match error.source.kind() {
+            ErrorKind::InvalidFilename => return self.unusable_uid(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                TransientCode::TargetFull
+            }
+            ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::PermissionDenied
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory => TransientCode::TargetUnwritable,
+            ErrorKind::NotFound => TransientCode::TargetMissing,
+            _ => TransientCode::TargetFailed,
+        };
+        self.transient(code, error)
+    }
+
+    fn transient(
+        &self,
+        code: TransientCode,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> DeliverError {
+        let source = Some(source.into());
+        DeliverError::Transient { target: self.name.clone(), code, retry_after: None, source }
+    }
+
+    fn unusable_uid(&self) -> DeliverError {
+        DeliverError::Terminal {
+            target: self.name.clone(),
+            code: TerminalCode::StudyUidUnusable,
+            reason: "the Study Instance UID cannot name a folder".into(),
+        }
+    }
+}
+
+#[async_trait]
+impl Target for FolderTarget {
+    async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
+        let uid = parcel.study_uid;
+        if uid.is_empty()
+            || !uid.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            || uid.contains("..")
+        {
+            return Err(self.unusable_uid());
+        }
+        let (uid, report) = (uid.to_owned(), parcel.report.clone());
+        self.apart(move |root| {
+            let folder = root.join(uid);
+            let mut receipts = Receipts::new();
+            // the page last: who finds it finds the bundle too
+            for (kind, name, bytes) in [
+                ("bundle", "bundle.json", report.bundle.as_ref()),
+                ("html", "report.html", Some(&report.html)),
+            ] {
+                if let Some(bytes) = bytes {
+                    let path = deliver(&folder, name, bytes)?;
+                    receipts.insert(kind.to_owned(), path.to_string_lossy().into_owned());
+                }
+            }
+            Ok(receipts)
+        })
+        .await
+    }
+
+    async fn probe(&self) -> Result<(), DeliverError> {
+        self.apart(|root| {
+            // A disk can be full or read-only though its folder is there: only writing shows it.
+            let fail = |source| WriteError { path: root.to_owned(), source };
+            let (_partial, mut file) = Partial::create(root, "probe").map_err(fail)?;
+            file.write_all(&[0; 4096]).map_err(fail)?;
+            file.sync_all().map_err(fail)?;
+            remove_left_behind(root, "probe");
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{JobState, ReportBytes};
+
+    #[test]
+    fn delivering_twice_gives_one_file_with_the_last_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("1.2.3");
+        deliver(&target, "report.html", b"one").unwrap();
+        let path = deliver(&target, "report.html", b"two").unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(target).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_same_bytes_are_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = deliver(folder.path(), "report.html", b"one").unwrap();
+        let before = inode(&path);
+        deliver(folder.path(), "report.html", b"one").unwrap();
+        assert_eq!(inode(&path), before);
+        deliver(folder.path(), "report.html", b"two").unwrap();
+        assert_ne!(inode(&path), before);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_behind_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = format!(".report.html.{}-0.partial", std::process::id());
+        for name in [left.as_str(), ".report.html.1-7.partial"] {
+            std::fs::write(folder.path().join(name), b"hal").unwrap();
+        }
+        deliver(folder.path(), "report.html", b"whole").unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unwritable_place_is_a_typed_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        assert!(deliver(&file, "report.html", b"one").is_err());
+    }
+
+    #[test]
+    fn every_error_of_a_disk_has_its_code() {
+        let target = FolderTarget::new("reports".parse().unwrap(), "/nowhere".into());
+        let code = |number: i32| {
+            let source = io::Error::from_raw_os_error(number);
+            target.judge(WriteError { path: "/nowhere".into(), source }).code()
+        };
+        // ENOSPC, EDQUOT, EROFS, EACCES, EPERM, ENOENT, EIO, ESTALE, ENAMETOOLONG
+        let numbers = [28, 122, 30, 13, 1, 2, 5, 116, 36];
+        let codes = [
+            "TargetFull",
+            "TargetFull",
+            "TargetUnwritable",
+            "TargetUnwritable",
+            "TargetUnwritable",
+            "TargetMissing",
+            "TargetFailed",
+            "TargetFailed",
+            "StudyUidUnusable",
+        ];
+        assert_eq!(numbers.map(code), codes);
+    }
+
+    #[tokio::test]
+    async fn a_missing_folder_is_not_made_and_a_uid_is_no_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("mount");
+        let target = FolderTarget::new("reports".parse().unwrap(), root.clone());
+        let report = report();
+        assert_eq!(target.probe().await.unwrap_err().code(), "TargetMissing");
+        assert_eq!(target.deliver(&parcel("1.2", &report)).await.unwrap_err().code(), "TargetMissing");
+        assert!(!root.exists());
+
+        std::fs::create_dir(&root).unwrap();
+        target.probe().await.unwrap();
+        assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+        for uid in ["", "..", "../1", "/etc", "1/2", "1..2", "a"] {
+            let refused = target.deliver(&parcel(uid, &report)).await.unwrap_err();
+            assert_eq!(refused.code(), "StudyUidUnusable", "{uid}");
+        }
+        assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+        let receipts = target.deliver(&parcel("1.2", &report)).await.unwrap();
+        assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html"]);
+        assert_eq!(std::fs::read(&receipts["html"]).unwrap(), report.html);
+        assert_eq!(std::fs::read(&receipts["bundle"]).unwrap(), b"{}");
+    }
+
+    fn report() -> ReportBytes {
+        let bundle = Some(b"{}".to_vec());
+        ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: b"<p>".to_vec() }
+    }
+
+    fn parcel<'a>(study_uid: &'a str, report: &'a ReportBytes) -> Parcel<'a> {
+        Parcel { study_uid, job_key: "j", report_key: "r", report, sent_before: false }
+    }
+
+    fn inode(path: &Path) -> u64 {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(path).unwrap().ino()
+    }
+}

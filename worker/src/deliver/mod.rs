@@ -1,0 +1,125 @@
+//! Where reports go: folders and FHIR servers behind one trait.
+//!
+//! Delivery is the outbox's last step, so it may happen more than once: every target takes the same bytes again without
+//! a second effect. A target never decides which version of a report is the newest; that is the ledger's, and its
+//! caller asks [`crate::ledger::Ledger::is_superseded`] before it delivers.
+
+mod error;
+pub mod fhir;
+pub mod folder;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::config::site::TargetConfig;
+use crate::ledger::ReportBytes;
+use crate::message::Name;
+
+pub use error::{DeliverError, TerminalCode, TransientCode};
+pub use folder::{WriteError, deliver};
+
+/// One report on its way to a target.
+#[derive(Debug, Clone, Copy)]
+pub struct Parcel<'a> {
+    /// StudyInstanceUID.
+    pub study_uid: &'a str,
+    /// The job key J: this version.
+    pub job_key: &'a str,
+    /// The report key R: versions chain under it.
+    pub report_key: &'a str,
+    /// The bytes exactly as the ledger stores them.
+    pub report: &'a ReportBytes,
+    /// False only where it is certain that nobody sent this version before: this worker composed it just now. True makes
+    /// a target look before it writes, because a worker that was killed may have sent it without hearing the answer.
+    pub sent_before: bool,
+}
+
+/// Where each part of a report lies now: `html`, `bundle` or `diagnostic_report` with a path or URL.
+pub type Receipts = BTreeMap<String, String>;
+
+/// A place that reports go to.
+#[async_trait]
+pub trait Target: Send + Sync + fmt::Debug {
+    /// Puts the report there durably. On `Ok` the target holds this version; giving it the same parcel again is safe.
+    async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError>;
+
+    /// Whether the target can be reached now: for readiness, and for ending a pause.
+    async fn probe(&self) -> Result<(), DeliverError>;
+}
+
+/// The targets of a site by name.
+#[derive(Debug, Clone, Default)]
+pub struct Targets(BTreeMap<Name, Arc<dyn Target>>);
+
+/// A configured target cannot be used. No text holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The base URL is none.
+    #[error(
+        "target `{target}`: the URL must be `http://` or `https://`, without user, password, query or fragment"
+    )]
+    Url {
+        /// The target.
+        target: Name,
+    },
+    /// A PEM file could not be read.
+    #[error("target `{target}`: could not read `{path}`")]
+    Read {
+        /// The target.
+        target: Name,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A PEM file holds no certificate.
+    #[error("target `{target}`: `{path}` holds no PEM certificate")]
+    Authority {
+        /// The target.
+        target: Name,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The HTTP client could not be made.
+    #[error("target `{target}`: could not set up HTTPS; check the system's certificates or set `ca_file`")]
+    Client {
+        /// The target.
+        target: Name,
+        /// What the library said.
+        source: reqwest::Error,
+    },
+}
+
+/// Makes every configured target. Nothing is reached yet: a target that is away now is no error.
+pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Targets, OpenError> {
+    let target = |(name, config): (&Name, &TargetConfig)| {
+        let target: Arc<dyn Target> = match config {
+            TargetConfig::Folder { path } => Arc::new(folder::FolderTarget::new(name.clone(), path.clone())),
+            TargetConfig::Fhir(config) => Arc::new(fhir::FhirTarget::new(name.clone(), config)?),
+        };
+        Ok((name.clone(), target))
+    };
+    configured.iter().map(target).collect()
+}
+
+impl Targets {
+    /// The target of this name.
+    pub fn get(&self, name: &Name) -> Option<&Arc<dyn Target>> {
+        self.0.get(name)
+    }
+
+    /// All of them in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Arc<dyn Target>)> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<(Name, Arc<dyn Target>)> for Targets {
+    fn from_iter<I: IntoIterator<Item = (Name, Arc<dyn Target>)>>(targets: I) -> Self {
+        Self(targets.into_iter().collect())
+    }
+}
