@@ -111,7 +111,8 @@ impl Cohort {
     /// Where a file cannot be written.
     pub fn add(&mut self, count: usize, source: &Path) -> Vec<String> {
         if self.pictures.is_empty() {
-            self.pictures = (0..PICTURES).map(|picture| small(&crate::phantom(self.seed + picture))).collect();
+            self.pictures =
+                (0..PICTURES).map(|picture| small(&crate::phantom(self.seed + picture))).collect();
         }
         (0..count).map(|_| self.write_one(source)).collect()
     }
@@ -167,7 +168,8 @@ fn accession(number: usize) -> String {
 /// The phantom in a quarter of its size, as uncompressed pixels.
 fn small(file: &[u8]) -> DefaultDicomObject {
     let mut file = dicom_object::from_reader(file).expect("the phantom is a DICOM file");
-    let pixels = file.element(tags::PIXEL_DATA).expect("pixels").to_multi_int::<u16>().expect("16-bit pixels");
+    let pixels =
+        file.element(tags::PIXEL_DATA).expect("pixels").to_multi_int::<u16>().expect("16-bit pixels");
     let side = pixels.len().isqrt();
     let small = side / SHRINK;
     let mean = |row: usize, column: usize| {
@@ -190,6 +192,7 @@ fn small(file: &[u8]) -> DefaultDicomObject {
 }
 
 fn digest(seed: u64, kind: &str, number: usize) -> u64 {
-    let digest = Sha256::new().chain_update(seed.to_be_bytes()).chain_update(kind).chain_update(number.to_be_bytes());
+    let digest =
+        Sha256::new().chain_update(seed.to_be_bytes()).chain_update(kind).chain_update(number.to_be_bytes());
     digest.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

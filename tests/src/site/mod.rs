@@ -128,7 +128,8 @@ impl Site {
             ..behind.clone()
         });
         let config = folder.join("chiasm.toml");
-        let text = Settings { plan, folder: &folder, fhir: ways.fhir.address(), behind: through.as_ref() }.text();
+        let text =
+            Settings { plan, folder: &folder, fhir: ways.fhir.address(), behind: through.as_ref() }.text();
         fs::write(&config, text).expect("a written configuration");
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -256,7 +257,9 @@ impl Settings<'_> {
         let folder = self.folder.display();
         let fhir = self.fhir;
         let queue_and_ledger = match self.behind {
-            None => format!("[queue]\nkind = \"embedded\"\nretry_after_s = 1\n\n[ledger]\nkind = \"sqlite\"\nlease_s = {lease_s}\n"),
+            None => format!(
+                "[queue]\nkind = \"embedded\"\nretry_after_s = 1\n\n[ledger]\nkind = \"sqlite\"\nlease_s = {lease_s}\n"
+            ),
             Some(behind) => {
                 let (queue_url, ledger_url, prefix) = (behind.queue_url(), behind.ledger_url(), &behind.name);
                 format!(

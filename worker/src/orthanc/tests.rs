@@ -20,8 +20,8 @@ use crate::config::site::{Begin, HttpConfig, OrthancConfig};
 use crate::config::{Config, Environment, Flags, Loaded};
 use crate::lane::Lane;
 use crate::message::{self, adapters::AdapterMapping};
-use crate::telemetry::http::IntakeError;
 use crate::queue::{Consumer, DeadLetter, Message, Queue, QueueError, QueueStatus};
+use crate::telemetry::http::IntakeError;
 
 const UID: &str = "2.25.96552079911562930055011876154727440353";
 const STUDY: &str = "515d7987-b06e84b5-bd68a6ce-d6fa04f9-be53f642";
@@ -286,7 +286,10 @@ async fn the_intake_asks_orthanc_for_the_study_of_an_event() {
     answers.lock().unwrap().insert(format!("/studies/{STUDY}"), study(UID));
     answers.lock().unwrap().insert(format!("/studies/{STUDY}/statistics"), (500, String::new()));
     assert!(matches!(intake.take(&event).await, Err(IntakeError::Unavailable(_))));
-    answers.lock().unwrap().insert(format!("/studies/{STUDY}/statistics"), (200, r#"{"CountInstances": 1}"#.into()));
+    answers
+        .lock()
+        .unwrap()
+        .insert(format!("/studies/{STUDY}/statistics"), (200, r#"{"CountInstances": 1}"#.into()));
     intake.take(&event).await.unwrap();
     assert_eq!(queue.ids(), ["e-1"]);
 }

@@ -176,4 +176,9 @@ pub trait Queue: Send + Sync + fmt::Debug {
 }
 
 /// STUB
-pub async fn open(_: &crate::config::site::QueueConfig, _: &std::path::Path) -> Result<std::sync::Arc<dyn Queue>, QueueError> { todo!() }
+pub async fn open(
+    _: &crate::config::site::QueueConfig,
+    _: &std::path::Path,
+) -> Result<std::sync::Arc<dyn Queue>, QueueError> {
+    todo!()
+}
