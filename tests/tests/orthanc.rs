@@ -11,12 +11,12 @@ use chiasm_tests::orthanc::{LOGIN, Orthanc};
 use chiasm_tests::{phantom, workspace};
 use jiff::Timestamp;
 use worker::config::secret::Secret;
-use worker::config::site::{HttpConfig, OrthancConfig};
+use worker::config::site::{Begin, HttpConfig, OrthancConfig};
 use worker::config::{Config, Environment, Flags, Loaded};
 use worker::lane::Lane;
 use worker::message::adapters::AdapterMapping;
 use worker::message::{self, JobRequest};
-use worker::orthanc::changes::{Begin, Poller};
+use worker::orthanc::changes::Poller;
 use worker::orthanc::hook::intake;
 use worker::queue::{Consumer, DeadLetter, Message, Queue, QueueError, QueueStatus};
 
@@ -72,8 +72,9 @@ fn poller(orthanc: &Orthanc, queue: &Arc<Published>, state: &Path, begin: Begin)
         ca_file: None,
         source: "archive".parse().unwrap(),
         poll: Duration::from_secs(1),
+        begin,
     };
-    Poller::new(&config, Arc::clone(queue) as Arc<dyn Queue>, state, begin).unwrap()
+    Poller::new(&config, Arc::clone(queue) as Arc<dyn Queue>, state).unwrap()
 }
 
 #[tokio::test]
@@ -142,8 +143,8 @@ async fn the_lua_hook_tells_of_a_stable_study() {
 
     let queue = Arc::new(Published::default());
     let intake = intake(&site(&orthanc), &(Arc::clone(&queue) as Arc<dyn Queue>)).unwrap().unwrap();
-    let answer = intake.accept(authorization.as_deref(), &body, Timestamp::now()).await;
-    assert_eq!(answer.status, 202, "{answer:?}: {}", String::from_utf8_lossy(&body));
+    assert_eq!(authorization, Some(format!("Bearer {}", intake.token().expose())));
+    intake.take(&body).await.unwrap();
     let requests = queue.requests();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].study_uid.as_str(), study_uid(&phantom(25)));
@@ -161,6 +162,7 @@ fn site(orthanc: &Orthanc) -> Config {
         ca_file: None,
         source: "archive".parse().unwrap(),
         poll: Duration::from_secs(1),
+        begin: Begin::Now,
     };
     Config { http, orthanc: Some(orthanc), ..config }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::site::Begin;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawConfig {
@@ -240,6 +242,7 @@ pub(super) struct RawOrthanc {
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
     pub(super) poll_s: u64,
+    pub(super) begin: Begin,
 }
 
 impl Default for RawOrthanc {
@@ -252,6 +255,7 @@ impl Default for RawOrthanc {
             ca_file: None,
             allow_plaintext: false,
             poll_s: 10,
+            begin: Begin::Now,
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Change, Client, Named, OrthancError};
 use super::position::{Position, PositionError, PositionFile};
 use super::{ORIGIN, client};
-use crate::config::site::OrthancConfig;
+use crate::config::site::{Begin, OrthancConfig};
 use crate::message::adapters::orthanc::{OrthancId, OrthancStudy, orthanc_time};
 use crate::message::{JobRequest, Name, envelope, plausible_or_now};
 use crate::queue::{Message, Queue, QueueError};
@@ -23,16 +23,6 @@ pub(super) const PAGE: usize = 500;
 
 /// The change of a study to which nothing was added for a while.
 const STABLE_STUDY: &str = "StableStudy";
-
-/// Where a poller begins that never polled this Orthanc before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Begin {
-    /// With what becomes stable from now on: an archive is not analysed whole because somebody wrote its URL down.
-    #[default]
-    Now,
-    /// With the first change that Orthanc remembers.
-    Oldest,
-}
 
 /// Why a poll stopped; what was published until then is on the queue, and the next poll goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -61,19 +51,14 @@ pub struct Poller {
 
 impl Poller {
     /// Prepares to poll; `state` is the folder in which the position is kept.
-    pub fn new(
-        config: &OrthancConfig,
-        queue: Arc<dyn Queue>,
-        state: &Path,
-        begin: Begin,
-    ) -> Result<Self, OrthancError> {
+    pub fn new(config: &OrthancConfig, queue: Arc<dyn Queue>, state: &Path) -> Result<Self, OrthancError> {
         Ok(Self {
             client: Client::new(config)?,
             queue,
             source: config.source.clone(),
             pause: config.poll,
             file: PositionFile::of(state, &config.url),
-            begin,
+            begin: config.begin,
         })
     }
 

@@ -17,7 +17,7 @@ use super::pressure::{Pressure, Verdict};
 use crate::config::Config;
 use crate::lane::Lane;
 use crate::ledger::Ledger;
-use crate::orthanc::changes::{Begin, Poller};
+use crate::orthanc::changes::Poller;
 use crate::pipeline::scoring::Scoring;
 use crate::queue::Queue;
 use crate::telemetry::http::{self, Probe};
@@ -94,7 +94,7 @@ impl Watch {
         }
         if let Some(orthanc) = &self.config.orthanc {
             let (queue, state) = (Arc::clone(&self.queue), &self.config.state);
-            let poller = Poller::new(orthanc, queue, state, Begin::Now).map_err(std::io::Error::other)?;
+            let poller = Poller::new(orthanc, queue, state).map_err(std::io::Error::other)?;
             side.spawn(poller.run(self.stopping.clone()));
         }
         self.look().await;

@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 
 use super::fields::Fields;
 use super::{Incoming, JobRequest, MessageRefusal, Mode, Name, envelope, refusal};
-use crate::config::Config;
 use crate::job::hex;
 use crate::lane::Lane;
 
