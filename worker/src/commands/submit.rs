@@ -4,29 +4,27 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use super::Usage;
 use super::analyze::{read, warn};
-use super::with_source;
-use crate::cli::{DeviceArg, SubmitArgs};
-use crate::config::Config;
+use super::{load, runtime};
+use crate::cli::SubmitArgs;
 use crate::intake::{Acceptance, Intake};
-use crate::ledger::{Accepted, FileLedger};
+use crate::ledger::Accepted;
 use crate::outcome::exit_code;
 use crate::pipeline::Stages;
 
 /// Accepts one job a study.
 pub(super) fn run(args: &SubmitArgs) -> anyhow::Result<u8> {
-    let config = Config::load(args.site.config.as_deref(), args.site.site_zone.clone())
-        .map_err(|error| Usage(with_source(&error)))?;
-    let stages = Stages::new(config, DeviceArg::Cpu)?;
+    let config = load(&args.site, Some(&args.state))?;
+    let stages = Stages::new(config.clone())?;
     let acceptance = Acceptance::Now(Timestamp::now());
     let Intake { jobs, lines, not_dicom, unreadable_records } =
         read(&stages, &args.paths, args.record.as_deref(), &args.out, acceptance)?;
     warn(not_dicom, unreadable_records);
-    let mut ledger = FileLedger::open(&args.state.state)?;
+    let runtime = runtime()?;
+    let ledger = runtime.block_on(crate::ledger::open(&config.ledger, &config.state, config.worker.lease))?;
     let mut out = std::io::stdout().lock();
     for job in &jobs {
-        let (state, new) = match ledger.accept(job)? {
+        let (state, new) = match runtime.block_on(ledger.accept(job))? {
             Accepted::New => ("accepted", true),
             Accepted::Before(state) => (state.as_str(), false),
         };
