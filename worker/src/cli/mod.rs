@@ -1,12 +1,14 @@
 //! The command line: what can be asked, with help texts and examples.
 
 pub mod config;
+pub mod top;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use config::ConfigCommand;
+use top::TopArgs;
 
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
@@ -32,7 +34,7 @@ impl Cli {
             Command::Submit(args) => Some(&args.site),
             Command::Worker(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
-            Command::Demo(_) | Command::Jobs(_) | Command::Models(_) => None,
+            Command::Demo(_) | Command::Top(_) | Command::Jobs(_) | Command::Models(_) => None,
         }
     }
 }
@@ -51,6 +53,8 @@ pub enum Command {
     /// Look at the jobs of the embedded queue.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Watch workers from their metrics.
+    Top(TopArgs),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

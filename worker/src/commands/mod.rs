@@ -7,6 +7,7 @@ mod jobs;
 mod models;
 mod show;
 mod submit;
+mod top;
 mod worker;
 
 use anyhow::Context;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Submit(args) => submit::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Models(command) => models::run(&command),
     }
