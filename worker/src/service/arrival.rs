@@ -104,7 +104,8 @@ impl Arrivals {
                 tracing::warn!(code = refusal.code, reason = refusal.reason, "message refused");
                 self.flight.metrics.record_dead_letter(refusal.code);
                 let code = refusal.code;
-                self.settle(receipt, Disposition::DeadLetter { code: code.into(), reason: refusal.reason }).await;
+                self.settle(receipt, Disposition::DeadLetter { code: code.into(), reason: refusal.reason })
+                    .await;
                 return Ok(Arrived::Refused(code));
             }
         };
@@ -183,7 +184,10 @@ impl Arrivals {
         if let Err(error) = self.sources.knows(request, &flight.stages.pipeline.id) {
             let reason = error.to_string();
             flight.metrics.record_dead_letter("UnknownName");
-            return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }, "UnknownName"));
+            return Ok(Way::Settle(
+                Disposition::DeadLetter { code: "UnknownName".into(), reason },
+                "UnknownName",
+            ));
         }
         let (job, study, share) = match self.fetch(request).await {
             Ok((Fetched { job, study }, share)) => (job, study, share),
@@ -207,7 +211,9 @@ impl Arrivals {
         let accepted = ledger.accept(job).await?;
         reach("accepted");
         match accepted {
-            Accepted::Before(state) if state.is_terminal() => return Ok(Way::Known(job.job_key.clone(), state)),
+            Accepted::Before(state) if state.is_terminal() => {
+                return Ok(Way::Known(job.job_key.clone(), state));
+            }
             Accepted::New => self.announce_accepted(request, job).await,
             Accepted::Before(_) => {}
         }
@@ -244,7 +250,9 @@ impl Arrivals {
         let (most, code) = match error {
             FetchError::Unknown(_) | FetchError::TooLarge { .. } => return None,
             FetchError::NotThere { code, .. } => (self.retry.retries, *code),
-            FetchError::Unreachable { .. } => (UNREACHABLE_RETRIES.max(self.retry.retries), "SourceUnreachable"),
+            FetchError::Unreachable { .. } => {
+                (UNREACHABLE_RETRIES.max(self.retry.retries), "SourceUnreachable")
+            }
         };
         if retries >= most {
             return None;
@@ -264,9 +272,11 @@ impl Arrivals {
             FetchError::Unreachable { .. } => {
                 (true, "SourceUnreachable", "Bring the source back, and submit the study again.")
             }
-            FetchError::TooLarge { .. } => {
-                (false, "StudyTooLarge", "Raise `worker.max_study_mib` if the machine has the memory, and submit it again.")
-            }
+            FetchError::TooLarge { .. } => (
+                false,
+                "StudyTooLarge",
+                "Raise `worker.max_study_mib` if the machine has the memory, and submit it again.",
+            ),
         };
         let why =
             Unread { failed, code: code.into(), reason: error.to_string(), next_step: next_step.into() };
@@ -319,12 +329,18 @@ impl Arrivals {
     }
 
     async fn announce_accepted(&self, request: &JobRequest, job: &NewJob) {
-        let nothing_yet = Outcome { code: None, reason: None, ..Outcome::without_result(State::Reported, "", "") };
+        let nothing_yet =
+            Outcome { code: None, reason: None, ..Outcome::without_result(State::Reported, "", "") };
         self.announce(&Announced::of(request, &job.job_key), JobState::Accepted, &nothing_yet).await;
     }
 
     /// The event of a job that ended before: it may have been lost with the worker that ended the job.
-    async fn announce_again(&self, request: &JobRequest, job_key: &str, state: JobState) -> Result<(), LedgerError> {
+    async fn announce_again(
+        &self,
+        request: &JobRequest,
+        job_key: &str,
+        state: JobState,
+    ) -> Result<(), LedgerError> {
         if state.is_terminal()
             && let Some(report) = self.flight.ledger.report(job_key).await?
         {
@@ -353,6 +369,9 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
 ) -> Result<T, FetchError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(FetchError::NotThere { code: "StudyUnreadable", reason: "reading the study stopped unexpectedly".into() })
+        Err(FetchError::NotThere {
+            code: "StudyUnreadable",
+            reason: "reading the study stopped unexpectedly".into(),
+        })
     })
 }

@@ -137,7 +137,11 @@ impl Feeds {
         match arrivals.flight.carry(job, None).await {
             Ok(landed) => {
                 if let Landed::Ended { state, outcome } = &landed {
-                    let job = Announced { job_key: &job_key, study_uid: &study_uid, correlation_id: correlation.as_deref() };
+                    let job = Announced {
+                        job_key: &job_key,
+                        study_uid: &study_uid,
+                        correlation_id: correlation.as_deref(),
+                    };
                     arrivals.announce(&job, *state, outcome).await;
                 }
                 self.show(landed).await;

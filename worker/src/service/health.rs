@@ -87,7 +87,8 @@ impl Watch {
     pub(super) async fn start(self, side: &TaskTracker, ended: &CancellationToken) -> std::io::Result<()> {
         if let Some(listen) = self.config.http.listen {
             let probe: Arc<dyn Probe> = Arc::clone(&self.state) as Arc<dyn Probe>;
-            let intake = crate::orthanc::hook::intake(&self.config, &self.queue).map_err(std::io::Error::other)?;
+            let intake =
+                crate::orthanc::hook::intake(&self.config, &self.queue).map_err(std::io::Error::other)?;
             let server = http::bind(listen).await?;
             side.spawn(http::serve(server, probe, self.metrics.clone(), intake, ended.clone()));
         }

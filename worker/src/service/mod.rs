@@ -213,7 +213,9 @@ async fn idle(feeds: &Feeds, once: bool) -> Ended {
         let nothing_under_way = feeds.tasks.is_empty() && feeds.ledger_is_empty.load(Ordering::SeqCst);
         let nothing_waits = nothing_under_way
             && match feeds.arrivals.queue.status().await {
-                Ok(status) => status.stat + status.routine + status.resting == 0 && status.unsettled.unwrap_or(0) == 0,
+                Ok(status) => {
+                    status.stat + status.routine + status.resting == 0 && status.unsettled.unwrap_or(0) == 0
+                }
                 Err(_) => false,
             };
         // Twice in a row: a message may be on its way from the queue to its task.

@@ -31,7 +31,8 @@ pub(super) const VERSION_1: &str = "CREATE TABLE job (
 /// version 0.1.0 goes on with a file of this version, so that its leases are void; a report that waits for its delivery
 /// waits from now on, because how long it waited before is not known. `job_one_writer`: no two versions of a report are
 /// under way at once, and so none is delivered over a newer one.
-const VERSION_2: &str = "ALTER TABLE job ADD COLUMN lane TEXT NOT NULL DEFAULT 'routine' CHECK (lane IN ('stat', 'routine'));
+const VERSION_2: &str =
+    "ALTER TABLE job ADD COLUMN lane TEXT NOT NULL DEFAULT 'routine' CHECK (lane IN ('stat', 'routine'));
     ALTER TABLE job ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN resting TEXT;
     ALTER TABLE job ADD COLUMN rests_since_ms INTEGER;
