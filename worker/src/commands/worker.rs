@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::ledger::JobFilter;
 use crate::outcome::Outcome;
 use crate::pipeline::Stages;
+use crate::service::pressure::Pressure;
 use crate::service::{self, Ended, Worker};
 use crate::telemetry::metrics::Metrics;
 use crate::{deliver, ledger, queue};
@@ -26,7 +27,6 @@ pub(super) fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let runtime = runtime()?;
     let device = service::start_device(&stages, args.device, &metrics)?;
     let code = runtime.block_on(async {
-        let _traces = crate::telemetry::traces::start(config.log.otlp_url.as_deref())?;
         let worker = worker(&config, stages, device, metrics).await?;
         let waiting = if args.once { waiting(&worker).await? } else { 0 };
         work(worker, args, waiting).await
@@ -45,8 +45,7 @@ async fn worker(
     Ok(Worker {
         ledger: ledger::open(&config.ledger, &config.state, config.worker.lease).await?,
         queue: queue::open(&config.queue, &config.state).await?,
-        targets: Arc::new(deliver::open(&config.places.targets)?),
-        pressure: Arc::new(service::pressure::Pressure::new(config)),
+        pressure: Arc::new(Pressure::new(config, &deliver::open(&config.places.targets)?)),
         device: Arc::new(device),
         stages,
         metrics,

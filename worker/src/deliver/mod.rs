@@ -94,21 +94,19 @@ pub enum OpenError {
     },
 }
 
-impl Targets {
-    /// Makes every configured target. Nothing is reached yet: a target that is away now is no error.
-    pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Self, OpenError> {
-        let target = |(name, config): (&Name, &TargetConfig)| {
-            let target: Arc<dyn Target> = match config {
-                TargetConfig::Folder { path } => {
-                    Arc::new(folder::FolderTarget::new(name.clone(), path.clone()))
-                }
-                TargetConfig::Fhir(config) => Arc::new(fhir::FhirTarget::new(name.clone(), config)?),
-            };
-            Ok((name.clone(), target))
+/// Makes every configured target. Nothing is reached yet: a target that is away now is no error.
+pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Targets, OpenError> {
+    let target = |(name, config): (&Name, &TargetConfig)| {
+        let target: Arc<dyn Target> = match config {
+            TargetConfig::Folder { path } => Arc::new(folder::FolderTarget::new(name.clone(), path.clone())),
+            TargetConfig::Fhir(config) => Arc::new(fhir::FhirTarget::new(name.clone(), config)?),
         };
-        configured.iter().map(target).collect::<Result<_, _>>().map(Self)
-    }
+        Ok((name.clone(), target))
+    };
+    configured.iter().map(target).collect()
+}
 
+impl Targets {
     /// The target of this name.
     pub fn get(&self, name: &Name) -> Option<&Arc<dyn Target>> {
         self.0.get(name)

@@ -96,7 +96,7 @@ impl Arrivals {
     /// delivery was handed back then.
     pub(super) async fn carry(&self, delivery: Delivery) -> Result<Arrived, LedgerError> {
         reach("received");
-        let Delivery { body, receipt, retries, redelivered, lane, trace_parent } = delivery;
+        let Delivery { body, receipt, retries, redelivered, lane, trace_parent: _ } = delivery;
         self.flight.metrics.record_delivery(lane);
         let request = match message::read(&body, Timestamp::now(), &self.mapping) {
             Ok(request) => JobRequest { lane, ..request },
@@ -109,7 +109,6 @@ impl Arrivals {
                 return Ok(Arrived::Refused(code));
             }
         };
-        crate::telemetry::traces::follow(trace_parent.as_deref());
         let arrival = hex(&Sha256::digest(&body));
         // What was never delivered before cannot have stopped a worker before: only then is it worth a durable count.
         let starts = if redelivered { self.begin(&arrival).await } else { Ok(0) };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::arrival::{Announced, Arrivals, Arrived};
 use super::flight::Landed;
@@ -15,6 +16,7 @@ use crate::lane::Lane;
 use crate::ledger::Job;
 use crate::outcome::Outcome;
 use crate::queue::{Consumer, QueueError};
+use crate::telemetry::traces::delivery_span;
 
 /// Pause after the queue or the ledger could not be reached.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
@@ -69,7 +71,8 @@ impl Feeds {
                 delivery = consumer.next() => delivery?,
             };
             let feeds = self.clone();
-            self.tasks.spawn(async move {
+            let span = delivery_span(lane, delivery.trace_parent.as_deref());
+            let carried = async move {
                 let metrics = feeds.arrivals.flight.metrics.clone();
                 let _under_way = metrics.job_under_way(lane);
                 tokio::select! {
@@ -81,7 +84,8 @@ impl Feeds {
                     // The receipt is dropped unsettled: the queue delivers it again when this worker's connection ends.
                     () = feeds.handing_back.cancelled() => {}
                 }
-            });
+            };
+            self.tasks.spawn(carried.instrument(span));
         }
         consumer.close().await;
         Ok(())

@@ -17,6 +17,7 @@ use super::pressure::{Pressure, Verdict};
 use crate::config::Config;
 use crate::lane::Lane;
 use crate::ledger::Ledger;
+use crate::orthanc::changes::Poller;
 use crate::pipeline::scoring::Scoring;
 use crate::queue::Queue;
 use crate::telemetry::http::{self, Probe};
@@ -91,6 +92,11 @@ impl Watch {
                 crate::orthanc::hook::intake(&self.config, &self.queue).map_err(std::io::Error::other)?;
             let server = http::bind(listen).await?;
             side.spawn(http::serve(server, probe, self.metrics.clone(), intake, ended.clone()));
+        }
+        if let Some(orthanc) = &self.config.orthanc {
+            let (queue, state) = (Arc::clone(&self.queue), &self.config.state);
+            let poller = Poller::new(orthanc, queue, state).map_err(std::io::Error::other)?;
+            side.spawn(poller.run(self.stopping.clone()));
         }
         self.look().await;
         let watch = Arc::new(self);

@@ -27,7 +27,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::DeviceArg;
 use crate::config::Config;
-use crate::deliver::Targets;
 use crate::ending::Ending;
 use crate::lane::Lane;
 use crate::ledger::{Job, Ledger};
@@ -60,11 +59,9 @@ pub struct Worker {
     pub ledger: Arc<dyn Ledger>,
     /// Where requests wait.
     pub queue: Arc<dyn Queue>,
-    /// Where reports go.
-    pub targets: Arc<Targets>,
     /// The device.
     pub device: Arc<DeviceThread>,
-    /// Whether intake pauses.
+    /// Where reports go, and whether intake pauses.
     pub pressure: Arc<Pressure>,
     /// What is counted.
     pub metrics: Metrics,
@@ -152,7 +149,7 @@ impl Worker {
             ledger: Arc::clone(&self.ledger),
             device: Arc::clone(&self.device) as Arc<dyn DeviceFor>,
             gate: Arc::new(Gate::new(config.worker.decoders)),
-            targets: Arc::clone(&self.targets),
+            targets: self.pressure.targets(),
             metrics: self.metrics.clone(),
             deliver_for: config.worker.deliver_for,
             under_way: flight::UnderWay::default(),
@@ -242,9 +239,9 @@ pub enum WorkerError {
     /// Signals cannot be listened to.
     #[error("could not listen for signals")]
     Signals(#[source] std::io::Error),
-    /// The address of `http.listen` is not to be had.
-    #[error("could not listen on `http.listen`; choose another address or stop who has it")]
-    Listen(#[source] std::io::Error),
+    /// The address of `http.listen` is not to be had, or the Orthanc that is configured cannot be spoken to.
+    #[error(transparent)]
+    Listen(std::io::Error),
     /// The queue cannot be used as it is configured.
     #[error(transparent)]
     Queue(#[from] QueueError),

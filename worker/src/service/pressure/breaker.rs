@@ -198,7 +198,7 @@ mod tests {
     fn the_targets_own_wish_is_kept() {
         let now = Instant::now();
         let mut breaker = opened(now);
-        let wish = Duration::from_secs(300);
+        let wish = Duration::from_mins(5);
         breaker.probed(Err(&away(Some(wish))), now);
         assert_eq!(breaker.rest(now), Some(wish));
         assert_eq!(breaker.rest(now + wish + wish), Some(Duration::ZERO));

@@ -1,8 +1,7 @@
 //! Free room on the disks that the worker writes to.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -29,13 +28,11 @@ impl Disk {
         let hanging = self.hanging.lock().unwrap_or_else(PoisonError::into_inner).take();
         let path = self.path.clone();
         let mut look = hanging.unwrap_or_else(|| tokio::task::spawn_blocking(move || free_bytes(&path)));
-        match tokio::time::timeout(PATIENCE, &mut look).await {
-            Ok(free) => free.ok().flatten(),
-            Err(_) => {
-                *self.hanging.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
-                None
-            }
+        if let Ok(free) = tokio::time::timeout(PATIENCE, &mut look).await {
+            return free.ok().flatten();
         }
+        *self.hanging.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
+        None
     }
 }
 

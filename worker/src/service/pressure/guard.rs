@@ -94,3 +94,60 @@ impl Target for Guard {
         self.target.probe().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::site::TargetConfig;
+    use crate::ledger::{JobState, ReportBytes};
+
+    /// Later than any probe is due.
+    const LATER: Duration = Duration::from_hours(1);
+
+    #[tokio::test]
+    async fn a_target_that_is_away_is_left_alone_until_a_probe_finds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mount");
+        let name: Name = "reports".parse().unwrap();
+        let config = BTreeMap::from([(name.clone(), TargetConfig::Folder { path: path.clone() })]);
+        let guards = Guards::new(&crate::deliver::open(&config).unwrap(), 7);
+        let targets = guards.targets();
+        let target = targets.get(&name).unwrap();
+        let report = ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle: None,
+            html: b"<p>".to_vec(),
+        };
+        let parcel =
+            Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: false };
+
+        let mut codes = Vec::new();
+        for _ in 0..6 {
+            codes.push(target.deliver(&parcel).await.unwrap_err().code());
+        }
+        assert_eq!(codes[..5], ["TargetMissing"; 5]);
+        assert_eq!(codes[5], "TargetPaused");
+        assert_eq!(guards.away(), [(name.clone(), "TargetMissing")]);
+
+        // the folder is there again, and nobody knows before a probe
+        std::fs::create_dir(&path).unwrap();
+        let paused = target.deliver(&parcel).await.unwrap_err();
+        let DeliverError::Transient { retry_after: Some(rest), .. } = paused else { panic!("{paused}") };
+        assert!(rest >= Breaker::SHORTEST_REST && rest <= Duration::from_mins(1), "{rest:?}");
+        guards.probe(Instant::now() + LATER);
+        until(|| guards.away().is_empty()).await;
+        target.deliver(&parcel).await.unwrap();
+        assert_eq!(std::fs::read(path.join("1.2/report.html")).unwrap(), report.html);
+    }
+
+    async fn until(holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !holds() {
+            assert!(Instant::now() < deadline, "it never holds");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

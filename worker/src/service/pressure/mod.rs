@@ -156,9 +156,8 @@ pub fn decide(gauges: &Gauges, bounds: &Bounds, before: &Verdict) -> Verdict {
     }
     let was_full = before.paused_by(|reason| matches!(reason, Reason::OutboxFull { .. }));
     reasons.extend(outbox(gauges, bounds, was_full));
-    reasons.extend(
-        gauges.away.iter().map(|(target, code)| Reason::TargetAway { target: target.clone(), code: *code }),
-    );
+    reasons
+        .extend(gauges.away.iter().map(|(target, code)| Reason::TargetAway { target: target.clone(), code }));
     if reasons.is_empty() { Verdict::Open } else { Verdict::Paused(reasons) }
 }
 

@@ -9,6 +9,8 @@
 mod code;
 mod families;
 #[cfg(test)]
+mod shown;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
