@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 use super::show::Show;
 use super::{load, runtime};
 use crate::cli::WorkerArgs;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::ledger::JobFilter;
 use crate::outcome::Outcome;
 use crate::pipeline::Stages;
+use crate::service::failpoint;
 use crate::service::pressure::Pressure;
 use crate::service::{self, Ended, Worker};
 use crate::telemetry::metrics::Metrics;
@@ -22,6 +23,7 @@ const OUTCOMES: usize = 64;
 /// Runs a worker and gives the exit code: 0 when it was told to stop, and with `--once` as `analyze` does.
 pub(super) fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let config = load(&args.site, Some(&args.state))?;
+    failpoint::arm(Environment::of_process().value(failpoint::VARIABLE));
     let stages = Arc::new(Stages::new(config.clone())?);
     let metrics = Metrics::new(stages.bundle.digest());
     let runtime = runtime()?;

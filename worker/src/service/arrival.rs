@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::RwLock;
 
 use super::budget::{Budget, Share};
-use super::failpoint::reach;
+use super::failpoint::{reach, reach_with};
 use super::fetch::{FetchError, Fetched, Sources};
 use super::flight::{Flight, Landed};
 use crate::config::site::{RetryConfig, WorkerConfig};
@@ -195,7 +195,7 @@ impl Arrivals {
                 None => (self.given_up(request, &error), None, self.budget.take(0, request.lane).await),
             },
         };
-        reach("fetched");
+        reach_with("fetched", request.study_uid.as_str());
         self.accept(request, &job, study, share).await
     }
 

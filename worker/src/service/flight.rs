@@ -8,7 +8,7 @@ use dicom_ingest::study::Study;
 use jiff::Timestamp;
 use tracing::Instrument;
 
-use super::failpoint::reach;
+use super::failpoint::{reach, reach_with};
 use super::gate::{Gate, LaneTurns};
 use crate::cli::DeviceArg;
 use crate::deliver::folder::FolderTarget;
@@ -129,12 +129,12 @@ impl Flight {
     }
 
     async fn fly(&self, job: &Job, fetched: Option<Arc<Study>>) -> Result<Landed, LedgerError> {
-        reach("leased");
+        reach_with("leased", &job.study_uid);
         let (report, timings) = match &job.composed {
             Some(stored) => (stored.clone(), BTreeMap::new()),
             None => {
                 let analysis = self.analyse(job, fetched).await;
-                reach("analysed");
+                reach_with("analysed", &job.study_uid);
                 let output = analysis.output.as_ref().and_then(|output| serde_json::to_string(output).ok());
                 self.ledger.store_report(job, output.as_deref(), &analysis.report).await?;
                 self.metrics.record_stages(&analysis.timings_ms);

@@ -1,0 +1,195 @@
+//! Invented patients with records, and small phantom studies of them.
+//!
+//! The phantom is drawn a few times only and made smaller, so that thousands of studies are cheap to write, to read and
+//! to score; each study has its own identifiers and its own patient.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// How many different pictures are drawn.
+const PICTURES: u64 = 4;
+
+/// By how much a picture is made smaller in each direction.
+const SHRINK: usize = 4;
+
+const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
+
+/// An invented patient. Every value of hers is a canary: it must appear in no log, metric, trace, message or header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patient {
+    /// Patient ID.
+    pub id: String,
+    /// Family name.
+    pub family: String,
+    /// Given name.
+    pub given: String,
+    /// Birth date as in DICOM, `YYYYMMDD`.
+    pub birth_date: String,
+}
+
+impl Patient {
+    fn new(seed: u64, number: usize) -> Self {
+        let drawn = digest(seed, "patient", number);
+        Self {
+            id: format!("KP{:08}", drawn % 100_000_000),
+            family: format!("Kanarienfeld{:06}", drawn / 7 % 1_000_000),
+            given: format!("Zitronella{:06}", drawn / 11 % 1_000_000),
+            birth_date: format!("19{}{:02}{:02}", 31 + drawn % 50, 1 + drawn / 13 % 12, 1 + drawn / 17 % 28),
+        }
+    }
+
+    /// Texts that give this patient away.
+    pub fn canaries(&self) -> Vec<String> {
+        let dashed = self.birth_date_of_fhir();
+        vec![self.id.clone(), self.family.clone(), self.given.clone(), self.birth_date.clone(), dashed]
+    }
+
+    fn birth_date_of_fhir(&self) -> String {
+        format!("{}-{}-{}", &self.birth_date[..4], &self.birth_date[4..6], &self.birth_date[6..])
+    }
+
+    fn record(&self) -> serde_json::Value {
+        json!({
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{
+                "fullUrl": format!("https://records.invalid/Patient/{}", self.resource_id()),
+                "resource": {
+                    "resourceType": "Patient",
+                    "id": self.resource_id(),
+                    "identifier": [{"system": "urn:oid:1.2.3", "value": self.id}],
+                    "name": [{"family": self.family, "given": [self.given]}],
+                    "gender": "female",
+                    "birthDate": self.birth_date_of_fhir()
+                }
+            }]
+        })
+    }
+
+    /// The id of the patient's resource in her record.
+    fn resource_id(&self) -> String {
+        format!("p-{}", self.id.to_lowercase())
+    }
+}
+
+/// Studies and whose they are.
+#[derive(Debug)]
+pub struct Cohort {
+    seed: u64,
+    patients: Vec<Patient>,
+    /// Study Instance UID to the index of its patient.
+    studies: BTreeMap<String, usize>,
+    pictures: Vec<DefaultDicomObject>,
+    made: usize,
+}
+
+impl Cohort {
+    /// Invents patients and writes their records to `records`.
+    ///
+    /// # Panics
+    /// Where a file cannot be written.
+    pub fn new(seed: u64, patients: usize, records: &Path) -> Self {
+        let patients: Vec<_> = (0..patients).map(|number| Patient::new(seed, number)).collect();
+        fs::create_dir_all(records).expect("a folder for records");
+        for (number, patient) in patients.iter().enumerate() {
+            let record = serde_json::to_vec(&patient.record()).expect("JSON");
+            fs::write(records.join(format!("record-{number}.json")), record).expect("a written record");
+        }
+        Self { seed, patients, studies: BTreeMap::new(), pictures: Vec::new(), made: 0 }
+    }
+
+    /// Writes `count` more studies below `source`, one folder each, and gives their UIDs.
+    ///
+    /// # Panics
+    /// Where a file cannot be written.
+    pub fn add(&mut self, count: usize, source: &Path) -> Vec<String> {
+        if self.pictures.is_empty() {
+            self.pictures = (0..PICTURES).map(|picture| small(&crate::phantom(self.seed + picture))).collect();
+        }
+        (0..count).map(|_| self.write_one(source)).collect()
+    }
+
+    fn write_one(&mut self, source: &Path) -> String {
+        let number = self.made;
+        self.made += 1;
+        let of = number % self.patients.len();
+        let patient = &self.patients[of];
+        let uid = |kind| format!("2.25.{}", digest(self.seed, kind, number));
+        let (study, instance) = (uid("study"), uid("instance"));
+        let mut dataset: InMemDicomObject = (*self.pictures[number % self.pictures.len()]).clone();
+        let name = format!("{}^{}", patient.family, patient.given);
+        for (tag, vr, value) in [
+            (tags::STUDY_INSTANCE_UID, VR::UI, study.as_str()),
+            (tags::SERIES_INSTANCE_UID, VR::UI, &uid("series")),
+            (tags::SOP_INSTANCE_UID, VR::UI, &instance),
+            (tags::PATIENT_ID, VR::LO, &patient.id),
+            (tags::PATIENT_NAME, VR::PN, &name),
+            (tags::PATIENT_BIRTH_DATE, VR::DA, &patient.birth_date),
+            (tags::ACCESSION_NUMBER, VR::SH, &accession(number)),
+        ] {
+            dataset.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+        }
+        let meta = FileMetaTableBuilder::new()
+            .transfer_syntax(EXPLICIT_LITTLE)
+            .media_storage_sop_class_uid(self.pictures[0].meta().media_storage_sop_class_uid())
+            .media_storage_sop_instance_uid(&instance);
+        let folder = source.join(&study);
+        fs::create_dir_all(&folder).expect("a study's folder");
+        let file = dataset.with_meta(meta).expect("a file's meta information");
+        file.write_to_file(folder.join("image")).expect("a written study");
+        self.studies.insert(study.clone(), of);
+        study
+    }
+
+    /// Whose study it is.
+    pub fn patient(&self, study_uid: &str) -> Option<&Patient> {
+        self.studies.get(study_uid).map(|of| &self.patients[*of])
+    }
+
+    /// Everything that gives a patient away: of all patients, and accession numbers.
+    pub fn canaries(&self) -> Vec<String> {
+        let accessions = (0..self.made).map(accession);
+        self.patients.iter().flat_map(Patient::canaries).chain(accessions).collect()
+    }
+}
+
+fn accession(number: usize) -> String {
+    format!("ZUGANG{number:06}")
+}
+
+/// The phantom in a quarter of its size, as uncompressed pixels.
+fn small(file: &[u8]) -> DefaultDicomObject {
+    let mut file = dicom_object::from_reader(file).expect("the phantom is a DICOM file");
+    let pixels = file.element(tags::PIXEL_DATA).expect("pixels").to_multi_int::<u16>().expect("16-bit pixels");
+    let side = pixels.len().isqrt();
+    let small = side / SHRINK;
+    let mean = |row: usize, column: usize| {
+        let block = (0..SHRINK * SHRINK)
+            .map(|at| u32::from(pixels[(row * SHRINK + at / SHRINK) * side + column * SHRINK + at % SHRINK]));
+        u16::try_from(block.sum::<u32>() as usize / (SHRINK * SHRINK)).expect("a mean of 16-bit numbers")
+    };
+    let shrunk: Vec<u16> = (0..small * small).map(|at| mean(at / small, at % small)).collect();
+    let rows = u16::try_from(small).expect("a small picture");
+    let spacing = dicom_ingest::phantom::PIXEL_SPACING_MM * SHRINK as f64;
+    file.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(shrunk.into())));
+    for (tag, vr, value) in [
+        (tags::ROWS, VR::US, PrimitiveValue::from(rows)),
+        (tags::COLUMNS, VR::US, PrimitiveValue::from(rows)),
+        (tags::IMAGER_PIXEL_SPACING, VR::DS, PrimitiveValue::from(format!("{spacing}\\{spacing}"))),
+    ] {
+        file.put(DataElement::new(tag, vr, value));
+    }
+    file
+}
+
+fn digest(seed: u64, kind: &str, number: usize) -> u64 {
+    let digest = Sha256::new().chain_update(seed.to_be_bytes()).chain_update(kind).chain_update(number.to_be_bytes());
+    digest.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
