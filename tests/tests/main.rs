@@ -9,6 +9,7 @@ mod deliver;
 mod documents;
 mod encodings;
 mod killed;
+mod mercure;
 mod orthanc;
 mod records;
 mod scope;
