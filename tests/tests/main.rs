@@ -10,5 +10,6 @@ mod documents;
 mod encodings;
 mod killed;
 mod orthanc;
+mod proof;
 mod records;
 mod scope;
