@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
@@ -13,8 +14,14 @@ use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// How many different pictures are drawn.
-const PICTURES: u64 = 4;
+/// How many different pictures are drawn, once for all sites of a test run.
+const PICTURES: u64 = 3;
+
+static PICTURE: OnceLock<Vec<DefaultDicomObject>> = OnceLock::new();
+
+fn pictures() -> &'static [DefaultDicomObject] {
+    PICTURE.get_or_init(|| (1..=PICTURES).map(|seed| small(&crate::phantom(seed))).collect())
+}
 
 /// By how much a picture is made smaller in each direction.
 const SHRINK: usize = 4;
@@ -86,7 +93,6 @@ pub struct Cohort {
     patients: Vec<Patient>,
     /// Study Instance UID to the index of its patient.
     studies: BTreeMap<String, usize>,
-    pictures: Vec<DefaultDicomObject>,
     made: usize,
 }
 
@@ -102,7 +108,7 @@ impl Cohort {
             let record = serde_json::to_vec(&patient.record()).expect("JSON");
             fs::write(records.join(format!("record-{number}.json")), record).expect("a written record");
         }
-        Self { seed, patients, studies: BTreeMap::new(), pictures: Vec::new(), made: 0 }
+        Self { seed, patients, studies: BTreeMap::new(), made: 0 }
     }
 
     /// Writes `count` more studies below `source`, one folder each, and gives their UIDs.
@@ -110,10 +116,6 @@ impl Cohort {
     /// # Panics
     /// Where a file cannot be written.
     pub fn add(&mut self, count: usize, source: &Path) -> Vec<String> {
-        if self.pictures.is_empty() {
-            self.pictures =
-                (0..PICTURES).map(|picture| small(&crate::phantom(self.seed + picture))).collect();
-        }
         (0..count).map(|_| self.write_one(source)).collect()
     }
 
@@ -131,7 +133,7 @@ impl Cohort {
     fn write(&self, source: &Path, study: &str, file: &str, number: usize, who: (&Patient, &Patient)) {
         let uid = |kind: &str| format!("2.25.{}", digest(self.seed, &format!("{kind} {file}"), number));
         let instance = uid("instance");
-        let mut dataset: InMemDicomObject = (*self.pictures[number % self.pictures.len()]).clone();
+        let mut dataset: InMemDicomObject = (*pictures()[number % pictures().len()]).clone();
         let (patient, named) = who;
         for (tag, vr, value) in [
             (tags::STUDY_INSTANCE_UID, VR::UI, study),
@@ -146,7 +148,7 @@ impl Cohort {
         }
         let meta = FileMetaTableBuilder::new()
             .transfer_syntax(EXPLICIT_LITTLE)
-            .media_storage_sop_class_uid(self.pictures[0].meta().media_storage_sop_class_uid())
+            .media_storage_sop_class_uid(pictures()[0].meta().media_storage_sop_class_uid())
             .media_storage_sop_instance_uid(&instance);
         let folder = source.join(study);
         fs::create_dir_all(&folder).expect("a study's folder");
