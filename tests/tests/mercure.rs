@@ -33,7 +33,8 @@ fn a_study_leaves_its_report_and_a_result() {
     fs::create_dir_all(&input).unwrap();
     fs::create_dir_all(&out).unwrap();
     fs::write(input.join("1.2.3#1.2.3.4.dcm"), phantom(30)).unwrap();
-    fs::write(input.join("task.json"), task(&json!({"device": "cpu", "site_zone": "Europe/Berlin"}))).unwrap();
+    fs::write(input.join("task.json"), task(&json!({"device": "cpu", "site_zone": "Europe/Berlin"})))
+        .unwrap();
     let output = mercure(&input, &out);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");

@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod check;
 pub mod cohort;
+pub mod evidence;
 pub mod nemesis;
 pub mod servers;
 pub mod submit;
@@ -211,10 +212,15 @@ impl Site {
         &self.plan
     }
 
-    /// Leaves the folder where it is, for a person to look at.
+    /// Leaves the folder where it is, for a person to look at, until [`Self::discard`].
     pub fn keep_folder(&mut self) {
         self.keep = true;
-        eprintln!("seed {}: everything is kept in {}", self.plan.seed, self.folder.display());
+        watchdog::keep(&self.folder);
+    }
+
+    /// Ends the site and removes its folder.
+    pub fn discard(mut self) {
+        self.keep = false;
     }
 
     /// In the distributed mode every worker is a machine of its own, with its own state folder.

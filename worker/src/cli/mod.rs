@@ -1,18 +1,18 @@
 //! The command line: what can be asked, with help texts and examples.
 
 pub mod config;
-pub mod top;
 pub mod mercure;
 pub mod submit;
+pub mod top;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use config::ConfigCommand;
-use top::TopArgs;
 use mercure::MercureArgs;
 use submit::SubmitArgs;
+use top::TopArgs;
 
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
