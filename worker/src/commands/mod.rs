@@ -4,9 +4,11 @@ mod analyze;
 mod config;
 mod demo;
 mod jobs;
+mod mercure;
 mod models;
 mod show;
 mod submit;
+mod top;
 mod worker;
 
 use anyhow::Context;
@@ -47,8 +49,10 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Analyze(args) => analyze::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Submit(args) => submit::run(&args),
+        Command::Mercure(args) => mercure::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Models(command) => models::run(&command),
     }

@@ -174,6 +174,3 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// Whether the queue can be reached now, for readiness. Never blocks longer than a second.
     async fn is_reachable(&self) -> bool;
 }
-
-/// STUB
-pub async fn open(_: &crate::config::site::QueueConfig, _: &std::path::Path) -> Result<std::sync::Arc<dyn Queue>, QueueError> { todo!() }
