@@ -10,13 +10,13 @@ use crate::ledger::JobState;
 /// `chiasm jobs`.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  \
-    chiasm jobs list --state failed --last 20\n  \
+    chiasm jobs list --in failed --last 20\n  \
     chiasm jobs show 4f1c\n  \
     chiasm jobs retry --all-failed")]
 pub enum JobsCommand {
     /// One line a job, oldest first.
     #[command(after_help = "Examples:\n  \
-        chiasm jobs list --state accepted --state leased --state composed\n  \
+        chiasm jobs list --in accepted --in leased --in composed\n  \
         chiasm jobs list --last 100 --json")]
     List(ListArgs),
     /// Where a job stands, why, what a person can do about it, and what happened to it.
@@ -39,7 +39,7 @@ pub enum JobsCommand {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only jobs in this state: accepted, leased, composed, reported, refused, failed or superseded. Several may be given.
-    #[arg(long = "state-is", alias = "in-state", value_name = "STATE")]
+    #[arg(long = "in", value_name = "STATE")]
     pub states: Vec<JobState>,
     /// Only the newest so many.
     #[arg(long, value_name = "N")]
@@ -50,4 +50,54 @@ pub struct ListArgs {
     /// Where the ledger is.
     #[command(flatten)]
     pub ledger: LedgerArgs,
+}
+
+/// `chiasm jobs show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The job's key, or as much of its beginning as no other job shares.
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Where the ledger is.
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+}
+
+/// `chiasm jobs retry`.
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// Keys of failed jobs, or their beginnings.
+    #[arg(value_name = "KEY", required_unless_present = "all_failed")]
+    pub keys: Vec<String>,
+    /// Every failed job but those that were cancelled.
+    #[arg(long, conflicts_with = "keys")]
+    pub all_failed: bool,
+    /// Where the ledger is.
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+}
+
+/// `chiasm jobs cancel`.
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// The job's key, or as much of its beginning as no other job shares.
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// Where the ledger is.
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+}
+
+/// Where the ledger is.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerArgs {
+    /// Configuration file, which says where the ledger is; without one it lies in the folder of `--state`.
+    #[arg(long, value_name = "FILE", env = "CHIASM_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The folder.
+    #[command(flatten)]
+    pub state: StateArgs,
 }
