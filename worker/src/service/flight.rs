@@ -124,7 +124,15 @@ impl Flight {
                 self.repair(&job).await?;
                 Ok(Landed::Lost)
             }
-            landed => landed,
+            landed => {
+                if let Ok(Landed::Ended { state, outcome }) = &landed {
+                    let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+                    // A clock that was set back gives no negative time.
+                    let took = Duration::try_from(Timestamp::now().duration_since(accepted)).unwrap_or_default();
+                    self.metrics.record_job_ended(job.lane, *state, outcome.code.as_deref(), took);
+                }
+                landed
+            }
         }
     }
 
@@ -140,6 +148,9 @@ impl Flight {
                 self.metrics.record_stages(&analysis.timings_ms);
                 if let Some(output) = &analysis.output {
                     self.metrics.record_drift(output);
+                }
+                if let Some(features) = &analysis.features {
+                    self.metrics.record_features(features);
                 }
                 (analysis.report, analysis.timings_ms)
             }
