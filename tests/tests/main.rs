@@ -9,6 +9,8 @@ mod deliver;
 mod documents;
 mod encodings;
 mod killed;
+mod mercure;
 mod orthanc;
+mod proof;
 mod records;
 mod scope;

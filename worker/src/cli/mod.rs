@@ -1,6 +1,8 @@
 //! The command line: what can be asked, with help texts and examples.
 
 pub mod config;
+pub mod mercure;
+pub mod submit;
 pub mod top;
 
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use config::ConfigCommand;
+use mercure::MercureArgs;
+use submit::SubmitArgs;
 use top::TopArgs;
 
 /// Reads radiographs and the patient's record, and writes a FHIR report.
@@ -32,6 +36,7 @@ impl Cli {
         match &self.command {
             Command::Analyze(args) => Some(&args.site),
             Command::Submit(args) => Some(&args.site),
+            Command::Mercure(args) => Some(&args.site),
             Command::Worker(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
             Command::Demo(_) | Command::Top(_) | Command::Jobs(_) | Command::Models(_) => None,
@@ -46,8 +51,10 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     /// Make a phantom study with a synthetic record, analyse both, and show the report.
     Demo(DemoArgs),
-    /// Put studies on the embedded queue.
+    /// Ask for the analysis of studies: by their UIDs over the queue, or of files of this machine.
     Submit(SubmitArgs),
+    /// Run once as a processing module of mercure.
+    Mercure(MercureArgs),
     /// Take jobs from the embedded queue.
     Worker(WorkerArgs),
     /// Look at the jobs of the embedded queue.
@@ -129,32 +136,6 @@ pub struct DemoArgs {
     /// The JSON line of `analyze` on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-/// `chiasm submit`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  chiasm submit archive/ --record records/ --out reports && chiasm worker --once"
-)]
-pub struct SubmitArgs {
-    /// DICOM files or folders.
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// A FHIR R4 bundle of the patient, or a folder with one bundle a patient.
-    #[arg(long, value_name = "FILE|DIR")]
-    pub record: Option<PathBuf>,
-    /// Where the reports go.
-    #[arg(long, value_name = "DIR", default_value = "chiasm-out")]
-    pub out: PathBuf,
-    /// One JSON line a study on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Where the ledger lies.
-    #[command(flatten)]
-    pub state: StateArgs,
-    /// How the site reads times and names patients.
-    #[command(flatten)]
-    pub site: SiteArgs,
 }
 
 /// `chiasm worker`.

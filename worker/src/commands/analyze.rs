@@ -23,6 +23,13 @@ const LEASE: Duration = Duration::from_secs(15 * 60);
 
 /// Analyses all studies under the paths.
 pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<u8> {
+    let mut show = Show::new(args.json, 0);
+    analyze_all(args, &mut show)?;
+    Ok(show.finish()?)
+}
+
+/// Analyses all studies under the paths and shows their outcomes.
+pub(super) fn analyze_all(args: &AnalyzeArgs, show: &mut Show) -> anyhow::Result<()> {
     let config = load(&args.site, None)?;
     let stages = Arc::new(Stages::new(config)?);
     let Intake { jobs, lines, not_dicom, unreadable_records } =
@@ -31,7 +38,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<u8> {
     let ledger = SqliteLedger::open(&args.out.join(LEDGER_FOLDER), LEASE)?;
     let flight = Flight::alone(stages, Arc::new(ledger), args.device);
     let runtime = runtime()?;
-    let mut show = Show::new(args.json, jobs.len());
+    show.expect(jobs.len());
     for line in lines {
         show.take(line)?;
     }
@@ -42,7 +49,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<u8> {
     if show.is_empty() {
         tracing::warn!("no DICOM study was found under the paths");
     }
-    Ok(show.finish()?)
+    Ok(())
 }
 
 /// Reads what was offered; what cannot be meant is wrong usage.

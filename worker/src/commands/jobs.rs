@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use crate::cli::JobsCommand;
 use super::{load, runtime};
+use crate::cli::JobsCommand;
 use crate::cli::SiteArgs;
 use crate::ledger::JobFilter;
 

@@ -4,6 +4,7 @@ mod analyze;
 mod config;
 mod demo;
 mod jobs;
+mod mercure;
 mod models;
 mod show;
 mod submit;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Analyze(args) => analyze::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Submit(args) => submit::run(&args),
+        Command::Mercure(args) => mercure::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
         Command::Top(args) => top::run(&args),

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::convert;
-use crate::job::{KeyParts, Request, SourceFile, hex, keys};
 use crate::identity::Person;
+use crate::job::{KeyParts, Request, SourceFile, hex, keys};
 use crate::lane::Lane;
 use crate::ledger::NewJob;
 use crate::message::Mode;

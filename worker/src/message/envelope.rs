@@ -24,7 +24,7 @@ const REQUESTED_ANY_VERSION: &str = "imaging.job.requested.v";
 const DEFAULT_PRIORITY: u8 = 100;
 
 /// The most targets that one request may name.
-const MAX_TARGETS: usize = 16;
+pub const MAX_TARGETS: usize = 16;
 
 /// The most instances that a request may expect.
 const MAX_INSTANCES: u32 = 1_000_000;

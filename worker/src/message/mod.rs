@@ -10,7 +10,7 @@ mod fields;
 mod json;
 pub mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::fmt;
@@ -173,4 +173,10 @@ pub fn trace_parent(body: &[u8]) -> Option<String> {
 /// A time of another system's clock as a request may state it: `now` where it is so far off that a reader would refuse it.
 pub fn plausible_or_now(time: Timestamp, now: Timestamp) -> Timestamp {
     words::plausible(time, now, "time").unwrap_or(now)
+}
+
+/// Whether a text can be an id or a correlation id: 1 to 128 letters, digits, `.`, `_`, `:` or `-`, beginning with a letter
+/// or digit.
+pub fn is_token(text: &str) -> bool {
+    words::token(text).is_some()
 }

@@ -27,7 +27,10 @@ struct Intake {
 
 /// The intake of a site; `None` where no token is configured. An Orthanc that is configured is asked for the studies of
 /// events that name them by its own identifier.
-pub fn intake(config: &Config, queue: &Arc<dyn Queue>) -> Result<Option<Arc<dyn http::Intake>>, OrthancError> {
+pub fn intake(
+    config: &Config,
+    queue: &Arc<dyn Queue>,
+) -> Result<Option<Arc<dyn http::Intake>>, OrthancError> {
     let Some(token) = config.http.intake_token.clone() else { return Ok(None) };
     let orthanc = config.orthanc.as_ref().map(Client::new).transpose()?;
     let (queue, mapping) = (Arc::clone(queue), config.mapping.clone());
@@ -55,7 +58,8 @@ impl Intake {
             Incoming::Request(request) => return Ok(request),
             Incoming::OrthancStudy(event) => event,
         };
-        let named = orthanc.study(&event.study).await.map_err(|error| IntakeError::Unavailable(Box::new(error)))?;
+        let named =
+            orthanc.study(&event.study).await.map_err(|error| IntakeError::Unavailable(Box::new(error)))?;
         let request = request_of(event, named, self.mapping.orthanc_source.clone());
         request.ok_or_else(|| {
             let reason = "Orthanc has no such study with a valid StudyInstanceUID".to_owned();

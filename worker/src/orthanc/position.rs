@@ -1,12 +1,13 @@
 //! How far the change log of an Orthanc was read: one small file, replaced whole and durably.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::client::Change;
+use crate::deliver::deliver;
 use crate::job::digest;
 
 /// The place could not be read or written.
@@ -53,7 +54,8 @@ fn mark(change: &Change) -> String {
 /// The file of one Orthanc in the folder of the state.
 #[derive(Debug)]
 pub(super) struct PositionFile {
-    path: PathBuf,
+    folder: PathBuf,
+    name: String,
 }
 
 impl PositionFile {
@@ -61,13 +63,17 @@ impl PositionFile {
     pub(super) fn of(state: &Path, url: &str) -> Self {
         let digest = digest(&["orthanc", url.trim_end_matches('/')]);
         let short = digest.get(..16).unwrap_or(&digest);
-        Self { path: state.join(format!("orthanc-{short}.json")) }
+        Self { folder: state.to_owned(), name: format!("orthanc-{short}.json") }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(&self.name)
     }
 
     /// `None` where none was stored. A file that cannot be understood is an error: guessing would lose or repeat studies.
     pub(super) fn load(&self) -> Result<Option<Position>, PositionError> {
-        let failed = |source| PositionError { act: "read", path: self.path.clone(), source };
-        let text = match fs::read_to_string(&self.path) {
+        let failed = |source| PositionError { act: "read", path: self.path(), source };
+        let text = match fs::read_to_string(self.path()) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -77,19 +83,9 @@ impl PositionFile {
 
     /// Durable when this returns.
     pub(super) fn store(&self, position: &Position) -> Result<(), PositionError> {
-        let failed = |source| PositionError { act: "write", path: self.path.clone(), source };
+        let failed = |source| PositionError { act: "write", path: self.path(), source };
         let text = serde_json::to_vec(position).map_err(|error| failed(error.into()))?;
-        let partial = self.path.with_extension("partial");
-        let write = || -> io::Result<()> {
-            let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
-            fs::create_dir_all(folder)?;
-            let mut file = File::create(&partial)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&partial, &self.path)?;
-            File::open(folder)?.sync_all()
-        };
-        write().map_err(failed)
+        deliver(&self.folder, &self.name, &text).map(drop).map_err(|error| failed(error.source))
     }
 }
 
@@ -117,7 +113,7 @@ mod tests {
         assert!(!position.is_contradicted_by(&change(7, "20260317T093000")));
         assert!(position.is_contradicted_by(&change(7, "20260318T093000")));
         assert!(!position.is_contradicted_by(&change(8, "20260318T093000")));
-        fs::write(&file.path, "{").unwrap();
+        fs::write(file.path(), "{").unwrap();
         assert_eq!(file.load().unwrap_err().act, "read");
     }
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -18,62 +17,14 @@ use super::hook::intake;
 use crate::config::secret::Secret;
 use crate::config::site::{Begin, HttpConfig, OrthancConfig};
 use crate::config::{Config, Environment, Flags, Loaded};
-use crate::lane::Lane;
+use crate::message::tests::queue::Remembering;
 use crate::message::{self, adapters::AdapterMapping};
+use crate::queue::Queue;
 use crate::telemetry::http::IntakeError;
-use crate::queue::{Consumer, DeadLetter, Message, Queue, QueueError, QueueStatus};
 
 const UID: &str = "2.25.96552079911562930055011876154727440353";
 const STUDY: &str = "515d7987-b06e84b5-bd68a6ce-d6fa04f9-be53f642";
 const OTHER: &str = "6b313cec-838d66a1-3c83cd94-78aaa1c5-391f3eb2";
-
-/// Remembers what was published; refuses while `away`.
-#[derive(Debug, Default)]
-struct Remembering {
-    published: Mutex<Vec<Message>>,
-    away: Mutex<bool>,
-}
-
-impl Remembering {
-    fn ids(&self) -> Vec<String> {
-        self.published.lock().unwrap().iter().map(|message| message.id.clone()).collect()
-    }
-}
-
-#[async_trait]
-impl Queue for Remembering {
-    async fn publish(&self, message: &Message) -> Result<(), QueueError> {
-        self.publish_all(std::slice::from_ref(message)).await
-    }
-
-    async fn publish_all(&self, messages: &[Message]) -> Result<(), QueueError> {
-        if *self.away.lock().unwrap() {
-            return Err(QueueError::NotConfirmed { answer: "away".into() });
-        }
-        self.published.lock().unwrap().extend_from_slice(messages);
-        Ok(())
-    }
-
-    async fn consume(&self, _: Lane, _: u16) -> Result<Box<dyn Consumer>, QueueError> {
-        Err(QueueError::Unusable { reason: "nobody consumes here".into() })
-    }
-
-    async fn announce(&self, _: &str, _: &str, _: &[u8]) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn status(&self) -> Result<QueueStatus, QueueError> {
-        Err(QueueError::Unusable { reason: "nobody asks here".into() })
-    }
-
-    async fn dead_letters(&self, _: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
-    }
-
-    async fn is_reachable(&self) -> bool {
-        !*self.away.lock().unwrap()
-    }
-}
 
 type Answers = Arc<Mutex<BTreeMap<String, (u16, String)>>>;
 
@@ -139,14 +90,14 @@ async fn what_was_not_confirmed_is_read_again_with_the_same_id() {
         .lock()
         .unwrap()
         .insert(format!("/studies/{STUDY}/statistics"), (200, r#"{"CountInstances": "3"}"#.into()));
-    *queue.away.lock().unwrap() = true;
+    queue.go_away(true);
     let failed = poller(&url, &queue, state.path(), Begin::Oldest).poll().await.unwrap_err();
     assert!(matches!(failed, PollError::Queue(_)));
-    *queue.away.lock().unwrap() = false;
+    queue.go_away(false);
     assert_eq!(poller(&url, &queue, state.path(), Begin::Now).poll().await.unwrap(), 1);
     assert_eq!(poller(&url, &queue, state.path(), Begin::Oldest).poll().await.unwrap(), 0);
     assert_eq!(queue.ids(), [format!("orthanc-2-{STUDY}")]);
-    let body = queue.published.lock().unwrap()[0].body.clone();
+    let body = queue.published()[0].body.clone();
     let request = message::read(&body, Timestamp::now(), &AdapterMapping::default()).unwrap();
     assert_eq!((request.study_uid.as_str(), request.expected_instances), (UID, Some(3)));
     assert_eq!(request.time, "2026-03-17T09:31:00Z".parse().unwrap());
@@ -257,7 +208,7 @@ async fn the_intake_takes_a_body_only_when_the_queue_confirmed() {
     assert!(queue.ids().is_empty());
     intake.take(&body).await.unwrap();
     assert_eq!(queue.ids().len(), 1);
-    *queue.away.lock().unwrap() = true;
+    queue.go_away(true);
     assert!(matches!(intake.take(&body).await, Err(IntakeError::Unavailable(_))));
 }
 
@@ -286,7 +237,10 @@ async fn the_intake_asks_orthanc_for_the_study_of_an_event() {
     answers.lock().unwrap().insert(format!("/studies/{STUDY}"), study(UID));
     answers.lock().unwrap().insert(format!("/studies/{STUDY}/statistics"), (500, String::new()));
     assert!(matches!(intake.take(&event).await, Err(IntakeError::Unavailable(_))));
-    answers.lock().unwrap().insert(format!("/studies/{STUDY}/statistics"), (200, r#"{"CountInstances": 1}"#.into()));
+    answers
+        .lock()
+        .unwrap()
+        .insert(format!("/studies/{STUDY}/statistics"), (200, r#"{"CountInstances": 1}"#.into()));
     intake.take(&event).await.unwrap();
     assert_eq!(queue.ids(), ["e-1"]);
 }

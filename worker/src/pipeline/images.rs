@@ -17,10 +17,10 @@ use image::{ImageFormat, Luma, Rgba};
 use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores};
 
-use super::{Room, Stages};
 use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData};
 use super::timings::Timings;
+use super::{Room, Stages};
 use crate::ending::Ending;
 use crate::job::{Request, hex};
 use crate::outcome::Present;

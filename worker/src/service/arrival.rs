@@ -55,12 +55,8 @@ pub(super) struct Arrivals {
 pub(super) enum Arrived {
     /// Its job landed here.
     Landed(Landed),
-    /// Its job was known and is somebody else's, or ended before.
-    Known(JobState),
-    /// It was refused before a job could be made of it.
-    Refused(&'static str),
-    /// It was put back.
-    PutBack,
+    /// Its job is somebody else's or ended before, it was refused before a job could be made of it, or it was put back.
+    Passed,
 }
 
 /// Whose status event it is.
@@ -88,7 +84,7 @@ impl<'a> Announced<'a> {
 enum Way {
     Carry(Box<Job>, Option<Arc<Study>>, Share),
     Known(String, JobState),
-    Settle(Disposition, &'static str),
+    Settle(Disposition),
 }
 
 impl Arrivals {
@@ -104,8 +100,9 @@ impl Arrivals {
                 tracing::warn!(code = refusal.code, reason = refusal.reason, "message refused");
                 self.flight.metrics.record_dead_letter(refusal.code);
                 let code = refusal.code;
-                self.settle(receipt, Disposition::DeadLetter { code: code.into(), reason: refusal.reason }).await;
-                return Ok(Arrived::Refused(code));
+                self.settle(receipt, Disposition::DeadLetter { code: code.into(), reason: refusal.reason })
+                    .await;
+                return Ok(Arrived::Passed);
             }
         };
         let arrival = hex(&Sha256::digest(&body));
@@ -154,16 +151,10 @@ impl Arrivals {
             return self.poisoned(request).await;
         }
         match self.way(request, retries).await? {
-            Way::Settle(disposition, code) => {
-                let arrived = match disposition {
-                    Disposition::DeadLetter { .. } => Arrived::Refused(code),
-                    _ => Arrived::PutBack,
-                };
-                Ok((arrived, disposition))
-            }
+            Way::Settle(disposition) => Ok((Arrived::Passed, disposition)),
             Way::Known(job_key, state) => {
                 self.announce_again(request, &job_key, state).await?;
-                Ok((Arrived::Known(state), Disposition::Ack))
+                Ok((Arrived::Passed, Disposition::Ack))
             }
             Way::Carry(job, study, _share) => {
                 let job_key = job.job_key.clone();
@@ -182,12 +173,12 @@ impl Arrivals {
         if let Err(error) = self.sources.knows(request, &flight.stages.pipeline.id) {
             let reason = error.to_string();
             flight.metrics.record_dead_letter("UnknownName");
-            return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }, "UnknownName"));
+            return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }));
         }
         let (job, study, share) = match self.fetch(request).await {
             Ok((Fetched { job, study }, share)) => (job, study, share),
             Err(error) => match self.unfetched(request, &error, retries) {
-                Some(disposition) => return Ok(Way::Settle(disposition, "NotYet")),
+                Some(disposition) => return Ok(Way::Settle(disposition)),
                 None => (self.given_up(request, &error), None, self.budget.take(0, request.lane).await),
             },
         };
@@ -206,7 +197,9 @@ impl Arrivals {
         let accepted = ledger.accept(job).await?;
         reach("accepted");
         match accepted {
-            Accepted::Before(state) if state.is_terminal() => return Ok(Way::Known(job.job_key.clone(), state)),
+            Accepted::Before(state) if state.is_terminal() => {
+                return Ok(Way::Known(job.job_key.clone(), state));
+            }
             Accepted::New => self.announce_accepted(request, job).await,
             Accepted::Before(_) => {}
         }
@@ -243,7 +236,9 @@ impl Arrivals {
         let (most, code) = match error {
             FetchError::Unknown(_) | FetchError::TooLarge { .. } => return None,
             FetchError::NotThere { code, .. } => (self.retry.retries, *code),
-            FetchError::Unreachable { .. } => (UNREACHABLE_RETRIES.max(self.retry.retries), "SourceUnreachable"),
+            FetchError::Unreachable { .. } => {
+                (UNREACHABLE_RETRIES.max(self.retry.retries), "SourceUnreachable")
+            }
         };
         if retries >= most {
             return None;
@@ -263,9 +258,11 @@ impl Arrivals {
             FetchError::Unreachable { .. } => {
                 (true, "SourceUnreachable", "Bring the source back, and submit the study again.")
             }
-            FetchError::TooLarge { .. } => {
-                (false, "StudyTooLarge", "Raise `worker.max_study_mib` if the machine has the memory, and submit it again.")
-            }
+            FetchError::TooLarge { .. } => (
+                false,
+                "StudyTooLarge",
+                "Raise `worker.max_study_mib` if the machine has the memory, and submit it again.",
+            ),
         };
         let why =
             Unread { failed, code: code.into(), reason: error.to_string(), next_step: next_step.into() };
@@ -292,7 +289,7 @@ impl Arrivals {
                 self.announce(&Announced::of(request, &job_key), state, &outcome).await;
             }
         }
-        Ok((Arrived::Refused(code), Disposition::DeadLetter { code: code.into(), reason: reason.into() }))
+        Ok((Arrived::Passed, Disposition::DeadLetter { code: code.into(), reason: reason.into() }))
     }
 
     /// Tells whoever listens. A listener sees an event at least once; its identifier tells repeats.
@@ -318,12 +315,18 @@ impl Arrivals {
     }
 
     async fn announce_accepted(&self, request: &JobRequest, job: &NewJob) {
-        let nothing_yet = Outcome { code: None, reason: None, ..Outcome::without_result(State::Reported, "", "") };
+        let nothing_yet =
+            Outcome { code: None, reason: None, ..Outcome::without_result(State::Reported, "", "") };
         self.announce(&Announced::of(request, &job.job_key), JobState::Accepted, &nothing_yet).await;
     }
 
     /// The event of a job that ended before: it may have been lost with the worker that ended the job.
-    async fn announce_again(&self, request: &JobRequest, job_key: &str, state: JobState) -> Result<(), LedgerError> {
+    async fn announce_again(
+        &self,
+        request: &JobRequest,
+        job_key: &str,
+        state: JobState,
+    ) -> Result<(), LedgerError> {
         if state.is_terminal()
             && let Some(report) = self.flight.ledger.report(job_key).await?
         {
@@ -352,6 +355,9 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
 ) -> Result<T, FetchError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(FetchError::NotThere { code: "StudyUnreadable", reason: "reading the study stopped unexpectedly".into() })
+        Err(FetchError::NotThere {
+            code: "StudyUnreadable",
+            reason: "reading the study stopped unexpectedly".into(),
+        })
     })
 }

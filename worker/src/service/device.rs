@@ -89,17 +89,28 @@ impl DeviceThread {
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             match scoring::open(&bundle, device) {
                 Ok((device_opened, scorer)) => {
-                    let batching = if device_opened.is_gpu() { batching } else { Batching { max: 1, ..batching } };
+                    let batching =
+                        if device_opened.is_gpu() { batching } else { Batching { max: 1, ..batching } };
                     inside.succeeded(device_opened.description());
                     drop(opened.send(Ok(())));
-                    Serving { bundle, asked: device, scorer: Some((device_opened, scorer)), batching, metrics }
-                        .serve(&inside);
+                    Serving {
+                        bundle,
+                        asked: device,
+                        scorer: Some((device_opened, scorer)),
+                        batching,
+                        metrics,
+                    }
+                    .serve(&inside);
                 }
                 Err(ending) => drop(opened.send(Err(ending))),
             }
         });
         let thread = thread.map_err(|error| {
-            Ending::failed("DeviceThread", format!("no thread for the device: {error}"), "Free memory and start again.")
+            Ending::failed(
+                "DeviceThread",
+                format!("no thread for the device: {error}"),
+                "Free memory and start again.",
+            )
         })?;
         when_opened.recv().unwrap_or_else(|_| Err(gone()))?;
         Ok(Self { shared, thread: Some(thread) })
@@ -256,7 +267,9 @@ impl Serving {
             Ok(_) | Err(_) => {
                 for (image, reply) in images.iter().zip(replies) {
                     let alone = self.attempt(shared, |scorer| scorer.score(std::slice::from_ref(image)));
-                    drop(reply.send(alone.and_then(|scores| scores.into_iter().next().ok_or_else(scoring::no_score))));
+                    drop(reply.send(
+                        alone.and_then(|scores| scores.into_iter().next().ok_or_else(scoring::no_score)),
+                    ));
                 }
             }
         }
@@ -282,7 +295,11 @@ impl Serving {
         }
     }
 
-    fn once<T>(&self, shared: &Shared, ask: impl Fn(&Scorer) -> Result<T, ScoreError>) -> Result<T, ScoreError> {
+    fn once<T>(
+        &self,
+        shared: &Shared,
+        ask: impl Fn(&Scorer) -> Result<T, ScoreError>,
+    ) -> Result<T, ScoreError> {
         let lost = || ScoreError::Device { reason: "it is not open".into() };
         let (device, scorer) = self.scorer.as_ref().ok_or_else(lost)?;
         let result = catch_unwind(AssertUnwindSafe(|| ask(scorer)))

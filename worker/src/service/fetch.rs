@@ -118,7 +118,8 @@ impl Sources {
         let Some(found) = found else { return Err(not_there()) };
         let files = intake::source_files(&found);
         if request.expected_instances.is_some_and(|expected| (files.len() as u64) < u64::from(expected)) {
-            let reason = format!("the source holds {} instances of the study, fewer than were announced", files.len());
+            let reason =
+                format!("the source holds {} instances of the study, fewer than were announced", files.len());
             return Err(FetchError::NotThere { code: "StudyIncomplete", reason });
         }
         let record = self.record(request, &intake::person_of(&found), stages)?;
@@ -148,8 +149,13 @@ impl Sources {
         if request.targets.iter().any(|target| !self.places.targets.contains_key(target)) {
             return Err(FetchError::Unknown("`targets` names no report target of this site".into()));
         }
-        if request.targets.is_empty() && self.places.default_targets.is_empty() && request.mode == Mode::Clinical {
-            return Err(FetchError::Unknown("the request names no target, and the site has no default one".into()));
+        if request.targets.is_empty()
+            && self.places.default_targets.is_empty()
+            && request.mode == Mode::Clinical
+        {
+            return Err(FetchError::Unknown(
+                "the request names no target, and the site has no default one".into(),
+            ));
         }
         if request.pipeline.as_ref().is_some_and(|asked| asked.as_str() != pipeline) {
             return Err(FetchError::Unknown("`pipeline` names no pipeline of this site".into()));
@@ -191,7 +197,11 @@ fn stored(request: &JobRequest, places: &Places, unread: Option<Unread>) -> Requ
         files: Vec::new(),
         record: RecordSource::NotGiven,
         out: None,
-        targets: if request.targets.is_empty() { places.default_targets.clone() } else { request.targets.clone() },
+        targets: if request.targets.is_empty() {
+            places.default_targets.clone()
+        } else {
+            request.targets.clone()
+        },
         mode: request.mode,
         correlation_id: request.correlation_id.clone(),
         unread,

@@ -160,7 +160,8 @@ impl Flight {
         if self.ledger.is_superseded(job).await? {
             self.ledger.settle(job, JobState::Superseded, None).await?;
             let reason = "a newer version of this report took its place";
-            let outcome = Outcome::without_result(State::Refused, "Superseded", reason).of_study(&job.study_uid);
+            let outcome =
+                Outcome::without_result(State::Refused, "Superseded", reason).of_study(&job.study_uid);
             return Ok(Landed::Ended { state: JobState::Superseded, outcome: Box::new(outcome) });
         }
         let delivered = self.deliver(job, &report, job.composed.is_some()).await;
@@ -206,10 +207,16 @@ impl Flight {
         }
     }
 
-    async fn deliver(&self, job: &Job, report: &ReportBytes, sent_before: bool) -> Result<Receipts, DeliverError> {
+    async fn deliver(
+        &self,
+        job: &Job,
+        report: &ReportBytes,
+        sent_before: bool,
+    ) -> Result<Receipts, DeliverError> {
         let Job { job_key, report_key, study_uid, request, .. } = job;
         let began = Instant::now();
-        let delivered = self.to_targets(request, Parcel { study_uid, job_key, report_key, report, sent_before }).await;
+        let delivered =
+            self.to_targets(request, Parcel { study_uid, job_key, report_key, report, sent_before }).await;
         self.metrics.record_stage("deliver", began.elapsed());
         delivered
     }
@@ -243,9 +250,14 @@ impl Flight {
         let too_long = waited.as_secs() > i64::try_from(self.deliver_for.as_secs()).unwrap_or(i64::MAX);
         match error {
             DeliverError::Transient { retry_after, .. } if !too_long => {
-                let step = usize::try_from(job.deferrals).unwrap_or(usize::MAX).min(DELIVERY_PAUSES_S.len() - 1);
+                let step =
+                    usize::try_from(job.deferrals).unwrap_or(usize::MAX).min(DELIVERY_PAUSES_S.len() - 1);
                 let pause = retry_after.unwrap_or(Duration::from_secs(DELIVERY_PAUSES_S[step]));
-                tracing::warn!(code, pause_s = pause.as_secs(), "report not delivered; it rests in the ledger");
+                tracing::warn!(
+                    code,
+                    pause_s = pause.as_secs(),
+                    "report not delivered; it rests in the ledger"
+                );
                 self.metrics.record_deferral(code);
                 self.ledger.defer(job, pause, code).await?;
                 Ok(Landed::Deferred { code: code.to_owned(), outcome: Box::new(outcome) })
