@@ -144,7 +144,9 @@ impl Flight {
                 let analysis = self.analyse(job, fetched).await;
                 reach_with("analysed", &job.study_uid);
                 let output = analysis.output.as_ref().and_then(|output| serde_json::to_string(output).ok());
+                let began = Instant::now();
                 self.ledger.store_report(job, output.as_deref(), &analysis.report).await?;
+                self.metrics.record_stage("store", began.elapsed());
                 self.metrics.record_stages(&analysis.timings_ms);
                 if let Some(output) = &analysis.output {
                     self.metrics.record_drift(output);
@@ -169,7 +171,9 @@ impl Flight {
             Ok(files) => {
                 reach("delivered");
                 tracing::debug!("report delivered");
+                let began = Instant::now();
                 self.ledger.settle(job, report.ends, None).await?;
+                self.metrics.record_stage("settle", began.elapsed());
                 reach("settled");
                 let outcome = Outcome { files, ..line(&report) };
                 tracing::info!(state = %report.ends, code = outcome.code, "job ended");
