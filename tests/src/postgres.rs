@@ -35,12 +35,25 @@ impl Postgres {
         watchdog::remove_at_the_end(folder.path());
         if is_root() {
             let chown = Command::new("chown").arg("postgres:").arg(folder.path()).status();
-            assert!(chown.expect("chown runs").success(), "PostgreSQL refuses root, and there is no user `postgres`");
+            assert!(
+                chown.expect("chown runs").success(),
+                "PostgreSQL refuses root, and there is no user `postgres`"
+            );
         }
         let mut server = Self { folder, programs, port: free_port(), server: None };
         let made = server
             .program("initdb")
-            .args(["--auth", "trust", "--username", "postgres", "--encoding", "UTF8", "--locale", "C", "--pgdata"])
+            .args([
+                "--auth",
+                "trust",
+                "--username",
+                "postgres",
+                "--encoding",
+                "UTF8",
+                "--locale",
+                "C",
+                "--pgdata",
+            ])
             .arg(server.data())
             .stdout(Stdio::null())
             .status();
@@ -56,7 +69,15 @@ impl Postgres {
     pub fn database(&self, name: &str) -> String {
         let made = self
             .program("psql")
-            .args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", "postgres", "--quiet"])
+            .args([
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &self.port.to_string(),
+                "--username",
+                "postgres",
+                "--quiet",
+            ])
             .args(["--command", &format!("CREATE DATABASE {name}")])
             .status();
         assert!(made.expect("psql runs").success(), "database `{name}` could not be made");

@@ -9,12 +9,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 const SCRIPT: &str = r#"
-running=" " folders=""
+running=" " folders=" "
 while read -r what which; do
   case $what in
     +) running="$running$which " ;;
     -) running="${running%% $which *} ${running#* $which }" ;;
-    folder) folders="$folders $which" ;;
+    folder) folders="$folders$which " ;;
+    keep) folders="${folders%% $which *} ${folders#* $which }" ;;
   esac
 done
 for one in $running; do kill -9 -- "$one" 2>/dev/null; done
@@ -47,6 +48,11 @@ pub fn has_ended(child: &Child) {
 /// Removes this folder when we have ended, and what we started with us.
 pub fn remove_at_the_end(folder: &Path) {
     tell("folder", &folder.display().to_string());
+}
+
+/// Leaves this folder after all.
+pub fn keep(folder: &Path) {
+    tell("keep", &folder.display().to_string());
 }
 
 fn tell(what: &str, which: &str) {

@@ -11,5 +11,6 @@ mod encodings;
 mod killed;
 mod mercure;
 mod orthanc;
+mod proof;
 mod records;
 mod scope;

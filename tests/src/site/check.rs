@@ -112,7 +112,8 @@ impl Site {
         let status = self.runtime.block_on(self.queue.status()).ok()?;
         let ended: u64 = counts.iter().filter(|(state, _)| state.is_terminal()).map(|(_, count)| count).sum();
         let waiting = counts.iter().filter(|(state, _)| !state.is_terminal());
-        let mut open: BTreeMap<String, u64> = waiting.map(|(state, count)| (state.to_string(), *count)).collect();
+        let mut open: BTreeMap<String, u64> =
+            waiting.map(|(state, count)| (state.to_string(), *count)).collect();
         open.insert("not in the ledger".into(), (self.accepted.len() as u64).saturating_sub(ended));
         open.insert("stat messages".into(), status.stat);
         open.insert("routine messages".into(), status.routine);
@@ -206,7 +207,8 @@ impl Site {
         for (study, end) in &self.accepted {
             let current = current(jobs.get(study));
             let [job] = current[..] else {
-                verdict.wrong(format!("study {study} was accepted and has {} jobs that count", current.len()));
+                verdict
+                    .wrong(format!("study {study} was accepted and has {} jobs that count", current.len()));
                 continue;
             };
             let (key, state) = (text(job, "job"), text(job, "state"));
@@ -263,7 +265,8 @@ impl Site {
             }
         }
         for place in self.fhir.places("DiagnosticReport") {
-            let keys: Vec<_> = self.fhir.versions(&place).into_iter().map(|version| version.job_key).collect();
+            let keys: Vec<_> =
+                self.fhir.versions(&place).into_iter().map(|version| version.job_key).collect();
             verdict.rewrites += keys.len() - keys.iter().collect::<BTreeSet<_>>().len();
         }
     }

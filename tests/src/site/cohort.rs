@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
@@ -13,8 +14,14 @@ use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// How many different pictures are drawn.
-const PICTURES: u64 = 4;
+/// How many different pictures are drawn, once for all sites of a test run.
+const PICTURES: u64 = 3;
+
+static PICTURE: OnceLock<Vec<DefaultDicomObject>> = OnceLock::new();
+
+fn pictures() -> &'static [DefaultDicomObject] {
+    PICTURE.get_or_init(|| (1..=PICTURES).map(|seed| small(&crate::phantom(seed))).collect())
+}
 
 /// By how much a picture is made smaller in each direction.
 const SHRINK: usize = 4;
@@ -86,7 +93,6 @@ pub struct Cohort {
     patients: Vec<Patient>,
     /// Study Instance UID to the index of its patient.
     studies: BTreeMap<String, usize>,
-    pictures: Vec<DefaultDicomObject>,
     made: usize,
 }
 
@@ -102,7 +108,7 @@ impl Cohort {
             let record = serde_json::to_vec(&patient.record()).expect("JSON");
             fs::write(records.join(format!("record-{number}.json")), record).expect("a written record");
         }
-        Self { seed, patients, studies: BTreeMap::new(), pictures: Vec::new(), made: 0 }
+        Self { seed, patients, studies: BTreeMap::new(), made: 0 }
     }
 
     /// Writes `count` more studies below `source`, one folder each, and gives their UIDs.
@@ -110,9 +116,6 @@ impl Cohort {
     /// # Panics
     /// Where a file cannot be written.
     pub fn add(&mut self, count: usize, source: &Path) -> Vec<String> {
-        if self.pictures.is_empty() {
-            self.pictures = (0..PICTURES).map(|picture| small(&crate::phantom(self.seed + picture))).collect();
-        }
         (0..count).map(|_| self.write_one(source)).collect()
     }
 
@@ -120,32 +123,58 @@ impl Cohort {
         let number = self.made;
         self.made += 1;
         let of = number % self.patients.len();
-        let patient = &self.patients[of];
-        let uid = |kind| format!("2.25.{}", digest(self.seed, kind, number));
-        let (study, instance) = (uid("study"), uid("instance"));
-        let mut dataset: InMemDicomObject = (*self.pictures[number % self.pictures.len()]).clone();
-        let name = format!("{}^{}", patient.family, patient.given);
+        let study = format!("2.25.{}", digest(self.seed, "study", number));
+        self.write(source, &study, "image", number, (&self.patients[of], &self.patients[of]));
+        self.studies.insert(study.clone(), of);
+        study
+    }
+
+    /// Writes a file of a study: with the identifiers of the first patient and the name of the second.
+    fn write(&self, source: &Path, study: &str, file: &str, number: usize, who: (&Patient, &Patient)) {
+        let uid = |kind: &str| format!("2.25.{}", digest(self.seed, &format!("{kind} {file}"), number));
+        let instance = uid("instance");
+        let mut dataset: InMemDicomObject = (*pictures()[number % pictures().len()]).clone();
+        let (patient, named) = who;
         for (tag, vr, value) in [
-            (tags::STUDY_INSTANCE_UID, VR::UI, study.as_str()),
+            (tags::STUDY_INSTANCE_UID, VR::UI, study),
             (tags::SERIES_INSTANCE_UID, VR::UI, &uid("series")),
             (tags::SOP_INSTANCE_UID, VR::UI, &instance),
             (tags::PATIENT_ID, VR::LO, &patient.id),
-            (tags::PATIENT_NAME, VR::PN, &name),
-            (tags::PATIENT_BIRTH_DATE, VR::DA, &patient.birth_date),
+            (tags::PATIENT_NAME, VR::PN, &format!("{}^{}", named.family, named.given)),
+            (tags::PATIENT_BIRTH_DATE, VR::DA, &named.birth_date),
             (tags::ACCESSION_NUMBER, VR::SH, &accession(number)),
         ] {
             dataset.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
         }
         let meta = FileMetaTableBuilder::new()
             .transfer_syntax(EXPLICIT_LITTLE)
-            .media_storage_sop_class_uid(self.pictures[0].meta().media_storage_sop_class_uid())
+            .media_storage_sop_class_uid(pictures()[0].meta().media_storage_sop_class_uid())
             .media_storage_sop_instance_uid(&instance);
-        let folder = source.join(&study);
+        let folder = source.join(study);
         fs::create_dir_all(&folder).expect("a study's folder");
-        let file = dataset.with_meta(meta).expect("a file's meta information");
-        file.write_to_file(folder.join("image")).expect("a written study");
-        self.studies.insert(study.clone(), of);
-        study
+        let whole = dataset.with_meta(meta).expect("a file's meta information");
+        whole.write_to_file(folder.join(file)).expect("a written study");
+    }
+
+    /// Adds an instance to a study.
+    ///
+    /// # Panics
+    /// Where the study is not of this cohort, or cannot be written.
+    pub fn grow(&mut self, study: &str, source: &Path) {
+        let patient = self.patient(study).expect("a study of this cohort");
+        self.write(source, study, "later", self.made, (patient, patient));
+        self.made += 1;
+    }
+
+    /// Writes a study anew, with its own patient's ID and the name and birth date of another's.
+    ///
+    /// # Panics
+    /// Where a study is not of this cohort, or cannot be written.
+    pub fn mix_up(&mut self, study: &str, with: &str, source: &Path) {
+        let (own, other) = (self.patient(study), self.patient(with));
+        let who = own.zip(other).expect("studies of this cohort");
+        self.write(source, study, "image", self.made, who);
+        self.made += 1;
     }
 
     /// Whose study it is.
@@ -167,7 +196,8 @@ fn accession(number: usize) -> String {
 /// The phantom in a quarter of its size, as uncompressed pixels.
 fn small(file: &[u8]) -> DefaultDicomObject {
     let mut file = dicom_object::from_reader(file).expect("the phantom is a DICOM file");
-    let pixels = file.element(tags::PIXEL_DATA).expect("pixels").to_multi_int::<u16>().expect("16-bit pixels");
+    let pixels =
+        file.element(tags::PIXEL_DATA).expect("pixels").to_multi_int::<u16>().expect("16-bit pixels");
     let side = pixels.len().isqrt();
     let small = side / SHRINK;
     let mean = |row: usize, column: usize| {
@@ -190,6 +220,7 @@ fn small(file: &[u8]) -> DefaultDicomObject {
 }
 
 fn digest(seed: u64, kind: &str, number: usize) -> u64 {
-    let digest = Sha256::new().chain_update(seed.to_be_bytes()).chain_update(kind).chain_update(number.to_be_bytes());
+    let digest =
+        Sha256::new().chain_update(seed.to_be_bytes()).chain_update(kind).chain_update(number.to_be_bytes());
     digest.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod check;
 pub mod cohort;
+pub mod evidence;
 pub mod nemesis;
 pub mod servers;
 pub mod submit;
@@ -128,7 +129,8 @@ impl Site {
             ..behind.clone()
         });
         let config = folder.join("chiasm.toml");
-        let text = Settings { plan, folder: &folder, fhir: ways.fhir.address(), behind: through.as_ref() }.text();
+        let text =
+            Settings { plan, folder: &folder, fhir: ways.fhir.address(), behind: through.as_ref() }.text();
         fs::write(&config, text).expect("a written configuration");
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -210,10 +212,15 @@ impl Site {
         &self.plan
     }
 
-    /// Leaves the folder where it is, for a person to look at.
+    /// Leaves the folder where it is, for a person to look at, until [`Self::discard`].
     pub fn keep_folder(&mut self) {
         self.keep = true;
-        eprintln!("seed {}: everything is kept in {}", self.plan.seed, self.folder.display());
+        watchdog::keep(&self.folder);
+    }
+
+    /// Ends the site and removes its folder.
+    pub fn discard(mut self) {
+        self.keep = false;
     }
 
     /// In the distributed mode every worker is a machine of its own, with its own state folder.
@@ -256,7 +263,9 @@ impl Settings<'_> {
         let folder = self.folder.display();
         let fhir = self.fhir;
         let queue_and_ledger = match self.behind {
-            None => format!("[queue]\nkind = \"embedded\"\nretry_after_s = 1\n\n[ledger]\nkind = \"sqlite\"\nlease_s = {lease_s}\n"),
+            None => format!(
+                "[queue]\nkind = \"embedded\"\nretry_after_s = 1\n\n[ledger]\nkind = \"sqlite\"\nlease_s = {lease_s}\n"
+            ),
             Some(behind) => {
                 let (queue_url, ledger_url, prefix) = (behind.queue_url(), behind.ledger_url(), &behind.name);
                 format!(

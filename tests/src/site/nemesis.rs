@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::Site;
 use super::servers::Servers;
 use super::weather::Weather;
 use super::workers::Start;
-use super::Site;
 use crate::fhir_server::{Fault, FaultRule};
 
 /// One thing that goes wrong.

@@ -41,7 +41,8 @@ impl Way {
         let (stop, stopped) = oneshot::channel::<()>();
         let (bound, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
                 bound.send(listener.local_addr().expect("its address")).expect("who started it waits");
@@ -92,7 +93,8 @@ async fn accept(
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(server).await else { return };
             drop(client.set_nodelay(true).and_then(|()| server.set_nodelay(true)));
-            let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+            let ((from_client, to_client), (from_server, to_server)) =
+                (client.into_split(), server.into_split());
             tokio::select! {
                 () = pass(from_client, to_server, weather.clone()) => {}
                 () = pass(from_server, to_client, weather) => {}

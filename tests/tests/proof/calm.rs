@@ -143,7 +143,9 @@ fn a_study_that_grows_gets_a_newer_version_of_its_one_report() {
         let again: Vec<_> =
             studies.iter().map(|study| request(study, study, Timestamp::now(), Lane::Routine)).collect();
         site.publish(&again);
-        chiasm_tests::site::workers::wait_until("the older versions are superseded", PATIENCE, || site.ended() == 6);
+        chiasm_tests::site::workers::wait_until("the older versions are superseded", PATIENCE, || {
+            site.ended() == 6
+        });
         site.wait_until_done(PATIENCE);
         let verdict = site.check();
         verdict.assert_without_rewrites();

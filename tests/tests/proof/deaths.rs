@@ -25,7 +25,11 @@ fn dying_at_every_point_and_again_in_the_recovery_loses_and_doubles_nothing() {
             for dies_at in [point, &POINTS[(index * 4 + 3) % POINTS.len()]] {
                 let number = site.start(&Start::dying_at(*dies_at));
                 let worker = &mut site.workers[number];
-                assert!(worker.ends_within(UNTIL_DEATH).is_some(), "it did not reach `{dies_at}`: {}", worker.logged());
+                assert!(
+                    worker.ends_within(UNTIL_DEATH).is_some(),
+                    "it did not reach `{dies_at}`: {}",
+                    worker.logged()
+                );
                 assert!(worker.died_at_a_failpoint(), "at `{dies_at}`: {}", worker.logged());
             }
         }

@@ -33,11 +33,15 @@ fn broker_and_database_restart_and_connections_break_and_nothing_is_lost() {
     until(&site, 5);
     servers.strike(Blow::PostgresKill);
     until(&site, 5);
-    for way in [site.ways.broker.as_ref(), site.ways.postgres.as_ref(), Some(&site.ways.fhir)].into_iter().flatten() {
+    for way in
+        [site.ways.broker.as_ref(), site.ways.postgres.as_ref(), Some(&site.ways.fhir)].into_iter().flatten()
+    {
         way.cut();
         until(&site, 5);
     }
-    for way in [site.ways.broker.as_ref(), site.ways.postgres.as_ref(), Some(&site.ways.fhir)].into_iter().flatten() {
+    for way in
+        [site.ways.broker.as_ref(), site.ways.postgres.as_ref(), Some(&site.ways.fhir)].into_iter().flatten()
+    {
         way.turns(Weather::Blackhole);
         std::thread::sleep(Duration::from_secs(site.plan().lease_s + 1));
         way.turns(Weather::Fair);

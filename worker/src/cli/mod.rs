@@ -3,6 +3,7 @@
 pub mod config;
 pub mod mercure;
 pub mod submit;
+pub mod top;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::ConfigCommand;
 use mercure::MercureArgs;
 use submit::SubmitArgs;
+use top::TopArgs;
 
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
@@ -37,7 +39,7 @@ impl Cli {
             Command::Mercure(args) => Some(&args.site),
             Command::Worker(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
-            Command::Demo(_) | Command::Jobs(_) | Command::Models(_) => None,
+            Command::Demo(_) | Command::Top(_) | Command::Jobs(_) | Command::Models(_) => None,
         }
     }
 }
@@ -58,6 +60,8 @@ pub enum Command {
     /// Look at the jobs of the embedded queue.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Watch workers from their metrics.
+    Top(TopArgs),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -2,15 +2,19 @@
 
 use std::io::Write;
 
+use super::{load, runtime};
 use crate::cli::JobsCommand;
-use crate::ledger::FileLedger;
+use crate::cli::SiteArgs;
+use crate::ledger::JobFilter;
 
 /// Lists the jobs.
 pub(super) fn run(command: &JobsCommand) -> anyhow::Result<u8> {
     let JobsCommand::List { json, state } = command;
-    let ledger = FileLedger::open(&state.state)?;
+    let config = load(&SiteArgs { config: None, site_zone: None }, Some(state))?;
+    let runtime = runtime()?;
+    let ledger = runtime.block_on(crate::ledger::open(&config.ledger, &config.state, config.worker.lease))?;
     let mut out = std::io::stdout().lock();
-    for job in ledger.jobs()? {
+    for job in runtime.block_on(ledger.jobs(&JobFilter::default()))? {
         if *json {
             let line = serde_json::json!({
                 "job": job.job_key, "study_uid": job.study_uid, "state": job.state,

@@ -8,6 +8,7 @@ mod mercure;
 mod models;
 mod show;
 mod submit;
+mod top;
 mod worker;
 
 use anyhow::Context;
@@ -51,6 +52,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Mercure(args) => mercure::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Models(command) => models::run(&command),
     }

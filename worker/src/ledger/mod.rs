@@ -118,6 +118,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// a report has one writer. `None` when there is none.
     async fn lease_next(&self) -> Result<Option<Job>, LedgerError>;
 
+    /// Leases the next job whose report is stored and only waits for its delivery, in the same order: while intake pauses.
+    async fn lease_stored(&self) -> Result<Option<Job>, LedgerError>;
+
     /// Leases the job with this key, if it is to be had; a resting one too.
     async fn lease_key(&self, job_key: &str) -> Result<Option<Job>, LedgerError>;
 
@@ -205,4 +208,15 @@ fn not_waiting(job_key: &str, state: Option<JobState>) -> LedgerError {
         },
         None => LedgerError::UnknownJob { job_key },
     }
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy)]
+enum Turn<'a> {
+    /// The next job's.
+    Next,
+    /// The next job's whose report is stored.
+    Stored,
+    /// The job's with this key.
+    Key(&'a str),
 }

@@ -4,12 +4,21 @@
 //! is not settled, because a worker died or a connection broke, is delivered again. The queue knows bytes, lanes and
 //! attempts; what a message means is [`crate::message`]'s.
 
+mod embedded;
+mod rabbitmq;
+
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::config::site::QueueConfig;
 use crate::lane::Lane;
+
+pub use embedded::EmbeddedQueue;
+pub use rabbitmq::RabbitMqQueue;
 
 /// Why a queue could not do what was asked. No text holds a secret or patient data.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +158,24 @@ pub struct DeadLetter {
     pub bytes: usize,
 }
 
+/// Which dead letters are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeadSelection {
+    /// All that lie there now.
+    All,
+    /// Those with this CloudEvents `id`.
+    WithId(String),
+}
+
+/// What a person does with dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadAction {
+    /// Puts them on their lane again, as if they were new.
+    Requeue,
+    /// Throws them away.
+    Drop,
+}
+
 /// A queue.
 #[async_trait]
 pub trait Queue: Send + Sync + fmt::Debug {
@@ -171,9 +198,18 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// Looks at up to `limit` dead letters without taking them.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError>;
 
+    /// Requeues or drops dead letters and gives their number. A letter that was cut because it was too large to keep
+    /// cannot be requeued; it stays. Safe to repeat: what is requeued is durable on its lane before it leaves.
+    async fn settle_dead(&self, which: &DeadSelection, action: DeadAction) -> Result<u64, QueueError>;
+
     /// Whether the queue can be reached now, for readiness. Never blocks longer than a second.
     async fn is_reachable(&self) -> bool;
 }
 
-/// STUB
-pub async fn open(_: &crate::config::site::QueueConfig, _: &std::path::Path) -> Result<std::sync::Arc<dyn Queue>, QueueError> { todo!() }
+/// Opens the configured queue; the embedded one lies in the folder `state`.
+pub async fn open(config: &QueueConfig, state: &Path) -> Result<Arc<dyn Queue>, QueueError> {
+    Ok(match config {
+        QueueConfig::Embedded => Arc::new(EmbeddedQueue::open(state).await?),
+        QueueConfig::RabbitMq(config) => Arc::new(RabbitMqQueue::connect(config).await?),
+    })
+}

@@ -55,12 +55,8 @@ pub(super) struct Arrivals {
 pub(super) enum Arrived {
     /// Its job landed here.
     Landed(Landed),
-    /// Its job was known and is somebody else's, or ended before.
-    Known(JobState),
-    /// It was refused before a job could be made of it.
-    Refused(&'static str),
-    /// It was put back.
-    PutBack,
+    /// Its job is somebody else's or ended before, it was refused before a job could be made of it, or it was put back.
+    Passed,
 }
 
 /// Whose status event it is.
@@ -88,7 +84,7 @@ impl<'a> Announced<'a> {
 enum Way {
     Carry(Box<Job>, Option<Arc<Study>>, Share),
     Known(String, JobState),
-    Settle(Disposition, &'static str),
+    Settle(Disposition),
 }
 
 impl Arrivals {
@@ -106,7 +102,7 @@ impl Arrivals {
                 let code = refusal.code;
                 self.settle(receipt, Disposition::DeadLetter { code: code.into(), reason: refusal.reason })
                     .await;
-                return Ok(Arrived::Refused(code));
+                return Ok(Arrived::Passed);
             }
         };
         let arrival = hex(&Sha256::digest(&body));
@@ -155,16 +151,10 @@ impl Arrivals {
             return self.poisoned(request).await;
         }
         match self.way(request, retries).await? {
-            Way::Settle(disposition, code) => {
-                let arrived = match disposition {
-                    Disposition::DeadLetter { .. } => Arrived::Refused(code),
-                    _ => Arrived::PutBack,
-                };
-                Ok((arrived, disposition))
-            }
+            Way::Settle(disposition) => Ok((Arrived::Passed, disposition)),
             Way::Known(job_key, state) => {
                 self.announce_again(request, &job_key, state).await?;
-                Ok((Arrived::Known(state), Disposition::Ack))
+                Ok((Arrived::Passed, Disposition::Ack))
             }
             Way::Carry(job, study, _share) => {
                 let job_key = job.job_key.clone();
@@ -183,15 +173,12 @@ impl Arrivals {
         if let Err(error) = self.sources.knows(request, &flight.stages.pipeline.id) {
             let reason = error.to_string();
             flight.metrics.record_dead_letter("UnknownName");
-            return Ok(Way::Settle(
-                Disposition::DeadLetter { code: "UnknownName".into(), reason },
-                "UnknownName",
-            ));
+            return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }));
         }
         let (job, study, share) = match self.fetch(request).await {
             Ok((Fetched { job, study }, share)) => (job, study, share),
             Err(error) => match self.unfetched(request, &error, retries) {
-                Some(disposition) => return Ok(Way::Settle(disposition, "NotYet")),
+                Some(disposition) => return Ok(Way::Settle(disposition)),
                 None => (self.given_up(request, &error), None, self.budget.take(0, request.lane).await),
             },
         };
@@ -302,7 +289,7 @@ impl Arrivals {
                 self.announce(&Announced::of(request, &job_key), state, &outcome).await;
             }
         }
-        Ok((Arrived::Refused(code), Disposition::DeadLetter { code: code.into(), reason: reason.into() }))
+        Ok((Arrived::Passed, Disposition::DeadLetter { code: code.into(), reason: reason.into() }))
     }
 
     /// Tells whoever listens. A listener sees an event at least once; its identifier tells repeats.

@@ -89,13 +89,14 @@ mod tests {
 
     #[test]
     fn points_are_armed_by_name_times_and_study() {
-        let armed = |text| {
-            parse(text).map(|armed| (armed.point, armed.study, armed.left.into_inner()))
-        };
+        let armed = |text| parse(text).map(|armed| (armed.point, armed.study, armed.left.into_inner()));
         assert_eq!(armed("stored"), Some(("stored".into(), None, 1)));
         assert_eq!(armed("stored:3"), Some(("stored".into(), None, 3)));
         assert_eq!(armed("fetched@0123abcd:2"), Some(("fetched".into(), Some("0123abcd".into()), 2)));
-        assert_eq!((armed("nowhere"), armed("stored:0"), armed("stored:x"), armed("")), (None, None, None, None));
+        assert_eq!(
+            (armed("nowhere"), armed("stored:0"), armed("stored:x"), armed("")),
+            (None, None, None, None)
+        );
         assert_eq!(of_study("1.2.3").len(), 8);
     }
 }

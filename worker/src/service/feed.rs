@@ -21,6 +21,17 @@ use crate::telemetry::traces::delivery_span;
 /// Pause after the queue or the ledger could not be reached.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
+/// What is let in at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intake {
+    /// Everything.
+    Open,
+    /// No new study, for there is no room or no way out; reports that are stored are delivered.
+    Paused,
+    /// Nothing: the ledger or the device does not answer.
+    Closed,
+}
+
 /// What all feeds of a worker share.
 #[derive(Clone)]
 pub(super) struct Feeds {
@@ -32,8 +43,8 @@ pub(super) struct Feeds {
     pub stopping: CancellationToken,
     /// Gives up what is under way.
     pub handing_back: CancellationToken,
-    /// True while intake pauses.
-    pub paused: watch::Receiver<bool>,
+    /// What is let in.
+    pub intake: watch::Receiver<Intake>,
     /// Lines of studies, for whoever shows them.
     pub outcomes: mpsc::Sender<Outcome>,
     /// Set when the ledger was asked and had nothing to do.
@@ -45,7 +56,7 @@ pub(super) struct Feeds {
 impl Feeds {
     /// Takes deliveries of one lane until the worker stops. `Err` when the queue can never be used.
     pub(super) async fn lane(self, lane: Lane, prefetch: u16) -> Result<(), QueueError> {
-        while self.is_open().await {
+        while self.let_in(|intake| intake == Intake::Open).await {
             let consumer = match self.arrivals.queue.consume(lane, prefetch).await {
                 Ok(consumer) => consumer,
                 Err(error @ QueueError::Unusable { .. }) => return Err(error),
@@ -62,12 +73,12 @@ impl Feeds {
 
     /// Takes deliveries until intake pauses or the worker stops.
     async fn consume(&self, lane: Lane, mut consumer: Box<dyn Consumer>) -> Result<(), QueueError> {
-        let mut paused = self.paused.clone();
+        let mut intake = self.intake.clone();
         loop {
             let delivery = tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => break,
-                _ = paused.wait_for(|paused| *paused) => break,
+                _ = intake.wait_for(|intake| *intake != Intake::Open) => break,
                 delivery = consumer.next() => delivery?,
             };
             let feeds = self.clone();
@@ -95,12 +106,14 @@ impl Feeds {
     /// those whose delivery was put off.
     pub(super) async fn ledger(self, at_once: usize, poll: Duration) {
         let places = Arc::new(Semaphore::new(at_once.max(1)));
-        while self.is_open().await {
+        while self.let_in(|intake| intake != Intake::Closed).await {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             if self.stopping.is_cancelled() {
                 return;
             }
-            match self.arrivals.flight.ledger.lease_next().await {
+            let ledger = &self.arrivals.flight.ledger;
+            let open = *self.intake.borrow() == Intake::Open;
+            match if open { ledger.lease_next().await } else { ledger.lease_stored().await } {
                 Ok(Some(job)) => {
                     self.ledger_is_empty.store(false, Ordering::SeqCst);
                     let feeds = self.clone();
@@ -169,13 +182,13 @@ impl Feeds {
         self.rest(PAUSE_AFTER_ERROR).await;
     }
 
-    /// Waits while intake pauses; false when the worker stops.
-    async fn is_open(&self) -> bool {
-        let mut paused = self.paused.clone();
+    /// Waits until `enough` is let in; false when the worker stops.
+    async fn let_in(&self, enough: impl Fn(Intake) -> bool) -> bool {
+        let mut intake = self.intake.clone();
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => false,
-            open = paused.wait_for(|paused| !*paused) => open.is_ok(),
+            open = intake.wait_for(|intake| enough(*intake)) => open.is_ok(),
         }
     }
 

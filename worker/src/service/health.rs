@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::Worker;
 use super::budget::Budget;
 use super::device::DeviceThread;
+use super::feed::Intake;
 use super::pressure::{Pressure, Verdict};
 use crate::config::Config;
 use crate::lane::Lane;
@@ -43,7 +44,7 @@ pub(super) struct Watch {
     device: Arc<DeviceThread>,
     metrics: Metrics,
     pressure: Arc<Pressure>,
-    pause: watch::Sender<bool>,
+    let_in: watch::Sender<Intake>,
     stopping: CancellationToken,
     budget: Arc<Budget>,
     state: Arc<State>,
@@ -60,7 +61,7 @@ impl Watch {
     pub(super) fn new(
         worker: &Worker,
         config: &Config,
-        pause: watch::Sender<bool>,
+        let_in: watch::Sender<Intake>,
         stopping: CancellationToken,
         budget: Arc<Budget>,
     ) -> Self {
@@ -72,7 +73,7 @@ impl Watch {
             device: Arc::clone(&worker.device),
             metrics: worker.metrics.clone(),
             pressure: Arc::clone(&worker.pressure),
-            pause,
+            let_in,
             stopping,
             budget,
             state: Arc::new(State {
@@ -147,19 +148,24 @@ impl Watch {
         if !self.device_answers().await {
             reasons.push("device: it does not score".to_owned());
         }
-        if let Verdict::Paused(paused) = self.pressure.look(self.ledger.as_ref()).await {
-            reasons.extend(paused.iter().map(ToString::to_string));
+        let unwell = !reasons.is_empty();
+        if let Verdict::Paused(pressing) = self.pressure.look(self.ledger.as_ref()).await {
+            reasons.extend(pressing.iter().map(ToString::to_string));
         }
+        let intake = match (unwell, reasons.is_empty()) {
+            (true, _) => Intake::Closed,
+            (false, false) => Intake::Paused,
+            (false, true) => Intake::Open,
+        };
         // A queue that is away pauses nothing: its consumers wait for it by themselves.
-        let pause = !reasons.is_empty();
         if !self.queue.is_reachable().await {
             reasons.push("queue: it does not answer".to_owned());
         }
-        if self.pause.send_if_modified(|paused| std::mem::replace(paused, pause) != pause) {
-            if pause {
-                tracing::warn!(reasons = reasons.join("; "), "intake pauses");
-            } else {
+        if self.let_in.send_if_modified(|before| std::mem::replace(before, intake) != intake) {
+            if intake == Intake::Open {
                 tracing::info!("intake goes on");
+            } else {
+                tracing::warn!(reasons = reasons.join("; "), "intake pauses");
             }
         }
         let (used, whole) = self.budget.used();

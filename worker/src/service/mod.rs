@@ -39,7 +39,7 @@ use crate::telemetry::metrics::Metrics;
 use arrival::Arrivals;
 use budget::Budget;
 use device::{Batching, DeviceThread};
-use feed::Feeds;
+use feed::{Feeds, Intake};
 use fetch::Sources;
 use flight::{DeviceFor, Flight};
 use gate::Gate;
@@ -101,10 +101,10 @@ impl Worker {
         let config = self.stages.config.clone();
         let stopping = CancellationToken::new();
         shutdown::listen(stopping.clone()).map_err(WorkerError::Signals)?;
-        let (pause, paused) = watch::channel(false);
-        let feeds = self.feeds(&config, stopping.clone(), paused, outcomes);
+        let (let_in, intake) = watch::channel(Intake::Open);
+        let feeds = self.feeds(&config, stopping.clone(), intake, outcomes);
         let budget = Arc::clone(&feeds.arrivals.budget);
-        let watching = health::Watch::new(&self, &config, pause, stopping.clone(), budget);
+        let watching = health::Watch::new(&self, &config, let_in, stopping.clone(), budget);
         let (side, over) = (TaskTracker::new(), CancellationToken::new());
         watching.start(&side, &over).await.map_err(WorkerError::Listen)?;
 
@@ -141,7 +141,7 @@ impl Worker {
         &self,
         config: &Config,
         stopping: CancellationToken,
-        paused: watch::Receiver<bool>,
+        intake: watch::Receiver<Intake>,
         outcomes: mpsc::Sender<Outcome>,
     ) -> Feeds {
         let flight = Arc::new(Flight {
@@ -169,7 +169,7 @@ impl Worker {
             tasks: TaskTracker::new(),
             stopping,
             handing_back: CancellationToken::new(),
-            paused,
+            intake,
             outcomes,
             ledger_is_empty: Arc::new(AtomicBool::new(false)),
             ledger_failed: Arc::new(AtomicBool::new(false)),

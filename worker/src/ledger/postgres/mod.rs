@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use self::holder::Holder;
 use super::hold::Holds;
 use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
-use super::{JobState, Ledger, LedgerError, REACH_WITHIN, not_failed, not_waiting};
+use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_waiting};
 use crate::config::site::PostgresConfig;
 
 /// The most time one statement may take, the way to the server and back included.
@@ -85,13 +85,14 @@ impl PostgresLedger {
         })
     }
 
-    async fn lease(&self, job_key: Option<&str>) -> Result<Option<Job>, LedgerError> {
+    async fn lease(&self, turn: Turn<'_>) -> Result<Option<Job>, LedgerError> {
         let act = "lease a job";
         self.all(act, query(sql::FREE_VOID_LEASES)).await?;
         for _try in 0..LEASE_TRIES {
-            let statement = match job_key {
-                None => query(sql::LEASE_NEXT).bind(self.holder.id()).bind(self.lease_ms),
-                Some(job_key) => {
+            let statement = match turn {
+                Turn::Next => query(sql::LEASE_NEXT).bind(self.holder.id()).bind(self.lease_ms),
+                Turn::Stored => query(sql::LEASE_STORED).bind(self.holder.id()).bind(self.lease_ms),
+                Turn::Key(job_key) => {
                     query(sql::LEASE_KEY).bind(self.holder.id()).bind(self.lease_ms).bind(job_key.to_owned())
                 }
             };
@@ -165,11 +166,15 @@ impl Ledger for PostgresLedger {
     }
 
     async fn lease_next(&self) -> Result<Option<Job>, LedgerError> {
-        self.lease(None).await
+        self.lease(Turn::Next).await
+    }
+
+    async fn lease_stored(&self) -> Result<Option<Job>, LedgerError> {
+        self.lease(Turn::Stored).await
     }
 
     async fn lease_key(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
-        self.lease(Some(job_key)).await
+        self.lease(Turn::Key(job_key)).await
     }
 
     async fn renew_leases(&self) -> Result<(), LedgerError> {

@@ -42,6 +42,12 @@ pub(super) const LEASE_NEXT: &str = lease!(
     ") ORDER BY lane DESC, sequence LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
 );
 
+/// The next job in turn whose report is stored.
+pub(super) const LEASE_STORED: &str = lease!(
+    " AND state = 'composed' AND (resting IS NULL OR rests_until_ms <= ",
+    ") ORDER BY lane DESC, sequence LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
+);
+
 /// The job with the key $3, resting or not.
 pub(super) const LEASE_KEY: &str =
     lease!(" AND job_key = $3 AND 0 < ", " FOR UPDATE SKIP LOCKED) RETURNING *");

@@ -129,8 +129,8 @@ async fn the_password_is_needed_and_never_shown() {
     let worker = PostgresLedger::open(&config, LONG).await.unwrap();
     assert!(!format!("{worker:?} {config:?}").contains(PASSWORD));
     let wrong = Secret::new("canary-wrong-password".into());
-    let refused =
-        PostgresLedger::open(&crate::config::site::PostgresConfig { password: Some(wrong), ..config }, LONG);
+    let config = crate::config::site::PostgresConfig { password: Some(wrong), ..config };
+    let refused = PostgresLedger::open(&config, LONG);
     let refused = format!("{:?}", refused.await.unwrap_err());
     assert!(refused.contains("authentication failed") && !refused.contains("canary"), "{refused}");
 }

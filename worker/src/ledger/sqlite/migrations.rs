@@ -75,7 +75,8 @@ const VERSION_2: &str =
         dead_code        TEXT,
         dead_reason      TEXT
     ) STRICT;
-    CREATE INDEX message_by_turn ON message (lane, id) WHERE dead_code IS NULL;";
+    CREATE INDEX message_by_turn ON message (lane, id) WHERE dead_code IS NULL;
+    CREATE INDEX message_by_holder ON message (lease_holder) WHERE lease_holder IS NOT NULL;";
 
 const STEPS: &[M<'static>] = &[M::up(VERSION_1), M::up(VERSION_2)];
 

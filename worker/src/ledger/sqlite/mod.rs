@@ -26,7 +26,7 @@ use self::end::Fenced;
 use self::holder::Holder;
 use super::hold::Holds;
 use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
-use super::{JobState, Ledger, LedgerError, REACH_WITHIN, not_failed, not_waiting};
+use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_waiting};
 
 /// The ledger in a SQLite file.
 #[derive(Debug)]
@@ -107,11 +107,16 @@ impl SqliteLedger {
         on(act, &self.reader, move |connection| work(connection)).await
     }
 
-    async fn lease(&self, job_key: Option<&str>) -> Result<Option<Job>, LedgerError> {
-        let (job_key, workers) = (job_key.map(str::to_owned), self.workers.clone());
+    async fn lease(&self, turn: Turn<'_>) -> Result<Option<Job>, LedgerError> {
+        let stored = matches!(turn, Turn::Stored);
+        let (job_key, workers) = match turn {
+            Turn::Key(job_key) => (Some(job_key.to_owned()), self.workers.clone()),
+            Turn::Next | Turn::Stored => (None, self.workers.clone()),
+        };
         let job = self
             .write("lease a job", move |connection, lessee| {
-                take::lease(connection, job_key.as_deref(), &workers, lessee)
+                let next = if stored { Turn::Stored } else { Turn::Next };
+                take::lease(connection, job_key.as_deref().map_or(next, Turn::Key), &workers, lessee)
             })
             .await?;
         Ok(job.map(|job| Job { hold: self.holds.add(&job.job_key, job.fence), ..job }))
@@ -154,11 +159,15 @@ impl Ledger for SqliteLedger {
     }
 
     async fn lease_next(&self) -> Result<Option<Job>, LedgerError> {
-        self.lease(None).await
+        self.lease(Turn::Next).await
+    }
+
+    async fn lease_stored(&self) -> Result<Option<Job>, LedgerError> {
+        self.lease(Turn::Stored).await
     }
 
     async fn lease_key(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
-        self.lease(Some(job_key)).await
+        self.lease(Turn::Key(job_key)).await
     }
 
     async fn renew_leases(&self) -> Result<(), LedgerError> {

@@ -9,6 +9,7 @@ use super::holder;
 use super::row::{self, parse_state};
 use super::{Lessee, note};
 
+use crate::ledger::Turn;
 use crate::ledger::row::{Accepted, Job, NewJob};
 use crate::ledger::state::JobState;
 
@@ -35,6 +36,14 @@ const CLEAR_REPORT: &str =
 /// begun yet is over: the clock was set back.
 const NEXT: &str = "SELECT sequence FROM job AS waiting
      WHERE state IN ('accepted', 'composed') AND lease_holder IS NULL
+     AND NOT (resting IS NOT NULL AND rests_since_ms <= :now AND :now < rests_until_ms)
+     AND NOT EXISTS (SELECT 1 FROM job AS other
+                     WHERE other.report_key = waiting.report_key AND other.lease_holder IS NOT NULL)
+     ORDER BY lane DESC, sequence LIMIT 1";
+
+/// The next job in turn whose report is stored.
+const NEXT_STORED: &str = "SELECT sequence FROM job AS waiting
+     WHERE state = 'composed' AND lease_holder IS NULL
      AND NOT (resting IS NOT NULL AND rests_since_ms <= :now AND :now < rests_until_ms)
      AND NOT EXISTS (SELECT 1 FROM job AS other
                      WHERE other.report_key = waiting.report_key AND other.lease_holder IS NOT NULL)
@@ -123,20 +132,20 @@ pub(super) fn again(
     Ok(changed == 1)
 }
 
-/// Leases the next job in turn, or the one with the key.
+/// Leases the job whose turn it is.
 pub(super) fn lease(
     connection: &Connection,
-    job_key: Option<&str>,
+    turn: Turn<'_>,
     workers: &Path,
     lessee: &Lessee,
 ) -> Result<Option<Job>> {
     free_void_leases(connection, workers, lessee)?;
-    let sequence: Option<i64> = match job_key {
-        None => connection
-            .prepare_cached(NEXT)?
+    let sequence: Option<i64> = match turn {
+        Turn::Next | Turn::Stored => connection
+            .prepare_cached(if matches!(turn, Turn::Next) { NEXT } else { NEXT_STORED })?
             .query_row(named_params! {":now": lessee.now_ms}, |row| row.get(0))
             .optional()?,
-        Some(job_key) => connection
+        Turn::Key(job_key) => connection
             .prepare_cached(THIS)?
             .query_row(named_params! {":job_key": job_key}, |row| row.get(0))
             .optional()?,

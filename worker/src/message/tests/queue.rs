@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use crate::lane::Lane;
-use crate::queue::{Consumer, DeadLetter, Message, Queue, QueueError, QueueStatus};
+use crate::queue::{Consumer, DeadAction, DeadLetter, DeadSelection, Message, Queue, QueueError, QueueStatus};
 
 /// Remembers what was published; refuses while `away`.
 #[derive(Debug, Default)]
@@ -66,6 +66,10 @@ impl Queue for Remembering {
 
     async fn dead_letters(&self, _: usize) -> Result<Vec<DeadLetter>, QueueError> {
         Ok(Vec::new())
+    }
+
+    async fn settle_dead(&self, _which: &DeadSelection, _action: DeadAction) -> Result<u64, QueueError> {
+        Ok(0)
     }
 
     async fn is_reachable(&self) -> bool {

@@ -8,6 +8,7 @@
 
 mod code;
 mod families;
+mod read;
 #[cfg(test)]
 mod shown;
 #[cfg(test)]
@@ -26,6 +27,8 @@ use crate::lane::Lane;
 use crate::ledger::JobState;
 use crate::pipeline::output::ModelOutput;
 use crate::queue::QueueStatus;
+pub use read::Samples;
+
 use families::{CodeLabel, EndLabels, Families, FindingLabel, LaneLabel, StageLabel, StateLabel};
 
 /// The stages that are measured; another one counts as `other`.

@@ -1,0 +1,173 @@
+//! Consuming a lane, over every kind of failure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, message};
+
+use super::backoff::Backoff;
+use super::fault::{self, unavailable};
+use super::link::{ANSWER_TIMEOUT, Line, Link};
+use super::marks::Marks;
+use super::receipt::{Desk, RabbitMqReceipt};
+use super::topology;
+use crate::lane::Lane;
+use crate::queue::{Consumer, Delivery, Disposition, QueueError};
+
+/// How often a channel without deliveries is looked at: after an error its stream can be silent for ever.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A channel with the connection that it lives on. Receipts keep it.
+#[derive(Debug)]
+pub(super) struct Stage {
+    channel: Channel,
+    link: Arc<Link>,
+}
+
+impl Stage {
+    /// Whether it is up, as far as is known.
+    pub(super) fn is_good(&self) -> bool {
+        self.link.is_connected() && self.channel.status().connected()
+    }
+}
+
+/// A stage with its stream of deliveries.
+struct Intake {
+    stage: Arc<Stage>,
+    deliveries: lapin::Consumer,
+}
+
+/// Consumes one lane.
+pub(super) struct RabbitMqConsumer {
+    lane: Lane,
+    prefetch: u16,
+    line: Arc<Line>,
+    desk: Arc<Desk>,
+    intake: Option<Intake>,
+    backoff: Backoff,
+}
+
+impl RabbitMqConsumer {
+    pub(super) fn new(lane: Lane, prefetch: u16, line: Arc<Line>, desk: Arc<Desk>) -> Self {
+        // The broker takes 0 for no bound.
+        let prefetch = prefetch.max(1);
+        Self { lane, prefetch, line, desk, intake: None, backoff: Backoff::new() }
+    }
+
+    /// Connects, declares and subscribes, in one attempt.
+    async fn subscribe(&self) -> Result<Intake, Unsubscribed> {
+        let link = self.line.link().await.map_err(Unsubscribed::Now)?;
+        let channel = link.channel().await.map_err(Unsubscribed::Now)?;
+        let subscribing = async {
+            topology::declare(&channel, &self.desk.names).await.map_err(|error| match error {
+                QueueError::Unusable { .. } => Unsubscribed::ForEver(error),
+                _ => Unsubscribed::Now(error),
+            })?;
+            let failed = |error| Unsubscribed::Now(unavailable("subscribe to a queue", error));
+            channel.basic_qos(self.prefetch, BasicQosOptions::default()).await.map_err(failed)?;
+            let (queue, options) = (self.desk.names.work(self.lane), BasicConsumeOptions::default());
+            channel.basic_consume(queue, "".into(), options, FieldTable::default()).await.map_err(failed)
+        };
+        match tokio::time::timeout(ANSWER_TIMEOUT, subscribing).await {
+            Ok(deliveries) => {
+                let deliveries = deliveries?;
+                Ok(Intake { stage: Arc::new(Stage { channel, link }), deliveries })
+            }
+            Err(elapsed) => {
+                link.abort();
+                Err(Unsubscribed::Now(unavailable("subscribe to a queue", elapsed)))
+            }
+        }
+    }
+
+    /// Subscribes, however long it takes.
+    async fn subscribed(&mut self) -> Result<&mut Intake, QueueError> {
+        // Taken out and put back: this function may be cancelled at any wait.
+        let intake = match self.intake.take() {
+            Some(intake) => intake,
+            None => loop {
+                match self.subscribe().await {
+                    Ok(intake) => break intake,
+                    Err(Unsubscribed::ForEver(error)) => return Err(error),
+                    Err(Unsubscribed::Now(error)) => {
+                        let pause = self.backoff.pause();
+                        let (error, pause_ms) = (fault::chain(&error), pause.as_millis());
+                        tracing::warn!(lane = %self.lane, error, %pause_ms, "the queue cannot be reached");
+                        tokio::time::sleep(pause).await;
+                    }
+                }
+            },
+        };
+        Ok(self.intake.insert(intake))
+    }
+
+    fn hand_over(&self, stage: &Arc<Stage>, mut delivery: message::Delivery) -> Delivery {
+        let marks = Marks::read(&delivery.properties);
+        let (desk, stage) = (Arc::clone(&self.desk), Arc::clone(stage));
+        let receipt = RabbitMqReceipt::new(desk, stage, self.lane, marks.clone(), &delivery);
+        Delivery {
+            lane: self.lane,
+            body: std::mem::take(&mut delivery.data),
+            retries: marks.retries,
+            redelivered: delivery.redelivered || marks.redelivered,
+            trace_parent: marks.trace_parent,
+            receipt: Box::new(receipt),
+        }
+    }
+}
+
+/// Why there is no subscription.
+enum Unsubscribed {
+    /// It can pass.
+    Now(QueueError),
+    /// It cannot.
+    ForEver(QueueError),
+}
+
+#[async_trait]
+impl Consumer for RabbitMqConsumer {
+    async fn next(&mut self) -> Result<Delivery, QueueError> {
+        loop {
+            let Intake { stage, deliveries } = self.subscribed().await?;
+            let why = tokio::select! {
+                delivery = deliveries.next() => match delivery {
+                    Some(Ok(delivery)) => {
+                        let stage = Arc::clone(stage);
+                        self.backoff.reset();
+                        return Ok(self.hand_over(&stage, delivery));
+                    }
+                    Some(Err(error)) => fault::chain(&error),
+                    None => "the broker ended the subscription".to_owned(),
+                },
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    if stage.is_good() {
+                        continue;
+                    }
+                    "the channel is gone".to_owned()
+                }
+            };
+            tracing::warn!(lane = %self.lane, why, "subscribing again");
+            self.intake = None;
+            tokio::time::sleep(self.backoff.pause()).await;
+        }
+    }
+
+    async fn close(mut self: Box<Self>) {
+        let Some(mut intake) = self.intake.take() else { return };
+        let tag = intake.deliveries.tag();
+        let cancelling = intake.stage.channel.basic_cancel(tag, BasicCancelOptions::default());
+        if !matches!(tokio::time::timeout(ANSWER_TIMEOUT, cancelling).await, Ok(Ok(()))) {
+            // The channel is gone or silent. When it ends, the broker delivers again what it sent.
+            return;
+        }
+        while let Ok(Some(Ok(delivery))) = tokio::time::timeout(LOOK_EVERY, intake.deliveries.next()).await {
+            let delivery = self.hand_over(&intake.stage, delivery);
+            // It cannot fail: what is lost is delivered again.
+            drop(delivery.receipt.settle(Disposition::HandBack).await);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Exchanges and queues: names, arguments, and how they are declared.
+//!
+//! All queues are durable quorum queues. What leaves a queue by itself (an attempt too many, the end of a rest) is
+//! dead-lettered at least once, which needs `reject-publish` as the overflow. The priority of a message would be lost
+//! when it is returned, so each lane is a queue.
+
+use std::time::Duration;
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+
+use super::fault;
+use crate::lane::Lane;
+use crate::message::Name;
+use crate::queue::QueueError;
+
+/// Pauses before another attempt, in seconds. A queue's time to live is one for all its messages: one with a time of
+/// its own would wait behind others that rest longer.
+pub(super) const RUNGS_S: [u32; 4] = [1, 10, 60, 600];
+
+/// Deliveries without a settlement after which the broker itself gives a message up. The last resort only: messages
+/// that stop their worker are counted by the ledger, which gives up much earlier.
+pub(super) const DELIVERY_LIMIT: u32 = 100;
+
+/// Where a message is looked at by people, any number of times. Since RabbitMQ 4.0 a queue without a limit of its own
+/// drops what was returned twenty times.
+const NO_DELIVERY_LIMIT: u32 = 1_000_000_000;
+
+/// The names of a site's exchanges and queues.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    prefix: Name,
+}
+
+impl Names {
+    pub(super) fn new(prefix: Name) -> Self {
+        Self { prefix }
+    }
+
+    /// The direct exchange of the work queues; the routing key is the lane.
+    pub(super) fn jobs(&self) -> ShortString {
+        self.named("jobs")
+    }
+
+    /// The work queue of a lane.
+    pub(super) fn work(&self, lane: Lane) -> ShortString {
+        self.named(&format!("jobs.{lane}"))
+    }
+
+    /// The direct exchange of the queues in which messages rest; the routing key is [`Rest::key`].
+    pub(super) fn retry(&self) -> ShortString {
+        self.named("retry")
+    }
+
+    /// The queue in which messages rest.
+    pub(super) fn resting(&self, rest: Rest) -> ShortString {
+        self.named(&format!("retry.{}.{}", rest.lane, rest.seconds))
+    }
+
+    /// The fanout exchange and the queue of dead letters.
+    pub(super) fn dead(&self) -> ShortString {
+        self.named("dead")
+    }
+
+    /// The topic exchange of status events.
+    pub(super) fn events(&self) -> ShortString {
+        self.named("events")
+    }
+
+    fn named(&self, rest: &str) -> ShortString {
+        format!("{}.{rest}", self.prefix).into()
+    }
+}
+
+/// A rest before another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rest {
+    lane: Lane,
+    seconds: u32,
+}
+
+impl Rest {
+    /// The shortest rest of the ladder that is at least `pause`, else the longest.
+    pub(super) fn of(lane: Lane, pause: Duration) -> Self {
+        let fits = |seconds: &u32| Duration::from_secs(u64::from(*seconds)) >= pause;
+        let seconds = RUNGS_S.into_iter().find(fits).unwrap_or(RUNGS_S[RUNGS_S.len() - 1]);
+        Self { lane, seconds }
+    }
+
+    /// Every rest there is.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        Lane::ALL.into_iter().flat_map(|lane| RUNGS_S.map(|seconds| Self { lane, seconds }))
+    }
+
+    /// Its routing key.
+    pub(super) fn key(self) -> ShortString {
+        format!("{}.{}", self.lane, self.seconds).into()
+    }
+}
+
+/// Declares everything; what is there already stays as it is.
+pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), QueueError> {
+    exchange(channel, names.jobs(), ExchangeKind::Direct).await?;
+    exchange(channel, names.retry(), ExchangeKind::Direct).await?;
+    exchange(channel, names.dead(), ExchangeKind::Fanout).await?;
+    exchange(channel, names.events(), ExchangeKind::Topic).await?;
+    let dead = vec![("x-delivery-limit", AMQPValue::LongUInt(NO_DELIVERY_LIMIT))];
+    queue(channel, names.dead(), dead, names.dead(), "".into()).await?;
+    for lane in Lane::ALL {
+        let mut arguments = dead_lettering(names.dead());
+        arguments.push(("x-delivery-limit", AMQPValue::LongUInt(DELIVERY_LIMIT)));
+        queue(channel, names.work(lane), arguments, names.jobs(), lane.as_str().into()).await?;
+    }
+    for rest in Rest::all() {
+        let mut arguments = dead_lettering(names.jobs());
+        arguments.push(("x-dead-letter-routing-key", text(rest.lane.as_str())));
+        arguments.push(("x-message-ttl", AMQPValue::LongUInt(rest.seconds * 1_000)));
+        arguments.push(("x-delivery-limit", AMQPValue::LongUInt(NO_DELIVERY_LIMIT)));
+        queue(channel, names.resting(rest), arguments, names.retry(), rest.key()).await?;
+    }
+    Ok(())
+}
+
+fn dead_lettering(to: ShortString) -> Vec<(&'static str, AMQPValue)> {
+    vec![
+        ("x-dead-letter-exchange", AMQPValue::LongString(to.as_str().into())),
+        ("x-dead-letter-strategy", text("at-least-once")),
+        ("x-overflow", text("reject-publish")),
+    ]
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+async fn exchange(channel: &Channel, name: ShortString, kind: ExchangeKind) -> Result<(), QueueError> {
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let declared = channel.exchange_declare(name.clone(), kind, options, FieldTable::default()).await;
+    declared.map_err(|error| fault::declaring(name.as_str(), error))
+}
+
+async fn queue(
+    channel: &Channel,
+    name: ShortString,
+    arguments: Vec<(&'static str, AMQPValue)>,
+    exchange: ShortString,
+    key: ShortString,
+) -> Result<(), QueueError> {
+    let mut table = FieldTable::default();
+    table.insert("x-queue-type".into(), text("quorum"));
+    for (argument, value) in arguments {
+        table.insert(argument.into(), value);
+    }
+    let fail = |error| fault::declaring(name.as_str(), error);
+    channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), table).await.map_err(fail)?;
+    let options = QueueBindOptions::default();
+    channel.queue_bind(name.clone(), exchange, key, options, FieldTable::default()).await.map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Names, Rest};
+    use crate::lane::Lane;
+
+    #[test]
+    fn a_pause_is_rounded_up_to_a_rung() {
+        for (pause_ms, seconds) in [
+            (0, 1),
+            (1, 1),
+            (1_000, 1),
+            (1_001, 10),
+            (10_000, 10),
+            (20_000, 60),
+            (61_000, 600),
+            (9_999_999, 600),
+        ] {
+            let rest = Rest::of(Lane::Stat, Duration::from_millis(pause_ms));
+            assert_eq!(rest.seconds, seconds, "{pause_ms} ms");
+        }
+    }
+
+    #[test]
+    fn names_begin_with_the_prefix() {
+        let names = Names::new("north".parse().unwrap());
+        assert_eq!(names.work(Lane::Stat).as_str(), "north.jobs.stat");
+        let rest = Rest::of(Lane::Routine, Duration::from_secs(5));
+        assert_eq!(names.resting(rest).as_str(), "north.retry.routine.10");
+        assert_eq!(rest.key().as_str(), "routine.10");
+        assert_eq!(Rest::all().count(), 8);
+    }
+}
