@@ -128,7 +128,8 @@ impl Flight {
                 if let Ok(Landed::Ended { state, outcome }) = &landed {
                     let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
                     // A clock that was set back gives no negative time.
-                    let took = Duration::try_from(Timestamp::now().duration_since(accepted)).unwrap_or_default();
+                    let took =
+                        Duration::try_from(Timestamp::now().duration_since(accepted)).unwrap_or_default();
                     self.metrics.record_job_ended(job.lane, *state, outcome.code.as_deref(), took);
                 }
                 landed

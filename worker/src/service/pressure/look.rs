@@ -43,7 +43,8 @@ impl Pressure {
             TargetConfig::Fhir(_) => None,
         });
         // With RabbitMQ and PostgreSQL nothing is written there, and the folder need not exist.
-        let is_used = matches!(config.queue, QueueConfig::Embedded) || matches!(config.ledger, LedgerConfig::Sqlite);
+        let is_used =
+            matches!(config.queue, QueueConfig::Embedded) || matches!(config.ledger, LedgerConfig::Sqlite);
         let state = is_used.then(|| Disk::new("state", &config.state));
         // Two workers of one machine have other numbers, and so have two machines nearly always.
         let seed = u64::from(std::process::id());
