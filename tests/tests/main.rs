@@ -12,5 +12,6 @@ mod killed;
 mod mercure;
 mod orthanc;
 mod proof;
+mod queue;
 mod records;
 mod scope;

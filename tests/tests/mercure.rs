@@ -60,8 +60,10 @@ fn a_refusal_is_a_result_that_notifies() {
     let folder = tempfile::tempdir().unwrap();
     let (input, out) = (folder.path().join("in"), folder.path().join("out"));
     fs::create_dir_all(&input).unwrap();
-    fs::write(input.join("task.json"), task(&json!([]))).unwrap();
-    assert_eq!(mercure(&input, &out).status.code(), Some(2), "settings that are none");
+    fs::write(input.join("task.json"), task(&json!("Canary"))).unwrap();
+    let output = mercure(&input, &out);
+    assert_eq!(output.status.code(), Some(2), "settings that are none");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("Canary"));
     fs::write(input.join("task.json"), task(&json!({"device": "cpu"}))).unwrap();
     assert_eq!(mercure(&input, &out).status.code(), Some(0));
     assert_eq!((&result(&out)["state"], &result(&out)["code"]), (&json!("refused"), &json!("NoStudy")));

@@ -18,7 +18,9 @@ use worker::message::adapters::AdapterMapping;
 use worker::message::{self, JobRequest};
 use worker::orthanc::changes::Poller;
 use worker::orthanc::hook::intake;
-use worker::queue::{Consumer, DeadLetter, Message, Queue, QueueError, QueueStatus};
+use worker::queue::{
+    Consumer, DeadAction, DeadLetter, DeadSelection, Message, Queue, QueueError, QueueStatus,
+};
 
 /// A queue that only remembers what was published: what a broker does with it is tested with brokers.
 #[derive(Debug, Default)]
@@ -58,6 +60,10 @@ impl Queue for Published {
 
     async fn dead_letters(&self, _: usize) -> Result<Vec<DeadLetter>, QueueError> {
         Ok(Vec::new())
+    }
+
+    async fn settle_dead(&self, _which: &DeadSelection, _action: DeadAction) -> Result<u64, QueueError> {
+        Ok(0)
     }
 
     async fn is_reachable(&self) -> bool {

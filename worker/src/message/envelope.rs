@@ -77,7 +77,7 @@ pub(super) fn read(message: Fields, now: Timestamp) -> Result<JobRequest, Messag
         data.optional("priority", "a whole number from 0 to 255", integer(|n| u8::try_from(n).ok()))?;
     let source = data.optional("source", words::NAME, name())?;
     let record = data.optional("record", words::NAME, name())?;
-    let targets = data.optional("targets", TARGETS, |value| targets(value))?.unwrap_or_default();
+    let targets = data.optional("targets", TARGETS, targets)?.unwrap_or_default();
     let pipeline = data.optional("pipeline", words::NAME, name())?;
     let mode = data.optional("mode", "`clinical` or `shadow`", text(mode))?.unwrap_or_default();
     let expected_instances =

@@ -313,7 +313,8 @@ mod tests {
 
     #[test]
     fn what_was_not_confirmed_is_not_called_accepted() {
-        let text: String = (0..GROUP * 2 + 100).map(|study| format!("1.2.{study}\n")).collect();
+        let lines: Vec<_> = (0..GROUP * 2 + 100).map(|study| format!("1.2.{study}")).collect();
+        let text = lines.join("\n");
         let studies = listed(&mut text.as_bytes(), Path::new("list")).unwrap();
         let args = SubmitArgs { study: studies, ..arguments(&["--study", "1.2"]) };
         let requests = requests(&args, Timestamp::now()).unwrap();
