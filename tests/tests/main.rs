@@ -14,3 +14,4 @@ mod orthanc;
 mod proof;
 mod records;
 mod scope;
+mod submit;

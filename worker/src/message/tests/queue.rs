@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use crate::lane::Lane;
-use crate::queue::{Consumer, DeadAction, DeadLetter, DeadSelection, Message, Queue, QueueError, QueueStatus};
+use crate::queue::{
+    Consumer, DeadAction, DeadLetter, DeadSelection, Message, Queue, QueueError, QueueStatus,
+};
 
 /// Remembers what was published; refuses while `away`.
 #[derive(Debug, Default)]
