@@ -6,9 +6,12 @@
     reason = "support for tests: a broken premise is a failed test"
 )]
 
+pub mod certificates;
 pub mod fhir_server;
 pub mod orthanc;
 pub mod postgres;
+pub mod proxy;
+pub mod rabbitmq;
 pub mod site;
 pub mod watchdog;
 

@@ -12,6 +12,7 @@ mod killed;
 mod mercure;
 mod orthanc;
 mod proof;
+mod queue;
 mod records;
 mod scope;
 mod submit;

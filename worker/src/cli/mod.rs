@@ -1,6 +1,7 @@
 //! The command line: what can be asked, with help texts and examples.
 
 pub mod config;
+pub mod jobs;
 pub mod mercure;
 pub mod submit;
 pub mod top;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use config::ConfigCommand;
+use jobs::JobsCommand;
 use mercure::MercureArgs;
 use submit::SubmitArgs;
 use top::TopArgs;
@@ -57,7 +59,7 @@ pub enum Command {
     Mercure(MercureArgs),
     /// Take jobs from the embedded queue.
     Worker(WorkerArgs),
-    /// Look at the jobs of the embedded queue.
+    /// Look at the jobs of the ledger, retry or cancel them.
     #[command(subcommand)]
     Jobs(JobsCommand),
     /// Watch workers from their metrics.
@@ -169,20 +171,6 @@ pub struct StateArgs {
     /// Folder of this machine's queue and ledger; `state` of the configuration, else `chiasm-state`.
     #[arg(long, value_name = "DIR", env = "CHIASM_STATE")]
     pub state: Option<PathBuf>,
-}
-
-/// `chiasm jobs`.
-#[derive(Debug, Subcommand)]
-pub enum JobsCommand {
-    /// One line a job, oldest first.
-    List {
-        /// JSON lines instead of a table.
-        #[arg(long)]
-        json: bool,
-        /// Where the ledger lies.
-        #[command(flatten)]
-        state: StateArgs,
-    },
 }
 
 /// `chiasm models`.

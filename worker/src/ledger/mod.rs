@@ -41,7 +41,7 @@ pub async fn open(
 ) -> Result<Arc<dyn Ledger>, LedgerError> {
     Ok(match config {
         LedgerConfig::Sqlite => Arc::new(SqliteLedger::open(state, lease)?),
-        LedgerConfig::Postgres(config) => Arc::new(PostgresLedger::open(config, lease).await?),
+        LedgerConfig::Postgres(config) => Arc::new(Box::pin(PostgresLedger::open(config, lease)).await?),
     })
 }
 

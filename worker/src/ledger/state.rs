@@ -61,13 +61,15 @@ impl JobState {
 
 impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
 /// The text is not one of the job states.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown job state `{0}`")]
+#[error(
+    "unknown job state `{0}`; a job is accepted, leased, composed, reported, refused, failed or superseded"
+)]
 pub struct UnknownState(String);
 
 impl FromStr for JobState {

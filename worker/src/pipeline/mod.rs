@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use dicom_ingest::limits::Limits;
 use dicom_ingest::study::Study;
-use fusion::{LateFusionModel, ModelError};
+use fusion::{FeatureTable, LateFusionModel, ModelError};
 use models::{Bundle, BundleError};
 
 use crate::compose::{self, Parts};
@@ -63,6 +63,8 @@ pub struct Analysis {
     pub report: ReportBytes,
     /// What the networks said, where this run or an earlier one got so far.
     pub output: Option<ModelOutput>,
+    /// What the record gave, where the study got so far in this run.
+    pub features: Option<FeatureTable>,
     /// Milliseconds a stage took in this run.
     pub timings_ms: BTreeMap<String, f64>,
 }
@@ -160,7 +162,12 @@ impl Stages {
                 render(&compose::report(&parts), &compose::outcome(&parts))
             })
         };
-        Analysis { report, output: evidence.output, timings_ms: timings.into_map() }
+        Analysis {
+            report,
+            output: evidence.output,
+            features: evidence.features,
+            timings_ms: timings.into_map(),
+        }
     }
 
     /// The stages in their order. What they learn goes into `evidence`, so that a refusal can still say whose study it is.

@@ -124,7 +124,16 @@ impl Flight {
                 self.repair(&job).await?;
                 Ok(Landed::Lost)
             }
-            landed => landed,
+            landed => {
+                if let Ok(Landed::Ended { state, outcome }) = &landed {
+                    let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+                    // A clock that was set back gives no negative time.
+                    let took =
+                        Duration::try_from(Timestamp::now().duration_since(accepted)).unwrap_or_default();
+                    self.metrics.record_job_ended(job.lane, *state, outcome.code.as_deref(), took);
+                }
+                landed
+            }
         }
     }
 
@@ -136,10 +145,15 @@ impl Flight {
                 let analysis = self.analyse(job, fetched).await;
                 reach_with("analysed", &job.study_uid);
                 let output = analysis.output.as_ref().and_then(|output| serde_json::to_string(output).ok());
+                let began = Instant::now();
                 self.ledger.store_report(job, output.as_deref(), &analysis.report).await?;
+                self.metrics.record_stage("store", began.elapsed());
                 self.metrics.record_stages(&analysis.timings_ms);
                 if let Some(output) = &analysis.output {
                     self.metrics.record_drift(output);
+                }
+                if let Some(features) = &analysis.features {
+                    self.metrics.record_features(features);
                 }
                 (analysis.report, analysis.timings_ms)
             }
@@ -158,7 +172,9 @@ impl Flight {
             Ok(files) => {
                 reach("delivered");
                 tracing::debug!("report delivered");
+                let began = Instant::now();
                 self.ledger.settle(job, report.ends, None).await?;
+                self.metrics.record_stage("settle", began.elapsed());
                 reach("settled");
                 let outcome = Outcome { files, ..line(&report) };
                 tracing::info!(state = %report.ends, code = outcome.code, "job ended");

@@ -28,7 +28,10 @@ const SETTINGS: [(&str, &str); 8] = [
 /// What the configuration means for a connection. To another machine TLS is required and the server is verified, unless
 /// plaintext is allowed; with `ca_file` always.
 pub(super) fn options(config: &PostgresConfig) -> Result<PgConnectOptions, LedgerError> {
-    let mut options = PgConnectOptions::from_str(&config.url).map_err(|_| LedgerError::Unusable {
+    let known = ["postgres://", "postgresql://"].iter().any(|scheme| config.url.starts_with(scheme));
+    let parsed = PgConnectOptions::from_str(&config.url).ok().filter(|_| known);
+    // The URL is not repeated: it may hold a password where none belongs.
+    let mut options = parsed.ok_or_else(|| LedgerError::Unusable {
         reason: "`ledger.url` is no PostgreSQL URL; an example is `postgres://chiasm@db.example.org/chiasm`"
             .into(),
     })?;

@@ -36,9 +36,10 @@ macro_rules! lease {
     };
 }
 
-/// The next job in turn that does not rest. Workers that ask at the same time pass over each other's rows.
+/// The next job in turn that does not rest. A rest that has not begun yet is over: the clock was set back. Workers that ask
+/// at the same time pass over each other's rows.
 pub(super) const LEASE_NEXT: &str = lease!(
-    " AND (resting IS NULL OR rests_until_ms <= ",
+    " AND (resting IS NULL OR NOT int8range(rests_since_ms, rests_until_ms) @> ",
     ") ORDER BY lane DESC, sequence LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
 );
 

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row};
 
 use super::PostgresLedger;
 use crate::config::secret::Secret;
+use crate::config::site::PostgresConfig;
 use crate::ledger::tests::server::{PASSWORD, Server};
 use crate::ledger::tests::site::{LONG, job, report};
 use crate::ledger::{JobState, Ledger, LedgerError};
@@ -129,9 +130,8 @@ async fn the_password_is_needed_and_never_shown() {
     let worker = PostgresLedger::open(&config, LONG).await.unwrap();
     assert!(!format!("{worker:?} {config:?}").contains(PASSWORD));
     let wrong = Secret::new("canary-wrong-password".into());
-    let config = crate::config::site::PostgresConfig { password: Some(wrong), ..config };
-    let refused = PostgresLedger::open(&config, LONG);
-    let refused = format!("{:?}", refused.await.unwrap_err());
+    let config = PostgresConfig { password: Some(wrong), ..config };
+    let refused = format!("{:?}", PostgresLedger::open(&config, LONG).await.unwrap_err());
     assert!(refused.contains("authentication failed") && !refused.contains("canary"), "{refused}");
 }
 

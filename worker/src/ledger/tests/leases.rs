@@ -162,3 +162,17 @@ pub(super) async fn one_writer(site: Site) {
     let ends = [JobState::Superseded, JobState::Superseded, JobState::Leased, JobState::Reported];
     assert_eq!(states(&ledger).await, ends);
 }
+
+pub(super) async fn clock_set_back(site: Site) {
+    let ledger = site.worker(LONG).await;
+    ledger.accept(&job("j", "r")).await.unwrap();
+    let leased = lease(&ledger).await;
+    ledger.store_report(&leased, None, &report(JobState::Reported)).await.unwrap();
+    ledger.defer(&leased, LONG, "TargetUnreachable").await.unwrap();
+    assert!(ledger.lease_next().await.unwrap().is_none());
+    // As if the clock had been set back by two hours since.
+    let later =
+        "UPDATE job SET rests_since_ms = rests_since_ms + 7200000, rests_until_ms = rests_until_ms + 7200000";
+    site.execute(later).await;
+    assert!(ledger.lease_next().await.unwrap().is_some());
+}

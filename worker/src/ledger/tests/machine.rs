@@ -18,33 +18,37 @@ enum Operation {
     Accept { worker: usize, key: usize, urgent: bool },
     LeaseNext { worker: usize },
     LeaseKey { worker: usize, key: usize },
-    Store { worker: usize, key: usize },
-    Settle { worker: usize, key: usize, ends: JobState },
-    Defer { worker: usize, key: usize, long: bool },
-    Release { worker: usize, key: usize },
+    Write { worker: usize, key: usize, write: Write },
     Retry { worker: usize, key: usize },
     Cancel { worker: usize, key: usize },
     Renew { worker: usize },
     Kill { worker: usize },
 }
 
+/// What the holder of a lease writes.
+#[derive(Debug, Clone, Copy)]
+enum Write {
+    Store,
+    Settle(JobState),
+    Defer(Duration),
+    Release,
+}
+
 fn operation() -> impl Strategy<Value = Operation> {
     let (worker, key) = (0..2_usize, 0..KEYS.len());
-    let ends = prop_oneof![
-        Just(JobState::Reported),
-        Just(JobState::Refused),
-        Just(JobState::Failed),
-        Just(JobState::Superseded)
+    let ends = [JobState::Reported, JobState::Refused, JobState::Failed, JobState::Superseded];
+    let write = prop_oneof![
+        6 => Just(Write::Store),
+        6 => proptest::sample::select(ends.to_vec()).prop_map(Write::Settle),
+        2 => proptest::sample::select(vec![Duration::ZERO, LONG]).prop_map(Write::Defer),
+        1 => Just(Write::Release),
     ];
     let both = || (worker.clone(), key.clone());
     prop_oneof![
         4 => (both(), any::<bool>()).prop_map(|((worker, key), urgent)| Operation::Accept { worker, key, urgent }),
         5 => worker.clone().prop_map(|worker| Operation::LeaseNext { worker }),
         3 => both().prop_map(|(worker, key)| Operation::LeaseKey { worker, key }),
-        6 => both().prop_map(|(worker, key)| Operation::Store { worker, key }),
-        6 => (both(), ends).prop_map(|((worker, key), ends)| Operation::Settle { worker, key, ends }),
-        2 => (both(), any::<bool>()).prop_map(|((worker, key), long)| Operation::Defer { worker, key, long }),
-        1 => both().prop_map(|(worker, key)| Operation::Release { worker, key }),
+        15 => (both(), write).prop_map(|((worker, key), write)| Operation::Write { worker, key, write }),
         1 => both().prop_map(|(worker, key)| Operation::Retry { worker, key }),
         1 => both().prop_map(|(worker, key)| Operation::Cancel { worker, key }),
         1 => worker.clone().prop_map(|worker| Operation::Renew { worker }),
@@ -100,7 +104,7 @@ impl Machine {
     async fn step(&mut self, operation: Operation) {
         let reopened = self.act(&operation).await;
         let settled = match operation {
-            Operation::Settle { key, .. } => Some(KEYS[key].1),
+            Operation::Write { key, write: Write::Settle(_), .. } => Some(KEYS[key].1),
             _ => None,
         };
         let ledger = self.workers[0].as_ref().unwrap();
@@ -142,32 +146,7 @@ impl Machine {
                 assert_eq!(leased.is_some(), free && waits, "what waits and is free is to be had");
                 self.leased(worker, leased);
             }
-            Operation::Store { worker, key } => {
-                let Some(held) = self.hands[worker].get(&key).cloned() else { return None };
-                let stored = self
-                    .ledger(worker)
-                    .store_report(&held, Some("output"), &report(JobState::Reported))
-                    .await;
-                self.fenced(worker, key, stored, false);
-            }
-            Operation::Settle { worker, key, ends } => {
-                let Some(held) = self.hands[worker].get(&key).cloned() else { return None };
-                let settled = self.ledger(worker).settle(&held, ends, None).await;
-                self.fenced(worker, key, settled, true);
-            }
-            Operation::Defer { worker, key, long } => {
-                let Some(held) = self.hands[worker].get(&key).cloned() else { return None };
-                let pause = if long { LONG } else { Duration::ZERO };
-                let deferred = self.ledger(worker).defer(&held, pause, "TargetUnreachable").await;
-                self.fenced(worker, key, deferred, true);
-            }
-            Operation::Release { worker, key } => {
-                let Some(held) = self.hands[worker].get(&key).cloned() else { return None };
-                self.ledger(worker).release(&held).await.unwrap();
-                if self.holds(worker, key) {
-                    self.holders.remove(KEYS[key].1);
-                }
-            }
+            Operation::Write { worker, key, write } => self.write(worker, key, write).await,
             Operation::Retry { worker, key } => {
                 let failed = self.states.get(KEYS[key].0) == Some(&JobState::Failed);
                 let retried = self.ledger(worker).retry(KEYS[key].0).await;
@@ -192,6 +171,27 @@ impl Machine {
         None
     }
 
+    /// A write counts for the worker that holds the job, and for no other.
+    async fn write(&mut self, worker: usize, key: usize, write: Write) {
+        let Some(job) = self.hands[worker].get(&key) else { return };
+        let ledger = self.ledger(worker);
+        let written = match write {
+            Write::Store => ledger.store_report(job, Some("output"), &report(JobState::Reported)).await,
+            Write::Settle(ends) => ledger.settle(job, ends, None).await,
+            Write::Defer(pause) => ledger.defer(job, pause, "TargetUnreachable").await,
+            Write::Release => ledger.release(job).await,
+        };
+        if !self.holds(worker, key) {
+            let lost = matches!(written, Err(LedgerError::LeaseLost { .. }));
+            assert!(lost || matches!(write, Write::Release), "{write:?}: {written:?}");
+            return;
+        }
+        written.unwrap();
+        if !matches!(write, Write::Store) {
+            self.holders.remove(KEYS[key].1);
+        }
+    }
+
     fn ledger(&self, worker: usize) -> Arc<dyn Ledger> {
         Arc::clone(self.workers[worker].as_ref().unwrap())
     }
@@ -209,17 +209,5 @@ impl Machine {
         assert_eq!(before, None, "a report has one writer");
         self.fences[key] = leased.fence;
         self.hands[worker].insert(key, leased);
-    }
-
-    /// A write counts for the worker that holds the job, and for no other.
-    fn fenced(&mut self, worker: usize, key: usize, written: Result<(), LedgerError>, gives_up: bool) {
-        if !self.holds(worker, key) {
-            assert!(matches!(written, Err(LedgerError::LeaseLost { .. })), "{written:?}");
-            return;
-        }
-        written.unwrap();
-        if gives_up {
-            self.holders.remove(KEYS[key].1);
-        }
     }
 }

@@ -49,6 +49,7 @@ on_both! {
     leases::turns as stat_overtakes_and_the_oldest_comes_first,
     leases::deferred as a_deferred_job_rests_but_can_be_asked_for,
     leases::released as a_released_job_was_not_started,
+    leases::clock_set_back as a_rest_that_begins_in_the_future_is_over,
     leases::one_writer as a_report_has_one_writer,
     races::same_job as a_job_offered_by_many_at_once_is_accepted_once,
     races::each_once as many_workers_lease_each_job_once,

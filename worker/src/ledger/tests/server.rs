@@ -111,7 +111,7 @@ impl Server {
         self.watch.lock().unwrap().stdin.as_mut().unwrap().write_all(b"again\n").unwrap();
         let began = Instant::now();
         while self.started().await.is_none_or(|started| Some(started) == before) {
-            assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start again");
+            assert!(began.elapsed() < Duration::from_mins(1), "PostgreSQL does not start again");
         }
     }
 
@@ -138,7 +138,7 @@ impl Server {
                 .database(database);
             match options.connect().await {
                 Ok(connection) => return connection,
-                Err(error) if began.elapsed() > Duration::from_secs(60) => panic!("no PostgreSQL: {error}"),
+                Err(error) if began.elapsed() > Duration::from_mins(1) => panic!("no PostgreSQL: {error}"),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }

@@ -12,7 +12,7 @@ use crate::lane::Lane;
 use crate::ledger::{Job, JobFilter, JobState, Ledger, NewJob, ReportBytes, open};
 
 /// Longer than any test.
-pub(in crate::ledger) const LONG: Duration = Duration::from_secs(3_600);
+pub(in crate::ledger) const LONG: Duration = Duration::from_hours(1);
 
 /// A place with an empty ledger of its own.
 pub(in crate::ledger) struct Site {
@@ -60,6 +60,20 @@ impl Site {
         let began = Instant::now();
         while living(&mut connection).await >= before {
             assert!(began.elapsed() < Duration::from_secs(30), "the server does not see the end of a worker");
+        }
+    }
+
+    /// Changes what is stored behind the ledger's back.
+    pub(in crate::ledger) async fn execute(&self, sql: &'static str) {
+        match &self.postgres {
+            None => {
+                let connection = Connection::open(self.folder.path().join("ledger.sqlite")).unwrap();
+                connection.execute(sql, []).unwrap();
+            }
+            Some((server, _, database)) => {
+                let mut connection = server.connect(database).await;
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+            }
         }
     }
 

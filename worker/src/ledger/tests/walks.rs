@@ -173,7 +173,7 @@ pub(super) async fn looks(site: Site) {
     let counts = ledger.counts().await.unwrap();
     let expected = [(JobState::Accepted, 2), (JobState::Composed, 1), (JobState::Reported, 1)];
     assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
-    assert!(ledger.outbox_age().await.unwrap().is_some_and(|age| age < Duration::from_secs(60)));
+    assert!(ledger.outbox_age().await.unwrap().is_some_and(|age| age < Duration::from_mins(1)));
     assert_eq!(ledger.report("aa1").await.unwrap(), Some(report(JobState::Refused)));
     assert_eq!(ledger.report("ab1").await.unwrap(), None);
 }

@@ -24,9 +24,26 @@ pub(super) fn connecting(error: Error) -> QueueError {
         Some(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)) => {
             "the broker refuses the virtual host of `queue.url`; make it, or give the user permissions on it"
         }
-        _ => return unavailable("connect to the broker", error),
+        _ => {
+            let Some(said) = certificate_problem(&error) else {
+                return unavailable("connect to the broker", error);
+            };
+            let reason = format!(
+                "certificates do not fit ({said}); check `queue.ca_file`, the host in `queue.url` and our own certificate"
+            );
+            return QueueError::Unusable { reason };
+        }
     };
     QueueError::Unusable { reason: refused.to_owned() }
+}
+
+/// What is wrong with the broker's certificate, or what the broker finds wrong with ours.
+fn certificate_problem(error: &Error) -> Option<String> {
+    use rustls::Error::{AlertReceived, InvalidCertificate};
+
+    let ErrorKind::IOError(error) = error.kind() else { return None };
+    let said = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    matches!(said, InvalidCertificate(_) | AlertReceived(_)).then(|| said.to_string())
 }
 
 /// Why the exchange or queue `name` could not be declared.

@@ -7,7 +7,7 @@ use super::disk::Disk;
 use super::guard::Guards;
 use super::{Bounds, Gauges, Verdict, decide};
 use crate::config::Config;
-use crate::config::site::TargetConfig;
+use crate::config::site::{LedgerConfig, QueueConfig, TargetConfig};
 use crate::deliver::Targets;
 use crate::ledger::{JobState, Ledger};
 
@@ -36,18 +36,21 @@ struct Last {
 }
 
 impl Pressure {
-    /// Looks at the disks of the state folder and of every folder target, at the ledger's outbox, and at these targets.
+    /// Looks at the disks of the state folder, where it is used, and of every folder target, at the ledger's outbox, and at these targets.
     pub fn new(config: &Config, targets: &Targets) -> Self {
         let folders = config.places.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(Disk::new(name.as_str(), path)),
             TargetConfig::Fhir(_) => None,
         });
-        let state = Disk::new("state", &config.state);
+        // With RabbitMQ and PostgreSQL nothing is written there, and the folder need not exist.
+        let is_used =
+            matches!(config.queue, QueueConfig::Embedded) || matches!(config.ledger, LedgerConfig::Sqlite);
+        let state = is_used.then(|| Disk::new("state", &config.state));
         // Two workers of one machine have other numbers, and so have two machines nearly always.
         let seed = u64::from(std::process::id());
         Self {
             bounds: Bounds::of(&config.worker),
-            disks: std::iter::once(state).chain(folders).collect(),
+            disks: state.into_iter().chain(folders).collect(),
             guards: Guards::new(targets, seed),
             last: Mutex::new(Last {
                 verdict: Verdict::Open,

@@ -32,7 +32,7 @@ pub use read::Samples;
 use families::{CodeLabel, EndLabels, Families, FindingLabel, LaneLabel, StageLabel, StateLabel};
 
 /// The stages that are measured; another one counts as `other`.
-const STAGES: [&str; 14] = [
+const STAGES: [&str; 15] = [
     "wait",
     "fetch",
     "read",
@@ -41,6 +41,7 @@ const STAGES: [&str; 14] = [
     "load",
     "score",
     "saliency",
+    "picture",
     "features",
     "assess",
     "compose",

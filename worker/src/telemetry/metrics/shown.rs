@@ -12,11 +12,21 @@ fn deployed(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(file)).unwrap()
 }
 
+fn operations() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md")).unwrap()
+}
+
 /// The names of all samples.
 fn exported() -> BTreeSet<String> {
     let text = with_every_event().encode();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split([' ', '{']).next().map(str::to_owned)).collect()
+}
+
+/// The name of a histogram from that of its sample; other names are their own.
+fn family(name: &str) -> String {
+    let ends = ["_bucket", "_sum", "_count"];
+    ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
 }
 
 /// The names in a query.
@@ -48,10 +58,6 @@ fn the_dashboard_shows_what_is_exported() {
         let count = |of: char| query.matches(of).count();
         assert_eq!((count('('), count('{')), (count(')'), count('}')), "{query}");
     }
-    let family = |name: &str| {
-        let ends = ["_bucket", "_sum", "_count"];
-        ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
-    };
     let shown: BTreeSet<String> = shown.iter().map(|name| family(name)).collect();
     let hidden: Vec<_> = exported.iter().filter(|name| !shown.contains(&family(name))).collect();
     assert!(hidden.is_empty(), "the dashboard does not show {hidden:?}");
@@ -60,6 +66,7 @@ fn the_dashboard_shows_what_is_exported() {
 #[test]
 fn every_alert_watches_what_is_exported_and_names_its_runbook() {
     let text = deployed("prometheus/alerts.yml");
+    let operations = operations();
     let exported = exported();
     let rules: Vec<&str> = text.split("- alert: ").skip(1).collect();
     assert!(rules.len() > 15, "{}", rules.len());
@@ -73,8 +80,18 @@ fn every_alert_watches_what_is_exported_and_names_its_runbook() {
             assert!(exported.contains(metric), "`{metric}` is not exported, in {name}");
         }
         let runbook = format!("runbook: \"docs/operations.md#{}\"", name.to_ascii_lowercase());
+        assert!(operations.lines().any(|line| line == format!("### {name}")), "{name} has no section");
         assert!(rest.contains("severity:") && rest.contains("summary:") && rest.contains(&runbook), "{name}");
     }
+}
+
+#[test]
+fn the_operations_manual_names_what_is_exported() {
+    let exported: BTreeSet<String> = exported().iter().map(|name| family(name)).collect();
+    let manual = operations();
+    let names: BTreeSet<String> = named(&manual).into_iter().map(family).collect();
+    assert!(names.len() > 20, "{names:?}");
+    assert_eq!(names.difference(&exported).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 #[test]
