@@ -43,7 +43,11 @@ impl Cli {
             Command::Mercure(args) => Some(&args.site),
             Command::Worker(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
-            Command::Demo(_) | Command::Top(_) | Command::Jobs(_) | Command::Queue(_) | Command::Models(_) => None,
+            Command::Demo(_)
+            | Command::Top(_)
+            | Command::Jobs(_)
+            | Command::Queue(_)
+            | Command::Models(_) => None,
         }
     }
 }

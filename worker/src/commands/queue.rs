@@ -18,7 +18,10 @@ pub(super) fn run(command: &QueueCommand) -> anyhow::Result<u8> {
 }
 
 /// Opens the configured queue and asks it.
-fn ask<T>(args: &QueueArgs, question: impl AsyncFnOnce(Arc<dyn Queue>) -> anyhow::Result<T>) -> anyhow::Result<T> {
+fn ask<T>(
+    args: &QueueArgs,
+    question: impl AsyncFnOnce(Arc<dyn Queue>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let config = load(&args.site, Some(&args.state))?;
     runtime()?.block_on(async { question(queue::open(&config.queue, &config.state).await?).await })
 }
@@ -35,7 +38,8 @@ fn status(args: &QueueArgs) -> anyhow::Result<u8> {
 }
 
 fn text(status: &QueueStatus) -> String {
-    let known = |number: Option<u64>| number.map_or_else(|| "not known".to_owned(), |number| number.to_string());
+    let known =
+        |number: Option<u64>| number.map_or_else(|| "not known".to_owned(), |number| number.to_string());
     let oldest = status.oldest_s.map(|seconds| format!("oldest     {seconds} s\n")).unwrap_or_default();
     format!(
         "queue      {}\nstat       {}\nroutine    {}\nunsettled  {}\nresting    {}\ndead       {}\n{oldest}",
