@@ -8,8 +8,12 @@
 
 pub mod certificates;
 pub mod fhir_server;
+pub mod orthanc;
+pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod site;
+pub mod watchdog;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -25,16 +29,15 @@ pub fn workspace() -> PathBuf {
     tests.parent().map_or_else(|| tests.to_owned(), Path::to_owned)
 }
 
-/// The built program: it lies beside the folder of the test binaries.
+/// The built program: it lies beside the folder of the test binaries, or beside the soak.
 ///
 /// # Panics
 /// Where it was not built: run `cargo build --release -p worker` (`./test` does).
 pub fn chiasm() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let folder = test.parent().and_then(Path::parent).expect("a test lies in target/<profile>/deps");
-    let binary = folder.join("chiasm");
-    assert!(binary.exists(), "build the program first: cargo build --release -p worker");
-    binary
+    let own = std::env::current_exe().expect("a test has a path");
+    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("chiasm"));
+    let binary = beside.into_iter().find(|path| path.is_file());
+    binary.expect("build the program first: cargo build --release -p worker")
 }
 
 /// A folder of real studies and records, or `None` with a line that says what is skipped.
@@ -101,6 +104,16 @@ pub fn phantom(seed: u64) -> Vec<u8> {
         opacity: None,
     })
     .expect("a phantom")
+}
+
+/// The StudyInstanceUID of a DICOM file.
+///
+/// # Panics
+/// Where it has none.
+pub fn study_uid(file: &[u8]) -> String {
+    let object = dicom_object::from_reader(file).expect("a DICOM file");
+    let element = object.element(dicom_dictionary_std::tags::STUDY_INSTANCE_UID).expect("a StudyInstanceUID");
+    element.to_str().expect("a text").trim_end_matches('\0').to_owned()
 }
 
 /// A record of the phantom's patient as a FHIR bundle, changed by `change`.

@@ -1,5 +1,6 @@
 //! Delivery to a FHIR server that fails in every way: typed, nothing lost, nothing written twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chiasm_tests::fhir_server::{Fault, FaultRule, FhirServer, JOB_KEYS, Route};
@@ -293,6 +294,42 @@ async fn what_answers_without_fhir_is_no_server() {
     target.probe().await.unwrap();
 }
 
+/// A FHIR server that somebody runs: `CHIASM_FHIR_SERVER` is its base URL. It must allow client-assigned ids.
+#[tokio::test]
+async fn a_real_server_takes_each_report_once_while_all_bring_the_same_new_device() {
+    #[expect(clippy::disallowed_methods, reason = "tests look for a server where the caller says")]
+    let Ok(url) = std::env::var("CHIASM_FHIR_SERVER") else {
+        eprintln!("skipped: no FHIR server in $CHIASM_FHIR_SERVER");
+        return;
+    };
+    let config = FhirConfig { url: url.clone(), token: None, ca_file: None, timeout: PATIENT };
+    let target = Arc::new(FhirTarget::new("ehr".parse().unwrap(), &config).unwrap());
+    target.probe().await.unwrap();
+    let nonce = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    let deliveries = (0..6).map(|number| {
+        let target = Arc::clone(&target);
+        tokio::spawn(async move {
+            let key = format!("real-{nonce}-{number}");
+            let place = format!("DiagnosticReport/{key}");
+            let device = json!({
+                "fullUrl": format!("urn:uuid:device-{nonce}"),
+                "resource": { "resourceType": "Device", "id": format!("device-{nonce}"), "status": "active" },
+                "request": { "method": "PUT", "url": format!("Device/device-{nonce}") }
+            });
+            let report = report_at(&place, &key, &[device]);
+            target.deliver(&parcel(&key, &report, false)).await.unwrap();
+            target.deliver(&parcel(&key, &report, true)).await.unwrap();
+            place
+        })
+    });
+    for delivery in deliveries.collect::<Vec<_>>() {
+        let place = delivery.await.unwrap();
+        let history = reqwest::get(format!("{url}/{place}/_history")).await.unwrap();
+        let history: Value = serde_json::from_str(&history.text().await.unwrap()).unwrap();
+        assert_eq!(history["entry"].as_array().map(Vec::len), Some(1), "{place}");
+    }
+}
+
 #[test]
 fn the_test_server_knows_the_programs_identifier_system() {
     assert_eq!(JOB_KEYS, fhir::JOB_KEYS);
@@ -309,9 +346,14 @@ fn parcel<'a>(job_key: &'a str, report: &'a ReportBytes, sent_before: bool) -> P
 
 /// A report of the shape that the program writes, large enough that it takes several reads.
 fn report(job_key: &str) -> ReportBytes {
-    let id = PLACE.trim_start_matches("DiagnosticReport/");
-    let observation = format!("{id}-{job_key}");
-    let bundle = json!({
+    report_at(PLACE, job_key, &[])
+}
+
+/// The same at another place and with more entries.
+fn report_at(place: &str, job_key: &str, more: &[Value]) -> ReportBytes {
+    let id = place.trim_start_matches("DiagnosticReport/");
+    let observation = format!("o-{job_key}");
+    let mut bundle = json!({
         "resourceType": "Bundle",
         "identifier": { "system": JOB_KEYS, "value": job_key },
         "type": "transaction",
@@ -326,7 +368,7 @@ fn report(job_key: &str) -> ReportBytes {
                     "result": [{ "reference": format!("urn:uuid:{observation}") }],
                     "presentedForm": [{ "contentType": "text/html", "data": "PHA+".repeat(20_000) }]
                 },
-                "request": { "method": "PUT", "url": PLACE }
+                "request": { "method": "PUT", "url": place }
             },
             {
                 "fullUrl": format!("urn:uuid:{observation}"),
@@ -340,6 +382,7 @@ fn report(job_key: &str) -> ReportBytes {
             }
         ]
     });
+    bundle["entry"].as_array_mut().unwrap().extend(more.iter().cloned());
     let bundle: Option<Vec<u8>> = Some(bytes(&bundle));
     ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: b"<p>".to_vec() }
 }

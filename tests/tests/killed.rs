@@ -1,21 +1,24 @@
-//! The embedded queue under kill -9: nothing lost, nothing doubled, the same bytes.
+//! Jobs that were submitted by path, under the death of their worker at every point: nothing lost, nothing doubled, the
+//! same bytes. What comes through a queue is in `proof`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use chiasm_tests::site::workers::SIGABRT;
 use chiasm_tests::{chiasm, lines, phantom_study, run};
 
 /// Studies on the queue.
 const STUDIES: u64 = 3;
 
-/// Lines that the worker logs for one job: leased, model output stored, report stored, delivered, settled.
-const STEPS_A_JOB: usize = 5;
+/// The points at which a worker can die with a job that the ledger gave it, in order.
+const POINTS: [&str; 5] = ["leased", "analysed", "stored", "delivered", "settled"];
 
 #[test]
-fn a_worker_killed_at_any_step_loses_no_job_and_doubles_none() {
+fn a_worker_that_dies_at_any_point_loses_no_job_and_doubles_none() {
     let folder = tempfile::tempdir().unwrap();
     let submitted = folder.path().join("submitted");
     let studies = folder.path().join("studies");
@@ -31,24 +34,30 @@ fn a_worker_killed_at_any_step_loses_no_job_and_doubles_none() {
     let expected = reports(&out);
     assert_eq!(expected.len(), 2 * usize::try_from(STUDIES).unwrap());
 
-    let steps = STEPS_A_JOB * usize::try_from(STUDIES).unwrap();
-    for step in 1..=steps {
-        fs::remove_dir_all(&out).unwrap();
-        let state = folder.path().join(format!("killed-{step}"));
-        copy(&submitted, &state);
-        kill_after(&state, step);
-        // A second crash, somewhere in the recovery.
-        kill_after(&state, 1 + step % 3);
-        assert!(work(&state).status.success(), "step {step}");
-        assert_eq!(
-            reports(&out),
-            expected,
-            "killed after step {step}: the files differ from an undisturbed run"
-        );
-        let jobs = jobs(&state);
-        assert_eq!(jobs.len(), usize::try_from(STUDIES).unwrap());
-        assert!(jobs.iter().all(|state| state == "reported"), "killed after step {step}: {jobs:?}");
-        assert!(lines(&work(&state)).is_empty(), "a settled job was taken again");
+    for (index, point) in POINTS.into_iter().enumerate() {
+        for job in 1..=STUDIES {
+            fs::remove_dir_all(&out).unwrap();
+            let state = folder.path().join(format!("killed-{point}-{job}"));
+            copy(&submitted, &state);
+            die(&state, &format!("{point}:{job}"));
+            if job < STUDIES {
+                // A second crash, somewhere in the recovery.
+                die(&state, POINTS[(index + 2) % POINTS.len()]);
+            }
+            assert!(work(&state).status.success(), "{point} {job}");
+            assert_eq!(
+                reports(&out),
+                expected,
+                "killed at `{point}` of job {job}: the files differ from an undisturbed run"
+            );
+            let jobs = jobs(&state);
+            assert_eq!(jobs.len(), usize::try_from(STUDIES).unwrap());
+            assert!(
+                jobs.iter().all(|state| state == "reported"),
+                "killed at `{point}` of job {job}: {jobs:?}"
+            );
+            assert!(lines(&work(&state)).is_empty(), "a settled job was taken again");
+        }
     }
 }
 
@@ -91,26 +100,17 @@ fn work(state: &Path) -> std::process::Output {
     run(&arguments.into_iter().chain([state]).collect::<Vec<_>>())
 }
 
-/// Runs the worker and kills it (SIGKILL) once it has logged `steps` steps.
-fn kill_after(state: &Path, steps: usize) {
-    let mut child = Command::new(chiasm())
+/// Runs a worker that dies at this point.
+fn die(state: &Path, point: &str) {
+    let status = Command::new(chiasm())
         .args(["worker", "--once", "--device", "cpu", "--state"])
         .arg(state)
-        .env("RUST_LOG", "worker=debug")
+        .env("CHIASM_FAILPOINT", point)
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
+        .stderr(Stdio::null())
+        .status()
         .unwrap();
-    let log = BufReader::new(child.stderr.take().unwrap());
-    let mut seen = 0;
-    for line in log.lines().map_while(Result::ok) {
-        seen += usize::from(line.contains("DEBUG"));
-        if seen == steps {
-            break;
-        }
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert_eq!(status.signal(), Some(SIGABRT), "it did not die at `{point}`");
 }
 
 fn jobs(state: &Path) -> Vec<String> {

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::ending::{Ending, Why};
+use crate::message::{Mode, Name};
+
 /// What a job reads and where it writes. Stored in the ledger; holds paths of this machine, so it never leaves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,8 +16,42 @@ pub struct Request {
     pub files: Vec<SourceFile>,
     /// The record that was offered.
     pub record: RecordSource,
-    /// The folder the report goes to.
-    pub out: PathBuf,
+    /// The folder the report goes to, where the caller named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out: Option<PathBuf>,
+    /// The configured targets the report goes to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Name>,
+    /// Whether the report is delivered at all.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The asker's own name for the undertaking, for status events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// Why the study could not even be read when the job was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Unread>,
+}
+
+/// Why a study could not be read when its job was accepted: the job ends with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unread {
+    /// Whether a person must look, or the study is only refused.
+    pub failed: bool,
+    /// Stable code.
+    pub code: String,
+    /// One sentence without patient data.
+    pub reason: String,
+    /// What a person can do.
+    pub next_step: String,
+}
+
+impl From<Unread> for Ending {
+    fn from(unread: Unread) -> Self {
+        let why = Why { code: unread.code, reason: unread.reason, next_step: unread.next_step };
+        if unread.failed { Self::Failed(why) } else { Self::Refused(why) }
+    }
 }
 
 /// One file as it was when the job was accepted.
@@ -147,9 +184,20 @@ mod tests {
         let request = Request {
             files: vec![SourceFile { path: "/a".into(), sha256: "00".into() }],
             record: RecordSource::File { file: SourceFile { path: "/b".into(), sha256: "11".into() } },
-            out: "/out".into(),
+            out: None,
+            targets: vec!["reports".parse().unwrap()],
+            mode: Mode::Shadow,
+            correlation_id: Some("c".into()),
+            unread: None,
         };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+    }
+
+    #[test]
+    fn a_request_that_version_0_1_0_stored_is_read() {
+        let text = r#"{"files":[],"record":{"kind":"not_given"},"out":"/out"}"#;
+        let request: Request = serde_json::from_str(text).unwrap();
+        assert_eq!((request.out, request.mode), (Some("/out".into()), Mode::Clinical));
     }
 }

@@ -10,6 +10,7 @@ pub mod declaration;
 
 pub mod lane;
 pub mod message;
+pub mod orthanc;
 pub mod queue;
 
 pub mod intake;

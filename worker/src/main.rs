@@ -1,25 +1,21 @@
 //! The program `chiasm`: parse, run, exit code.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 use worker::cli::Cli;
-use worker::commands;
+use worker::{commands, telemetry};
 
 fn main() -> ExitCode {
+    // The one provider of cryptography; nothing else has installed one yet.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(commands::log_filter())
-        .with_target(false)
-        .init();
-    match commands::run(cli) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::from(commands::exit_code_of(&error))
-        }
-    }
+    let (telemetry, traced) = telemetry::start(&commands::log_config(&cli));
+    let result = traced.map_err(anyhow::Error::from).and_then(|()| commands::run(cli));
+    let code = result.unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        commands::exit_code_of(&error)
+    });
+    telemetry.finish();
+    ExitCode::from(code)
 }

@@ -22,6 +22,9 @@ pub struct Outcome {
     /// Why it was refused or failed, in one sentence without patient data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What a person can do about it, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
     /// One entry a finding, in the model's order.
     pub findings: Vec<Finding>,
     /// One entry a risk.
@@ -93,6 +96,7 @@ impl Outcome {
             state,
             code: Some(code.to_owned()),
             reason: Some(reason.to_owned()),
+            next_step: None,
             findings: Vec::new(),
             risks: Vec::new(),
             files: BTreeMap::new(),

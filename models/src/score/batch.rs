@@ -1,5 +1,7 @@
 //! One batch through the networks.
 
+use std::borrow::Borrow;
+
 use burn::tensor::{Tensor, TensorData};
 
 use super::{MAX_BATCH, ScoreError, Scorer};
@@ -20,7 +22,7 @@ pub(crate) struct Raw {
 
 impl Scorer {
     /// The networks' means for each picture.
-    pub(crate) fn raw(&self, images: &[GreyImage]) -> Result<Vec<Raw>, ScoreError> {
+    pub(crate) fn raw<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Raw>, ScoreError> {
         let mut all = Vec::with_capacity(images.len());
         for (number, chunk) in images.chunks(MAX_BATCH).enumerate() {
             let batch = self.raw_batch(chunk)?;
@@ -43,10 +45,11 @@ impl Scorer {
         Ok(all)
     }
 
-    fn raw_batch(&self, images: &[GreyImage]) -> Result<Vec<Raw>, ScoreError> {
+    fn raw_batch<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Raw>, ScoreError> {
         let rule = &self.manifest.preprocessing;
         let labels = self.manifest.labels.len();
-        let whole: Vec<GreyImage> = images.iter().map(|image| resize(image, rule.side, rule.side)).collect();
+        let whole: Vec<GreyImage> =
+            images.iter().map(|image| resize(image.borrow(), rule.side, rule.side)).collect();
         let small: Vec<GreyImage> =
             whole.iter().map(|image| resize(image, rule.frontal_side, rule.frontal_side)).collect();
         let mut raws: Vec<Raw> = whole

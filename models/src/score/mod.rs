@@ -3,6 +3,8 @@
 mod batch;
 mod saliency;
 
+use std::borrow::Borrow;
+
 use crate::bundle::manifest::{Label, Manifest};
 use crate::bundle::weights::{Weights, WeightsError};
 use crate::bundle::{Bundle, selftest};
@@ -226,7 +228,7 @@ impl Scorer {
     }
 
     /// Scores pictures, each by itself: a batch of three gives what three singles give.
-    pub fn score(&self, images: &[GreyImage]) -> Result<Vec<Scores>, ScoreError> {
+    pub fn score<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Scores>, ScoreError> {
         Ok(self.raw(images)?.iter().map(|raw| self.scores(raw)).collect())
     }
 

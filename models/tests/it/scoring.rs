@@ -33,7 +33,7 @@ fn more_than_a_batch_is_cut_and_none_is_none() {
     let scores = scorer.score(&pictures).unwrap();
     assert_eq!(scores.len(), pictures.len());
     assert!(difference(&scores[0], &scores[models::score::MAX_BATCH]) < 1e-6);
-    assert!(scorer.score(&[]).unwrap().is_empty());
+    assert!(scorer.score::<GreyImage>(&[]).unwrap().is_empty());
 }
 
 #[test]

@@ -1,12 +1,22 @@
 //! The command line: what can be asked, with help texts and examples.
 
 pub mod config;
+pub mod jobs;
+pub mod mercure;
+pub mod queue;
+pub mod submit;
+pub mod top;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use config::ConfigCommand;
+use jobs::JobsCommand;
+use mercure::MercureArgs;
+use queue::QueueCommand;
+use submit::SubmitArgs;
+use top::TopArgs;
 
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
@@ -24,6 +34,24 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// The options of the site, where the command has them.
+    pub fn site(&self) -> Option<&SiteArgs> {
+        match &self.command {
+            Command::Analyze(args) => Some(&args.site),
+            Command::Submit(args) => Some(&args.site),
+            Command::Mercure(args) => Some(&args.site),
+            Command::Worker(args) => Some(&args.site),
+            Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
+            Command::Demo(_)
+            | Command::Top(_)
+            | Command::Jobs(_)
+            | Command::Queue(_)
+            | Command::Models(_) => None,
+        }
+    }
+}
+
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -31,13 +59,20 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     /// Make a phantom study with a synthetic record, analyse both, and show the report.
     Demo(DemoArgs),
-    /// Put studies on the embedded queue.
+    /// Ask for the analysis of studies: by their UIDs over the queue, or of files of this machine.
     Submit(SubmitArgs),
+    /// Run once as a processing module of mercure.
+    Mercure(MercureArgs),
     /// Take jobs from the embedded queue.
     Worker(WorkerArgs),
-    /// Look at the jobs of the embedded queue.
+    /// See what waits on the queue, and what nobody could do anything with.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Look at the jobs of the ledger, retry or cancel them.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Watch workers from their metrics.
+    Top(TopArgs),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -114,37 +149,16 @@ pub struct DemoArgs {
     pub json: bool,
 }
 
-/// `chiasm submit`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  chiasm submit archive/ --record records/ --out reports && chiasm worker --once"
-)]
-pub struct SubmitArgs {
-    /// DICOM files or folders.
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// A FHIR R4 bundle of the patient, or a folder with one bundle a patient.
-    #[arg(long, value_name = "FILE|DIR")]
-    pub record: Option<PathBuf>,
-    /// Where the reports go.
-    #[arg(long, value_name = "DIR", default_value = "chiasm-out")]
-    pub out: PathBuf,
-    /// One JSON line a study on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Where the ledger lies.
-    #[command(flatten)]
-    pub state: StateArgs,
-    /// How the site reads times and names patients.
-    #[command(flatten)]
-    pub site: SiteArgs,
-}
-
 /// `chiasm worker`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    chiasm worker --once                        # works off what was submitted, then ends\n  \
+    chiasm worker --config /etc/chiasm/chiasm.toml\n\n\
+    SIGTERM finishes what is under way within `grace_s`, hands back the rest and exits 0.\n\
+    A second SIGTERM ends at once (exit code 143); nothing is lost by it.")]
 pub struct WorkerArgs {
-    /// Take jobs until none is left, then end.
-    #[arg(long, required = true)]
+    /// Take jobs until none is left, then end; without it the worker runs until it is told to stop.
+    #[arg(long)]
     pub once: bool,
     /// Where the networks run.
     #[arg(long, value_enum, default_value = "auto")]
@@ -163,23 +177,9 @@ pub struct WorkerArgs {
 /// Where the ledger lies.
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
-    /// Folder of the ledger.
-    #[arg(long, value_name = "DIR", env = "CHIASM_STATE", default_value = "chiasm-state")]
-    pub state: PathBuf,
-}
-
-/// `chiasm jobs`.
-#[derive(Debug, Subcommand)]
-pub enum JobsCommand {
-    /// One line a job, oldest first.
-    List {
-        /// JSON lines instead of a table.
-        #[arg(long)]
-        json: bool,
-        /// Where the ledger lies.
-        #[command(flatten)]
-        state: StateArgs,
-    },
+    /// Folder of this machine's queue and ledger; `state` of the configuration, else `chiasm-state`.
+    #[arg(long, value_name = "DIR", env = "CHIASM_STATE")]
+    pub state: Option<PathBuf>,
 }
 
 /// `chiasm models`.

@@ -1,43 +1,55 @@
 //! `chiasm analyze`: the whole way of a study, without a queue in front.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
 
-use super::Usage;
 use super::show::Show;
+use super::{Usage, load, runtime};
 use crate::cli::AnalyzeArgs;
-use crate::config::Config;
 use crate::intake::{self, Acceptance, Intake, IntakeError};
-use crate::ledger::{Accepted, FileLedger, JobState, LedgerError, NewJob};
+use crate::ledger::{Accepted, JobState, LedgerError, NewJob, SqliteLedger};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::Stages;
+use crate::service::flight::{Flight, Landed};
 
 /// The ledger's folder inside the folder of the reports.
 const LEDGER_FOLDER: &str = ".chiasm";
 
+/// A lease of an analysis: nobody renews it, and another analysis into the same folder waits for no one.
+const LEASE: Duration = Duration::from_secs(15 * 60);
+
 /// Analyses all studies under the paths.
 pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<u8> {
-    let config = Config::load(args.site.config.as_deref(), args.site.site_zone.clone())
-        .map_err(|error| Usage(with_source(&error)))?;
-    let stages = Stages::new(config, args.device)?;
+    let mut show = Show::new(args.json, 0);
+    analyze_all(args, &mut show)?;
+    Ok(show.finish()?)
+}
+
+/// Analyses all studies under the paths and shows their outcomes.
+pub(super) fn analyze_all(args: &AnalyzeArgs, show: &mut Show) -> anyhow::Result<()> {
+    let config = load(&args.site, None)?;
+    let stages = Arc::new(Stages::new(config)?);
     let Intake { jobs, lines, not_dicom, unreadable_records } =
         read(&stages, &args.paths, args.record.as_deref(), &args.out, Acceptance::LatestInput)?;
     warn(not_dicom, unreadable_records);
-    let mut ledger = FileLedger::open(&args.out.join(LEDGER_FOLDER))?;
-    let mut show = Show::new(args.json, jobs.len());
+    let ledger = SqliteLedger::open(&args.out.join(LEDGER_FOLDER), LEASE)?;
+    let flight = Flight::alone(stages, Arc::new(ledger), args.device);
+    let runtime = runtime()?;
+    show.expect(jobs.len());
     for line in lines {
         show.take(line)?;
     }
     for job in &jobs {
-        let outcome = analyze(&stages, &mut ledger, job, &args.out).context("the analysis stopped")?;
+        let outcome = runtime.block_on(analyze(&flight, job)).context("the analysis stopped")?;
         show.take(outcome)?;
     }
     if show.is_empty() {
         tracing::warn!("no DICOM study was found under the paths");
     }
-    Ok(show.finish()?)
+    Ok(())
 }
 
 /// Reads what was offered; what cannot be meant is wrong usage.
@@ -71,31 +83,22 @@ pub(super) fn warn(not_dicom: usize, unreadable_records: usize) {
 }
 
 /// One study: accepted once, carried to its end, or delivered again from what is stored.
-fn analyze(
-    stages: &Stages,
-    ledger: &mut FileLedger,
-    job: &NewJob,
-    out: &Path,
-) -> Result<Outcome, LedgerError> {
-    let accepted = ledger.accept(job)?;
+async fn analyze(flight: &Flight, job: &NewJob) -> Result<Outcome, LedgerError> {
+    let ledger = &flight.ledger;
+    let accepted = ledger.accept(job).await?;
     if let Accepted::Before(JobState::Reported | JobState::Refused) = accepted
-        && let Some(report) = ledger.report(&job.job_key)?
+        && let Some(report) = ledger.report(&job.job_key).await?
     {
-        let out = std::fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
-        return Ok(stages.redeliver(&out, &job.study_uid, &report).unwrap_or_else(|error| {
-            Outcome::without_result(State::Failed, "DeliveryFailed", &error.to_string())
-                .of_study(&job.study_uid)
-        }));
+        return Ok(flight.redeliver(job, &report).await);
     }
-    let now_ms = Timestamp::now().as_millisecond();
-    if let Some(leased) = ledger.lease_key(&job.job_key, now_ms)? {
-        return stages.carry(ledger, &leased);
-    }
-    let reason = "another process analyses this study into the same folder at this moment";
-    Ok(Outcome::without_result(State::Failed, "InProgress", reason).of_study(&job.study_uid))
+    let Some(leased) = ledger.lease_key(&job.job_key).await? else { return Ok(in_progress(job)) };
+    Ok(match flight.carry(leased, None).await? {
+        Landed::Ended { outcome, .. } | Landed::Deferred { outcome, .. } => *outcome,
+        Landed::Lost => in_progress(job),
+    })
 }
 
-/// An error with its cause, in one line.
-pub(super) fn with_source(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+fn in_progress(job: &NewJob) -> Outcome {
+    let reason = "another process analyses this study into the same folder at this moment";
+    Outcome::without_result(State::Failed, "InProgress", reason).of_study(&job.study_uid)
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::analyze::with_source;
+use super::with_source;
 use crate::cli::config::{ConfigArgs, ConfigCommand};
 use crate::config::{ConfigError, Environment, Flags, Loaded, Problem};
 

@@ -4,20 +4,45 @@ mod analyze;
 mod config;
 mod demo;
 mod jobs;
+mod mercure;
 mod models;
+mod queue;
 mod show;
 mod submit;
+mod top;
 mod worker;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use anyhow::Context;
+use tokio::runtime::Runtime;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, SiteArgs, StateArgs};
+use crate::config::site::LogConfig;
+use crate::config::{Config, Environment, Flags, Loaded};
 
 /// What was asked cannot be meant: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
+
+/// The configuration that the options name; what is wrong with it is wrong usage.
+fn load(site: &SiteArgs, state: Option<&StateArgs>) -> anyhow::Result<Config> {
+    let flags = Flags {
+        file: site.config.clone(),
+        site_zone: site.site_zone.clone(),
+        state: state.and_then(|state| state.state.clone()),
+    };
+    Ok(Config::load_with(&flags).map_err(|error| Usage(with_source(&error)))?)
+}
+
+/// An error with its cause, in one line.
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// The runtime of a command that waits for queues, ledgers or targets.
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start the runtime")
+}
 
 /// Runs a command and gives the exit code.
 pub fn run(cli: Cli) -> anyhow::Result<u8> {
@@ -25,8 +50,11 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Analyze(args) => analyze::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Submit(args) => submit::run(&args),
+        Command::Mercure(args) => mercure::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Queue(command) => queue::run(&command),
+        Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Models(command) => models::run(&command),
     }
@@ -37,7 +65,8 @@ pub fn exit_code_of(error: &anyhow::Error) -> u8 {
     if error.is::<Usage>() { 2 } else { 1 }
 }
 
-/// What is logged to standard error; `RUST_LOG` changes it.
-pub fn log_filter() -> EnvFilter {
-    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy()
+/// How the command is to log. A configuration that is not valid is told by the command itself.
+pub fn log_config(cli: &Cli) -> LogConfig {
+    let flags = Flags { file: cli.site().and_then(|site| site.config.clone()), ..Flags::default() };
+    Loaded::read(&flags, &Environment::of_process()).map(|loaded| loaded.config.log).unwrap_or_default()
 }

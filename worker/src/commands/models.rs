@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use dicom_ingest::limits::Limits;
@@ -15,6 +16,7 @@ use super::Usage;
 use crate::cli::{DeviceArg, ModelsCommand, TrainArgs};
 use crate::config::Config;
 use crate::pipeline::Stages;
+use crate::pipeline::scoring::Direct;
 use crate::training::{fusion as fusion_input, radiographs};
 
 /// Seed of the fusion's repeated splits.
@@ -67,9 +69,10 @@ fn log(event: &Progress) {
 }
 
 fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
-    let stages = Stages::new(Config::load(None, None)?, DeviceArg::Cpu)?;
+    let stages = Stages::new(Config::load(None, None)?)?;
     let decoded = bar("{bar:30} {pos}/{len} exams scored");
-    let exams = fusion_input::exams(&args.data, &stages, &mut |done, of| {
+    let direct = Direct::new(Arc::clone(&stages.bundle), DeviceArg::Cpu);
+    let exams = fusion_input::exams(&args.data, &stages, &&direct, &mut |done, of| {
         decoded.set_length(of as u64);
         decoded.set_position(done as u64);
     })

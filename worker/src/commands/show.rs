@@ -19,11 +19,18 @@ pub(super) struct Show {
 impl Show {
     /// Starts for this many studies; 0 where that is not known.
     pub(super) fn new(json: bool, studies: usize) -> Self {
-        let bar = if studies > 1 { ProgressBar::new(studies as u64) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} studies, {eta} left {msg}") {
-            bar.set_style(style);
-        }
-        Self { json, bar, outcomes: Vec::new() }
+        Self { json, bar: bar(studies), outcomes: Vec::new() }
+    }
+
+    /// Says how many studies there are, once that is known.
+    pub(super) fn expect(&mut self, studies: usize) {
+        self.bar = bar(studies);
+    }
+
+    /// Ends the bar and gives the outcomes, for who shows them otherwise.
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        self.bar.finish_and_clear();
+        self.outcomes
     }
 
     /// Takes one outcome; with `--json` it is written at once.
@@ -56,6 +63,14 @@ impl Show {
         }
         Ok(crate::outcome::exit_code(&self.outcomes))
     }
+}
+
+fn bar(studies: usize) -> ProgressBar {
+    let bar = if studies > 1 { ProgressBar::new(studies as u64) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} studies, {eta} left {msg}") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 fn summary(outcomes: &[Outcome]) -> String {

@@ -1,27 +1,85 @@
-//! `chiasm worker`: takes jobs from the embedded queue.
+//! `chiasm worker`: takes requests from the queue and jobs from the ledger, until told to stop.
 
-use jiff::Timestamp;
+use std::sync::Arc;
 
-use super::Usage;
-use super::analyze::with_source;
+use tokio::sync::mpsc;
+
 use super::show::Show;
+use super::{load, runtime};
 use crate::cli::WorkerArgs;
-use crate::config::Config;
-use crate::ledger::FileLedger;
+use crate::config::{Config, Environment};
+use crate::ledger::JobFilter;
+use crate::outcome::Outcome;
 use crate::pipeline::Stages;
+use crate::service::failpoint;
+use crate::service::pressure::Pressure;
+use crate::service::{self, Ended, Worker};
+use crate::telemetry::metrics::Metrics;
+use crate::{deliver, ledger, queue};
 
-/// Takes jobs until none is left. A job that another living worker holds is left to that worker.
+/// Outcomes that wait to be shown.
+const OUTCOMES: usize = 64;
+
+/// Runs a worker and gives the exit code: 0 when it was told to stop, and with `--once` as `analyze` does.
 pub(super) fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
-    let config = Config::load(args.site.config.as_deref(), args.site.site_zone.clone())
-        .map_err(|error| Usage(with_source(&error)))?;
-    let stages = Stages::new(config, args.device)?;
-    let mut ledger = FileLedger::open(&args.state.state)?;
-    let waiting = ledger.jobs()?.iter().filter(|job| !job.state.is_terminal()).count();
-    let mut show = Show::new(args.json, waiting);
-    while let Some(job) = ledger.lease_next(Timestamp::now().as_millisecond())? {
-        tracing::debug!(job = job.sequence, attempt = job.attempts, "job leased");
-        let outcome = stages.carry(&mut ledger, &job)?;
-        show.take(outcome)?;
+    let config = load(&args.site, Some(&args.state))?;
+    failpoint::arm(Environment::of_process().value(failpoint::VARIABLE));
+    let stages = Arc::new(Stages::new(config.clone())?);
+    let metrics = Metrics::new(stages.bundle.digest());
+    let runtime = runtime()?;
+    let device = service::start_device(&stages, args.device, &metrics)?;
+    let code = runtime.block_on(async {
+        let worker = worker(&config, stages, device, metrics).await?;
+        let waiting = if args.once { waiting(&worker).await? } else { 0 };
+        work(worker, args, waiting).await
+    });
+    // What still blocks a thread is lost to nobody: its job was handed back.
+    runtime.shutdown_background();
+    code
+}
+
+async fn worker(
+    config: &Config,
+    stages: Arc<Stages>,
+    device: service::device::DeviceThread,
+    metrics: Metrics,
+) -> anyhow::Result<Worker> {
+    Ok(Worker {
+        ledger: ledger::open(&config.ledger, &config.state, config.worker.lease).await?,
+        queue: queue::open(&config.queue, &config.state).await?,
+        pressure: Arc::new(Pressure::new(config, &deliver::open(&config.places.targets)?)),
+        device: Arc::new(device),
+        stages,
+        metrics,
+    })
+}
+
+/// Jobs and requests that wait at this moment, for the progress bar.
+async fn waiting(worker: &Worker) -> anyhow::Result<usize> {
+    let jobs = worker.ledger.jobs(&JobFilter::default()).await?;
+    let open = jobs.iter().filter(|job| !job.state.is_terminal()).count();
+    let status = worker.queue.status().await?;
+    Ok(open + usize::try_from(status.stat + status.routine).unwrap_or(0))
+}
+
+async fn work(worker: Worker, args: &WorkerArgs, waiting: usize) -> anyhow::Result<u8> {
+    let (outcomes, mut arriving) = mpsc::channel::<Outcome>(OUTCOMES);
+    let (json, once) = (args.json, args.once);
+    let showing = tokio::spawn(async move {
+        let mut show = Show::new(json, waiting);
+        let mut written = Ok(());
+        while let Some(outcome) = arriving.recv().await {
+            // Without `--json` a worker that runs on has a log and no table.
+            if (once || json) && written.is_ok() {
+                written = show.take(outcome);
+            }
+        }
+        written.and_then(|()| if once { show.finish() } else { Ok(0) })
+    });
+    let ended = worker.run(once, outcomes).await?;
+    let code = showing.await??;
+    match ended {
+        Ended::Stopped => Ok(code),
+        Ended::LedgerFailed => anyhow::bail!("the ledger failed; the log says how"),
     }
-    Ok(show.finish()?)
 }

@@ -80,7 +80,8 @@ pub fn outcome(parts: &Parts<'_>) -> Outcome {
         Some(Ending::Failed(why)) => (State::Failed, why),
         None => return result(parts).of_study(study_uid),
     };
-    Outcome::without_result(state, &why.code, &why.reason).of_study(study_uid)
+    let outcome = Outcome::without_result(state, &why.code, &why.reason).of_study(study_uid);
+    Outcome { next_step: Some(why.next_step.clone()), ..outcome }
 }
 
 fn result(parts: &Parts<'_>) -> Outcome {

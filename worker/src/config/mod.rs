@@ -29,6 +29,8 @@ use site::{
 };
 use tree::Tree;
 
+use crate::message::adapters::AdapterMapping;
+
 /// The shipped, commented configuration file.
 pub const EXAMPLE: &str = include_str!("../../chiasm.toml");
 
@@ -88,6 +90,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// An Orthanc whose changes are polled.
     pub orthanc: Option<OrthancConfig>,
+    /// How other systems' messages name what is configured here.
+    pub mapping: AdapterMapping,
     /// How logs and traces are written.
     pub log: LogConfig,
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::site::Begin;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawConfig {
@@ -24,6 +26,7 @@ pub(super) struct RawConfig {
     pub(super) worker: RawWorker,
     pub(super) http: RawHttp,
     pub(super) orthanc: RawOrthanc,
+    pub(super) monai: RawMonai,
     pub(super) log: RawLog,
 }
 
@@ -45,6 +48,7 @@ impl Default for RawConfig {
             worker: RawWorker::default(),
             http: RawHttp::default(),
             orthanc: RawOrthanc::default(),
+            monai: RawMonai::default(),
             log: RawLog::default(),
         }
     }
@@ -238,6 +242,7 @@ pub(super) struct RawOrthanc {
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
     pub(super) poll_s: u64,
+    pub(super) begin: Begin,
 }
 
 impl Default for RawOrthanc {
@@ -250,8 +255,15 @@ impl Default for RawOrthanc {
             ca_file: None,
             allow_plaintext: false,
             poll_s: 10,
+            begin: Begin::Now,
         }
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawMonai {
+    pub(super) buckets: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::problem::Problem;
 use super::secret::Secret;
 use crate::message::Name;
@@ -214,6 +216,19 @@ pub struct OrthancConfig {
     pub source: Name,
     /// Pause between polls.
     pub poll: Duration,
+    /// Where the first poll begins.
+    pub begin: Begin,
+}
+
+/// Where the polling of an Orthanc begins that was never polled before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Begin {
+    /// With what becomes stable from now on: an archive is not analysed whole because somebody wrote its URL down.
+    #[default]
+    Now,
+    /// With the first change that Orthanc remembers.
+    Oldest,
 }
 
 /// How logs and traces are written.

@@ -305,3 +305,23 @@ fn keys_without_effect_are_told_of() {
     let keys: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
     assert_eq!(keys, ["queue.kind", "orthanc.url"]);
 }
+
+#[test]
+fn the_deployed_files_have_known_keys_and_values() {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for file in ["compose/chiasm.toml", "systemd/chiasm.toml"] {
+        let flags = Flags { file: Some(deploy.join(file)), ..Flags::default() };
+        match Loaded::read(&flags, &Environment::default()) {
+            Ok(_) => {}
+            Err(ConfigError::Invalid(problems)) => {
+                for problem in problems.0 {
+                    // What only the place itself has: secrets and certificates.
+                    let of_the_place =
+                        ["cannot be read", "is not set"].iter().any(|text| problem.problem.contains(text));
+                    assert!(of_the_place, "{file}: {problem}");
+                }
+            }
+            Err(error) => panic!("{file}: {error}"),
+        }
+    }
+}

@@ -36,6 +36,18 @@ impl DeliverError {
     /// The longest rest that a target can ask for.
     pub const LONGEST_REST: Duration = Duration::from_mins(10);
 
+    /// This worker has no target of that name; another worker may, or its configuration may be mended.
+    pub fn not_configured(target: &Name) -> Self {
+        let code = TransientCode::NotConfigured;
+        Self::Transient { target: target.clone(), code, retry_after: None, source: None }
+    }
+
+    /// Nothing is sent to a target that failed too often in a row; it is probed after this time.
+    pub fn paused(target: &Name, rest: Duration) -> Self {
+        let code = TransientCode::TargetPaused;
+        Self::Transient { target: target.clone(), code, retry_after: Some(rest), source: None }
+    }
+
     /// The stable code, for rows and metrics.
     pub fn code(&self) -> &'static str {
         match self {
@@ -81,6 +93,10 @@ macro_rules! codes {
 codes! {
     /// What hinders a delivery for now.
     TransientCode {
+        /// This worker's configuration has no such target.
+        NotConfigured,
+        /// The target failed too often in a row: it is probed, and nothing is sent until it answers.
+        TargetPaused,
         /// The disk or the quota of the folder is used up.
         TargetFull,
         /// The folder is read-only or belongs to somebody else.
@@ -116,6 +132,8 @@ impl TransientCode {
     /// What a human does when it stays.
     pub const fn next_step(self) -> &'static str {
         match self {
+            Self::NotConfigured => "configure a target of this name on every worker that shares the ledger",
+            Self::TargetPaused => "it is probed; `/readyz` says what hinders it",
             Self::TargetFull => "free some disk space",
             Self::TargetUnwritable => "check the folder's owner, mode and mount options",
             Self::TargetMissing => "make the folder or mount its disk",

@@ -52,7 +52,8 @@ pub trait Target: Send + Sync + fmt::Debug {
 }
 
 /// The targets of a site by name.
-pub type Targets = BTreeMap<Name, Arc<dyn Target>>;
+#[derive(Debug, Clone, Default)]
+pub struct Targets(BTreeMap<Name, Arc<dyn Target>>);
 
 /// A configured target cannot be used. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -103,4 +104,22 @@ pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Targets, OpenEr
         Ok((name.clone(), target))
     };
     configured.iter().map(target).collect()
+}
+
+impl Targets {
+    /// The target of this name.
+    pub fn get(&self, name: &Name) -> Option<&Arc<dyn Target>> {
+        self.0.get(name)
+    }
+
+    /// All of them in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Arc<dyn Target>)> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<(Name, Arc<dyn Target>)> for Targets {
+    fn from_iter<I: IntoIterator<Item = (Name, Arc<dyn Target>)>>(targets: I) -> Self {
+        Self(targets.into_iter().collect())
+    }
 }

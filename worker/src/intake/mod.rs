@@ -8,14 +8,17 @@ use dicom_ingest::prescan;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::{self, Discovery};
 use dicom_ingest::study::{Study, StudyOutcome};
+use dicom_ingest::uid::Uid;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::convert;
+use crate::identity::Person;
 use crate::job::{KeyParts, Request, SourceFile, hex, keys};
 use crate::lane::Lane;
 use crate::ledger::NewJob;
+use crate::message::Mode;
 use crate::outcome::{Outcome, State};
 use crate::pipeline::Stages;
 
@@ -115,45 +118,70 @@ fn job(
     out: &Path,
     acceptance: Acceptance,
 ) -> NewJob {
-    let study = match found {
-        StudyOutcome::Ready(study) => Some(study.as_ref()),
-        StudyOutcome::Refused(_) => None,
+    let (record, latest_of_record) = records.for_person(&person_of(found));
+    let accepted_at = match acceptance {
+        Acceptance::Now(now) => now,
+        // No input states a time: such a study is refused, and the report of the refusal is dated by the epoch.
+        Acceptance::LatestInput => ready(found)
+            .and_then(|study| latest_of_study(study, &stages.config))
+            .max(latest_of_record)
+            .unwrap_or(Timestamp::UNIX_EPOCH),
     };
-    let person = study.map(|study| convert::person_of_images(&study.patient)).unwrap_or_default();
-    let (record, latest_of_record) = records.for_person(&person);
-    let files = source_files(found);
-    let digests: Vec<String> = files.iter().map(|file| file.sha256.clone()).collect();
-    let request = Request { files, record, out: out.to_owned() };
+    let request = Request {
+        files: source_files(found),
+        record,
+        out: Some(out.to_owned()),
+        targets: Vec::new(),
+        mode: Mode::Clinical,
+        correlation_id: None,
+        unread: None,
+    };
+    new_job(stages, found.uid(), Lane::Routine, accepted_at, &request)
+}
+
+/// The job of a request, under its keys.
+pub fn new_job(
+    stages: &Stages,
+    study_uid: &Uid,
+    lane: Lane,
+    accepted_at: Timestamp,
+    request: &Request,
+) -> NewJob {
+    let digests: Vec<String> = request.files.iter().map(|file| file.sha256.clone()).collect();
     let keys = keys(&KeyParts {
         tenant: &stages.config.tenant,
-        study_uid: found.uid().as_str(),
+        study_uid: study_uid.as_str(),
         files: &digests,
         pipeline_id: &stages.pipeline.id,
         versions: &stages.versions(),
         configuration: &stages.config.fingerprint(),
         record: &request.record,
     });
-    let accepted_at = match acceptance {
-        Acceptance::Now(now) => now,
-        // No input states a time: such a study is refused, and the report of the refusal is dated by the epoch.
-        Acceptance::LatestInput => study
-            .and_then(|study| latest_of_study(study, &stages.config))
-            .max(latest_of_record)
-            .unwrap_or(Timestamp::UNIX_EPOCH),
-    };
     NewJob {
         job_key: keys.job,
         report_key: keys.report,
-        lane: Lane::Routine,
-        study_uid: found.uid().to_string(),
+        lane,
+        study_uid: study_uid.to_string(),
         // A request is plain paths and strings: it always serialises.
-        request: serde_json::to_string(&request).unwrap_or_default(),
+        request: serde_json::to_string(request).unwrap_or_default(),
         accepted_at: accepted_at.to_string(),
     }
 }
 
+/// The person as the images state it; empty where they cannot be read.
+pub fn person_of(found: &StudyOutcome) -> Person {
+    ready(found).map(|study| convert::person_of_images(&study.patient)).unwrap_or_default()
+}
+
+fn ready(found: &StudyOutcome) -> Option<&Study> {
+    match found {
+        StudyOutcome::Ready(study) => Some(study.as_ref()),
+        StudyOutcome::Refused(_) => None,
+    }
+}
+
 /// Every file of the study, those that were left out too, with its digest.
-fn source_files(found: &StudyOutcome) -> Vec<SourceFile> {
+pub fn source_files(found: &StudyOutcome) -> Vec<SourceFile> {
     let digest = |path: &PathBuf| {
         let sha256 =
             std::fs::read(path).map_or_else(|_| "unreadable".into(), |bytes| hex(&Sha256::digest(bytes)));

@@ -1,7 +1,9 @@
 //! The records that were offered, and which of them carries a study's Patient ID.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use fusion::Record;
 use jiff::Timestamp;
@@ -11,6 +13,9 @@ use sha2::{Digest, Sha256};
 use crate::convert;
 use crate::identity::{self, Person};
 use crate::job::{RecordSource, SourceFile, hex};
+
+/// How often the folder of a [`RecordIndex`] is looked through at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What `--record` named.
 #[derive(Debug)]
@@ -64,13 +69,9 @@ impl Records {
         let (mut known, mut unreadable) = (Vec::new(), Vec::new());
         for path in files(folder)? {
             let bytes = fs::read(&path)?;
-            match Record::from_json(&bytes) {
-                Ok(record) => known.push(Known {
-                    person: convert::person_of_record(record.patient()),
-                    latest: record.latest_time(zone),
-                    file: source_file(path, &bytes),
-                }),
-                Err(_) => unreadable.push(path),
+            match self::known(path.clone(), &bytes, zone) {
+                Some(record) => known.push(record),
+                None => unreadable.push(path),
             }
         }
         Ok(Self::Folder { known, unreadable })
@@ -81,15 +82,7 @@ impl Records {
         match self {
             Self::NotGiven => (RecordSource::NotGiven, None),
             Self::File(file, latest) => (RecordSource::File { file: file.clone() }, *latest),
-            Self::Folder { known, .. } => {
-                let matches: Vec<_> =
-                    known.iter().filter(|one| identity::shares_identifier(images, &one.person)).collect();
-                match matches.as_slice() {
-                    [] => (RecordSource::NoMatch, None),
-                    [one] => (RecordSource::File { file: one.file.clone() }, one.latest),
-                    several => (RecordSource::Several { count: several.len() }, None),
-                }
-            }
+            Self::Folder { known, .. } => source_for(images, known.iter()),
         }
     }
 
@@ -99,6 +92,94 @@ impl Records {
             Self::Folder { unreadable, .. } => unreadable,
             Self::NotGiven | Self::File(..) => &[],
         }
+    }
+}
+
+/// A folder with one bundle a patient, for as long as a worker runs: a file is read again when its size or time of change
+/// is another, and the folder is looked through again when it was not for a second.
+#[derive(Debug)]
+pub struct RecordIndex {
+    folder: PathBuf,
+    files: BTreeMap<PathBuf, Indexed>,
+    looked: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Indexed {
+    stamp: Stamp,
+    known: Option<Known>,
+}
+
+/// What tells that a file was changed.
+type Stamp = (u64, Option<SystemTime>);
+
+impl RecordIndex {
+    /// Nothing is read yet.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, files: BTreeMap::new(), looked: None }
+    }
+
+    /// Takes up what was added, changed or removed.
+    fn refresh(&mut self, zone: &TimeZone) -> std::io::Result<()> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return Ok(());
+        }
+        let mut files_now = BTreeMap::new();
+        for path in files(&self.folder)? {
+            let stamp = stamp(&path)?;
+            let indexed = match self.files.remove(&path) {
+                Some(indexed) if indexed.stamp == stamp => indexed,
+                _ => Indexed { stamp, known: known(path.clone(), &fs::read(&path)?, zone) },
+            };
+            files_now.insert(path, indexed);
+        }
+        self.files = files_now;
+        self.looked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// The record for the person in the images, as its file stands at this moment.
+    pub fn for_person(&mut self, images: &Person, zone: &TimeZone) -> std::io::Result<RecordSource> {
+        self.refresh(zone)?;
+        let found = self.found(images);
+        if let RecordSource::File { file } = &found
+            && let Some(indexed) = self.files.get(&file.path)
+            && stamp(&file.path).ok() != Some(indexed.stamp)
+        {
+            self.looked = None;
+            self.refresh(zone)?;
+            return Ok(self.found(images));
+        }
+        Ok(found)
+    }
+
+    fn found(&self, images: &Person) -> RecordSource {
+        source_for(images, self.files.values().filter_map(|indexed| indexed.known.as_ref())).0
+    }
+}
+
+fn stamp(path: &Path) -> std::io::Result<Stamp> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.len(), metadata.modified().ok()))
+}
+
+fn known(path: PathBuf, bytes: &[u8], zone: &TimeZone) -> Option<Known> {
+    Record::from_json(bytes).ok().map(|record| Known {
+        person: convert::person_of_record(record.patient()),
+        latest: record.latest_time(zone),
+        file: source_file(path, bytes),
+    })
+}
+
+fn source_for<'a>(
+    images: &Person,
+    known: impl Iterator<Item = &'a Known>,
+) -> (RecordSource, Option<Timestamp>) {
+    let matches: Vec<_> = known.filter(|one| identity::shares_identifier(images, &one.person)).collect();
+    match matches.as_slice() {
+        [] => (RecordSource::NoMatch, None),
+        [one] => (RecordSource::File { file: one.file.clone() }, one.latest),
+        several => (RecordSource::Several { count: several.len() }, None),
     }
 }
 

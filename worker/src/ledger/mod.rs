@@ -5,24 +5,45 @@
 //! its terminal state. Killing the process between any two of these steps leaves a row from which the next worker
 //! goes on. SQLite (`synchronous=FULL`) serves one machine, PostgreSQL many; the same tests run on both.
 
+mod hold;
+mod postgres;
 mod row;
 pub(crate) mod sqlite;
 mod state;
-mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::config::site::LedgerConfig;
+
+pub use postgres::PostgresLedger;
 pub use row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
+pub use sqlite::SqliteLedger;
 pub use sqlite::holder::Holder;
 pub use state::{JobState, UnknownState};
-pub use store::FileLedger;
+
+/// How long the database may take to answer whether it is there.
+const REACH_WITHIN: Duration = Duration::from_millis(900);
+
+/// Opens the ledger that is configured; a file lies in the folder `state`. A lease is good for `lease` when its worker
+/// lives.
+pub async fn open(
+    config: &LedgerConfig,
+    state: &Path,
+    lease: Duration,
+) -> Result<Arc<dyn Ledger>, LedgerError> {
+    Ok(match config {
+        LedgerConfig::Sqlite => Arc::new(SqliteLedger::open(state, lease)?),
+        LedgerConfig::Postgres(config) => Arc::new(Box::pin(PostgresLedger::open(config, lease)).await?),
+    })
+}
 
 /// Why the ledger could not do what was asked. No text holds a secret or patient data.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +69,18 @@ pub enum LedgerError {
         "the ledger's schema does not fit this version of chiasm; use the version that wrote it or a newer one"
     )]
     Schema(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The configuration of the database cannot be used.
+    #[error("the ledger cannot be used: {reason}")]
+    Unusable {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// No job has this key.
+    #[error("no job of the ledger has the key `{job_key}`; `chiasm jobs list` shows those that are there")]
+    UnknownJob {
+        /// The key that was asked for.
+        job_key: String,
+    },
     /// The lease was lost: another worker owns the job now.
     #[error("the lease of job `{job_key}` was lost to another worker")]
     LeaseLost {
@@ -81,13 +114,18 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn accept(&self, job: &NewJob) -> Result<Accepted, LedgerError>;
 
     /// Leases the next job that waits, or whose worker died or overstayed: STAT first, then the oldest. A job that rests
-    /// ([`Ledger::defer`]) is left until its time. `None` when there is none.
+    /// ([`Ledger::defer`]) is left until its time, and one of which another version is under way until that one is done:
+    /// a report has one writer. `None` when there is none.
     async fn lease_next(&self) -> Result<Option<Job>, LedgerError>;
+
+    /// Leases the next job whose report is stored and only waits for its delivery, in the same order: while intake pauses.
+    async fn lease_stored(&self) -> Result<Option<Job>, LedgerError>;
 
     /// Leases the job with this key, if it is to be had; a resting one too.
     async fn lease_key(&self, job_key: &str) -> Result<Option<Job>, LedgerError>;
 
-    /// Extends all leases of this worker. A heartbeat calls it several times a lease.
+    /// Extends the leases of all jobs that this worker still has in hand: of which a copy of the [`Job`] exists. A heartbeat
+    /// calls it several times a lease.
     async fn renew_leases(&self) -> Result<(), LedgerError>;
 
     /// Stores model output, report bytes, outcome and an audit entry in one transaction. From here on, only delivery
@@ -110,9 +148,10 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// lost already is no error.
     async fn release(&self, job: &Job) -> Result<(), LedgerError>;
 
-    /// Settles a delivered job: it takes its terminal state, with an audit entry, and older versions of its report
-    /// become superseded. Fenced.
-    async fn settle(&self, job: &Job, ends: JobState) -> Result<(), LedgerError>;
+    /// Settles a job: it takes its terminal state, with an audit entry, and older versions of its report become superseded.
+    /// `code` says why it ended otherwise than its report says, such as a delivery that failed for good; its report is at
+    /// no target then, and older versions stay what they are. Fenced.
+    async fn settle(&self, job: &Job, ends: JobState, code: Option<&str>) -> Result<(), LedgerError>;
 
     /// The newest version of a report that is composed or ended with a report, as it is stored: for a worker that lost
     /// its lease while it delivered an older version, and for `replay`.
@@ -133,7 +172,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// How long the oldest composed job has waited for its delivery, for metrics.
     async fn outbox_age(&self) -> Result<Option<Duration>, LedgerError>;
 
-    /// A failed job is accepted anew. [`LedgerError::WrongState`] for another state.
+    /// A failed job is accepted anew: one whose report could only not be delivered is delivered with the same bytes, and
+    /// every other is analysed again. [`LedgerError::WrongState`] for another state.
     async fn retry(&self, job_key: &str) -> Result<(), LedgerError>;
 
     /// A job that waits ends as failed with the code `Cancelled`; one that is under way or ended cannot be cancelled.
@@ -141,4 +181,42 @@ pub trait Ledger: Send + Sync + fmt::Debug {
 
     /// Whether the database answers now, for readiness. Never blocks longer than a second.
     async fn is_reachable(&self) -> bool;
+}
+
+fn not_failed(job_key: &str, state: Option<JobState>) -> Result<(), LedgerError> {
+    match state {
+        Some(JobState::Failed) => Ok(()),
+        Some(state) => Err(LedgerError::WrongState {
+            job_key: job_key.to_owned(),
+            state,
+            why: "only a failed job can be tried again; submit the study again for a new version",
+        }),
+        None => Err(LedgerError::UnknownJob { job_key: job_key.to_owned() }),
+    }
+}
+
+fn not_waiting(job_key: &str, state: Option<JobState>) -> LedgerError {
+    let job_key = job_key.to_owned();
+    match state {
+        Some(state) if state.is_terminal() => {
+            LedgerError::WrongState { job_key, state, why: "it has ended, and nothing is left to cancel" }
+        }
+        Some(state) => LedgerError::WrongState {
+            job_key,
+            state,
+            why: "a worker has it under way; it ends by itself, or waits again when that worker is stopped",
+        },
+        None => LedgerError::UnknownJob { job_key },
+    }
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone)]
+enum Turn {
+    /// The next job's.
+    Next,
+    /// The next job's whose report is stored.
+    Stored,
+    /// The job's with this key.
+    Key(String),
 }

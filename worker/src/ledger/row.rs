@@ -1,8 +1,11 @@
 //! The rows of the ledger: jobs to accept, jobs under lease, and the bytes of a report.
 
-use rusqlite::Row;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
+use super::hold::Hold;
 use super::state::JobState;
+use crate::job::hex;
 use crate::lane::Lane;
 
 /// How often a job may be started before it is given to a human: a job that kills its worker this often is poison.
@@ -59,6 +62,13 @@ pub struct Job {
     pub model_output: Option<String>,
     /// Report bytes of an earlier attempt that were not yet delivered.
     pub composed: Option<ReportBytes>,
+    /// Since when they wait for their delivery.
+    pub composed_at: Option<Timestamp>,
+    /// How often their delivery was put off.
+    pub deferrals: u32,
+    /// Keeps the lease renewed.
+    #[expect(dead_code, reason = "only its life counts")]
+    pub(super) hold: Hold,
 }
 
 impl Job {
@@ -79,6 +89,20 @@ pub struct ReportBytes {
     pub bundle: Option<Vec<u8>>,
     /// The page.
     pub html: Vec<u8>,
+}
+
+impl ReportBytes {
+    /// What the audit trail says of them and of the model output they were made from: state and SHA-256 digests.
+    pub(super) fn digests(&self, model_output: Option<&str>) -> String {
+        let mut detail = format!("{} html={}", self.ends, hex(&Sha256::digest(&self.html)));
+        let others = [("bundle", self.bundle.as_deref()), ("model_output", model_output.map(str::as_bytes))];
+        for (name, bytes) in others {
+            if let Some(bytes) = bytes {
+                detail = format!("{detail} {name}={}", hex(&Sha256::digest(bytes)));
+            }
+        }
+        detail
+    }
 }
 
 /// Which jobs to list.
@@ -109,6 +133,10 @@ pub struct JobRow {
     pub attempts: u32,
     /// Why it rests, where its delivery was put off: a stable code.
     pub resting: Option<String>,
+    /// Until when it rests.
+    pub rests_until: Option<Timestamp>,
+    /// Why it ended otherwise than its report says: a stable code, such as `Cancelled`.
+    pub ended_code: Option<String>,
     /// The stored outcome, one JSON line, once the report is composed.
     pub outcome: Option<String>,
 }
@@ -124,35 +152,4 @@ pub struct AuditEntry {
     pub event: String,
     /// State or code, and SHA-256 digests of what was stored; no patient data.
     pub detail: String,
-}
-
-pub(super) fn parse_state(text: &str) -> rusqlite::Result<JobState> {
-    text.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-    })
-}
-
-pub(super) fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
-    let ends: Option<String> = row.get("ends")?;
-    let outcome: Option<String> = row.get("outcome")?;
-    let html: Option<Vec<u8>> = row.get("html")?;
-    let composed = match (ends, outcome, html) {
-        (Some(ends), Some(outcome), Some(html)) => {
-            Some(ReportBytes { ends: parse_state(&ends)?, outcome, bundle: row.get("bundle")?, html })
-        }
-        _ => None,
-    };
-    Ok(Job {
-        sequence: row.get("sequence")?,
-        fence: row.get("attempts")?,
-        lane: Lane::Routine,
-        job_key: row.get("job_key")?,
-        report_key: row.get("report_key")?,
-        study_uid: row.get("study_uid")?,
-        request: row.get("request")?,
-        accepted_at: row.get("accepted_at")?,
-        attempts: row.get("attempts")?,
-        model_output: row.get("model_output")?,
-        composed,
-    })
 }

@@ -43,17 +43,33 @@ impl JobState {
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Reported | Self::Refused | Self::Failed | Self::Superseded)
     }
+
+    /// True when a job that ends so, with this code of its end, leaves its report at the targets.
+    pub(super) const fn supersedes(self, ended_code: Option<&str>) -> bool {
+        match self {
+            Self::Reported | Self::Refused => true,
+            Self::Failed => ended_code.is_none(),
+            Self::Accepted | Self::Leased | Self::Composed | Self::Superseded => false,
+        }
+    }
+
+    /// The state and the code of the end in one line, for the audit trail.
+    pub(super) fn with_code(self, ended_code: Option<&str>) -> String {
+        ended_code.map_or_else(|| self.to_string(), |code| format!("{self} {code}"))
+    }
 }
 
 impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
 /// The text is not one of the job states.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown job state `{0}`")]
+#[error(
+    "unknown job state `{0}`; a job is accepted, leased, composed, reported, refused, failed or superseded"
+)]
 pub struct UnknownState(String);
 
 impl FromStr for JobState {

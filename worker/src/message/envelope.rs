@@ -24,7 +24,7 @@ const REQUESTED_ANY_VERSION: &str = "imaging.job.requested.v";
 const DEFAULT_PRIORITY: u8 = 100;
 
 /// The most targets that one request may name.
-const MAX_TARGETS: usize = 16;
+pub const MAX_TARGETS: usize = 16;
 
 /// The most instances that a request may expect.
 const MAX_INSTANCES: u32 = 1_000_000;
@@ -77,7 +77,7 @@ pub(super) fn read(message: Fields, now: Timestamp) -> Result<JobRequest, Messag
         data.optional("priority", "a whole number from 0 to 255", integer(|n| u8::try_from(n).ok()))?;
     let source = data.optional("source", words::NAME, name())?;
     let record = data.optional("record", words::NAME, name())?;
-    let targets = data.optional("targets", TARGETS, |value| targets(value))?.unwrap_or_default();
+    let targets = data.optional("targets", TARGETS, targets)?.unwrap_or_default();
     let pipeline = data.optional("pipeline", words::NAME, name())?;
     let mode = data.optional("mode", "`clinical` or `shadow`", text(mode))?.unwrap_or_default();
     let expected_instances =
@@ -137,7 +137,7 @@ fn mode(word: &str) -> Option<Mode> {
 }
 
 /// How many instances a request may expect.
-pub(super) fn instances(number: u64) -> Option<u32> {
+pub(crate) fn instances(number: u64) -> Option<u32> {
     u32::try_from(number).ok().filter(|number| (1..=MAX_INSTANCES).contains(number))
 }
 

@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(code(&"[".repeat(60_000).into_bytes()), "MessageTooDeep");
         assert_eq!(code(&"{\"a\":".repeat(12_000).into_bytes()), "MessageTooDeep");
         assert_eq!(code(&"[".repeat(100_000).into_bytes()), "MessageTooLarge");
-        assert_eq!(code(&[b' '; MAX_BYTES + 1]), "MessageTooLarge");
+        assert_eq!(code(&vec![b' '; MAX_BYTES + 1]), "MessageTooLarge");
         assert_eq!(code(br#"{"a":1,"b":{"c":1,"c":2}}"#), "DuplicateField");
         assert_eq!(code(br#"{"a":1,"\u0061":2}"#), "DuplicateField");
     }

@@ -10,7 +10,7 @@ mod fields;
 mod json;
 pub mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::fmt;
@@ -78,6 +78,11 @@ pub struct Name(String);
 pub struct BadName;
 
 impl Name {
+    /// The name of the folder that a caller gave with `--out`, in messages about it.
+    pub fn out() -> Self {
+        Self("out".into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -163,4 +168,15 @@ pub fn read(body: &[u8], now: Timestamp, mapping: &AdapterMapping) -> Result<Job
 pub fn trace_parent(body: &[u8]) -> Option<String> {
     let message = Fields::root(json::parse(body).ok()?)?;
     message.peek("traceparent").and_then(words::trace_parent)
+}
+
+/// A time of another system's clock as a request may state it: `now` where it is so far off that a reader would refuse it.
+pub fn plausible_or_now(time: Timestamp, now: Timestamp) -> Timestamp {
+    words::plausible(time, now, "time").unwrap_or(now)
+}
+
+/// Whether a text can be an id or a correlation id: 1 to 128 letters, digits, `.`, `_`, `:` or `-`, beginning with a letter
+/// or digit.
+pub fn is_token(text: &str) -> bool {
+    words::token(text).is_some()
 }

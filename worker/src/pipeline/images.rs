@@ -17,10 +17,10 @@ use image::{ImageFormat, Luma, Rgba};
 use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores};
 
-use super::Stages;
 use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData};
 use super::timings::Timings;
+use super::{Room, Stages};
 use crate::ending::Ending;
 use crate::job::{Request, hex};
 use crate::outcome::Present;
@@ -40,21 +40,15 @@ pub(super) fn study(
     site_zone: &TimeZone,
     evidence: &mut Evidence,
 ) -> Result<Arc<Study>, Ending> {
-    let paths: Vec<PathBuf> = request.files.iter().map(|file| file.path.clone()).collect();
     let changed = || {
         Ending::refused(
             "SourceChanged",
             "a file of the study was changed or removed after the job was accepted",
         )
     };
-    let discovery = discover(&paths, limits, &mut |_| {}).map_err(|_| changed())?;
-    let found =
-        discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid).ok_or_else(changed)?;
-    let study = match found {
-        StudyOutcome::Ready(study) => *study,
-        StudyOutcome::Refused(refused) => {
-            return Err(Ending::refused(refused.refusal.code.as_str(), refused.refusal.message));
-        }
+    let study = match evidence.study.take() {
+        Some(fetched) => fetched,
+        None => Arc::new(read(study_uid, request, limits)?.ok_or_else(changed)?),
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
@@ -62,21 +56,34 @@ pub(super) fn study(
         return Err(changed());
     }
     evidence.started = study.started.as_ref().map(|started| started.instant(site_zone));
-    let study = Arc::new(study);
     evidence.study = Some(Arc::clone(&study));
     Ok(study)
+}
+
+/// The study as its files stand now; `None` when they are not what was accepted.
+fn read(study_uid: &str, request: &Request, limits: &Limits) -> Result<Option<Study>, Ending> {
+    let paths: Vec<PathBuf> = request.files.iter().map(|file| file.path.clone()).collect();
+    let Ok(discovery) = discover(&paths, limits, &mut |_| {}) else { return Ok(None) };
+    match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
+        None => Ok(None),
+        Some(StudyOutcome::Ready(study)) => Ok(Some(*study)),
+        Some(StudyOutcome::Refused(refused)) => {
+            Err(Ending::refused(refused.refusal.code.as_str(), refused.refusal.message))
+        }
+    }
 }
 
 /// Scores the best image that can be read.
 pub(super) fn score(
     stages: &Stages,
     candidates: &[Candidate<'_>],
+    room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
     let mut dropped = Vec::new();
     let mut refusal = None;
     for candidate in candidates {
-        match score_candidate(stages, *candidate, timings) {
+        match score_candidate(stages, *candidate, room, timings) {
             Ok(mut output) => {
                 output.dropped = dropped;
                 return Ok(output);
@@ -101,22 +108,16 @@ pub(super) fn score(
 fn score_candidate(
     stages: &Stages,
     candidate: Candidate<'_>,
+    room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
-    let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
-    let image = timings.time("preprocess", || grey_image(&frame))?;
-    let (device, scorer) = timings.time("load", || stages.scorer())?;
-    let broken = |error: models::ScoreError| {
-        Ending::failed(
-            error.code(),
-            error.to_string(),
-            "Submit the study again; if it fails again, choose `--device cpu`.",
-        )
+    let image = {
+        let _turn = room.turns.take();
+        let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
+        Arc::new(timings.time("preprocess", || grey_image(&frame))?)
     };
-    let scores = timings.time("score", || scorer.score(std::slice::from_ref(&image))).map_err(broken)?;
-    let scores = scores.into_iter().next().ok_or_else(|| {
-        Ending::failed("ScoreDevice", "the device returned no score", "Submit the study again.")
-    })?;
+    let device = timings.time("load", || room.scoring.device())?;
+    let scores = timings.time("score", || room.scoring.score(&image))?;
     if candidate.check_frontal && !scores.is_frontal {
         return Err(Ending::refused(
             "NotApplicableView",
@@ -130,10 +131,11 @@ fn score_candidate(
         ));
     }
     let label = most_telling(&scores);
-    let saliency = timings.time("saliency", || scorer.saliency(&image, &label)).map_err(broken)?;
+    let saliency = timings.time("saliency", || room.scoring.saliency(&image, &label))?;
+    let _turn = room.turns.take();
     Ok(ModelOutput {
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
-        device: device.description().to_owned(),
+        device,
         findings: scores.findings.iter().map(finding).collect(),
         view_ap: scores.view_ap,
         frontal: scores.frontal,

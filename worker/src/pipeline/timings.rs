@@ -9,7 +9,8 @@ pub(super) struct Timings(BTreeMap<String, f64>);
 
 impl Timings {
     /// Runs a stage and adds its time.
-    pub(super) fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> T) -> T {
+    pub(super) fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> T) -> T {
+        let _span = tracing::info_span!("stage", otel.name = stage).entered();
         let began = Instant::now();
         let value = work();
         let took = began.elapsed().as_secs_f64() * 1_000.0;

@@ -1,1 +1,248 @@
 //! The queue worker: takes deliveries, carries each study through the stages beside others, and settles them.
+//!
+//! One job is one task. It waits for bytes of the [`budget`], for a place at the [`gate`] to read, decode and compose,
+//! and for its turn at the [`device`], where pictures of several studies are scored together; so the stages of
+//! different studies overlap, each behind a bound. What a queue delivered is [`arrival`]'s, what happens to a leased job
+//! is [`flight`]'s, and what the ledger holds of dead workers and put-off deliveries comes back through [`feed`].
+
+mod arrival;
+pub mod budget;
+pub mod device;
+pub mod failpoint;
+mod feed;
+pub mod fetch;
+pub mod flight;
+pub mod gate;
+pub mod health;
+pub mod pressure;
+mod shutdown;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{RwLock, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::DeviceArg;
+use crate::config::Config;
+use crate::ending::Ending;
+use crate::lane::Lane;
+use crate::ledger::{Job, Ledger};
+use crate::outcome::Outcome;
+use crate::pipeline::Stages;
+use crate::pipeline::scoring::{Direct, Scoring};
+use crate::queue::{Queue, QueueError};
+use crate::telemetry::metrics::Metrics;
+
+use arrival::Arrivals;
+use budget::Budget;
+use device::{Batching, DeviceThread};
+use feed::{Feeds, Intake};
+use fetch::Sources;
+use flight::{DeviceFor, Flight};
+use gate::Gate;
+use pressure::Pressure;
+
+/// How often the ledger is asked for jobs when it had none.
+const LEDGER_POLL: Duration = Duration::from_millis(200);
+
+/// How often a worker that ends when nothing is left looks whether anything is.
+const IDLE_POLL: Duration = Duration::from_millis(50);
+
+/// What a worker is made of.
+pub struct Worker {
+    /// The stages.
+    pub stages: Arc<Stages>,
+    /// Where jobs stand.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where requests wait.
+    pub queue: Arc<dyn Queue>,
+    /// The device.
+    pub device: Arc<DeviceThread>,
+    /// Where reports go, and whether intake pauses.
+    pub pressure: Arc<Pressure>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop, or nothing was left; all that was under way is finished or handed back.
+    Stopped,
+    /// The ledger failed while the worker was to end with the queue empty.
+    LedgerFailed,
+}
+
+impl DeviceFor for DeviceThread {
+    fn scoring(&self, job: &Job) -> Box<dyn Scoring + '_> {
+        Box::new(self.lane(job.lane))
+    }
+}
+
+impl DeviceFor for Direct {
+    fn scoring(&self, _job: &Job) -> Box<dyn Scoring + '_> {
+        Box::new(self)
+    }
+}
+
+/// Opens the device on its thread, as the configuration wants it.
+pub fn start_device(stages: &Stages, device: DeviceArg, metrics: &Metrics) -> Result<DeviceThread, Ending> {
+    let limits = &stages.config.worker;
+    let batching = Batching { max: limits.max_batch, wait: limits.max_wait };
+    DeviceThread::start(Arc::clone(&stages.bundle), device, batching, metrics.clone())
+}
+
+impl Worker {
+    /// Works until told to stop, or with `once` until nothing is left. Outcomes go to `outcomes` as they come.
+    pub async fn run(self, once: bool, outcomes: mpsc::Sender<Outcome>) -> Result<Ended, WorkerError> {
+        let config = self.stages.config.clone();
+        let stopping = CancellationToken::new();
+        shutdown::listen(stopping.clone()).map_err(WorkerError::Signals)?;
+        let (let_in, intake) = watch::channel(Intake::Open);
+        let feeds = self.feeds(&config, stopping.clone(), intake, outcomes);
+        let budget = Arc::clone(&feeds.arrivals.budget);
+        let watching = health::Watch::new(&self, &config, let_in, stopping.clone(), budget);
+        let (side, over) = (TaskTracker::new(), CancellationToken::new());
+        watching.start(&side, &over).await.map_err(WorkerError::Listen)?;
+
+        let mut lanes = tokio::task::JoinSet::new();
+        lanes.spawn(feeds.clone().lane(Lane::Stat, config.worker.stat_jobs_at_once));
+        lanes.spawn(feeds.clone().lane(Lane::Routine, config.worker.jobs_at_once));
+        let ledger_feed =
+            side.spawn(feeds.clone().ledger(usize::from(config.worker.jobs_at_once), LEDGER_POLL));
+        tracing::info!(
+            device = self.device.health().description,
+            stat = config.worker.stat_jobs_at_once,
+            routine = config.worker.jobs_at_once,
+            "worker started"
+        );
+        let ended = tokio::select! {
+            ended = idle(&feeds, once) => ended,
+            () = stopping.cancelled() => Ended::Stopped,
+            unusable = first_error(&mut lanes) => {
+                stopping.cancel();
+                return Err(WorkerError::Queue(unusable));
+            }
+        };
+        stopping.cancel();
+        while lanes.join_next().await.is_some() {}
+        drop(ledger_feed.await);
+        self.drain(&feeds, config.worker.grace).await;
+        over.cancel();
+        side.close();
+        drop(tokio::time::timeout(Duration::from_secs(2), side.wait()).await);
+        Ok(ended)
+    }
+
+    fn feeds(
+        &self,
+        config: &Config,
+        stopping: CancellationToken,
+        intake: watch::Receiver<Intake>,
+        outcomes: mpsc::Sender<Outcome>,
+    ) -> Feeds {
+        let flight = Arc::new(Flight {
+            stages: Arc::clone(&self.stages),
+            ledger: Arc::clone(&self.ledger),
+            device: Arc::clone(&self.device) as Arc<dyn DeviceFor>,
+            gate: Arc::new(Gate::new(config.worker.decoders)),
+            targets: self.pressure.targets(),
+            metrics: self.metrics.clone(),
+            deliver_for: config.worker.deliver_for,
+            under_way: flight::UnderWay::default(),
+        });
+        let arrivals = Arc::new(Arrivals {
+            flight,
+            sources: Arc::new(Sources::new(&config.places)),
+            queue: Arc::clone(&self.queue),
+            budget: Budget::new(config.worker.memory_bytes),
+            mapping: config.mapping.clone(),
+            retry: config.retry,
+            limits: config.worker,
+            alone: Arc::new(RwLock::new(())),
+        });
+        Feeds {
+            arrivals,
+            tasks: TaskTracker::new(),
+            stopping,
+            handing_back: CancellationToken::new(),
+            intake,
+            outcomes,
+            ledger_is_empty: Arc::new(AtomicBool::new(false)),
+            ledger_failed: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Finishes what is under way within the grace, and hands back the rest: its reports that are stored are delivered by
+    /// the next worker, and what is not stored is begun anew.
+    async fn drain(&self, feeds: &Feeds, grace: Duration) {
+        feeds.tasks.close();
+        if tokio::time::timeout(grace, feeds.tasks.wait()).await.is_ok() {
+            tracing::info!("all studies under way are finished");
+            return;
+        }
+        feeds.handing_back.cancel();
+        feeds.tasks.wait().await;
+        let left = feeds.arrivals.flight.under_way.take();
+        tracing::warn!(jobs = left.len(), "the grace is over: what is under way is handed back");
+        for job in left {
+            if let Err(error) = self.ledger.release(&job).await {
+                tracing::warn!(%error, job = %job.job_key, "a lease was not handed back; it ends with this process");
+            }
+        }
+    }
+}
+
+/// Waits until nothing is left: no delivery waits or rests, no job is under way, and the ledger has nothing to lease.
+async fn idle(feeds: &Feeds, once: bool) -> Ended {
+    if !once {
+        return std::future::pending().await;
+    }
+    let mut quiet = 0;
+    loop {
+        tokio::time::sleep(IDLE_POLL).await;
+        if feeds.ledger_failed.load(Ordering::SeqCst) {
+            return Ended::LedgerFailed;
+        }
+        let nothing_under_way = feeds.tasks.is_empty() && feeds.ledger_is_empty.load(Ordering::SeqCst);
+        let nothing_waits = nothing_under_way
+            && match feeds.arrivals.queue.status().await {
+                Ok(status) => {
+                    status.stat + status.routine + status.resting == 0 && status.unsettled.unwrap_or(0) == 0
+                }
+                Err(_) => false,
+            };
+        // Twice in a row: a message may be on its way from the queue to its task.
+        quiet = if nothing_waits { quiet + 1 } else { 0 };
+        if quiet >= 3 {
+            return Ended::Stopped;
+        }
+    }
+}
+
+async fn first_error(lanes: &mut tokio::task::JoinSet<Result<(), QueueError>>) -> QueueError {
+    loop {
+        match lanes.join_next().await {
+            Some(Ok(Err(error))) => return error,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A worker could not begin, or can never go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Signals cannot be listened to.
+    #[error("could not listen for signals")]
+    Signals(#[source] std::io::Error),
+    /// The address of `http.listen` is not to be had, or the Orthanc that is configured cannot be spoken to.
+    #[error(transparent)]
+    Listen(std::io::Error),
+    /// The queue cannot be used as it is configured.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fusion::learned::Exam;
 use fusion::{ChestView, Record};
@@ -11,6 +12,7 @@ use super::table::{Row, Table, TableError, picture};
 use crate::ending::Ending;
 use crate::intake::record::files;
 use crate::pipeline::Stages;
+use crate::pipeline::scoring::Scoring;
 
 /// The exams could not be read or scored.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +45,14 @@ pub enum ExamsError {
 pub fn exams(
     folder: &Path,
     stages: &Stages,
+    scoring: &dyn Scoring,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Exam>, ExamsError> {
     let records = records(&folder.join("ehr"))?;
     let table = Table::open(&folder.join("outcomes.csv"))?;
     let mut exams = Vec::with_capacity(table.len());
     for row in table.rows() {
-        exams.push(exam(folder, row, exams.len() + 1, &records, stages)?);
+        exams.push(exam(folder, row, exams.len() + 1, &records, (stages, scoring))?);
         progress(exams.len(), table.len());
     }
     Ok(exams)
@@ -60,16 +63,17 @@ fn exam(
     row: Row<'_>,
     number: usize,
     records: &BTreeMap<String, Record>,
-    stages: &Stages,
+    (stages, scoring): (&Stages, &dyn Scoring),
 ) -> Result<Exam, ExamsError> {
     let patient = row.text("patient_id")?;
     let record = records.get(patient).ok_or(ExamsError::NoRecord { row: number })?;
     let t0: Timestamp = row.number("study_time")?;
-    let image = picture(&folder.join(row.text("file")?), &stages.limits)?;
+    let image = Arc::new(picture(&folder.join(row.text("file")?), &stages.limits)?);
+    let scores = scoring.score(&image)?;
     Ok(Exam {
         patient: patient.to_owned(),
         features: fusion::features(record, t0, &stages.config.site_zone),
-        image_logits: stages.logits(&image)?,
+        image_logits: scores.findings.iter().map(|score| score.logit).collect(),
         view: if row.either("view", "AP", "PA")? { ChestView::Ap } else { ChestView::Pa },
         t0,
         label: row.flag("in_icu_at_exam")?,

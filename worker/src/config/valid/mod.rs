@@ -37,6 +37,7 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         worker: worker::worker(&raw.worker, raw.ledger.lease_s, findings),
         http: servers::http(&raw.http, environment, findings),
         orthanc: servers::orthanc(&raw.orthanc, &places, environment, findings),
+        mapping: places::mapping(raw, &places, findings),
         places,
         log: log(&raw.log, findings),
     }

@@ -11,6 +11,7 @@ use super::super::secret;
 use super::super::site::{FhirConfig, Places, RecordConfig, SourceConfig, TargetConfig};
 use super::address;
 use crate::message::Name;
+use crate::message::adapters::AdapterMapping;
 
 pub(super) fn places(raw: &RawConfig, environment: &Environment, findings: &mut Findings) -> Places {
     let sources = named("sources", &raw.sources, findings, source);
@@ -149,4 +150,18 @@ fn fhir(
     };
     let url = address::http(&of("url"), url, raw.allow_plaintext, findings)?;
     Some(FhirConfig { url, token, ca_file: raw.ca_file.clone(), timeout: Duration::from_secs(timeout) })
+}
+
+/// The sources that other systems' names stand for.
+pub(super) fn mapping(raw: &RawConfig, places: &Places, findings: &mut Findings) -> AdapterMapping {
+    let source_of = |name: &str| places.sources.keys().find(|known| known.as_str() == name).cloned();
+    let mut buckets = BTreeMap::new();
+    for (bucket, name) in &raw.monai.buckets {
+        match source_of(name) {
+            Some(source) => drop(buckets.insert(bucket.clone(), source)),
+            None => findings
+                .wrong("monai.buckets", format!("names `{name}`, but there is no valid [sources.{name}]")),
+        }
+    }
+    AdapterMapping { buckets, orthanc_source: raw.orthanc.source.as_deref().and_then(source_of) }
 }

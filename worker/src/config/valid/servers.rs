@@ -155,5 +155,6 @@ pub(super) fn orthanc(
         ca_file: raw.ca_file.clone(),
         source: source?,
         poll: Duration::from_secs(poll),
+        begin: raw.begin,
     })
 }

@@ -27,20 +27,26 @@ pub(super) const VERSION_1: &str = "CREATE TABLE job (
     CREATE INDEX job_by_state ON job (state, sequence);
     CREATE INDEX job_by_report ON job (report_key, sequence);";
 
-/// Lanes, fences, rests, starts, the audit trail, and the embedded queue. Times are milliseconds since 1970. A report
-/// that waits for its delivery waits from now on: how long it waited before is not known.
+/// Lanes, fences, rests, starts, the audit trail, and the embedded queue. Times are milliseconds since 1970. No worker of
+/// version 0.1.0 goes on with a file of this version, so that its leases are void; a report that waits for its delivery
+/// waits from now on, because how long it waited before is not known. `job_one_writer`: no two versions of a report are
+/// under way at once, and so none is delivered over a newer one.
 const VERSION_2: &str =
     "ALTER TABLE job ADD COLUMN lane TEXT NOT NULL DEFAULT 'routine' CHECK (lane IN ('stat', 'routine'));
     ALTER TABLE job ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE job ADD COLUMN not_before_ms INTEGER;
     ALTER TABLE job ADD COLUMN resting TEXT;
+    ALTER TABLE job ADD COLUMN rests_since_ms INTEGER;
+    ALTER TABLE job ADD COLUMN rests_until_ms INTEGER;
     ALTER TABLE job ADD COLUMN deferrals INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN composed_at_ms INTEGER;
+    ALTER TABLE job ADD COLUMN ended_code TEXT;
     ALTER TABLE job RENAME COLUMN lease_until TO lease_until_ms;
-    UPDATE job SET fence = attempts;
-    UPDATE job SET composed_at_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE html IS NOT NULL;
-    CREATE INDEX job_by_turn ON job (lane DESC, sequence) WHERE state IN ('accepted', 'leased', 'composed');
-    CREATE INDEX job_by_holder ON job (lease_holder) WHERE lease_holder IS NOT NULL;
+    UPDATE job SET fence = attempts, lease_holder = NULL, lease_until_ms = NULL,
+        state = CASE state WHEN 'leased' THEN 'accepted' ELSE state END,
+        composed_at_ms = CASE WHEN html IS NOT NULL THEN CAST(unixepoch('subsec') * 1000 AS INTEGER) END;
+    CREATE INDEX job_by_turn ON job (lane DESC, sequence) WHERE state IN ('accepted', 'composed');
+    CREATE INDEX job_by_delivery ON job (lane DESC, sequence) WHERE state = 'composed';
+    CREATE UNIQUE INDEX job_one_writer ON job (report_key) WHERE lease_holder IS NOT NULL;
     CREATE TABLE arrival (
         digest         TEXT PRIMARY KEY,
         starts         INTEGER NOT NULL,

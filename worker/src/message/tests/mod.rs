@@ -2,6 +2,7 @@
 
 mod adapters;
 mod forged;
+pub(crate) mod queue;
 mod random;
 
 use std::path::Path;

@@ -25,6 +25,7 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::{TerminalCode, TransientCode};
 
     #[test]
     fn documented_codes_are_labels_and_nothing_else_is() {
@@ -33,6 +34,10 @@ mod tests {
         }
         for code in ["", "1.2.840.10008", "Public^Jane", "truncated"] {
             assert_eq!(label(code), OTHER);
+        }
+        let transient = TransientCode::ALL.iter().map(|code| code.as_str());
+        for code in transient.chain(TerminalCode::ALL.iter().map(|code| code.as_str())) {
+            assert_eq!(label(code), code);
         }
         assert!(KNOWN.len() > 50, "{KNOWN:?}");
         assert!(KNOWN.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_alphanumeric())), "{KNOWN:?}");

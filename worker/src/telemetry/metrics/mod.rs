@@ -8,6 +8,9 @@
 
 mod code;
 mod families;
+mod read;
+#[cfg(test)]
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -24,10 +27,12 @@ use crate::lane::Lane;
 use crate::ledger::JobState;
 use crate::pipeline::output::ModelOutput;
 use crate::queue::QueueStatus;
+pub use read::Samples;
+
 use families::{CodeLabel, EndLabels, Families, FindingLabel, LaneLabel, StageLabel, StateLabel};
 
 /// The stages that are measured; another one counts as `other`.
-const STAGES: [&str; 14] = [
+const STAGES: [&str; 15] = [
     "wait",
     "fetch",
     "read",
@@ -36,6 +41,7 @@ const STAGES: [&str; 14] = [
     "load",
     "score",
     "saliency",
+    "picture",
     "features",
     "assess",
     "compose",

@@ -29,8 +29,29 @@ fn status(oldest_s: Option<u64>) -> QueueStatus {
     QueueStatus { kind: "embedded", stat: 1, routine: 2, unsettled: Some(3), resting: 4, dead: 5, oldest_s }
 }
 
-#[test]
-fn each_event_is_counted_under_its_name() {
+/// A table with two features that are known and one that is not.
+fn features() -> FeatureTable {
+    let feature = |id: &str, value: serde_json::Value, age_days: Option<f64>| {
+        serde_json::json!({
+            "id": id, "label": id, "group": "laboratory", "value": value, "unit": null, "effective": null,
+            "available": null, "age_days": age_days, "source": "Observation/1", "other_sources": [],
+            "source_version": null, "original": null, "comparator": null, "factor": null, "note": null, "windows": [],
+        })
+    };
+    let table = serde_json::json!({
+        "schema": "chiasm-record-features/1", "t0": "2026-01-01T00:00:00Z", "zone": "UTC",
+        "features": [
+            feature("crp", serde_json::json!({"number": 3.0}), Some(2.5)),
+            feature("copd", serde_json::json!({"bool": true}), Some(400.0)),
+            feature("wbc", serde_json::json!({"missing": {"reason": "not-recorded"}}), None),
+        ],
+        "excluded": {"after_t0": 0, "undated": 0, "status": 0, "superseded": 0, "unresolved_subject": 0, "unreadable": 0},
+    });
+    serde_json::from_value(table).unwrap()
+}
+
+/// Metrics into which every event was recorded once.
+pub(super) fn with_every_event() -> Metrics {
     let metrics = Metrics::new("sha256:abc");
     metrics.record_delivery(Lane::Stat);
     metrics.record_job_ended(Lane::Stat, JobState::Refused, Some("Truncated"), Duration::from_secs(3));
@@ -45,10 +66,17 @@ fn each_event_is_counted_under_its_name() {
     metrics.record_device_error();
     metrics.record_device_success();
     metrics.record_drift(&output("Effusion", 0.35));
+    metrics.record_features(&features());
     metrics.set_queue(&status(Some(7)));
     metrics.set_ledger(&BTreeMap::from([(JobState::Composed, 6)]), Some(Duration::from_millis(1500)));
     metrics.set_memory(10, 20);
     metrics.set_ready(true);
+    metrics
+}
+
+#[test]
+fn each_event_is_counted_under_its_name() {
+    let metrics = with_every_event();
     let under_way = metrics.job_under_way(Lane::Routine);
     let text = metrics.encode();
     for line in [
@@ -70,6 +98,9 @@ fn each_event_is_counted_under_its_name() {
         "chiasm_finding_probability_ratio_count{finding=\"Effusion\"} 1",
         "chiasm_novelty_ratio_count 1",
         "chiasm_frontal_probability_ratio_count 1",
+        "chiasm_features_total{state=\"known\"} 2",
+        "chiasm_features_total{state=\"not-recorded\"} 1",
+        "chiasm_record_age_days_sum 2.5",
         "chiasm_queue_depth_messages{lane=\"routine\"} 2",
         "chiasm_queue_unsettled_messages{} 3",
         "chiasm_queue_resting_messages 4",

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-/// <http://hl7.org/fhir/R4/operationoutcome.html>. `details` and `diagnostics` are not read: they repeat the patient.
+/// <http://hl7.org/fhir/R4/operationoutcome.html>. `details` is not read, and of `diagnostics` only the numbers that HAPI
+/// begins it with are kept: the rest repeats the patient.
 #[derive(Debug, Deserialize)]
 pub(super) struct Issue {
     #[serde(default)]
@@ -11,11 +12,22 @@ pub(super) struct Issue {
     code: String,
     #[serde(default)]
     expression: Vec<String>,
+    #[serde(default)]
+    diagnostics: String,
 }
 
 impl Issue {
     fn is_failure(&self) -> bool {
         matches!(self.severity.as_str(), "error" | "fatal")
+    }
+
+    /// The numbers of HAPI's messages, such as `HAPI-1094`: with them its documentation says what is wrong.
+    fn numbers(&self) -> Vec<&str> {
+        let is_number = |text: &&str| {
+            let digits = text.strip_prefix("HAPI-").unwrap_or_default();
+            (3..=5).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        self.diagnostics.split(": ").take_while(is_number).take(3).collect()
     }
 
     /// True for a failure that the same bytes would meet again.
@@ -78,10 +90,12 @@ pub(super) fn reason(status: u16, issues: &[Issue]) -> String {
         .map(|issue| {
             let known = CONTENT.iter().chain(&OTHER).find(|code| **code == issue.code);
             let code = known.copied().unwrap_or("another issue");
-            match issue.expression.iter().find(|place| is_place(place)) {
-                Some(place) => format!("{code} at {place}"),
-                None => code.to_owned(),
+            let mut said = std::iter::once(code).chain(issue.numbers()).collect::<Vec<_>>().join(" ");
+            if let Some(place) = issue.expression.iter().find(|place| is_place(place)) {
+                said.push_str(" at ");
+                said.push_str(place);
             }
+            said
         })
         .collect();
     if said.is_empty() {

@@ -128,6 +128,23 @@ fn a_reason_keeps_codes_and_places_and_no_text_of_the_server() {
 }
 
 #[test]
+fn a_reason_keeps_the_numbers_of_hapis_messages_and_not_the_messages() {
+    let reason = |diagnostics: &str| {
+        let issue = json!({ "severity": "error", "code": "processing", "diagnostics": diagnostics });
+        let body = json!({ "resourceType": "OperationOutcome", "issue": [issue] });
+        let Verdict::Not(Trouble::Good { reason, .. }) = judge(&answer(400, body.to_string()), 1) else {
+            panic!("terminal")
+        };
+        reason.replace("the server answered 400: processing", "")
+    };
+    assert_eq!(reason("HAPI-1094: Resource Patient/canary not found, specified in path: x"), " HAPI-1094");
+    assert_eq!(reason("HAPI-0550: HAPI-0825: Error: Canary"), " HAPI-0550 HAPI-0825");
+    for other in ["Canary: HAPI-1094: x", "HAPI-Canary: x", "HAPI-19500203: x", ""] {
+        assert_eq!(reason(other), "", "{other}");
+    }
+}
+
+#[test]
 fn the_reason_is_bounded() {
     let place = format!("Bundle.{}", "a".repeat(30));
     let issue = json!({ "severity": "error", "code": "processing", "expression": [place] });

@@ -1,0 +1,188 @@
+//! Figures of this machine: measured, not asserted.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use chiasm_tests::site::check::End;
+use chiasm_tests::site::servers::Servers;
+use chiasm_tests::site::submit::request;
+use chiasm_tests::site::workers::{Start, wait_until};
+use chiasm_tests::site::{Mode, Plan, Site};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use worker::lane::Lane;
+use worker::queue::Message;
+
+use crate::FiguresArgs;
+
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Stages of `chiasm_stage_duration_seconds` that are the reading of pictures, not the worker's own work.
+const READING: [&str; 4] = ["decode", "preprocess", "score", "saliency"];
+
+/// Measures everything and writes it to a file.
+pub(crate) fn run(args: &FiguresArgs) -> bool {
+    let Some(servers) = Servers::start() else { return false };
+    let mode = Mode::Distributed(&servers);
+    let figures = json!({
+        "overhead": overhead(mode),
+        "accepting": accepting(mode),
+        "stat_latency": stat_latency(mode),
+        "recovery": recovery(mode),
+    });
+    let text = serde_json::to_string_pretty(&figures).expect("JSON");
+    eprintln!("{text}");
+    fs::write(&args.json, text).expect("the figures are written");
+    true
+}
+
+/// CPU time of a worker for a study, besides reading its pictures. One study at a time and one thread for the network, so
+/// that the time of a stage is its CPU time.
+fn overhead(mode: Mode<'_>) -> Value {
+    const STUDIES: usize = 300;
+    let mut site = Site::open(mode, Plan { jobs_at_once: 1, ..Plan::new(1) });
+    let start = Start::default()
+        .with("RAYON_NUM_THREADS", 1)
+        .with("CHIASM__WORKER__DECODERS", 1)
+        .with("RUST_LOG", "warn");
+    site.start(&start);
+    site.wait_until_ready(0);
+    let warm = site.studies(20);
+    site.submit(&warm, Lane::Routine);
+    site.wait_until_done(PATIENCE);
+    let studies = site.studies(STUDIES);
+    let (before, stages_before) = (cpu(&site), stages(&site));
+    let began = Instant::now();
+    site.submit(&studies, Lane::Routine);
+    site.wait_until_done(PATIENCE);
+    let seconds = began.elapsed().as_secs_f64();
+    let (after, stages_after) = (cpu(&site), stages(&site));
+    site.check().assert();
+    let each = |total: f64| 1000.0 * total / STUDIES as f64;
+    let stages: BTreeMap<&String, f64> = stages_after
+        .iter()
+        .map(|(stage, after)| (stage, each(after - stages_before.get(stage).copied().unwrap_or(0.0))))
+        .collect();
+    let reading: f64 =
+        stages.iter().filter(|(stage, _)| READING.contains(&stage.as_str())).map(|(_, ms)| ms).sum();
+    let total = each(after - before);
+    json!({
+        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": total, "stage_ms_a_study": stages,
+        "reading_ms_a_study": reading, "own_cpu_ms_a_study": total - reading,
+    })
+}
+
+fn cpu(site: &Site) -> f64 {
+    site.workers[0].used().map_or(0.0, |(seconds, _)| seconds)
+}
+
+/// Seconds spent in each stage so far.
+fn stages(site: &Site) -> BTreeMap<String, f64> {
+    let metrics = site.workers[0].get("/metrics").unwrap_or_default();
+    let sums = metrics.lines().filter_map(|line| {
+        let line = line.strip_prefix("chiasm_stage_duration_seconds_sum{stage=\"")?;
+        let (stage, seconds) = line.split_once("\"} ")?;
+        Some((stage.to_owned(), seconds.trim().parse().ok()?))
+    });
+    sums.collect()
+}
+
+/// How many small requests a second the queue accepts durably.
+fn accepting(mode: Mode<'_>) -> Value {
+    const REQUESTS: usize = 5_000;
+    let mut site = Site::open(mode, Plan::new(2));
+    let studies = site.studies(500);
+    let messages = requests(&studies, REQUESTS, Lane::Routine);
+    let began = Instant::now();
+    site.publish(&messages);
+    let library = REQUESTS as f64 / began.elapsed().as_secs_f64();
+    let one_by_one = 500;
+    let began = Instant::now();
+    for message in &messages[..one_by_one] {
+        site.publish(std::slice::from_ref(message));
+    }
+    let singly = one_by_one as f64 / began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    site.submit(&studies, Lane::Routine);
+    let program = studies.len() as f64 / began.elapsed().as_secs_f64();
+    json!({ "pipelined_a_second": library, "one_by_one_a_second": singly, "chiasm_submit_a_second": program })
+}
+
+/// From a STAT request to its report on the FHIR server: on an idle worker, and behind ten thousand routine requests.
+fn stat_latency(mode: Mode<'_>) -> Value {
+    const SAMPLES: usize = 100;
+    const ROUTINE: usize = 10_000;
+    let mut site = Site::open(mode, Plan::new(3));
+    site.start_ready(1);
+    let warm = site.studies(5);
+    site.submit(&warm, Lane::Routine);
+    site.wait_until_done(PATIENCE);
+    let idle = latencies(&mut site, SAMPLES);
+    let behind = site.studies(1_500);
+    let waiting = requests(&behind, ROUTINE, Lane::Routine);
+    site.publish(&waiting);
+    let done = site.ended();
+    wait_until("routine work is under way", PATIENCE, || site.ended() > done + 3);
+    let busy = latencies(&mut site, SAMPLES);
+    let ratio = percentile(&busy, 99) / percentile(&idle, 99);
+    json!({
+        "idle_ms": { "p50": percentile(&idle, 50), "p99": percentile(&idle, 99) },
+        "behind_10000_ms": { "p50": percentile(&busy, 50), "p99": percentile(&busy, 99) },
+        "p99_ratio": ratio,
+    })
+}
+
+/// Milliseconds of so many STAT requests, one after the other, in ascending order.
+fn latencies(site: &mut Site, samples: usize) -> Vec<f64> {
+    let studies = site.studies(samples);
+    let mut times: Vec<f64> = studies
+        .iter()
+        .map(|study| {
+            let began = Instant::now();
+            site.publish(&[request(study, &study[5..], Timestamp::now(), Lane::Stat)]);
+            let bundle = site.folder().join("reports").join(study).join("bundle.json");
+            // the folder is the last target: who reads it sees the whole file
+            while !bundle.exists() {
+                assert!(began.elapsed() < PATIENCE, "the STAT study is not read");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            1000.0 * began.elapsed().as_secs_f64()
+        })
+        .collect();
+    site.expect(&studies, &End::reported());
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn percentile(ascending: &[f64], percent: usize) -> f64 {
+    let at = (ascending.len() * percent).div_ceil(100).max(1) - 1;
+    ascending.get(at).copied().unwrap_or(f64::NAN)
+}
+
+/// From SIGKILL of the only worker to the next job that ends, with a new worker started at once.
+fn recovery(mode: Mode<'_>) -> Value {
+    const KILLS: usize = 15;
+    let mut site = Site::open(mode, Plan { lease_s: 60, ..Plan::new(4) });
+    let studies = site.studies(600);
+    site.submit(&studies, Lane::Routine);
+    site.start_ready(1);
+    let mut times = Vec::new();
+    for _ in 0..KILLS {
+        let due = site.ended() + 5;
+        wait_until("jobs end", PATIENCE, || site.ended() >= due);
+        site.workers[0].kill();
+        let (began, ended) = (Instant::now(), site.ended());
+        site.start_again(0, &Start::default());
+        wait_until("the next job ends", PATIENCE, || site.ended() > ended);
+        times.push(1000.0 * began.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    json!({ "kills": KILLS, "p50_ms": percentile(&times, 50), "longest_ms": percentile(&times, 100) })
+}
+
+/// So many requests for these studies, in turn.
+fn requests(studies: &[String], count: usize, lane: Lane) -> Vec<Message> {
+    let now = Timestamp::now();
+    (0..count).map(|at| request(&studies[at % studies.len()], &format!("request-{at}"), now, lane)).collect()
+}

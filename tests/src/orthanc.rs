@@ -1,0 +1,178 @@
+//! A real Orthanc for a test: on a free port, in a temporary folder, killed at the end.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Debian's program.
+const PROGRAM: &str = "/usr/sbin/Orthanc";
+
+/// Seconds until a study counts as stable.
+const STABLE_AGE_S: u32 = 1;
+
+/// How long anything here may take.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// User and password of the test's Orthanc.
+pub const LOGIN: (&str, &str) = ("chiasm", "a-password-of-tests");
+
+/// A running Orthanc.
+#[derive(Debug)]
+pub struct Orthanc {
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+    hook: Option<(PathBuf, Vec<(String, String)>)>,
+}
+
+impl Orthanc {
+    /// Starts one with its database in `folder`; `None` with a line that says what is skipped where there is no Orthanc.
+    /// `hook` is a Lua script with its environment.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start(folder: &Path, hook: Option<(PathBuf, Vec<(String, String)>)>) -> Option<Self> {
+        if !Path::new(PROGRAM).exists() {
+            eprintln!("skipped: no {PROGRAM} (Debian package orthanc)");
+            return None;
+        }
+        // A port that is free now can be taken before Orthanc has it: then another one is tried.
+        let started = (0..5).find_map(|_| {
+            let port = TcpListener::bind("127.0.0.1:0")
+                .expect("a free port")
+                .local_addr()
+                .expect("an address")
+                .port();
+            let child = spawn(folder, port, hook.as_ref());
+            let mut orthanc = Self { child, port, folder: folder.to_owned(), hook: hook.clone() };
+            orthanc.is_up().then_some(orthanc)
+        });
+        Some(started.expect("Orthanc comes up"))
+    }
+
+    /// Base URL of its REST interface.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it and starts it again on the same port; with `emptied` its database is gone.
+    ///
+    /// # Panics
+    /// Where it does not come up again.
+    pub fn restart(&mut self, emptied: bool) {
+        self.kill();
+        if emptied {
+            fs::remove_dir_all(self.folder.join("store")).expect("a database to remove");
+        }
+        self.child = spawn(&self.folder, self.port, self.hook.as_ref());
+        assert!(self.is_up(), "Orthanc comes up again");
+    }
+
+    /// Stores an instance and gives Orthanc's identifier of its study.
+    ///
+    /// # Panics
+    /// Where it is not stored.
+    pub fn store(&self, instance: &[u8]) -> String {
+        let answer = self.ask("POST", "/instances", instance).expect("an answer");
+        answer["ParentStudy"].as_str().expect("a study").to_owned()
+    }
+
+    /// Waits until Orthanc's log has this many stable studies.
+    ///
+    /// # Panics
+    /// Where that takes longer than a minute.
+    pub fn wait_for_stable(&self, studies: usize) {
+        let began = Instant::now();
+        loop {
+            let log = self.ask("GET", "/changes?since=0&limit=1000", b"").expect("the log");
+            let changes = log["Changes"].as_array().expect("changes");
+            if changes.iter().filter(|change| change["ChangeType"] == "StableStudy").count() >= studies {
+                return;
+            }
+            assert!(began.elapsed() < DEADLINE, "no stable study: {log}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn is_up(&mut self) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < DEADLINE {
+            if self.ask("GET", "/system", b"").is_some() {
+                return true;
+            }
+            if self.child.try_wait().expect("a child's state").is_some() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+
+    /// One exchange over HTTP/1.0; `None` without a JSON answer.
+    fn ask(&self, method: &str, place: &str, body: &[u8]) -> Option<Value> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(DEADLINE)).ok()?;
+        let login = base64(format!("{}:{}", LOGIN.0, LOGIN.1).as_bytes());
+        let head = format!(
+            "{method} {place} HTTP/1.0\r\nAuthorization: Basic {login}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let text = String::from_utf8_lossy(&answer);
+        serde_json::from_str(text.split_once("\r\n\r\n")?.1).ok()
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Orthanc {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(folder: &Path, port: u16, hook: Option<&(PathBuf, Vec<(String, String)>)>) -> Child {
+    let scripts: Vec<_> = hook.iter().map(|(script, _)| script).collect();
+    let store = folder.join("store");
+    let configuration = json!({
+        "StorageDirectory": store, "IndexDirectory": store, "HttpPort": port, "DicomServerEnabled": false,
+        "RemoteAccessAllowed": false, "AuthenticationEnabled": true, "RegisteredUsers": {LOGIN.0: LOGIN.1},
+        "StableAge": STABLE_AGE_S, "LuaScripts": scripts, "Plugins": []
+    });
+    fs::create_dir_all(folder).expect("a folder");
+    let file = folder.join("orthanc.json");
+    fs::write(&file, configuration.to_string()).expect("a written configuration");
+    Command::new(PROGRAM)
+        .arg(&file)
+        .envs(hook.iter().flat_map(|(_, environment)| environment.iter().cloned()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("Orthanc starts")
+}
+
+/// Base64 of RFC 4648 with padding.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
+            << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * place)) & 63];
+            text.push(if place <= group.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}

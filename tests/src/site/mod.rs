@@ -1,0 +1,289 @@
+//! A whole site for tests: invented patients, a queue and a ledger, targets, and workers as processes of the real
+//! program, with everything that can go wrong between them, and the checker that says whether anything was lost or
+//! doubled.
+
+pub mod broker;
+pub mod check;
+pub mod cohort;
+pub mod evidence;
+pub mod nemesis;
+pub mod servers;
+pub mod submit;
+pub mod weather;
+pub mod workers;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use worker::config::Config;
+use worker::ledger::Ledger;
+use worker::queue::Queue;
+
+use crate::fhir_server::FhirServer;
+use crate::watchdog;
+use check::End;
+use cohort::Cohort;
+use servers::Servers;
+use weather::Way;
+use workers::{Start, Worker, wait_until};
+
+/// Which queue and which ledger.
+#[derive(Debug, Clone, Copy)]
+pub enum Mode<'a> {
+    /// Both in one SQLite file.
+    Embedded,
+    /// RabbitMQ and PostgreSQL.
+    Distributed(&'a Servers),
+}
+
+/// What makes one site differ from another.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Where every choice starts.
+    pub seed: u64,
+    /// How many invented patients there are.
+    pub patients: usize,
+    /// `ledger.lease_s`.
+    pub lease_s: u64,
+    /// `worker.jobs_at_once`.
+    pub jobs_at_once: u16,
+    /// `worker.grace_s`.
+    pub grace_s: u64,
+}
+
+impl Plan {
+    /// The plan of the tests, for this seed.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, patients: 7, lease_s: 5, jobs_at_once: 4, grace_s: 20 }
+    }
+}
+
+/// The ways between the workers and the servers.
+#[derive(Debug)]
+pub struct Ways {
+    /// To the FHIR server.
+    pub fhir: Way,
+    /// To RabbitMQ, in the distributed mode.
+    pub broker: Option<Way>,
+    /// To PostgreSQL, in the distributed mode.
+    pub postgres: Option<Way>,
+}
+
+/// A site.
+pub struct Site {
+    /// Its workers; those that ended are still there.
+    pub workers: Vec<Worker>,
+    /// Its FHIR server.
+    pub fhir: FhirServer,
+    /// What lies between the workers and the servers.
+    pub ways: Ways,
+    /// Patients and studies.
+    pub cohort: Cohort,
+    /// How each accepted study is to end.
+    accepted: BTreeMap<String, End>,
+    /// Dead letters that are expected, by code.
+    dead: BTreeMap<String, usize>,
+    plan: Plan,
+    is_embedded: bool,
+    config: PathBuf,
+    direct: PathBuf,
+    queue: Arc<dyn Queue>,
+    ledger: Arc<dyn Ledger>,
+    runtime: tokio::runtime::Runtime,
+    folder: PathBuf,
+    keep: bool,
+}
+
+impl Site {
+    /// Makes a site with nothing on its queue.
+    ///
+    /// # Panics
+    /// Where a part of it cannot be made.
+    pub fn open(mode: Mode<'_>, plan: Plan) -> Self {
+        eprintln!("seed {}", plan.seed);
+        let folder = tempfile::Builder::new().prefix("chiasm-site-").tempdir().expect("a folder").keep();
+        watchdog::remove_at_the_end(&folder);
+        for name in ["studies", "reports", "state", "logs"] {
+            fs::create_dir_all(folder.join(name)).expect("a folder");
+        }
+        let cohort = Cohort::new(plan.seed, plan.patients, &folder.join("records"));
+        let fhir = FhirServer::start();
+        let fhir_address: SocketAddr =
+            fhir.url().trim_start_matches("http://").trim_end_matches("/fhir").parse().expect("its address");
+        let behind = mode.backend();
+        let ways = Ways {
+            fhir: Way::to(fhir_address),
+            broker: behind.as_ref().map(|behind| Way::to(behind.broker)),
+            postgres: behind.as_ref().map(|behind| Way::to(behind.postgres)),
+        };
+        let direct = folder.join("direct.toml");
+        let text = Settings { plan, folder: &folder, fhir: fhir_address, behind: behind.as_ref() }.text();
+        fs::write(&direct, text).expect("a written configuration");
+        let through = behind.as_ref().map(|behind| servers::Backend {
+            broker: ways.broker.as_ref().map_or(behind.broker, Way::address),
+            postgres: ways.postgres.as_ref().map_or(behind.postgres, Way::address),
+            ..behind.clone()
+        });
+        let config = folder.join("chiasm.toml");
+        let text =
+            Settings { plan, folder: &folder, fhir: ways.fhir.address(), behind: through.as_ref() }.text();
+        fs::write(&config, text).expect("a written configuration");
+
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let loaded = Config::load(Some(&direct), None).expect("a valid configuration");
+        let (queue, ledger) = runtime.block_on(async {
+            let queue = worker::queue::open(&loaded.queue, &loaded.state).await.expect("a queue");
+            let ledger = worker::ledger::open(&loaded.ledger, &loaded.state, loaded.worker.lease).await;
+            (queue, ledger.expect("a ledger"))
+        });
+        Self {
+            workers: Vec::new(),
+            fhir,
+            ways,
+            cohort,
+            accepted: BTreeMap::new(),
+            dead: BTreeMap::new(),
+            plan,
+            is_embedded: behind.is_none(),
+            config,
+            direct,
+            queue,
+            ledger,
+            runtime,
+            folder,
+            keep: false,
+        }
+    }
+
+    /// Starts a worker and gives its place among the workers.
+    pub fn start(&mut self, start: &Start) -> usize {
+        let number = self.workers.len();
+        let log = self.folder.join("logs").join(format!("worker-{number}.log"));
+        let worker = Worker::start(&self.config, &log, self.own_state(number).as_deref(), start);
+        self.workers.push(worker);
+        number
+    }
+
+    /// Starts a worker in the place of one that ended, with its log and its state folder.
+    pub fn start_again(&mut self, number: usize, start: &Start) {
+        self.workers[number].kill();
+        let log = self.workers[number].log.clone();
+        let worker = Worker::start(&self.config, &log, self.own_state(number).as_deref(), start);
+        self.workers[number] = worker;
+    }
+
+    /// Starts so many workers that take work until they are told to stop, and waits until all do.
+    pub fn start_ready(&mut self, count: usize) {
+        let first = self.workers.len();
+        for _ in 0..count {
+            self.start(&Start::default());
+        }
+        for number in first..first + count {
+            self.wait_until_ready(number);
+        }
+    }
+
+    /// Waits until a worker says that it takes work.
+    pub fn wait_until_ready(&mut self, number: usize) {
+        let worker = &mut self.workers[number];
+        wait_until("the worker is ready", Duration::from_secs(60), || {
+            assert!(worker.is_running(), "the worker ended: {}", worker.logged());
+            worker.is_ready()
+        });
+    }
+
+    /// Where everything of this site lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The configuration that does not go through the proxies.
+    pub fn direct(&self) -> &Path {
+        &self.direct
+    }
+
+    /// The plan it was made with.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Leaves the folder where it is, for a person to look at, until [`Self::discard`].
+    pub fn keep_folder(&mut self) {
+        self.keep = true;
+        watchdog::keep(&self.folder);
+    }
+
+    /// Ends the site and removes its folder.
+    pub fn discard(mut self) {
+        self.keep = false;
+    }
+
+    /// In the distributed mode every worker is a machine of its own, with its own state folder.
+    fn own_state(&self, number: usize) -> Option<PathBuf> {
+        (!self.is_embedded).then(|| self.folder.join("state").join(format!("worker-{number}")))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.workers.clear();
+        if std::thread::panicking() && !self.keep {
+            eprintln!("seed {}: this site failed", self.plan.seed);
+            for worker in fs::read_dir(self.folder.join("logs")).into_iter().flatten().flatten() {
+                let log = fs::read_to_string(worker.path()).unwrap_or_default();
+                let lines: Vec<_> = log.lines().collect();
+                eprintln!("-- end of {}", worker.path().display());
+                for line in &lines[lines.len().saturating_sub(30)..] {
+                    eprintln!("{line}");
+                }
+            }
+        }
+        if !self.keep {
+            drop(fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+/// What `chiasm.toml` is made of.
+struct Settings<'a> {
+    plan: Plan,
+    folder: &'a Path,
+    fhir: SocketAddr,
+    behind: Option<&'a servers::Backend>,
+}
+
+impl Settings<'_> {
+    fn text(&self) -> String {
+        let Plan { lease_s, jobs_at_once, grace_s, .. } = self.plan;
+        let folder = self.folder.display();
+        let fhir = self.fhir;
+        let queue_and_ledger = match self.behind {
+            None => format!(
+                "[queue]\nkind = \"embedded\"\nretry_after_s = 1\n\n[ledger]\nkind = \"sqlite\"\nlease_s = {lease_s}\n"
+            ),
+            Some(behind) => {
+                let (queue_url, ledger_url, prefix) = (behind.queue_url(), behind.ledger_url(), &behind.name);
+                format!(
+                    "[queue]\nkind = \"rabbitmq\"\nurl = \"{queue_url}\"\npassword = {{ file = \"{folder}/password\" }}\n\
+                     prefix = \"{prefix}\"\nretry_after_s = 1\n\n\
+                     [ledger]\nkind = \"postgres\"\nurl = \"{ledger_url}\"\nlease_s = {lease_s}\n"
+                )
+            }
+        };
+        fs::write(self.folder.join("password"), "guest\n").expect("a written password");
+        format!(
+            "tenant = \"soak\"\nstate = \"{folder}/state\"\ndefault_source = \"archive\"\ndefault_record = \"ehr\"\n\
+             default_targets = [\"ehr\", \"reports\"]\n\n{queue_and_ledger}\n\
+             [sources.archive]\nkind = \"folder\"\npath = \"{folder}/studies\"\n\n\
+             [records.ehr]\nkind = \"folder\"\npath = \"{folder}/records\"\n\n\
+             [targets.ehr]\nkind = \"fhir\"\nurl = \"http://{fhir}/fhir\"\ntimeout_s = 5\n\n\
+             [targets.reports]\nkind = \"folder\"\npath = \"{folder}/reports\"\n\n\
+             [worker]\njobs_at_once = {jobs_at_once}\ngrace_s = {grace_s}\nmin_free_disk_mib = 1\n"
+        )
+    }
+}

@@ -1,0 +1,100 @@
+//! How requests come to the queue: through the program, and as messages of other makers.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use worker::lane::Lane;
+use worker::message::{JobRequest, Mode, envelope};
+use worker::queue::Message;
+
+use super::Site;
+use super::check::End;
+use crate::chiasm;
+
+/// Studies that one call of the program submits.
+const A_CALL: usize = 500;
+
+/// How long submitting may fail, while the broker is away.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+impl Site {
+    /// Makes so many new studies at the source.
+    pub fn studies(&mut self, count: usize) -> Vec<String> {
+        let source = self.folder.join("studies");
+        self.cohort.add(count, &source)
+    }
+
+    /// Submits studies with `chiasm submit` until it says that all are accepted.
+    ///
+    /// # Panics
+    /// Where it keeps failing.
+    pub fn submit(&mut self, studies: &[String], lane: Lane) {
+        for studies in studies.chunks(A_CALL) {
+            let began = Instant::now();
+            loop {
+                let output = self.chiasm_submit(studies, lane);
+                if output.status.success() {
+                    break;
+                }
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(began.elapsed() < PATIENCE, "`chiasm submit` keeps failing: {said}");
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            self.expect(studies, &End::reported());
+        }
+    }
+
+    /// One call of `chiasm submit`; nothing of it counts as accepted here.
+    ///
+    /// # Panics
+    /// Where the program cannot be started.
+    pub fn chiasm_submit(&self, studies: &[String], lane: Lane) -> std::process::Output {
+        let priority = if lane == Lane::Stat { "255" } else { "100" };
+        Command::new(chiasm())
+            .args(["submit", "--json", "--priority", priority, "--config"])
+            .arg(&self.direct)
+            .args(studies.iter().flat_map(|study| ["--study", study]))
+            .output()
+            .expect("the program starts")
+    }
+
+    /// Says how studies that were accepted are to end.
+    pub fn expect(&mut self, studies: &[String], end: &End) {
+        self.accepted.extend(studies.iter().map(|study| (study.clone(), end.clone())));
+    }
+
+    /// Says that so many dead letters with this code are to be there in the end.
+    pub fn expect_dead(&mut self, code: &str, count: usize) {
+        *self.dead.entry(code.to_owned()).or_default() += count;
+    }
+
+    /// Puts messages on the queue as they are.
+    ///
+    /// # Panics
+    /// Where the queue does not take them.
+    pub fn publish(&self, messages: &[Message]) {
+        self.runtime.block_on(self.queue.publish_all(messages)).expect("the queue takes them");
+    }
+}
+
+/// The message that asks for a study; `id` and `time` are the request's, not the job's.
+///
+/// # Panics
+/// Where the UID is none.
+pub fn request(study_uid: &str, id: &str, time: Timestamp, lane: Lane) -> Message {
+    let request = JobRequest {
+        id: id.to_owned(),
+        time,
+        study_uid: study_uid.parse().expect("a UID"),
+        source: None,
+        record: None,
+        targets: Vec::new(),
+        pipeline: None,
+        lane,
+        mode: Mode::Clinical,
+        expected_instances: None,
+        correlation_id: None,
+    };
+    envelope::message(&request, "urn:chiasm:tests", None)
+}

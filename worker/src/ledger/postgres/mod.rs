@@ -1,0 +1,324 @@
+//! The ledger of many workers: a PostgreSQL database.
+//!
+//! Every operation is one or two statements that commit by themselves, so that no worker holds a row while it does
+//! something else. Workers that race for a row are put in order by the row's lock, by the unique job key and by the
+//! unique index that lets a report have one writer. Times are the database's.
+
+mod connect;
+mod holder;
+mod migrations;
+mod row;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::query::Query;
+use sqlx::{ConnectOptions, Postgres, Row, query};
+use tokio::time::timeout;
+
+use self::holder::Holder;
+use super::hold::Holds;
+use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
+use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_waiting};
+use crate::config::site::PostgresConfig;
+
+/// The most time one statement may take, the way to the server and back included.
+const STATEMENT_WITHIN: Duration = Duration::from_secs(35);
+
+/// How often a lease is tried again when another worker took a version of the same report in the same moment.
+const LEASE_TRIES: usize = 16;
+
+/// The ledger in a PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresLedger {
+    pool: PgPool,
+    holder: Holder,
+    actor: String,
+    lease_ms: i64,
+    holds: Holds,
+}
+
+type Statement = Query<'static, Postgres, PgArguments>;
+
+impl PostgresLedger {
+    /// Connects, and brings the schema to the newest version. A lease is good for `lease` when its worker lives.
+    pub async fn open(config: &PostgresConfig, lease: Duration) -> Result<Self, LedgerError> {
+        let options = connect::options(config)?;
+        let act = "connect to its database; check `ledger.url`, the password and that the server is up";
+        let mut first = timeout(connect::CONNECT_WITHIN, options.connect())
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .map_err(database(act))?;
+        migrations::migrate(&mut first).await?;
+        let pool = connect::pool(options.clone(), config.connections).await.map_err(database(act))?;
+        let holder = Holder::register(options).await.map_err(database(act))?;
+        Ok(Self {
+            pool,
+            actor: format!("{:016x}", holder.id()),
+            holder,
+            lease_ms: millis(lease),
+            holds: Holds::default(),
+        })
+    }
+
+    /// The first row that a statement gives.
+    async fn one(&self, act: &'static str, statement: Statement) -> Result<Option<PgRow>, LedgerError> {
+        self.raw(statement).await.map(|rows| rows.into_iter().next()).map_err(database(act))
+    }
+
+    async fn all(&self, act: &'static str, statement: Statement) -> Result<Vec<PgRow>, LedgerError> {
+        self.raw(statement).await.map_err(database(act))
+    }
+
+    async fn raw(&self, statement: Statement) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let rows = timeout(STATEMENT_WITHIN, statement.fetch_all(&mut *connection)).await;
+        rows.unwrap_or_else(|_| {
+            // Nobody knows what this connection still does: it must not go back to the pool.
+            drop(connection.detach());
+            Err(sqlx::Error::PoolTimedOut)
+        })
+    }
+
+    async fn lease(&self, turn: Turn) -> Result<Option<Job>, LedgerError> {
+        let act = "lease a job";
+        self.all(act, query(sql::FREE_VOID_LEASES)).await?;
+        for _try in 0..LEASE_TRIES {
+            let statement = match &turn {
+                Turn::Next => query(sql::LEASE_NEXT).bind(self.holder.id()).bind(self.lease_ms),
+                Turn::Stored => query(sql::LEASE_STORED).bind(self.holder.id()).bind(self.lease_ms),
+                Turn::Key(job_key) => {
+                    query(sql::LEASE_KEY).bind(self.holder.id()).bind(self.lease_ms).bind(job_key.clone())
+                }
+            };
+            match self.raw(statement).await {
+                Ok(rows) => {
+                    let job = rows.first().map(row::job).transpose().map_err(database(act))?;
+                    return Ok(job.map(|job| Job { hold: self.holds.add(&job.job_key, job.fence), ..job }));
+                }
+                // Another worker took another version of the same report in this moment.
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
+                Err(error) => return Err(database(act)(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// A fenced statement, which gives a row when the lease was kept.
+    async fn fenced(&self, act: &'static str, job: &Job, statement: Statement) -> Result<(), LedgerError> {
+        match self.one(act, statement).await? {
+            Some(_) => Ok(()),
+            None => Err(LedgerError::LeaseLost { job_key: job.job_key.clone() }),
+        }
+    }
+
+    /// Begins a fenced statement: $1 is the key, $2 the fence, $3 the worker.
+    fn under_lease(&self, sql: &'static str, job: &Job) -> Statement {
+        query(sql).bind(job.job_key.clone()).bind(job.fence).bind(self.holder.id())
+    }
+
+    async fn state(&self, act: &'static str, job_key: &str) -> Result<Option<JobState>, LedgerError> {
+        let row = self.one(act, query(sql::BY_KEY).bind(job_key.to_owned())).await?;
+        row.map(|row| row::state(row.try_get("state")?)).transpose().map_err(database(act))
+    }
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn begin(&self, arrival: &str) -> Result<u32, LedgerError> {
+        let act = "count a start";
+        let row = self.one(act, query(sql::BEGIN).bind(arrival.to_owned())).await?;
+        let starts = row.map(|row| row.try_get::<i32, _>(0)).transpose().map_err(database(act))?;
+        Ok(starts.and_then(|starts| u32::try_from(starts).ok()).unwrap_or(u32::MAX))
+    }
+
+    async fn forget(&self, arrival: &str) -> Result<(), LedgerError> {
+        self.all("forget starts", query(sql::FORGET).bind(arrival.to_owned())).await.map(drop)
+    }
+
+    async fn accept(&self, job: &NewJob) -> Result<Accepted, LedgerError> {
+        let act = "accept a job";
+        let lane = job.lane.as_str();
+        let statement = query(sql::ACCEPT)
+            .bind(job.job_key.clone())
+            .bind(job.report_key.clone())
+            .bind(lane)
+            .bind(job.study_uid.clone())
+            .bind(job.request.clone())
+            .bind(job.accepted_at.clone())
+            .bind(self.actor.clone());
+        if self.one(act, statement).await?.is_some() {
+            return Ok(Accepted::New);
+        }
+        let statement = query(sql::ACCEPTED_BEFORE).bind(job.job_key.clone()).bind(lane);
+        match self.one(act, statement).await? {
+            Some(row) => {
+                let state = row.try_get("state").and_then(row::state).map_err(database(act))?;
+                Ok(Accepted::Before(state))
+            }
+            None => Err(LedgerError::UnknownJob { job_key: job.job_key.clone() }),
+        }
+    }
+
+    async fn lease_next(&self) -> Result<Option<Job>, LedgerError> {
+        self.lease(Turn::Next).await
+    }
+
+    async fn lease_stored(&self) -> Result<Option<Job>, LedgerError> {
+        self.lease(Turn::Stored).await
+    }
+
+    async fn lease_key(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
+        self.lease(Turn::Key(job_key.to_owned())).await
+    }
+
+    async fn renew_leases(&self) -> Result<(), LedgerError> {
+        let act = "renew leases";
+        self.holder.keep().await.map_err(database(act))?;
+        let (job_keys, fences) = self.holds.wanted();
+        if job_keys.is_empty() {
+            return Ok(());
+        }
+        let statement =
+            query(sql::RENEW).bind(job_keys).bind(fences).bind(self.holder.id()).bind(self.lease_ms);
+        self.all(act, statement).await.map(drop)
+    }
+
+    async fn store_report(
+        &self,
+        job: &Job,
+        model_output: Option<&str>,
+        report: &ReportBytes,
+    ) -> Result<(), LedgerError> {
+        let statement = self
+            .under_lease(sql::STORE_REPORT, job)
+            .bind(report.ends.as_str())
+            .bind(report.outcome.clone())
+            .bind(report.bundle.clone())
+            .bind(report.html.clone())
+            .bind(model_output.map(str::to_owned))
+            .bind(self.actor.clone())
+            .bind(report.digests(model_output));
+        self.fenced("store a report", job, statement).await
+    }
+
+    async fn is_superseded(&self, job: &Job) -> Result<bool, LedgerError> {
+        let act = "look for newer versions";
+        let row = self.one(act, query(sql::IS_SUPERSEDED).bind(job.job_key.clone())).await?;
+        row.map_or(Ok(false), |row| row.try_get(0)).map_err(database(act))
+    }
+
+    async fn defer(&self, job: &Job, after: Duration, why: &str) -> Result<(), LedgerError> {
+        let statement = self
+            .under_lease(sql::DEFER, job)
+            .bind(millis(after))
+            .bind(why.to_owned())
+            .bind(self.actor.clone());
+        self.fenced("put a delivery off", job, statement).await
+    }
+
+    async fn release(&self, job: &Job) -> Result<(), LedgerError> {
+        self.all("give a job back", self.under_lease(sql::RELEASE, job)).await.map(drop)
+    }
+
+    async fn settle(&self, job: &Job, ends: JobState, code: Option<&str>) -> Result<(), LedgerError> {
+        debug_assert!(ends.is_terminal(), "a job is settled in a terminal state");
+        let statement = self
+            .under_lease(sql::SETTLE, job)
+            .bind(ends.as_str())
+            .bind(code.map(str::to_owned))
+            .bind(ends.supersedes(code))
+            .bind(self.actor.clone())
+            .bind(ends.with_code(code));
+        self.fenced("settle a job", job, statement).await
+    }
+
+    async fn newest(&self, report_key: &str) -> Result<Option<Job>, LedgerError> {
+        let act = "look for the newest version";
+        let row = self.one(act, query(sql::NEWEST).bind(report_key.to_owned())).await?;
+        row.as_ref().map(row::job).transpose().map_err(database(act))
+    }
+
+    async fn report(&self, job_key: &str) -> Result<Option<ReportBytes>, LedgerError> {
+        let act = "read a report";
+        let row = self.one(act, query(sql::BY_KEY).bind(job_key.to_owned())).await?;
+        let job = row.as_ref().map(row::job).transpose().map_err(database(act))?;
+        Ok(job.and_then(|job| job.composed))
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>, LedgerError> {
+        let act = "list its jobs";
+        let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+        let last = filter.last.map(|last| i64::try_from(last).unwrap_or(i64::MAX));
+        let rows = self.all(act, query(sql::JOBS).bind(states).bind(last)).await?;
+        rows.iter().map(row::job_row).collect::<Result<_, _>>().map_err(database(act))
+    }
+
+    async fn job(&self, prefix: &str) -> Result<Option<(JobRow, Vec<AuditEntry>)>, LedgerError> {
+        let act = "look up a job";
+        let rows = self.all(act, query(sql::BY_PREFIX).bind(prefix.to_owned())).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let job = row::job_row(first).map_err(database(act))?;
+        if rows.len() > 1 && job.job_key != prefix {
+            return Ok(None);
+        }
+        let entries = self.all(act, query(sql::AUDIT).bind(job.job_key.clone())).await?;
+        let entries =
+            entries.iter().map(row::audit_entry).collect::<Result<_, _>>().map_err(database(act))?;
+        Ok(Some((job, entries)))
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<JobState, u64>, LedgerError> {
+        let act = "count its jobs";
+        let rows = self.all(act, query(sql::COUNTS)).await?;
+        let count = |row: &PgRow| {
+            let jobs = u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0);
+            Ok((row::state(row.try_get(0)?)?, jobs))
+        };
+        rows.iter().map(count).collect::<Result<_, _>>().map_err(database(act))
+    }
+
+    async fn outbox_age(&self) -> Result<Option<Duration>, LedgerError> {
+        let act = "look for the oldest report";
+        let row = self.one(act, query(sql::OUTBOX_AGE)).await?;
+        let age_ms: Option<i64> = row.map_or(Ok(None), |row| row.try_get(0)).map_err(database(act))?;
+        Ok(age_ms.map(|age_ms| Duration::from_millis(u64::try_from(age_ms).unwrap_or(0))))
+    }
+
+    async fn retry(&self, job_key: &str) -> Result<(), LedgerError> {
+        let act = "retry a job";
+        let statement = query(sql::RETRY).bind(job_key.to_owned()).bind(self.actor.clone());
+        if self.one(act, statement).await?.is_some() {
+            return Ok(());
+        }
+        not_failed(job_key, self.state(act, job_key).await?)
+    }
+
+    async fn cancel(&self, job_key: &str) -> Result<(), LedgerError> {
+        let act = "cancel a job";
+        self.all(act, query(sql::FREE_VOID_LEASES)).await?;
+        let statement = query(sql::CANCEL).bind(job_key.to_owned()).bind(self.actor.clone());
+        if self.one(act, statement).await?.is_some() {
+            return Ok(());
+        }
+        Err(not_waiting(job_key, self.state(act, job_key).await?))
+    }
+
+    async fn is_reachable(&self) -> bool {
+        timeout(REACH_WITHIN, self.holder.keep()).await.is_ok_and(|kept| kept.is_ok())
+    }
+}
+
+fn database(act: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
+    move |source| LedgerError::Database { act, source: Box::new(source) }
+}
+
+fn millis(duration: Duration) -> i64 {
+    // Far beyond any lease, and still a time that can be added to another.
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::from(u32::MAX) * 1_000)
+}

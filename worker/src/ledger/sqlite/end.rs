@@ -1,0 +1,118 @@
+//! Storing reports, and giving jobs up in one way or another. Every write is fenced: it counts only for the worker that
+//! holds the lease with the same fence.
+
+use rusqlite::{Connection, Result, named_params};
+
+use super::{Lessee, note};
+use crate::ledger::row::ReportBytes;
+use crate::ledger::state::JobState;
+
+/// Which lease a write belongs to.
+pub(super) struct Fenced {
+    pub(super) job_key: String,
+    pub(super) fence: i64,
+}
+
+/// Stores what was composed; false when the lease was lost.
+pub(super) fn store_report(
+    connection: &Connection,
+    lease: &Fenced,
+    model_output: Option<&str>,
+    report: &ReportBytes,
+    lessee: &Lessee,
+) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE job SET state = 'composed', composed_at_ms = :now, ends = :ends, outcome = :outcome,
+            bundle = :bundle, html = :html, model_output = coalesce(:model_output, model_output)
+         WHERE job_key = :job_key AND fence = :fence AND lease_holder = :holder",
+        named_params! {":now": lessee.now_ms, ":ends": report.ends.as_str(), ":outcome": report.outcome,
+        ":bundle": report.bundle, ":html": report.html, ":model_output": model_output,
+        ":job_key": lease.job_key, ":fence": lease.fence, ":holder": lessee.holder},
+    )?;
+    if changed == 1 {
+        note(connection, &lease.job_key, lessee, "composed", &report.digests(model_output))?;
+    }
+    Ok(changed == 1)
+}
+
+/// Puts the delivery off; false when the lease was lost.
+pub(super) fn defer(
+    connection: &Connection,
+    lease: &Fenced,
+    after_ms: i64,
+    why: &str,
+    lessee: &Lessee,
+) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE job SET attempts = attempts - 1, deferrals = deferrals + 1, resting = :why,
+            rests_since_ms = :now, rests_until_ms = :now + :after, lease_holder = NULL, lease_until_ms = NULL,
+            state = CASE state WHEN 'leased' THEN 'accepted' ELSE state END
+         WHERE job_key = :job_key AND fence = :fence AND lease_holder = :holder",
+        named_params! {":why": why, ":now": lessee.now_ms, ":after": after_ms, ":job_key": lease.job_key,
+        ":fence": lease.fence, ":holder": lessee.holder},
+    )?;
+    if changed == 1 {
+        note(connection, &lease.job_key, lessee, "deferred", why)?;
+    }
+    Ok(changed == 1)
+}
+
+/// Gives the job back as it is, where the lease is not lost anyway.
+pub(super) fn release(connection: &Connection, lease: &Fenced, lessee: &Lessee) -> Result<()> {
+    connection
+        .execute(
+            "UPDATE job SET attempts = attempts - 1, lease_holder = NULL, lease_until_ms = NULL,
+                state = CASE state WHEN 'leased' THEN 'accepted' ELSE state END
+             WHERE job_key = ?1 AND fence = ?2 AND lease_holder = ?3",
+            (&lease.job_key, lease.fence, &lessee.holder),
+        )
+        .map(drop)
+}
+
+/// Ends the job; false when the lease was lost.
+pub(super) fn settle(
+    connection: &Connection,
+    lease: &Fenced,
+    ends: JobState,
+    code: Option<&str>,
+    lessee: &Lessee,
+) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE job SET state = :ends, ended_code = :code, lease_holder = NULL, lease_until_ms = NULL
+         WHERE job_key = :job_key AND fence = :fence AND lease_holder = :holder",
+        named_params! {":ends": ends.as_str(), ":code": code, ":job_key": lease.job_key, ":fence": lease.fence,
+        ":holder": lessee.holder},
+    )?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    note(connection, &lease.job_key, lessee, "settled", &ends.with_code(code))?;
+    if ends.supersedes(code) {
+        let older: Vec<String> = connection
+            .prepare_cached(
+                "UPDATE job SET state = 'superseded' FROM (SELECT report_key, sequence FROM job WHERE job_key = ?1) AS newer
+                 WHERE job.report_key = newer.report_key AND job.sequence < newer.sequence
+                 AND job.state IN ('reported', 'refused', 'failed') RETURNING job_key",
+            )?
+            .query_map([&lease.job_key], |row| row.get(0))?
+            .collect::<Result<_>>()?;
+        for job_key in older {
+            note(connection, &job_key, lessee, "superseded", &format!("by {}", lease.job_key))?;
+        }
+    }
+    Ok(true)
+}
+
+/// Ends a job that waits; false when it does not wait.
+pub(super) fn cancel(connection: &Connection, job_key: &str, lessee: &Lessee) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE job SET state = 'failed', ended_code = 'Cancelled', resting = NULL, rests_since_ms = NULL,
+            rests_until_ms = NULL
+         WHERE job_key = ?1 AND state IN ('accepted', 'composed') AND lease_holder IS NULL",
+        [job_key],
+    )?;
+    if changed == 1 {
+        note(connection, job_key, lessee, "cancelled", "")?;
+    }
+    Ok(changed == 1)
+}

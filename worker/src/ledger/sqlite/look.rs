@@ -1,0 +1,99 @@
+//! What only looks.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Result, named_params};
+
+use super::row::{self, parse_state};
+use crate::ledger::row::{AuditEntry, Job, JobFilter, JobRow};
+use crate::ledger::state::JobState;
+
+/// True when a newer version's report is stored or was delivered.
+pub(super) fn is_superseded(connection: &Connection, job_key: &str) -> Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM job AS newer, job AS this WHERE this.job_key = ?1
+             AND newer.report_key = this.report_key AND newer.sequence > this.sequence
+             AND (newer.state IN ('composed', 'reported', 'refused')
+                  OR (newer.state = 'failed' AND newer.ended_code IS NULL)))",
+        [job_key],
+        |row| row.get(0),
+    )
+}
+
+/// The newest version whose report is stored or was delivered.
+pub(super) fn newest(connection: &Connection, report_key: &str) -> Result<Option<Job>> {
+    connection
+        .query_row(
+            "SELECT * FROM job WHERE report_key = ?1 AND html IS NOT NULL
+             AND (state IN ('composed', 'reported', 'refused') OR (state = 'failed' AND ended_code IS NULL))
+             ORDER BY sequence DESC LIMIT 1",
+            [report_key],
+            row::job,
+        )
+        .optional()
+}
+
+/// The job with the key, held by nobody here.
+pub(super) fn by_key(connection: &Connection, job_key: &str) -> Result<Option<Job>> {
+    connection.query_row("SELECT * FROM job WHERE job_key = ?1", [job_key], row::job).optional()
+}
+
+/// Where the job with the key stands.
+pub(super) fn state(connection: &Connection, job_key: &str) -> Result<Option<JobState>> {
+    connection
+        .query_row("SELECT state FROM job WHERE job_key = ?1", [job_key], |row| {
+            parse_state(&row.get::<_, String>(0)?)
+        })
+        .optional()
+}
+
+/// The rows that the filter wants, in order of acceptance.
+pub(super) fn jobs(connection: &Connection, filter: &JobFilter) -> Result<Vec<JobRow>> {
+    let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+    let states = serde_json::json!(states).to_string();
+    let last = filter.last.map_or(-1, |last| i64::try_from(last).unwrap_or(i64::MAX));
+    let mut statement = connection.prepare_cached(
+        "SELECT * FROM (
+             SELECT sequence, job_key, report_key, lane, study_uid, state, accepted_at, attempts, resting,
+                    rests_until_ms, ended_code, outcome
+             FROM job WHERE :states = '[]' OR state IN (SELECT value FROM json_each(:states))
+             ORDER BY sequence DESC LIMIT :last)
+         ORDER BY sequence",
+    )?;
+    statement.query_map(named_params! {":states": states, ":last": last}, row::job_row)?.collect()
+}
+
+/// The one job whose key is the prefix or begins with it.
+pub(super) fn job(connection: &Connection, prefix: &str) -> Result<Option<(JobRow, Vec<AuditEntry>)>> {
+    let mut found: Vec<JobRow> = connection
+        .prepare_cached(
+            "SELECT * FROM job WHERE job_key >= ?1 AND job_key < ?1 || char(1114111) ORDER BY job_key LIMIT 2",
+        )?
+        .query_map([prefix], row::job_row)?
+        .collect::<Result<_>>()?;
+    if found.is_empty() || (found.len() > 1 && found[0].job_key != prefix) {
+        return Ok(None);
+    }
+    let row = found.swap_remove(0);
+    let entries = connection
+        .prepare_cached("SELECT at, actor, event, detail FROM audit WHERE job_key = ?1 ORDER BY id")?
+        .query_map([&row.job_key], row::audit_entry)?
+        .collect::<Result<_>>()?;
+    Ok(Some((row, entries)))
+}
+
+/// Jobs in each state.
+pub(super) fn counts(connection: &Connection) -> Result<BTreeMap<JobState, u64>> {
+    connection
+        .prepare_cached("SELECT state, count(*) FROM job GROUP BY state")?
+        .query_map([], |row| {
+            let jobs: i64 = row.get(1)?;
+            Ok((parse_state(&row.get::<_, String>(0)?)?, u64::try_from(jobs).unwrap_or(0)))
+        })?
+        .collect()
+}
+
+/// When the oldest report that waits for its delivery was stored.
+pub(super) fn oldest_composed_ms(connection: &Connection) -> Result<Option<i64>> {
+    connection.query_row("SELECT min(composed_at_ms) FROM job WHERE state = 'composed'", [], |row| row.get(0))
+}

@@ -1,0 +1,196 @@
+//! One worker, and jobs on their way to their end.
+
+use std::time::Duration;
+
+use super::site::{LONG, Site, carry, events, job, lease, report, stat, states};
+use crate::ledger::{Accepted, JobFilter, JobState, LedgerError};
+
+pub(super) async fn accepted_once(site: Site) {
+    let ledger = site.worker(LONG).await;
+    assert_eq!(ledger.accept(&job("j", "r")).await.unwrap(), Accepted::New);
+    assert_eq!(ledger.accept(&job("j", "r")).await.unwrap(), Accepted::Before(JobState::Accepted));
+    let leased = lease(&ledger).await;
+    assert_eq!(leased.attempts, 1);
+    assert!(ledger.lease_next().await.unwrap().is_none(), "one worker at a time");
+    assert_eq!(ledger.accept(&job("j", "r")).await.unwrap(), Accepted::Before(JobState::Leased));
+    ledger.store_report(&leased, Some("output"), &report(JobState::Reported)).await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Composed]);
+    assert!(!ledger.is_superseded(&leased).await.unwrap());
+    ledger.settle(&leased, JobState::Reported, None).await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Reported]);
+    assert!(ledger.lease_next().await.unwrap().is_none());
+    assert_eq!(ledger.accept(&job("j", "r")).await.unwrap(), Accepted::Before(JobState::Reported));
+    assert_eq!(ledger.report("j").await.unwrap(), Some(report(JobState::Reported)));
+    let again = ledger.settle(&leased, JobState::Failed, None).await;
+    assert!(matches!(again, Err(LedgerError::LeaseLost { .. })), "a job ends once");
+}
+
+pub(super) async fn newest_version(site: Site) {
+    let ledger = site.worker(LONG).await;
+    ledger.accept(&job("old", "r")).await.unwrap();
+    ledger.accept(&job("new", "r")).await.unwrap();
+    let old = lease(&ledger).await;
+    ledger.store_report(&old, None, &report(JobState::Reported)).await.unwrap();
+    ledger.defer(&old, LONG, "TargetUnreachable").await.unwrap();
+    carry(&ledger, &job("new", "r"), JobState::Reported).await;
+    let old = ledger.lease_key("old").await.unwrap().expect("it waits");
+    assert!(ledger.is_superseded(&old).await.unwrap(), "a late old version must not overwrite the new one");
+    ledger.settle(&old, JobState::Superseded, None).await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Superseded, JobState::Reported]);
+    assert_eq!(ledger.newest("r").await.unwrap().unwrap().job_key, "new");
+
+    let asked_again = ledger.accept(&job("old", "r")).await.unwrap();
+    assert_eq!(asked_again, Accepted::New, "asked for again, it is the newest");
+    let revived = lease(&ledger).await;
+    assert_eq!((revived.job_key.as_str(), &revived.composed), ("old", &Some(report(JobState::Reported))));
+    assert!(!ledger.is_superseded(&revived).await.unwrap());
+    ledger.settle(&revived, JobState::Reported, None).await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Superseded, JobState::Reported]);
+    assert_eq!(ledger.newest("r").await.unwrap().unwrap().job_key, "old");
+    assert!(ledger.newest("other").await.unwrap().is_none());
+}
+
+pub(super) async fn again(site: Site) {
+    // Its leases run out at once, as if it were killed each time.
+    let ledger = site.worker(Duration::ZERO).await;
+    ledger.accept(&job("j", "r")).await.unwrap();
+    for attempt in 1..=20 {
+        let leased = lease(&ledger).await;
+        assert_eq!((leased.attempts, leased.is_poison()), (attempt, false));
+    }
+    let patient = site.worker(LONG).await;
+    let poison = lease(&patient).await;
+    assert!(poison.is_poison());
+    patient.store_report(&poison, Some("output"), &report(JobState::Failed)).await.unwrap();
+    patient.settle(&poison, JobState::Failed, None).await.unwrap();
+    assert_eq!(patient.accept(&job("j", "r")).await.unwrap(), Accepted::New);
+    let anew = lease(&patient).await;
+    assert_eq!((anew.attempts, &anew.composed), (1, &None));
+    assert_eq!(anew.model_output.as_deref(), Some("output"));
+    assert!(anew.fence > poison.fence, "a fence is never used again");
+}
+
+pub(super) async fn undelivered(site: Site) {
+    let ledger = site.worker(LONG).await;
+    carry(&ledger, &job("old", "r"), JobState::Reported).await;
+    ledger.accept(&job("new", "r")).await.unwrap();
+    let new = lease(&ledger).await;
+    ledger.store_report(&new, None, &report(JobState::Reported)).await.unwrap();
+    ledger.settle(&new, JobState::Failed, Some("DeliveryRefused")).await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Reported, JobState::Failed]);
+    assert_eq!(ledger.newest("r").await.unwrap().unwrap().job_key, "old");
+    let (row, _) = ledger.job("new").await.unwrap().unwrap();
+    assert_eq!(row.ended_code.as_deref(), Some("DeliveryRefused"));
+
+    ledger.retry("new").await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Reported, JobState::Composed]);
+    let new = lease(&ledger).await;
+    assert_eq!((new.attempts, &new.composed), (1, &Some(report(JobState::Reported))));
+    ledger.settle(&new, JobState::Reported, None).await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Superseded, JobState::Reported]);
+    let (row, _) = ledger.job("new").await.unwrap().unwrap();
+    assert_eq!(row.ended_code, None);
+}
+
+pub(super) async fn retry_and_cancel(site: Site) {
+    let ledger = site.worker(LONG).await;
+    ledger.accept(&job("j", "r")).await.unwrap();
+    assert!(matches!(
+        ledger.retry("j").await,
+        Err(LedgerError::WrongState { state: JobState::Accepted, .. })
+    ));
+    ledger.cancel("j").await.unwrap();
+    assert!(ledger.lease_next().await.unwrap().is_none());
+    assert!(matches!(ledger.cancel("j").await, Err(LedgerError::WrongState { state: JobState::Failed, .. })));
+    let (row, _) = ledger.job("j").await.unwrap().unwrap();
+    assert_eq!((row.state, row.ended_code.as_deref()), (JobState::Failed, Some("Cancelled")));
+
+    ledger.retry("j").await.unwrap();
+    let leased = lease(&ledger).await;
+    assert!(matches!(ledger.cancel("j").await, Err(LedgerError::WrongState { state: JobState::Leased, .. })));
+    ledger.store_report(&leased, None, &report(JobState::Reported)).await.unwrap();
+    ledger.defer(&leased, LONG, "TargetUnreachable").await.unwrap();
+    ledger.cancel("j").await.unwrap();
+    let (row, _) = ledger.job("j").await.unwrap().unwrap();
+    assert_eq!((row.state, row.resting), (JobState::Failed, None));
+    for unknown in [ledger.retry("nobody").await, ledger.cancel("nobody").await] {
+        assert!(matches!(unknown, Err(LedgerError::UnknownJob { .. })));
+    }
+}
+
+pub(super) async fn audit(site: Site) {
+    let ledger = site.worker(LONG).await;
+    ledger.accept(&job("old", "r")).await.unwrap();
+    ledger.accept(&job("old", "r")).await.unwrap();
+    let leased = lease(&ledger).await;
+    ledger.store_report(&leased, Some("output"), &report(JobState::Reported)).await.unwrap();
+    ledger.defer(&leased, Duration::ZERO, "TargetUnreachable").await.unwrap();
+    carry(&ledger, &job("old", "r"), JobState::Reported).await;
+    carry(&ledger, &stat("new", "r"), JobState::Refused).await;
+    let trail = ["accepted", "composed", "deferred", "settled", "superseded"];
+    assert_eq!(events(&ledger, "old").await, trail);
+    let (_, entries) = ledger.job("old").await.unwrap().unwrap();
+    assert!(entries[1].detail.starts_with("reported html="), "{}", entries[1].detail);
+    assert!(entries[1].detail.contains(" model_output="), "{}", entries[1].detail);
+    assert_eq!(
+        [&entries[2].detail, &entries[3].detail, &entries[4].detail],
+        ["TargetUnreachable", "reported", "by new"]
+    );
+    for entry in &entries {
+        assert!(entry.at.parse::<jiff::Timestamp>().is_ok(), "{}", entry.at);
+        assert_eq!(entry.actor, entries[0].actor);
+    }
+}
+
+pub(super) async fn looks(site: Site) {
+    let ledger = site.worker(LONG).await;
+    assert_eq!(ledger.outbox_age().await.unwrap(), None);
+    for key in ["aa1", "aa2", "ab1"] {
+        ledger.accept(&stat(key, key)).await.unwrap();
+    }
+    carry(&ledger, &job("aa2", "aa2"), JobState::Reported).await;
+    let listed = async |states: &[JobState], last: Option<usize>| -> Vec<String> {
+        let filter = JobFilter { states: states.to_vec(), last };
+        ledger.jobs(&filter).await.unwrap().into_iter().map(|job| job.job_key).collect()
+    };
+    assert_eq!(listed(&[], None).await, ["aa1", "aa2", "ab1"]);
+    assert_eq!(listed(&[], Some(2)).await, ["aa2", "ab1"]);
+    assert_eq!(listed(&[JobState::Accepted], None).await, ["aa1", "ab1"]);
+    assert_eq!(listed(&[JobState::Accepted, JobState::Reported], Some(1)).await, ["ab1"]);
+    assert!(listed(&[JobState::Failed], None).await.is_empty());
+
+    let found = async |prefix: &str| ledger.job(prefix).await.unwrap().map(|(row, _)| row.job_key);
+    assert_eq!(found("ab").await.as_deref(), Some("ab1"));
+    assert_eq!(found("aa2").await.as_deref(), Some("aa2"));
+    for nobody in ["aa", "", "b", "a_1", "%"] {
+        assert_eq!(found(nobody).await, None, "`{nobody}`");
+    }
+    ledger.accept(&job("ab", "ab")).await.unwrap();
+    assert_eq!(found("ab").await.as_deref(), Some("ab"), "a whole key is nobody else's prefix");
+
+    let leased = lease(&ledger).await;
+    ledger.store_report(&leased, None, &report(JobState::Refused)).await.unwrap();
+    let counts = ledger.counts().await.unwrap();
+    let expected = [(JobState::Accepted, 2), (JobState::Composed, 1), (JobState::Reported, 1)];
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
+    assert!(ledger.outbox_age().await.unwrap().is_some_and(|age| age < Duration::from_mins(1)));
+    assert_eq!(ledger.report("aa1").await.unwrap(), Some(report(JobState::Refused)));
+    assert_eq!(ledger.report("ab1").await.unwrap(), None);
+}
+
+pub(super) async fn starts(site: Site) {
+    let ledger = site.worker(LONG).await;
+    let other = site.worker(LONG).await;
+    assert_eq!(ledger.begin("digest").await.unwrap(), 1);
+    assert_eq!(other.begin("digest").await.unwrap(), 2);
+    assert_eq!(other.begin("another").await.unwrap(), 1);
+    ledger.forget("digest").await.unwrap();
+    assert_eq!(ledger.begin("digest").await.unwrap(), 1);
+    assert_eq!(ledger.begin("another").await.unwrap(), 2);
+    ledger.forget("never seen").await.unwrap();
+}
+
+pub(super) async fn reachable(site: Site) {
+    let ledger = site.worker(LONG).await;
+    assert!(ledger.is_reachable().await);
+}

@@ -1,0 +1,363 @@
+//! One delivery from the queue to its settling: what it asks for, the job it becomes, and what the queue is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dicom_ingest::study::Study;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::sync::RwLock;
+
+use super::budget::{Budget, Share};
+use super::failpoint::{reach, reach_with};
+use super::fetch::{FetchError, Fetched, Sources};
+use super::flight::{Flight, Landed};
+use crate::config::site::{RetryConfig, WorkerConfig};
+use crate::job::{Unread, hex};
+use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
+use crate::message::adapters::AdapterMapping;
+use crate::message::status::{self, Status};
+use crate::message::{self, JobRequest};
+use crate::outcome::{Outcome, State};
+use crate::queue::{Delivery, Disposition, Queue, Settled};
+
+/// Longest pause before a retry.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// Retries of a source that cannot be reached, at the longest pause: a day.
+const UNREACHABLE_RETRIES: u32 = 144;
+
+/// How much memory a study takes at most, as a multiple of its files: the bytes themselves, decoded samples, grey values.
+pub(super) const MEMORY_A_BYTE: u64 = 3;
+
+/// What turns deliveries into ended jobs.
+pub(super) struct Arrivals {
+    /// Carries jobs.
+    pub flight: Arc<Flight>,
+    /// Where studies are.
+    pub sources: Arc<Sources>,
+    /// The queue, for status events.
+    pub queue: Arc<dyn Queue>,
+    /// Bytes under way.
+    pub budget: Arc<Budget>,
+    /// How other systems' names map to ours.
+    pub mapping: AdapterMapping,
+    /// When to try again.
+    pub retry: RetryConfig,
+    /// Bounds.
+    pub limits: WorkerConfig,
+    /// Held shared by every job, and alone by one that may have stopped a worker before.
+    pub alone: Arc<RwLock<()>>,
+}
+
+/// What happened to a delivery, for what is shown and counted.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// Its job landed here.
+    Landed(Landed),
+    /// Its job is somebody else's or ended before, it was refused before a job could be made of it, or it was put back.
+    Passed,
+}
+
+/// Whose status event it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced<'a> {
+    /// The job's key.
+    pub job_key: &'a str,
+    /// StudyInstanceUID.
+    pub study_uid: &'a str,
+    /// The asker's own name for the undertaking.
+    pub correlation_id: Option<&'a str>,
+}
+
+impl<'a> Announced<'a> {
+    fn of(request: &'a JobRequest, job_key: &'a str) -> Self {
+        Self {
+            job_key,
+            study_uid: request.study_uid.as_str(),
+            correlation_id: request.correlation_id.as_deref(),
+        }
+    }
+}
+
+/// A request on its way to a leased job.
+enum Way {
+    Carry(Box<Job>, Option<Arc<Study>>, Share),
+    Known(String, JobState),
+    Settle(Disposition),
+}
+
+impl Arrivals {
+    /// Carries what was delivered to its end and settles the delivery, last of all. `Err` means that the ledger failed; the
+    /// delivery was handed back then.
+    pub(super) async fn carry(&self, delivery: Delivery) -> Result<Arrived, LedgerError> {
+        reach("received");
+        let Delivery { body, receipt, retries, redelivered, lane, trace_parent: _ } = delivery;
+        self.flight.metrics.record_delivery(lane);
+        let request = match message::read(&body, Timestamp::now(), &self.mapping) {
+            Ok(request) => JobRequest { lane, ..request },
+            Err(refusal) => {
+                tracing::warn!(code = refusal.code, reason = refusal.reason, "message refused");
+                self.flight.metrics.record_dead_letter(refusal.code);
+                let code = refusal.code;
+                self.settle(receipt, Disposition::DeadLetter { code: code.into(), reason: refusal.reason })
+                    .await;
+                return Ok(Arrived::Passed);
+            }
+        };
+        let arrival = hex(&Sha256::digest(&body));
+        // What was never delivered before cannot have stopped a worker before: only then is it worth a durable count.
+        let starts = if redelivered { self.begin(&arrival).await } else { Ok(0) };
+        let result = match starts {
+            Ok(starts) => self.carry_request(&request, starts, retries).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok((arrived, disposition)) => {
+                if redelivered {
+                    self.flight.ledger.forget(&arrival).await.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "starts of a settled delivery were not forgotten");
+                    });
+                }
+                reach("settling");
+                self.settle(receipt, disposition).await;
+                Ok(arrived)
+            }
+            Err(error) => {
+                self.settle(receipt, Disposition::HandBack).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin(&self, arrival: &str) -> Result<u32, LedgerError> {
+        self.flight.ledger.begin(arrival).await
+    }
+
+    async fn carry_request(
+        &self,
+        request: &JobRequest,
+        starts: u32,
+        retries: u32,
+    ) -> Result<(Arrived, Disposition), LedgerError> {
+        // A message that was started before and not settled may stop the worker: it runs alone, so that no other job is
+        // counted with it.
+        let (_shared, _alone) = if starts >= 2 {
+            (None, Some(self.alone.write().await))
+        } else {
+            (Some(self.alone.read().await), None)
+        };
+        if starts > self.limits.poison_after {
+            return self.poisoned(request).await;
+        }
+        match self.way(request, retries).await? {
+            Way::Settle(disposition) => Ok((Arrived::Passed, disposition)),
+            Way::Known(job_key, state) => {
+                self.announce_again(request, &job_key, state).await?;
+                Ok((Arrived::Passed, Disposition::Ack))
+            }
+            Way::Carry(job, study, _share) => {
+                let job_key = job.job_key.clone();
+                let landed = self.flight.carry(*job, study).await?;
+                if let Landed::Ended { state, outcome } = &landed {
+                    self.announce(&Announced::of(request, &job_key), *state, outcome).await;
+                }
+                Ok((Arrived::Landed(landed), Disposition::Ack))
+            }
+        }
+    }
+
+    /// From the request to a leased job.
+    async fn way(&self, request: &JobRequest, retries: u32) -> Result<Way, LedgerError> {
+        let flight = &self.flight;
+        if let Err(error) = self.sources.knows(request, &flight.stages.pipeline.id) {
+            let reason = error.to_string();
+            flight.metrics.record_dead_letter("UnknownName");
+            return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }));
+        }
+        let (job, study, share) = match self.fetch(request).await {
+            Ok((Fetched { job, study }, share)) => (job, study, share),
+            Err(error) => match self.unfetched(request, &error, retries) {
+                Some(disposition) => return Ok(Way::Settle(disposition)),
+                None => (self.given_up(request, &error), None, self.budget.take(0, request.lane).await),
+            },
+        };
+        reach_with("fetched", request.study_uid.as_str());
+        self.accept(request, &job, study, share).await
+    }
+
+    async fn accept(
+        &self,
+        request: &JobRequest,
+        job: &NewJob,
+        study: Option<Arc<Study>>,
+        share: Share,
+    ) -> Result<Way, LedgerError> {
+        let ledger = &self.flight.ledger;
+        let accepted = ledger.accept(job).await?;
+        reach("accepted");
+        match accepted {
+            Accepted::Before(state) if state.is_terminal() => {
+                return Ok(Way::Known(job.job_key.clone(), state));
+            }
+            Accepted::New => self.announce_accepted(request, job).await,
+            Accepted::Before(_) => {}
+        }
+        match ledger.lease_key(&job.job_key).await? {
+            Some(leased) => Ok(Way::Carry(Box::new(leased), study, share)),
+            // Another worker holds it, and the ledger sees to it that somebody ends it.
+            None => Ok(Way::Known(job.job_key.clone(), JobState::Leased)),
+        }
+    }
+
+    /// Takes the bytes of the study from the budget, then reads it.
+    async fn fetch(&self, request: &JobRequest) -> Result<(Fetched, Share), FetchError> {
+        let began = std::time::Instant::now();
+        let (sources, limit) = (Arc::clone(&self.sources), self.limits.max_study_bytes);
+        let asked = request.clone();
+        let located = blocking(move || sources.locate(&asked, limit)).await?;
+        let share = self.budget.take(located.bytes.saturating_mul(MEMORY_A_BYTE), request.lane).await;
+        self.flight.metrics.record_stage("wait", began.elapsed());
+        let began = std::time::Instant::now();
+        let (sources, stages, gate) =
+            (Arc::clone(&self.sources), Arc::clone(&self.flight.stages), Arc::clone(&self.flight.gate));
+        let asked = request.clone();
+        let fetched = blocking(move || {
+            let _turn = gate.enter(asked.lane);
+            sources.fetch(&asked, &located, &stages)
+        })
+        .await?;
+        self.flight.metrics.record_stage("fetch", began.elapsed());
+        Ok((fetched, share))
+    }
+
+    /// What to do with a request whose study is not there; `None` when there is no point in waiting longer.
+    fn unfetched(&self, request: &JobRequest, error: &FetchError, retries: u32) -> Option<Disposition> {
+        let (most, code) = match error {
+            FetchError::Unknown(_) | FetchError::TooLarge { .. } => return None,
+            FetchError::NotThere { code, .. } => (self.retry.retries, *code),
+            FetchError::Unreachable { .. } => {
+                (UNREACHABLE_RETRIES.max(self.retry.retries), "SourceUnreachable")
+            }
+        };
+        if retries >= most {
+            return None;
+        }
+        let after = self.retry.after.saturating_mul(1 << retries.min(10)).min(LONGEST_PAUSE);
+        tracing::info!(code, retries, pause_s = after.as_secs(), lane = %request.lane, "study not there yet");
+        self.flight.metrics.record_deferral(code);
+        Some(Disposition::Retry { after })
+    }
+
+    fn given_up(&self, request: &JobRequest, error: &FetchError) -> NewJob {
+        let (failed, code, next_step) = match error {
+            FetchError::Unknown(_) => (false, "UnknownName", "Name what the site's configuration has."),
+            FetchError::NotThere { code, .. } => {
+                (false, *code, "Check that the whole study is at the source, and submit it again.")
+            }
+            FetchError::Unreachable { .. } => {
+                (true, "SourceUnreachable", "Bring the source back, and submit the study again.")
+            }
+            FetchError::TooLarge { .. } => (
+                false,
+                "StudyTooLarge",
+                "Raise `worker.max_study_mib` if the machine has the memory, and submit it again.",
+            ),
+        };
+        let why =
+            Unread { failed, code: code.into(), reason: error.to_string(), next_step: next_step.into() };
+        self.sources.unread(request, &self.flight.stages, why)
+    }
+
+    /// A request that stopped its worker again and again: a failed job for a person to see, and a dead letter.
+    async fn poisoned(&self, request: &JobRequest) -> Result<(Arrived, Disposition), LedgerError> {
+        let code = "StoppedTheWorker";
+        let reason = "the request stopped its worker each time it was started";
+        tracing::error!(code, "a request stopped its worker too often; it goes to the dead-letter queue");
+        self.flight.metrics.record_dead_letter(code);
+        let why = Unread {
+            failed: true,
+            code: code.into(),
+            reason: reason.into(),
+            next_step: "Read the study without this program, and report its files as a defect.".into(),
+        };
+        let job = self.sources.unread(request, &self.flight.stages, why);
+        let share = self.budget.take(0, request.lane).await;
+        if let Way::Carry(job, ..) = self.accept(request, &job, None, share).await? {
+            let job_key = job.job_key.clone();
+            if let Landed::Ended { state, outcome } = self.flight.carry(*job, None).await? {
+                self.announce(&Announced::of(request, &job_key), state, &outcome).await;
+            }
+        }
+        Ok((Arrived::Passed, Disposition::DeadLetter { code: code.into(), reason: reason.into() }))
+    }
+
+    /// Tells whoever listens. A listener sees an event at least once; its identifier tells repeats.
+    pub(super) async fn announce(&self, job: &Announced<'_>, state: JobState, outcome: &Outcome) {
+        let event = status::event(&Status {
+            tenant: &self.flight.stages.config.tenant,
+            job_key: job.job_key,
+            study_uid: job.study_uid,
+            state,
+            at: Timestamp::now(),
+            code: outcome.code.as_deref(),
+            next_step: outcome.next_step.as_deref(),
+            correlation_id: job.correlation_id,
+            diagnostic_report: outcome.files.get("diagnostic_report").and_then(|url| url.rsplit('/').next()),
+        });
+        let Some(event) = event else { return };
+        if let Err(error) = self.queue.announce(event.event_type, &event.id, &event.body).await {
+            tracing::warn!(%error, "status event not published");
+        }
+        if state.is_terminal() {
+            reach("announced");
+        }
+    }
+
+    async fn announce_accepted(&self, request: &JobRequest, job: &NewJob) {
+        let nothing_yet =
+            Outcome { code: None, reason: None, ..Outcome::without_result(State::Reported, "", "") };
+        self.announce(&Announced::of(request, &job.job_key), JobState::Accepted, &nothing_yet).await;
+    }
+
+    /// The event of a job that ended before: it may have been lost with the worker that ended the job.
+    async fn announce_again(
+        &self,
+        request: &JobRequest,
+        job_key: &str,
+        state: JobState,
+    ) -> Result<(), LedgerError> {
+        if state.is_terminal()
+            && let Some(report) = self.flight.ledger.report(job_key).await?
+        {
+            self.announce(&Announced::of(request, job_key), state, &super::flight::line(&report)).await;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, receipt: Box<dyn crate::queue::Receipt>, disposition: Disposition) {
+        match receipt.settle(disposition).await {
+            Ok(Settled::Done) => {}
+            Ok(Settled::Lost) => {
+                tracing::info!("the delivery was lost meanwhile; the queue delivers it again");
+                self.flight.metrics.record_settlement_lost();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the delivery could not be settled; the queue delivers it again");
+                self.flight.metrics.record_settlement_lost();
+            }
+        }
+    }
+}
+
+/// Runs what blocks on a thread that may; a panic there is an unreadable source.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
+) -> Result<T, FetchError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(FetchError::NotThere {
+            code: "StudyUnreadable",
+            reason: "reading the study stopped unexpectedly".into(),
+        })
+    })
+}

@@ -1,0 +1,207 @@
+//! Where jobs come from: the two lanes of the queue, and the ledger itself for what was left behind or put off.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::arrival::{Announced, Arrivals, Arrived};
+use super::flight::Landed;
+use crate::job::Request;
+use crate::lane::Lane;
+use crate::ledger::Job;
+use crate::outcome::Outcome;
+use crate::queue::{Consumer, QueueError};
+use crate::telemetry::traces::delivery_span;
+
+/// Pause after the queue or the ledger could not be reached.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+
+/// What is let in at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intake {
+    /// Everything.
+    Open,
+    /// No new study, for there is no room or no way out; reports that are stored are delivered.
+    Paused,
+    /// Nothing: the ledger or the device does not answer.
+    Closed,
+}
+
+/// What all feeds of a worker share.
+#[derive(Clone)]
+pub(super) struct Feeds {
+    /// What carries deliveries.
+    pub arrivals: Arc<Arrivals>,
+    /// Jobs under way.
+    pub tasks: TaskTracker,
+    /// Takes nothing more.
+    pub stopping: CancellationToken,
+    /// Gives up what is under way.
+    pub handing_back: CancellationToken,
+    /// What is let in.
+    pub intake: watch::Receiver<Intake>,
+    /// Lines of studies, for whoever shows them.
+    pub outcomes: mpsc::Sender<Outcome>,
+    /// Set when the ledger was asked and had nothing to do.
+    pub ledger_is_empty: Arc<AtomicBool>,
+    /// Set when the ledger failed.
+    pub ledger_failed: Arc<AtomicBool>,
+}
+
+impl Feeds {
+    /// Takes deliveries of one lane until the worker stops. `Err` when the queue can never be used.
+    pub(super) async fn lane(self, lane: Lane, prefetch: u16) -> Result<(), QueueError> {
+        while self.let_in(|intake| intake == Intake::Open).await {
+            let consumer = match self.arrivals.queue.consume(lane, prefetch).await {
+                Ok(consumer) => consumer,
+                Err(error @ QueueError::Unusable { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, %lane, "the queue cannot be reached");
+                    self.rest(PAUSE_AFTER_ERROR).await;
+                    continue;
+                }
+            };
+            self.consume(lane, consumer).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes deliveries until intake pauses or the worker stops.
+    async fn consume(&self, lane: Lane, mut consumer: Box<dyn Consumer>) -> Result<(), QueueError> {
+        let mut intake = self.intake.clone();
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => break,
+                _ = intake.wait_for(|intake| *intake != Intake::Open) => break,
+                delivery = consumer.next() => delivery?,
+            };
+            let feeds = self.clone();
+            let span = delivery_span(lane, delivery.trace_parent.as_deref());
+            let carried = async move {
+                let metrics = feeds.arrivals.flight.metrics.clone();
+                let _under_way = metrics.job_under_way(lane);
+                tokio::select! {
+                    arrived = feeds.arrivals.carry(delivery) => match arrived {
+                        Ok(Arrived::Landed(landed)) => feeds.show(landed).await,
+                        Ok(_) => {}
+                        Err(error) => feeds.ledger_error(&error).await,
+                    },
+                    // The receipt is dropped unsettled: the queue delivers it again when this worker's connection ends.
+                    () = feeds.handing_back.cancelled() => {}
+                }
+            };
+            self.tasks.spawn(carried.instrument(span));
+        }
+        consumer.close().await;
+        Ok(())
+    }
+
+    /// Takes jobs from the ledger until the worker stops: those submitted to it directly, those of workers that died, and
+    /// those whose delivery was put off.
+    pub(super) async fn ledger(self, at_once: usize, poll: Duration) {
+        let places = Arc::new(Semaphore::new(at_once.max(1)));
+        while self.let_in(|intake| intake != Intake::Closed).await {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            if self.stopping.is_cancelled() {
+                return;
+            }
+            let ledger = &self.arrivals.flight.ledger;
+            let open = *self.intake.borrow() == Intake::Open;
+            match if open { ledger.lease_next().await } else { ledger.lease_stored().await } {
+                Ok(Some(job)) => {
+                    self.ledger_is_empty.store(false, Ordering::SeqCst);
+                    let feeds = self.clone();
+                    self.tasks.spawn(async move {
+                        let _place = place;
+                        tokio::select! {
+                            () = feeds.take_up(job) => {}
+                            () = feeds.handing_back.cancelled() => {}
+                        }
+                    });
+                }
+                Ok(None) => {
+                    self.ledger_is_empty.store(true, Ordering::SeqCst);
+                    self.rest(poll).await;
+                }
+                Err(error) => {
+                    self.ledger_error(&error).await;
+                    self.rest(PAUSE_AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+
+    async fn take_up(&self, job: Job) {
+        let arrivals = &self.arrivals;
+        let _under_way = arrivals.flight.metrics.job_under_way(job.lane);
+        let request = serde_json::from_str::<Request>(&job.request).ok();
+        let bytes = request.as_ref().filter(|_| job.composed.is_none()).map_or(0, bytes_of);
+        let _share = arrivals.budget.take(bytes, job.lane).await;
+        // A job that was started before may stop the worker: alone, no other job is counted with it.
+        let (_shared, _alone) = if job.attempts > 2 && job.composed.is_none() {
+            (None, Some(arrivals.alone.write().await))
+        } else {
+            (Some(arrivals.alone.read().await), None)
+        };
+        let (job_key, study_uid) = (job.job_key.clone(), job.study_uid.clone());
+        let correlation = request.and_then(|request| request.correlation_id);
+        match arrivals.flight.carry(job, None).await {
+            Ok(landed) => {
+                if let Landed::Ended { state, outcome } = &landed {
+                    let job = Announced {
+                        job_key: &job_key,
+                        study_uid: &study_uid,
+                        correlation_id: correlation.as_deref(),
+                    };
+                    arrivals.announce(&job, *state, outcome).await;
+                }
+                self.show(landed).await;
+            }
+            Err(error) => self.ledger_error(&error).await,
+        }
+    }
+
+    async fn show(&self, landed: Landed) {
+        if let Landed::Ended { outcome, .. } | Landed::Deferred { outcome, .. } = landed {
+            // Nobody may be listening any more, while the worker stops.
+            drop(self.outcomes.send(*outcome).await);
+        }
+    }
+
+    async fn ledger_error(&self, error: &crate::ledger::LedgerError) {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%error, cause, "the ledger failed; the job is taken up again");
+        self.arrivals.flight.metrics.record_ledger_error();
+        self.ledger_failed.store(true, Ordering::SeqCst);
+        self.rest(PAUSE_AFTER_ERROR).await;
+    }
+
+    /// Waits until `enough` is let in; false when the worker stops.
+    async fn let_in(&self, enough: impl Fn(Intake) -> bool) -> bool {
+        let mut intake = self.intake.clone();
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => false,
+            open = intake.wait_for(|intake| enough(*intake)) => open.is_ok(),
+        }
+    }
+
+    async fn rest(&self, pause: Duration) {
+        tokio::select! {
+            () = self.stopping.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Bytes of a job's files as they stand now, as much memory as its study takes at most.
+fn bytes_of(request: &Request) -> u64 {
+    let sizes = request.files.iter().filter_map(|file| std::fs::metadata(&file.path).ok());
+    sizes.map(|metadata| metadata.len()).sum::<u64>().saturating_mul(super::arrival::MEMORY_A_BYTE)
+}

@@ -1,0 +1,314 @@
+//! One job from its lease to its end: analyse, store, deliver, settle. The same for `analyze` and for the worker.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dicom_ingest::study::Study;
+use jiff::Timestamp;
+use tracing::Instrument;
+
+use super::failpoint::{reach, reach_with};
+use super::gate::{Gate, LaneTurns};
+use crate::cli::DeviceArg;
+use crate::deliver::folder::FolderTarget;
+use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets};
+use crate::ending::Ending;
+use crate::job::Request;
+use crate::ledger::{Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
+use crate::message::{Mode, Name};
+use crate::outcome::{Outcome, State};
+use crate::pipeline::scoring::{Direct, Scoring};
+use crate::pipeline::{Analysis, Room, Stages};
+use crate::telemetry::metrics::Metrics;
+
+/// Pauses between attempts to deliver a report, in seconds; the last one repeats.
+const DELIVERY_PAUSES_S: [u64; 5] = [2, 10, 30, 60, 300];
+
+/// Gives the device to the jobs of a lane.
+pub trait DeviceFor: Send + Sync {
+    /// The device for this job.
+    fn scoring(&self, job: &Job) -> Box<dyn Scoring + '_>;
+}
+
+/// What carries jobs.
+pub struct Flight {
+    /// The stages.
+    pub stages: Arc<Stages>,
+    /// Where jobs stand.
+    pub ledger: Arc<dyn Ledger>,
+    /// The device.
+    pub device: Arc<dyn DeviceFor>,
+    /// The processor.
+    pub gate: Arc<Gate>,
+    /// Where reports go.
+    pub targets: Arc<Targets>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How long a report is tried to be delivered.
+    pub deliver_for: Duration,
+    /// Jobs that are carried at this moment.
+    pub under_way: UnderWay,
+}
+
+/// The jobs that a worker carries at this moment, by key.
+#[derive(Debug, Default)]
+pub struct UnderWay(Mutex<BTreeMap<String, Job>>);
+
+impl UnderWay {
+    fn add(&self, job: &Job) {
+        self.lock().insert(job.job_key.clone(), job.clone());
+    }
+
+    fn remove(&self, job: &Job) {
+        self.lock().remove(&job.job_key);
+    }
+
+    /// Takes all of them out.
+    pub fn take(&self) -> Vec<Job> {
+        std::mem::take(&mut *self.lock()).into_values().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Job>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a job left this worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Landed {
+    /// It is in its terminal state.
+    Ended {
+        /// Which.
+        state: JobState,
+        /// The line of the study.
+        outcome: Box<Outcome>,
+    },
+    /// Its report is stored and cannot be delivered now; the ledger keeps it for later.
+    Deferred {
+        /// Stable code of what stood in the way.
+        code: String,
+        /// The line of the study.
+        outcome: Box<Outcome>,
+    },
+    /// Another worker owns it now.
+    Lost,
+}
+
+impl Flight {
+    /// For one job after the other, without a worker around it: `analyze`.
+    pub fn alone(stages: Arc<Stages>, ledger: Arc<dyn Ledger>, device: DeviceArg) -> Self {
+        let direct = Direct::new(Arc::clone(&stages.bundle), device);
+        Self {
+            metrics: Metrics::new(stages.bundle.digest()),
+            deliver_for: stages.config.worker.deliver_for,
+            stages,
+            ledger,
+            device: Arc::new(direct),
+            gate: Arc::new(Gate::new(1)),
+            targets: Arc::new(Targets::default()),
+            under_way: UnderWay::default(),
+        }
+    }
+
+    /// Carries a leased job. `Err` means that the ledger itself failed; the job stays as it is and is taken up again.
+    pub async fn carry(&self, job: Job, fetched: Option<Arc<Study>>) -> Result<Landed, LedgerError> {
+        let span = tracing::info_span!("job", job = %job.job_key, lane = %job.lane, attempt = job.attempts);
+        self.under_way.add(&job);
+        let landed = self.fly(&job, fetched).instrument(span).await;
+        self.under_way.remove(&job);
+        match landed {
+            Err(LedgerError::LeaseLost { .. }) => {
+                tracing::warn!(job = %job.job_key, "the lease was lost; another worker owns the job");
+                self.metrics.record_lease_lost();
+                self.repair(&job).await?;
+                Ok(Landed::Lost)
+            }
+            landed => {
+                if let Ok(Landed::Ended { state, outcome }) = &landed {
+                    let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+                    // A clock that was set back gives no negative time.
+                    let took =
+                        Duration::try_from(Timestamp::now().duration_since(accepted)).unwrap_or_default();
+                    self.metrics.record_job_ended(job.lane, *state, outcome.code.as_deref(), took);
+                }
+                landed
+            }
+        }
+    }
+
+    async fn fly(&self, job: &Job, fetched: Option<Arc<Study>>) -> Result<Landed, LedgerError> {
+        reach_with("leased", &job.study_uid);
+        let (report, timings) = match &job.composed {
+            Some(stored) => (stored.clone(), BTreeMap::new()),
+            None => {
+                let analysis = self.analyse(job, fetched).await;
+                reach_with("analysed", &job.study_uid);
+                let output = analysis.output.as_ref().and_then(|output| serde_json::to_string(output).ok());
+                let began = Instant::now();
+                self.ledger.store_report(job, output.as_deref(), &analysis.report).await?;
+                self.metrics.record_stage("store", began.elapsed());
+                self.metrics.record_stages(&analysis.timings_ms);
+                if let Some(output) = &analysis.output {
+                    self.metrics.record_drift(output);
+                }
+                if let Some(features) = &analysis.features {
+                    self.metrics.record_features(features);
+                }
+                (analysis.report, analysis.timings_ms)
+            }
+        };
+        reach("stored");
+        tracing::debug!("report stored");
+        if self.ledger.is_superseded(job).await? {
+            self.ledger.settle(job, JobState::Superseded, None).await?;
+            let reason = "a newer version of this report took its place";
+            let outcome =
+                Outcome::without_result(State::Refused, "Superseded", reason).of_study(&job.study_uid);
+            return Ok(Landed::Ended { state: JobState::Superseded, outcome: Box::new(outcome) });
+        }
+        let delivered = self.deliver(job, &report, job.composed.is_some()).await;
+        match delivered {
+            Ok(files) => {
+                reach("delivered");
+                tracing::debug!("report delivered");
+                let began = Instant::now();
+                self.ledger.settle(job, report.ends, None).await?;
+                self.metrics.record_stage("settle", began.elapsed());
+                reach("settled");
+                let outcome = Outcome { files, ..line(&report) };
+                tracing::info!(state = %report.ends, code = outcome.code, "job ended");
+                let outcome = Box::new(outcome.with_timings(timings));
+                Ok(Landed::Ended { state: report.ends, outcome })
+            }
+            Err(error) => self.undelivered(job, &error).await,
+        }
+    }
+
+    /// The stages, on a thread that may block. A panic in them ends the job as failed.
+    async fn analyse(&self, job: &Job, fetched: Option<Arc<Study>>) -> Analysis {
+        let (stages, device, gate) =
+            (Arc::clone(&self.stages), Arc::clone(&self.device), Arc::clone(&self.gate));
+        let (owned, span) = (job.clone(), tracing::Span::current());
+        let analysed = tokio::task::spawn_blocking(move || {
+            let _entered = span.entered();
+            let scoring = device.scoring(&owned);
+            let turns = LaneTurns { gate: &gate, lane: owned.lane };
+            stages.analyse(&owned, fetched, Room { scoring: scoring.as_ref(), turns: &turns })
+        });
+        match analysed.await {
+            Ok(analysis) => analysis,
+            Err(_) => {
+                tracing::error!("a stage panicked; the job fails");
+                let ending = Ending::failed(
+                    "StagePanicked",
+                    "a stage of the analysis stopped unexpectedly",
+                    "Report this as a defect with the program's log, and read the study without this program.",
+                );
+                let scoring = self.device.scoring(job);
+                let turns = LaneTurns { gate: &self.gate, lane: job.lane };
+                self.stages.without_result(job, &ending, Room { scoring: scoring.as_ref(), turns: &turns })
+            }
+        }
+    }
+
+    async fn deliver(
+        &self,
+        job: &Job,
+        report: &ReportBytes,
+        sent_before: bool,
+    ) -> Result<Receipts, DeliverError> {
+        let Job { job_key, report_key, study_uid, request, .. } = job;
+        let began = Instant::now();
+        let delivered =
+            self.to_targets(request, Parcel { study_uid, job_key, report_key, report, sent_before }).await;
+        self.metrics.record_stage("deliver", began.elapsed());
+        delivered
+    }
+
+    /// The report to each target of the request, one after the other; what has it already is left as it is.
+    async fn to_targets(&self, request: &str, parcel: Parcel<'_>) -> Result<Receipts, DeliverError> {
+        // A request that this version cannot read has no target; its job is failed, and is seen in the ledger.
+        let Ok(request) = serde_json::from_str::<Request>(request) else { return Ok(Receipts::new()) };
+        let mut files = Receipts::new();
+        if request.mode == Mode::Shadow {
+            return Ok(files);
+        }
+        if let Some(out) = &request.out {
+            let folder = FolderTarget::new(Name::out(), out.clone());
+            files.extend(folder.deliver(&parcel).await?);
+        }
+        for name in &request.targets {
+            let target = self.targets.get(name).ok_or_else(|| DeliverError::not_configured(name))?;
+            files.extend(target.deliver(&parcel).await?);
+            reach("delivering");
+        }
+        Ok(files)
+    }
+
+    /// A report that did not reach a target: it rests in the ledger, or, where trying again cannot help, its job fails.
+    async fn undelivered(&self, job: &Job, error: &DeliverError) -> Result<Landed, LedgerError> {
+        let code = error.code();
+        let outcome = undelivered(&job.study_uid, error);
+        let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        let waited = Timestamp::now().duration_since(job.composed_at.unwrap_or(accepted));
+        let too_long = waited.as_secs() > i64::try_from(self.deliver_for.as_secs()).unwrap_or(i64::MAX);
+        match error {
+            DeliverError::Transient { retry_after, .. } if !too_long => {
+                let step =
+                    usize::try_from(job.deferrals).unwrap_or(usize::MAX).min(DELIVERY_PAUSES_S.len() - 1);
+                let pause = retry_after.unwrap_or(Duration::from_secs(DELIVERY_PAUSES_S[step]));
+                tracing::warn!(
+                    code,
+                    pause_s = pause.as_secs(),
+                    "report not delivered; it rests in the ledger"
+                );
+                self.metrics.record_deferral(code);
+                self.ledger.defer(job, pause, code).await?;
+                Ok(Landed::Deferred { code: code.to_owned(), outcome: Box::new(outcome) })
+            }
+            DeliverError::Transient { .. } | DeliverError::Terminal { .. } => {
+                tracing::error!(code, "report not delivered; a person has to look");
+                self.ledger.settle(job, JobState::Failed, Some(code)).await?;
+                Ok(Landed::Ended { state: JobState::Failed, outcome: Box::new(outcome) })
+            }
+        }
+    }
+
+    /// After a lost lease: where a newer version of the report is stored, it is delivered once more, in case ours reached a
+    /// target after it.
+    async fn repair(&self, job: &Job) -> Result<(), LedgerError> {
+        let Some(newest) = self.ledger.newest(&job.report_key).await? else { return Ok(()) };
+        if newest.job_key == job.job_key {
+            return Ok(());
+        }
+        if let Some(report) = &newest.composed
+            && let Err(error) = self.deliver(&newest, report, true).await
+        {
+            tracing::error!(code = error.code(), job = %newest.job_key, "the newest report could not be restored");
+        }
+        Ok(())
+    }
+
+    /// Delivers the stored report of an ended job once more, to where it is asked for now: same bytes, same files.
+    pub async fn redeliver(&self, job: &NewJob, report: &ReportBytes) -> Outcome {
+        let NewJob { job_key, report_key, study_uid, request, .. } = job;
+        let parcel = Parcel { study_uid, job_key, report_key, report, sent_before: true };
+        match self.to_targets(request, parcel).await {
+            Ok(files) => Outcome { files, ..line(report) },
+            Err(error) => undelivered(study_uid, &error),
+        }
+    }
+}
+
+fn undelivered(study_uid: &str, error: &DeliverError) -> Outcome {
+    Outcome::without_result(State::Failed, "DeliveryFailed", &error.to_string()).of_study(study_uid)
+}
+
+/// The stored line of a report.
+pub fn line(report: &ReportBytes) -> Outcome {
+    serde_json::from_str(&report.outcome).unwrap_or_else(|_| {
+        let reason = "the stored outcome is not of a form that this version reads";
+        Outcome::without_result(State::Failed, "OutcomeUnreadable", reason)
+    })
+}
