@@ -37,7 +37,7 @@ fn lease_until_ms(file: &Connection) -> i64 {
 #[tokio::test]
 async fn messages_of_a_killed_worker_are_free_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let (_queue, mut consumer) = one_message(&folder, Duration::from_secs(600)).await;
+    let (_queue, mut consumer) = one_message(&folder, Duration::from_mins(10)).await;
     // As a killed worker leaves it: a lease that is good for long, and a file that nobody has locked.
     std::fs::write(folder.path().join(file::WORKERS).join("1-2-3.lock"), b"").unwrap();
     let taken = file(&folder)
@@ -55,7 +55,7 @@ async fn messages_of_a_killed_worker_are_free_at_once() {
 #[tokio::test]
 async fn a_worker_that_hung_longer_than_its_lease_cannot_settle() {
     let folder = tempfile::tempdir().unwrap();
-    let (hung, mut consumer) = one_message(&folder, Duration::from_secs(600)).await;
+    let (hung, mut consumer) = one_message(&folder, Duration::from_mins(10)).await;
     let other = EmbeddedQueue::open(folder.path()).await.unwrap();
     let mut taking_over = other.consume(Lane::Routine, 1).await.unwrap();
     let dispositions = [
@@ -94,9 +94,9 @@ async fn a_worker_that_lives_renews_its_leases() {
 #[tokio::test]
 async fn a_clock_that_is_set_back_prolongs_no_rest() {
     let folder = tempfile::tempdir().unwrap();
-    let (queue, mut consumer) = one_message(&folder, Duration::from_secs(60)).await;
+    let (queue, mut consumer) = one_message(&folder, Duration::from_mins(1)).await;
     let delivery = next(&mut consumer).await;
-    let after = Duration::from_secs(7 * 24 * 3_600);
+    let after = Duration::from_hours(7 * 24);
     delivery.receipt.settle(Disposition::Retry { after }).await.unwrap();
     let resting = queue.status().await.unwrap();
     assert_eq!((resting.resting, resting.routine), (1, 0));
@@ -109,7 +109,7 @@ async fn a_clock_that_is_set_back_prolongs_no_rest() {
 #[tokio::test]
 async fn what_is_published_is_in_the_file_and_survives_a_wait_that_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
-    let (queue, mut consumer) = one_message(&folder, Duration::from_secs(60)).await;
+    let (queue, mut consumer) = one_message(&folder, Duration::from_mins(1)).await;
     let stored: i64 = file(&folder).query_row("SELECT count(*) FROM message", [], |row| row.get(0)).unwrap();
     assert_eq!(stored, 1);
     // Given up as soon as it was begun, again and again: whatever was leased then is freed.
