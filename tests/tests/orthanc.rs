@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chiasm_tests::orthanc::{LOGIN, Orthanc};
+use chiasm_tests::orthanc::{Hook, LOGIN, Orthanc};
 use chiasm_tests::{phantom, study_uid, workspace};
 use jiff::Timestamp;
 use worker::config::secret::Secret;
@@ -17,9 +17,6 @@ use worker::message::adapters::AdapterMapping;
 use worker::message::{self, JobRequest};
 use worker::orthanc::changes::Poller;
 use worker::orthanc::hook::intake;
-use worker::queue::{
-    Consumer, DeadAction, DeadLetter, DeadSelection, Message, Queue, QueueError, QueueStatus,
-};
 use worker::queue::{self, Queue};
 
 /// The embedded queue of a test, and what was published to it.
@@ -40,42 +37,6 @@ impl Published {
             deliveries.push(consumer.next().await.unwrap());
         }
         deliveries.into_iter().map(|delivery| delivery.body).collect()
-    }
-}
-
-#[async_trait]
-impl Queue for Published {
-    async fn publish(&self, message: &Message) -> Result<(), QueueError> {
-        self.publish_all(std::slice::from_ref(message)).await
-    }
-
-    async fn publish_all(&self, messages: &[Message]) -> Result<(), QueueError> {
-        self.0.lock().unwrap().extend_from_slice(messages);
-        Ok(())
-    }
-
-    async fn consume(&self, _: Lane, _: u16) -> Result<Box<dyn Consumer>, QueueError> {
-        Err(QueueError::Unusable { reason: "nobody consumes here".into() })
-    }
-
-    async fn announce(&self, _: &str, _: &str, _: &[u8]) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn status(&self) -> Result<QueueStatus, QueueError> {
-        Err(QueueError::Unusable { reason: "nobody asks here".into() })
-    }
-
-    async fn dead_letters(&self, _: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
-    }
-
-    async fn settle_dead(&self, _which: &DeadSelection, _action: DeadAction) -> Result<u64, QueueError> {
-        Ok(0)
-    }
-
-    async fn is_reachable(&self) -> bool {
-        true
     }
 }
 
@@ -148,12 +109,13 @@ async fn the_lua_hook_tells_of_a_stable_study() {
     let url = format!("http://{}/intake/orthanc", listener.local_addr().unwrap());
     let environment = [("CHIASM_INTAKE_URL", url.as_str()), ("CHIASM_INTAKE_TOKEN", "0123456789abcdef")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let hook = (workspace().join("deploy/orthanc/chiasm.lua"), environment.to_vec());
-    let Some(orthanc) = Orthanc::start(&folder.path().join("orthanc"), Some(hook)) else { return };
+    let hook =
+        Hook { script: workspace().join("deploy/orthanc/chiasm.lua"), environment: environment.to_vec() };
+    let Some(orthanc) = Orthanc::start(&folder.path().join("orthanc"), Some(&hook)) else { return };
     let received = tokio::task::spawn_blocking(move || post(&listener));
     orthanc.store(&phantom(25));
     let (authorization, body) =
-        tokio::time::timeout(Duration::from_secs(60), received).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(1), received).await.unwrap().unwrap();
 
     let queue = Published::open(&folder.path().join("state")).await;
     let intake = intake(&site(&orthanc), &queue.0).unwrap().unwrap();
