@@ -211,12 +211,12 @@ fn not_waiting(job_key: &str, state: Option<JobState>) -> LedgerError {
 }
 
 /// Whose turn it is.
-#[derive(Debug, Clone, Copy)]
-enum Turn<'a> {
+#[derive(Debug, Clone)]
+enum Turn {
     /// The next job's.
     Next,
     /// The next job's whose report is stored.
     Stored,
     /// The job's with this key.
-    Key(&'a str),
+    Key(String),
 }

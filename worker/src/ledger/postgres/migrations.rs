@@ -42,6 +42,7 @@ const STEPS: &[&str] = &["
     CREATE INDEX job_by_state ON job (state, sequence);
     CREATE INDEX job_by_report ON job (report_key, sequence);
     CREATE INDEX job_by_turn ON job (lane DESC, sequence) WHERE state IN ('accepted', 'composed');
+    CREATE INDEX job_by_delivery ON job (lane DESC, sequence) WHERE state = 'composed';
     CREATE UNIQUE INDEX job_one_writer ON job (report_key) WHERE lease_holder IS NOT NULL;
     CREATE TABLE arrival (
         digest         TEXT COLLATE \"C\" PRIMARY KEY,

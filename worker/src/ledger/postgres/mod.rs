@@ -85,15 +85,15 @@ impl PostgresLedger {
         })
     }
 
-    async fn lease(&self, turn: Turn<'_>) -> Result<Option<Job>, LedgerError> {
+    async fn lease(&self, turn: Turn) -> Result<Option<Job>, LedgerError> {
         let act = "lease a job";
         self.all(act, query(sql::FREE_VOID_LEASES)).await?;
         for _try in 0..LEASE_TRIES {
-            let statement = match turn {
+            let statement = match &turn {
                 Turn::Next => query(sql::LEASE_NEXT).bind(self.holder.id()).bind(self.lease_ms),
                 Turn::Stored => query(sql::LEASE_STORED).bind(self.holder.id()).bind(self.lease_ms),
                 Turn::Key(job_key) => {
-                    query(sql::LEASE_KEY).bind(self.holder.id()).bind(self.lease_ms).bind(job_key.to_owned())
+                    query(sql::LEASE_KEY).bind(self.holder.id()).bind(self.lease_ms).bind(job_key.clone())
                 }
             };
             match self.raw(statement).await {
@@ -174,7 +174,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn lease_key(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
-        self.lease(Turn::Key(job_key)).await
+        self.lease(Turn::Key(job_key.to_owned())).await
     }
 
     async fn renew_leases(&self) -> Result<(), LedgerError> {

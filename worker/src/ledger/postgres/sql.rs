@@ -16,9 +16,9 @@ macro_rules! one_writer {
     };
 }
 
-/// What a lease does to its row, for the worker $1 and $2 milliseconds.
+/// Leases the job that the rest of the statement picks, for the worker $1 and $2 milliseconds.
 macro_rules! lease {
-    ($which:literal, $end:literal) => {
+    ($($pick:tt)*) => {
         concat!(
             "UPDATE job SET fence = fence + 1, attempts = attempts + 1, lease_holder = $1, leased_at_ms = ",
             now_ms!(),
@@ -29,29 +29,31 @@ macro_rules! lease {
               WHERE sequence = (SELECT sequence FROM job AS waiting
                   WHERE state IN ('accepted', 'composed') AND lease_holder IS NULL AND ",
             one_writer!(),
-            $which,
-            now_ms!(),
-            $end
+            $($pick)*
         )
     };
 }
 
-/// The next job in turn that does not rest. A rest that has not begun yet is over: the clock was set back. Workers that ask
-/// at the same time pass over each other's rows.
-pub(super) const LEASE_NEXT: &str = lease!(
-    " AND (resting IS NULL OR NOT int8range(rests_since_ms, rests_until_ms) @> ",
-    ") ORDER BY lane DESC, sequence LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
-);
+/// It does not rest, and comes first. A rest that has not begun yet is over: the clock was set back. Workers that ask at
+/// the same time pass over each other's rows.
+macro_rules! first {
+    () => {
+        concat!(
+            " AND (resting IS NULL OR NOT int8range(rests_since_ms, rests_until_ms) @> ",
+            now_ms!(),
+            ") ORDER BY lane DESC, sequence LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
+        )
+    };
+}
+
+/// The next job in turn.
+pub(super) const LEASE_NEXT: &str = lease!(first!());
 
 /// The next job in turn whose report is stored.
-pub(super) const LEASE_STORED: &str = lease!(
-    " AND state = 'composed' AND (resting IS NULL OR rests_until_ms <= ",
-    ") ORDER BY lane DESC, sequence LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
-);
+pub(super) const LEASE_STORED: &str = lease!(" AND state = 'composed'", first!());
 
 /// The job with the key $3, resting or not.
-pub(super) const LEASE_KEY: &str =
-    lease!(" AND job_key = $3 AND 0 < ", " FOR UPDATE SKIP LOCKED) RETURNING *");
+pub(super) const LEASE_KEY: &str = lease!(" AND job_key = $3 FOR UPDATE SKIP LOCKED) RETURNING *");
 
 /// Gives up the leases that ran out and those of workers that are gone: whose lock nobody holds. When the server itself
 /// was started again, everybody's lock is gone; for ten seconds that proves nothing of the leases from before.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, Row};
 
-use super::PostgresLedger;
+use super::{PostgresLedger, sql};
 use crate::config::secret::Secret;
 use crate::config::site::PostgresConfig;
 use crate::ledger::tests::server::{PASSWORD, Server};
@@ -120,6 +120,20 @@ async fn every_connection_waits_for_the_disk_and_for_nothing_else_for_long() {
     ] {
         let row = sqlx::query("SELECT current_setting($1)").bind(name).fetch_one(&worker.pool).await.unwrap();
         assert_eq!(row.get::<String, _>(0), expected, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_walks_an_index_whatever_the_planner_knows() {
+    let Some(server) = Server::shared().await else { return };
+    let (config, _) = server.database().await;
+    let worker = PostgresLedger::open(&config, LONG).await.unwrap();
+    for (statement, index) in [(sql::LEASE_NEXT, "job_by_turn"), (sql::LEASE_STORED, "job_by_delivery")] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN {statement}"));
+        let rows = sqlx::query(explain).bind(1_i64).bind(1_i64).fetch_all(&worker.pool).await.unwrap();
+        let plan = rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n");
+        assert!(plan.contains(&format!("Index Scan using {index}")), "{plan}");
+        assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");
     }
 }
 

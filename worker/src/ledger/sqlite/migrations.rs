@@ -45,6 +45,7 @@ const VERSION_2: &str =
         state = CASE state WHEN 'leased' THEN 'accepted' ELSE state END,
         composed_at_ms = CASE WHEN html IS NOT NULL THEN CAST(unixepoch('subsec') * 1000 AS INTEGER) END;
     CREATE INDEX job_by_turn ON job (lane DESC, sequence) WHERE state IN ('accepted', 'composed');
+    CREATE INDEX job_by_delivery ON job (lane DESC, sequence) WHERE state = 'composed';
     CREATE UNIQUE INDEX job_one_writer ON job (report_key) WHERE lease_holder IS NOT NULL;
     CREATE TABLE arrival (
         digest         TEXT PRIMARY KEY,

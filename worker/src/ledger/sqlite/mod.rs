@@ -107,17 +107,10 @@ impl SqliteLedger {
         on(act, &self.reader, move |connection| work(connection)).await
     }
 
-    async fn lease(&self, turn: Turn<'_>) -> Result<Option<Job>, LedgerError> {
-        let stored = matches!(turn, Turn::Stored);
-        let (job_key, workers) = match turn {
-            Turn::Key(job_key) => (Some(job_key.to_owned()), self.workers.clone()),
-            Turn::Next | Turn::Stored => (None, self.workers.clone()),
-        };
+    async fn lease(&self, turn: Turn) -> Result<Option<Job>, LedgerError> {
+        let workers = self.workers.clone();
         let job = self
-            .write("lease a job", move |connection, lessee| {
-                let next = if stored { Turn::Stored } else { Turn::Next };
-                take::lease(connection, job_key.as_deref().map_or(next, Turn::Key), &workers, lessee)
-            })
+            .write("lease a job", move |connection, lessee| take::lease(connection, &turn, &workers, lessee))
             .await?;
         Ok(job.map(|job| Job { hold: self.holds.add(&job.job_key, job.fence), ..job }))
     }
@@ -167,7 +160,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn lease_key(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
-        self.lease(Turn::Key(job_key)).await
+        self.lease(Turn::Key(job_key.to_owned())).await
     }
 
     async fn renew_leases(&self) -> Result<(), LedgerError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Result, named_params};
+use rusqlite::{Connection, OptionalExtension, Result, ToSql, named_params};
 
 use super::holder;
 use super::row::{self, parse_state};
@@ -32,28 +32,36 @@ const CLEAR_REPORT: &str =
     "UPDATE job SET composed_at_ms = NULL, ends = NULL, outcome = NULL, bundle = NULL, html = NULL
      WHERE job_key = :job_key AND state = 'accepted'";
 
-/// The next job in turn: nobody holds it or another version of its report, and it does not rest. A rest that has not
-/// begun yet is over: the clock was set back.
-const NEXT: &str = "SELECT sequence FROM job AS waiting
-     WHERE state IN ('accepted', 'composed') AND lease_holder IS NULL
-     AND NOT (resting IS NOT NULL AND rests_since_ms <= :now AND :now < rests_until_ms)
-     AND NOT EXISTS (SELECT 1 FROM job AS other
-                     WHERE other.report_key = waiting.report_key AND other.lease_holder IS NOT NULL)
-     ORDER BY lane DESC, sequence LIMIT 1";
+/// The rest of `SELECT .. WHERE`: nobody holds the job or another version of its report.
+macro_rules! free {
+    () => {
+        "lease_holder IS NULL AND state IN ('accepted', 'composed')
+         AND NOT EXISTS (SELECT 1 FROM job AS other
+                         WHERE other.report_key = waiting.report_key AND other.lease_holder IS NOT NULL)"
+    };
+}
+
+/// It does not rest, and comes first. A rest that has not begun yet is over: the clock was set back.
+macro_rules! first {
+    () => {
+        " AND NOT (resting IS NOT NULL AND rests_since_ms <= :now AND :now < rests_until_ms)
+         ORDER BY lane DESC, sequence LIMIT 1"
+    };
+}
+
+/// The next job in turn.
+const NEXT: &str =
+    concat!("SELECT sequence FROM job AS waiting INDEXED BY job_by_turn WHERE ", free!(), first!());
 
 /// The next job in turn whose report is stored.
-const NEXT_STORED: &str = "SELECT sequence FROM job AS waiting
-     WHERE state = 'composed' AND lease_holder IS NULL
-     AND NOT (resting IS NOT NULL AND rests_since_ms <= :now AND :now < rests_until_ms)
-     AND NOT EXISTS (SELECT 1 FROM job AS other
-                     WHERE other.report_key = waiting.report_key AND other.lease_holder IS NOT NULL)
-     ORDER BY lane DESC, sequence LIMIT 1";
+const NEXT_STORED: &str = concat!(
+    "SELECT sequence FROM job AS waiting INDEXED BY job_by_delivery WHERE state = 'composed' AND ",
+    free!(),
+    first!()
+);
 
-/// The job with the key, resting or not, on the same terms.
-const THIS: &str = "SELECT sequence FROM job AS waiting
-     WHERE job_key = :job_key AND state IN ('accepted', 'composed') AND lease_holder IS NULL
-     AND NOT EXISTS (SELECT 1 FROM job AS other
-                     WHERE other.report_key = waiting.report_key AND other.lease_holder IS NOT NULL)";
+/// The job with the key, resting or not.
+const THIS: &str = concat!("SELECT sequence FROM job AS waiting WHERE job_key = :job_key AND ", free!());
 
 const LEASE: &str = "UPDATE job SET fence = fence + 1, attempts = attempts + 1, lease_holder = :holder,
         lease_until_ms = :until, resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL,
@@ -135,21 +143,18 @@ pub(super) fn again(
 /// Leases the job whose turn it is.
 pub(super) fn lease(
     connection: &Connection,
-    turn: Turn<'_>,
+    turn: &Turn,
     workers: &Path,
     lessee: &Lessee,
 ) -> Result<Option<Job>> {
     free_void_leases(connection, workers, lessee)?;
-    let sequence: Option<i64> = match turn {
-        Turn::Next | Turn::Stored => connection
-            .prepare_cached(if matches!(turn, Turn::Next) { NEXT } else { NEXT_STORED })?
-            .query_row(named_params! {":now": lessee.now_ms}, |row| row.get(0))
-            .optional()?,
-        Turn::Key(job_key) => connection
-            .prepare_cached(THIS)?
-            .query_row(named_params! {":job_key": job_key}, |row| row.get(0))
-            .optional()?,
+    let (sql, parameter): (_, (&str, &dyn ToSql)) = match turn {
+        Turn::Next => (NEXT, (":now", &lessee.now_ms)),
+        Turn::Stored => (NEXT_STORED, (":now", &lessee.now_ms)),
+        Turn::Key(job_key) => (THIS, (":job_key", job_key)),
     };
+    let sequence: Option<i64> =
+        connection.prepare_cached(sql)?.query_row(&[parameter], |row| row.get(0)).optional()?;
     let Some(sequence) = sequence else { return Ok(None) };
     connection
         .prepare_cached(LEASE)?

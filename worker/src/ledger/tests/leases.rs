@@ -40,14 +40,21 @@ pub(super) async fn overstayed(site: Site) {
     ] {
         assert!(matches!(late, Err(LedgerError::LeaseLost { .. })));
     }
+    slow.accept(&job("own", "own")).await.unwrap();
+    let first = slow.lease_key("own").await.unwrap().expect("it waits");
+    let second = slow.lease_key("own").await.unwrap().expect("the lease ran out");
+    let late = slow.store_report(&first, Some("late"), &report(JobState::Reported)).await;
+    assert!(matches!(late, Err(LedgerError::LeaseLost { .. })), "one's own older lease counts no more");
+    slow.store_report(&second, None, &report(JobState::Reported)).await.unwrap();
+    slow.settle(&second, JobState::Reported, None).await.unwrap();
     slow.release(&held).await.unwrap();
     slow.renew_leases().await.unwrap();
-    assert_eq!(states(&other).await, [JobState::Leased]);
+    assert_eq!(states(&other).await, [JobState::Leased, JobState::Reported]);
     assert_eq!(other.report("j").await.unwrap(), None);
     assert_eq!(events(&other, "j").await, ["accepted"], "what was not stored was not noted");
     other.store_report(&taken, None, &report(JobState::Refused)).await.unwrap();
     other.settle(&taken, JobState::Refused, None).await.unwrap();
-    assert_eq!(states(&other).await, [JobState::Refused]);
+    assert_eq!(states(&other).await, [JobState::Refused, JobState::Reported]);
     assert_eq!(other.report("j").await.unwrap(), Some(report(JobState::Refused)));
 }
 
@@ -99,6 +106,24 @@ pub(super) async fn turns(site: Site) {
     }
     let order: Vec<&str> = order.iter().map(|job| job.job_key.as_str()).collect();
     assert_eq!(order, ["s1", "r3", "s2", "r1", "r2"]);
+}
+
+pub(super) async fn stored(site: Site) {
+    let ledger = site.worker(LONG).await;
+    for key in ["a", "b", "c", "d"] {
+        ledger.accept(&job(key, key)).await.unwrap();
+    }
+    for key in ["c", "b", "d"] {
+        let leased = ledger.lease_key(key).await.unwrap().expect("it waits");
+        ledger.store_report(&leased, None, &report(JobState::Reported)).await.unwrap();
+        let pause = if key == "d" { LONG } else { Duration::ZERO };
+        ledger.defer(&leased, pause, "TargetUnreachable").await.unwrap();
+    }
+    let first = ledger.lease_stored().await.unwrap().expect("its report is stored");
+    let second = ledger.lease_stored().await.unwrap().expect("its report is stored");
+    assert_eq!([&first.job_key, &second.job_key], ["b", "c"]);
+    assert!(ledger.lease_stored().await.unwrap().is_none(), "the others rest or have no report");
+    assert_eq!(lease(&ledger).await.job_key, "a");
 }
 
 pub(super) async fn deferred(site: Site) {

@@ -47,6 +47,7 @@ on_both! {
     leases::living as a_living_worker_keeps_its_lease,
     leases::renewed as a_lease_is_renewed_while_its_job_is_in_hand,
     leases::turns as stat_overtakes_and_the_oldest_comes_first,
+    leases::stored as only_what_is_stored_is_taken_while_intake_pauses,
     leases::deferred as a_deferred_job_rests_but_can_be_asked_for,
     leases::released as a_released_job_was_not_started,
     leases::clock_set_back as a_rest_that_begins_in_the_future_is_over,
