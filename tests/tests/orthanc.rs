@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chiasm_tests::orthanc::{LOGIN, Orthanc};
+use chiasm_tests::orthanc::{Hook, LOGIN, Orthanc};
 use chiasm_tests::{phantom, study_uid, workspace};
 use jiff::Timestamp;
 use worker::config::secret::Secret;
@@ -149,12 +149,13 @@ async fn the_lua_hook_tells_of_a_stable_study() {
     let url = format!("http://{}/intake/orthanc", listener.local_addr().unwrap());
     let environment = [("CHIASM_INTAKE_URL", url.as_str()), ("CHIASM_INTAKE_TOKEN", "0123456789abcdef")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let hook = (workspace().join("deploy/orthanc/chiasm.lua"), environment.to_vec());
-    let Some(orthanc) = Orthanc::start(&folder.path().join("orthanc"), Some(hook)) else { return };
+    let hook =
+        Hook { script: workspace().join("deploy/orthanc/chiasm.lua"), environment: environment.to_vec() };
+    let Some(orthanc) = Orthanc::start(&folder.path().join("orthanc"), Some(&hook)) else { return };
     let received = tokio::task::spawn_blocking(move || post(&listener));
     orthanc.store(&phantom(25));
     let (authorization, body) =
-        tokio::time::timeout(Duration::from_secs(60), received).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(1), received).await.unwrap().unwrap();
 
     let queue = Published::open(&folder.path().join("state")).await;
     let intake = intake(&site(&orthanc), &queue.0).unwrap().unwrap();
