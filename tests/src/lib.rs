@@ -106,6 +106,16 @@ pub fn phantom(seed: u64) -> Vec<u8> {
     .expect("a phantom")
 }
 
+/// The StudyInstanceUID of a DICOM file.
+///
+/// # Panics
+/// Where it has none.
+pub fn study_uid(file: &[u8]) -> String {
+    let object = dicom_object::from_reader(file).expect("a DICOM file");
+    let element = object.element(dicom_dictionary_std::tags::STUDY_INSTANCE_UID).expect("a StudyInstanceUID");
+    element.to_str().expect("a text").trim_end_matches('\0').to_owned()
+}
+
 /// A record of the phantom's patient as a FHIR bundle, changed by `change`.
 pub fn record(change: impl FnOnce(&mut Value)) -> Value {
     let mut bundle = json!({

@@ -1,5 +1,6 @@
 //! The documents say what the program does.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use chiasm_tests::workspace;
@@ -23,6 +24,34 @@ fn every_code_that_the_program_can_give_is_documented() {
         for code in found.iter().filter(|code| code.chars().all(char::is_alphanumeric)) {
             assert!(codes.contains(&format!("`{code}`")), "docs/codes.md lacks {code} of {file}");
         }
+    }
+}
+
+#[test]
+fn every_code_of_a_refused_message_is_documented() {
+    let messages = fs::read_to_string(workspace().join("docs/messages.md")).unwrap();
+    let mut found = BTreeSet::new();
+    for file in [
+        "json.rs",
+        "fields.rs",
+        "words.rs",
+        "envelope.rs",
+        "mod.rs",
+        "adapters/mod.rs",
+        "adapters/monai.rs",
+        "adapters/orthanc.rs",
+        "../orthanc/hook.rs",
+    ] {
+        let source = fs::read_to_string(workspace().join("worker/src/message").join(file)).unwrap();
+        let program = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for call in ["refusal(", "code: "] {
+            let codes = program.split(call).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+            found.extend(codes.filter_map(|rest| Some(rest.split('"').next()?.to_owned())));
+        }
+    }
+    assert!(found.len() > 15, "the parser changed: adapt this test: {found:?}");
+    for code in found {
+        assert!(messages.contains(&format!("| `{code}` |")), "docs/messages.md lacks {code}");
     }
 }
 

@@ -15,3 +15,4 @@ mod proof;
 mod queue;
 mod records;
 mod scope;
+mod submit;

@@ -3,15 +3,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use chiasm_tests::orthanc::{LOGIN, Orthanc};
-use chiasm_tests::{phantom, workspace};
+use chiasm_tests::{phantom, study_uid, workspace};
 use jiff::Timestamp;
 use worker::config::secret::Secret;
-use worker::config::site::{Begin, HttpConfig, OrthancConfig};
+use worker::config::site::{Begin, HttpConfig, OrthancConfig, QueueConfig};
 use worker::config::{Config, Environment, Flags, Loaded};
 use worker::lane::Lane;
 use worker::message::adapters::AdapterMapping;
@@ -21,17 +20,26 @@ use worker::orthanc::hook::intake;
 use worker::queue::{
     Consumer, DeadAction, DeadLetter, DeadSelection, Message, Queue, QueueError, QueueStatus,
 };
+use worker::queue::{self, Queue};
 
-/// A queue that only remembers what was published: what a broker does with it is tested with brokers.
-#[derive(Debug, Default)]
-struct Published(Mutex<Vec<Message>>);
+/// The embedded queue of a test, and what was published to it.
+struct Published(Arc<dyn Queue>);
 
 impl Published {
-    fn requests(&self) -> Vec<JobRequest> {
-        let read = |message: &Message| {
-            message::read(&message.body, Timestamp::now(), &AdapterMapping::default()).unwrap()
-        };
-        self.0.lock().unwrap().iter().map(read).collect()
+    async fn open(state: &Path) -> Self {
+        Self(queue::open(&QueueConfig::Embedded, state).await.unwrap())
+    }
+
+    /// Takes everything that waits; nothing is settled.
+    async fn bodies(&self) -> Vec<Vec<u8>> {
+        let waiting = u16::try_from(self.0.status().await.unwrap().routine).unwrap();
+        let mut consumer = self.0.consume(Lane::Routine, waiting.max(1)).await.unwrap();
+        // A delivery that is dropped comes again: all are kept until the last one is there.
+        let mut deliveries = Vec::new();
+        for _ in 0..waiting {
+            deliveries.push(consumer.next().await.unwrap());
+        }
+        deliveries.into_iter().map(|delivery| delivery.body).collect()
     }
 }
 
@@ -72,6 +80,7 @@ impl Queue for Published {
 }
 
 fn poller(orthanc: &Orthanc, queue: &Arc<Published>, state: &Path, begin: Begin) -> Poller {
+fn poller(orthanc: &Orthanc, queue: &Published, state: &Path, begin: Begin) -> Poller {
     let config = OrthancConfig {
         url: orthanc.url(),
         login: Some((LOGIN.0.to_owned(), Secret::new(LOGIN.1.to_owned()))),
@@ -80,14 +89,15 @@ fn poller(orthanc: &Orthanc, queue: &Arc<Published>, state: &Path, begin: Begin)
         poll: Duration::from_secs(1),
         begin,
     };
-    Poller::new(&config, Arc::clone(queue) as Arc<dyn Queue>, state).unwrap()
+    Poller::new(&config, Arc::clone(&queue.0), state).unwrap()
 }
 
 #[tokio::test]
 async fn polling_asks_once_for_a_stable_study_across_restarts_and_a_lost_database() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut orthanc) = Orthanc::start(&folder.path().join("orthanc"), None) else { return };
-    let (queue, state) = (Arc::new(Published::default()), folder.path().join("state"));
+    let state = folder.path().join("state");
+    let queue = Published::open(&state).await;
 
     orthanc.store(&phantom(20));
     orthanc.wait_for_stable(1);
@@ -109,22 +119,21 @@ async fn polling_asks_once_for_a_stable_study_across_restarts_and_a_lost_databas
     assert_eq!(again.poll().await.unwrap(), 1, "the log of a new database is read from its start");
     assert_eq!(again.poll().await.unwrap(), 0);
 
-    let requests = queue.requests();
-    assert_eq!(requests.len(), 2);
-    for (request, seed) in requests.iter().zip([21, 22]) {
-        assert_eq!(request.study_uid.as_str(), study_uid(&phantom(seed)));
+    let requests = requests(&queue.bodies().await);
+    let asked: Vec<_> = requests.iter().map(|request| request.study_uid.to_string()).collect();
+    assert_eq!(asked, [21, 22].map(|seed| study_uid(&phantom(seed))));
+    for request in &requests {
         assert_eq!(request.expected_instances, Some(1));
         assert_eq!(request.source.as_ref().unwrap().as_str(), "archive");
         assert!(request.id.starts_with("orthanc-"));
     }
-    assert_no_patient(&queue);
 }
 
 #[tokio::test]
 async fn an_archive_can_be_asked_for_whole() {
     let folder = tempfile::tempdir().unwrap();
     let Some(orthanc) = Orthanc::start(&folder.path().join("orthanc"), None) else { return };
-    let queue = Arc::new(Published::default());
+    let queue = Published::open(&folder.path().join("state")).await;
     orthanc.store(&phantom(23));
     orthanc.store(&phantom(24));
     orthanc.wait_for_stable(2);
@@ -147,15 +156,14 @@ async fn the_lua_hook_tells_of_a_stable_study() {
     let (authorization, body) =
         tokio::time::timeout(Duration::from_secs(60), received).await.unwrap().unwrap();
 
-    let queue = Arc::new(Published::default());
-    let intake = intake(&site(&orthanc), &(Arc::clone(&queue) as Arc<dyn Queue>)).unwrap().unwrap();
+    let queue = Published::open(&folder.path().join("state")).await;
+    let intake = intake(&site(&orthanc), &queue.0).unwrap().unwrap();
     assert_eq!(authorization, Some(format!("Bearer {}", intake.token().expose())));
     intake.take(&body).await.unwrap();
-    let requests = queue.requests();
+    let requests = requests(&queue.bodies().await);
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].study_uid.as_str(), study_uid(&phantom(25)));
     assert_eq!(requests[0].expected_instances, Some(1));
-    assert_no_patient(&queue);
 }
 
 fn site(orthanc: &Orthanc) -> Config {
@@ -199,17 +207,14 @@ fn post(listener: &TcpListener) -> (Option<String>, Vec<u8>) {
     (authorization, body)
 }
 
-fn study_uid(instance: &[u8]) -> String {
-    let object = dicom_object::from_reader(instance).unwrap();
-    let element = object.element(dicom_dictionary_std::tags::STUDY_INSTANCE_UID).unwrap();
-    element.to_str().unwrap().trim_end_matches('\0').to_owned()
-}
-
-fn assert_no_patient(queue: &Published) {
-    for message in queue.0.lock().unwrap().iter() {
-        let body = String::from_utf8_lossy(&message.body).into_owned();
+/// The requests of the bodies, none of which says anything of the patient.
+fn requests(bodies: &[Vec<u8>]) -> Vec<JobRequest> {
+    let read = |body: &Vec<u8>| {
+        let text = String::from_utf8_lossy(body).into_owned();
         for canary in ["Canary", "CANARY", chiasm_tests::PATIENT_ID, "19500203", "1950-02-03"] {
-            assert!(!body.contains(canary), "{body}");
+            assert!(!text.contains(canary), "{text}");
         }
-    }
+        message::read(body, Timestamp::now(), &AdapterMapping::default()).unwrap()
+    };
+    bodies.iter().map(read).collect()
 }

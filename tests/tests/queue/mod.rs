@@ -2,7 +2,6 @@
 
 mod both;
 mod broker;
-mod dead;
 mod faults;
 mod tls;
 

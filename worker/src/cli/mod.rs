@@ -3,6 +3,7 @@
 pub mod config;
 pub mod jobs;
 pub mod mercure;
+pub mod queue;
 pub mod submit;
 pub mod top;
 
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::ConfigCommand;
 use jobs::JobsCommand;
 use mercure::MercureArgs;
+use queue::QueueCommand;
 use submit::SubmitArgs;
 use top::TopArgs;
 
@@ -41,7 +43,11 @@ impl Cli {
             Command::Mercure(args) => Some(&args.site),
             Command::Worker(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
-            Command::Demo(_) | Command::Top(_) | Command::Jobs(_) | Command::Models(_) => None,
+            Command::Demo(_)
+            | Command::Top(_)
+            | Command::Jobs(_)
+            | Command::Queue(_)
+            | Command::Models(_) => None,
         }
     }
 }
@@ -59,6 +65,9 @@ pub enum Command {
     Mercure(MercureArgs),
     /// Take jobs from the embedded queue.
     Worker(WorkerArgs),
+    /// See what waits on the queue, and what nobody could do anything with.
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Look at the jobs of the ledger, retry or cancel them.
     #[command(subcommand)]
     Jobs(JobsCommand),

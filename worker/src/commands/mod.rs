@@ -6,6 +6,7 @@ mod demo;
 mod jobs;
 mod mercure;
 mod models;
+mod queue;
 mod show;
 mod submit;
 mod top;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Mercure(args) => mercure::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Queue(command) => queue::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Models(command) => models::run(&command),

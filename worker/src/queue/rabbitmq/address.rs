@@ -3,12 +3,13 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri, SASLMechanism};
 use reqwest::Url;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::site::{RabbitMqConfig, TlsConfig};
 use crate::queue::QueueError;
@@ -16,15 +17,19 @@ use crate::queue::QueueError;
 /// Seconds between heartbeats where the URL states no `heartbeat`. A silent broker is given up after twice this time.
 const HEARTBEAT_S: u16 = 10;
 
-/// Base64 characters in a line of a PEM file.
-const PEM_LINE: usize = 64;
-
 /// A broker's address with what is needed to log in.
 pub(super) struct Address {
     /// Host, port, virtual host, login and heartbeat.
     pub(super) uri: AMQPUri,
-    /// Trusted authorities and our certificate; used for `amqps` alone.
-    pub(super) tls: OwnedTLSConfig,
+    /// Trusted authorities and our certificate, for `amqps`.
+    pub(super) tls: Option<Tls>,
+}
+
+/// How the connection is encrypted.
+pub(super) struct Tls {
+    pub(super) config: Arc<ClientConfig>,
+    /// Whose certificate is expected.
+    pub(super) server: ServerName<'static>,
 }
 
 impl Address {
@@ -45,8 +50,14 @@ impl Address {
         } else if config.tls.client_certificate_file.is_some() && uri.query.auth_mechanism.is_none() {
             uri.query.auth_mechanism = Some(SASLMechanism::External);
         }
-        let is_encrypted = uri.scheme == AMQPScheme::AMQPS;
-        let tls = if is_encrypted { trust(&config.tls)? } else { OwnedTLSConfig::default() };
+        let tls = match uri.scheme {
+            AMQPScheme::AMQP => None,
+            AMQPScheme::AMQPS => {
+                let server = ServerName::try_from(uri.authority.host.clone())
+                    .map_err(|_| unusable("the host in `queue.url` is no name or address"))?;
+                Some(Tls { config: Arc::new(trust(&config.tls)?), server })
+            }
+        };
         Ok(Self { uri, tls })
     }
 }
@@ -59,43 +70,40 @@ impl fmt::Debug for Address {
     }
 }
 
-fn trust(config: &TlsConfig) -> Result<OwnedTLSConfig, QueueError> {
-    let roots = match &config.ca_file {
-        Some(file) => String::from_utf8(read("queue.ca_file", file)?)
-            .map_err(|_| unusable("`queue.ca_file` is no PEM file"))?,
-        None => system_roots()?,
-    };
-    if !roots.contains("-----BEGIN CERTIFICATE-----") {
-        return Err(unusable("`queue.ca_file` holds no certificate in PEM form"));
+fn trust(config: &TlsConfig) -> Result<ClientConfig, QueueError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = &config.ca_file {
+        for certificate in certificates("queue.ca_file", file)? {
+            roots.add(certificate).map_err(|error| unusable(&format!("`queue.ca_file`: {error}")))?;
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
-    let identity = match (&config.client_certificate_file, &config.client_key_file) {
-        (Some(certificate), Some(key)) => Some(OwnedIdentity::PKCS8 {
-            pem: read("queue.client_certificate_file", certificate)?,
-            key: read("queue.client_key_file", key)?,
-        }),
-        (None, None) => None,
-        _ => return Err(unusable("`queue.client_certificate_file` and `queue.client_key_file` go together")),
-    };
-    Ok(OwnedTLSConfig { identity, cert_chain: Some(roots) })
-}
-
-/// The system's authorities in PEM form.
-fn system_roots() -> Result<String, QueueError> {
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
+    if roots.is_empty() {
         return Err(unusable("the system has no certificate authorities; set `queue.ca_file`"));
     }
-    let mut pem = String::new();
-    for certificate in &found.certs {
-        let text = BASE64_STANDARD.encode(certificate);
-        pem.push_str("-----BEGIN CERTIFICATE-----\n");
-        for line in text.as_bytes().chunks(PEM_LINE) {
-            pem.push_str(&String::from_utf8_lossy(line));
-            pem.push('\n');
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions = versions.map_err(|error| unusable(&error.to_string()))?;
+    let trusting = versions.with_root_certificates(roots);
+    match (&config.client_certificate_file, &config.client_key_file) {
+        (Some(certificate), Some(key)) => {
+            let chain = certificates("queue.client_certificate_file", certificate)?;
+            let key = PrivateKeyDer::from_pem_slice(&read("queue.client_key_file", key)?)
+                .map_err(|_| unusable("`queue.client_key_file` holds no private key in PEM form"))?;
+            let identified = trusting.with_client_auth_cert(chain, key);
+            identified.map_err(|error| unusable(&format!("`queue.client_certificate_file`: {error}")))
         }
-        pem.push_str("-----END CERTIFICATE-----\n");
+        (None, None) => Ok(trusting.with_no_client_auth()),
+        _ => Err(unusable("`queue.client_certificate_file` and `queue.client_key_file` go together")),
     }
-    Ok(pem)
+}
+
+fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, QueueError> {
+    let none = || unusable(&format!("`{key}`: no certificate in PEM form in `{}`", file.display()));
+    let pem = read(key, file)?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|_| none())?;
+    if found.is_empty() { Err(none()) } else { Ok(found) }
 }
 
 fn read(key: &str, file: &Path) -> Result<Vec<u8>, QueueError> {

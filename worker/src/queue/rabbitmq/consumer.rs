@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, message};
+use tokio::task::JoinHandle;
 
 use super::backoff::Backoff;
 use super::fault::{self, unavailable};
@@ -48,6 +49,8 @@ pub(super) struct RabbitMqConsumer {
     line: Arc<Line>,
     desk: Arc<Desk>,
     intake: Option<Intake>,
+    /// A subscription under way. Left half way it would hold deliveries that nobody sees, so it is always ended.
+    subscribing: Option<JoinHandle<Result<Intake, Unsubscribed>>>,
     backoff: Backoff,
 }
 
@@ -55,54 +58,38 @@ impl RabbitMqConsumer {
     pub(super) fn new(lane: Lane, prefetch: u16, line: Arc<Line>, desk: Arc<Desk>) -> Self {
         // The broker takes 0 for no bound.
         let prefetch = prefetch.max(1);
-        Self { lane, prefetch, line, desk, intake: None, backoff: Backoff::new() }
+        let (intake, subscribing) = (None, None);
+        Self { lane, prefetch, line, desk, intake, subscribing, backoff: Backoff::new() }
     }
 
-    /// Connects, declares and subscribes, in one attempt.
-    async fn subscribe(&self) -> Result<Intake, Unsubscribed> {
-        let link = self.line.link().await.map_err(Unsubscribed::Now)?;
-        let channel = link.channel().await.map_err(Unsubscribed::Now)?;
-        let subscribing = async {
-            topology::declare(&channel, &self.desk.names).await.map_err(|error| match error {
-                QueueError::Unusable { .. } => Unsubscribed::ForEver(error),
-                _ => Unsubscribed::Now(error),
-            })?;
-            let failed = |error| Unsubscribed::Now(unavailable("subscribe to a queue", error));
-            channel.basic_qos(self.prefetch, BasicQosOptions::default()).await.map_err(failed)?;
-            let (queue, options) = (self.desk.names.work(self.lane), BasicConsumeOptions::default());
-            channel.basic_consume(queue, "".into(), options, FieldTable::default()).await.map_err(failed)
-        };
-        match tokio::time::timeout(ANSWER_TIMEOUT, subscribing).await {
-            Ok(deliveries) => {
-                let deliveries = deliveries?;
-                Ok(Intake { stage: Arc::new(Stage { channel, link }), deliveries })
-            }
-            Err(elapsed) => {
-                link.abort();
-                Err(Unsubscribed::Now(unavailable("subscribe to a queue", elapsed)))
-            }
-        }
+    /// One attempt to subscribe. May be cancelled: the attempt goes on.
+    async fn attempt(&mut self) -> Result<Intake, Unsubscribed> {
+        let (lane, prefetch) = (self.lane, self.prefetch);
+        let (line, desk) = (&self.line, &self.desk);
+        let attempt = self.subscribing.get_or_insert_with(|| {
+            tokio::spawn(subscribe(Arc::clone(line), Arc::clone(desk), lane, prefetch))
+        });
+        let ended = attempt.await;
+        self.subscribing = None;
+        ended.unwrap_or_else(|error| Err(Unsubscribed::Now(unavailable("subscribe to a queue", error))))
     }
 
     /// Subscribes, however long it takes.
     async fn subscribed(&mut self) -> Result<&mut Intake, QueueError> {
-        // Taken out and put back: this function may be cancelled at any wait.
-        let intake = match self.intake.take() {
-            Some(intake) => intake,
-            None => loop {
-                match self.subscribe().await {
-                    Ok(intake) => break intake,
-                    Err(Unsubscribed::ForEver(error)) => return Err(error),
-                    Err(Unsubscribed::Now(error)) => {
-                        let pause = self.backoff.pause();
-                        let (error, pause_ms) = (fault::chain(&error), pause.as_millis());
-                        tracing::warn!(lane = %self.lane, error, %pause_ms, "the queue cannot be reached");
-                        tokio::time::sleep(pause).await;
-                    }
+        while self.intake.is_none() {
+            match self.attempt().await {
+                Ok(intake) => self.intake = Some(intake),
+                Err(Unsubscribed::ForEver(error)) => return Err(error),
+                Err(Unsubscribed::Now(error)) => {
+                    let pause = self.backoff.pause();
+                    let (error, pause_ms) = (fault::chain(&error), pause.as_millis());
+                    tracing::warn!(lane = %self.lane, error, %pause_ms, "the queue cannot be reached");
+                    tokio::time::sleep(pause).await;
                 }
-            },
-        };
-        Ok(self.intake.insert(intake))
+            }
+        }
+        let missing = || unavailable("subscribe to a queue", "there is no subscription");
+        self.intake.as_mut().ok_or_else(missing)
     }
 
     fn hand_over(&self, stage: &Arc<Stage>, mut delivery: message::Delivery) -> Delivery {
@@ -116,6 +103,34 @@ impl RabbitMqConsumer {
             redelivered: delivery.redelivered || marks.redelivered,
             trace_parent: marks.trace_parent,
             receipt: Box::new(receipt),
+        }
+    }
+}
+
+/// Connects, declares and subscribes, in one attempt.
+async fn subscribe(
+    line: Arc<Line>,
+    desk: Arc<Desk>,
+    lane: Lane,
+    prefetch: u16,
+) -> Result<Intake, Unsubscribed> {
+    let link = line.link().await.map_err(Unsubscribed::Now)?;
+    let channel = link.channel().await.map_err(Unsubscribed::Now)?;
+    let subscribing = async {
+        topology::declare(&channel, &desk.names).await.map_err(|error| match error {
+            QueueError::Unusable { .. } => Unsubscribed::ForEver(error),
+            _ => Unsubscribed::Now(error),
+        })?;
+        let failed = |error| Unsubscribed::Now(unavailable("subscribe to a queue", error));
+        channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(failed)?;
+        let (queue, options) = (desk.names.work(lane), BasicConsumeOptions::default());
+        channel.basic_consume(queue, "".into(), options, FieldTable::default()).await.map_err(failed)
+    };
+    match tokio::time::timeout(ANSWER_TIMEOUT, subscribing).await {
+        Ok(deliveries) => Ok(Intake { deliveries: deliveries?, stage: Arc::new(Stage { channel, link }) }),
+        Err(elapsed) => {
+            link.abort();
+            Err(Unsubscribed::Now(unavailable("subscribe to a queue", elapsed)))
         }
     }
 }
@@ -157,6 +172,8 @@ impl Consumer for RabbitMqConsumer {
     }
 
     async fn close(mut self: Box<Self>) {
+        // A subscription under way ends by itself, unused.
+        self.subscribing = None;
         let Some(mut intake) = self.intake.take() else { return };
         let tag = intake.deliveries.tag();
         let cancelling = intake.stage.channel.basic_cancel(tag, BasicCancelOptions::default());

@@ -46,21 +46,21 @@ fn certificate_problem(error: &Error) -> Option<String> {
     matches!(said, InvalidCertificate(_) | AlertReceived(_)).then(|| said.to_string())
 }
 
-/// Why the exchange or queue `name` could not be declared.
-pub(super) fn declaring(name: &str, error: Error) -> QueueError {
+/// Why an exchange or queue of the site `prefix` could not be declared. The broker's text names which one.
+pub(super) fn declaring(prefix: &str, error: Error) -> QueueError {
     let reason = match (protocol_kind(&error), message(&error)) {
         // Other preconditions, such as a queue that is just being stopped, pass.
         (Some(AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)), Some(text))
             if text.contains("inequivalent") =>
         {
             format!(
-                "`{name}` exists on the broker with other properties ({text}); delete it once it is empty, or set \
-                 another `queue.prefix`"
+                "an exchange or queue of this name has other properties on the broker ({text}); delete it once it is \
+                 empty, or set another `queue.prefix`"
             )
         }
-        (Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)), _) => format!(
-            "the user may not declare or bind `{name}`; give it configure, write and read permissions on names that \
-             begin with `queue.prefix`"
+        (Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)), Some(text)) => format!(
+            "the user may not declare or bind its exchanges and queues ({text}); give it configure, write and read \
+             permissions on names that begin with `{prefix}.`"
         ),
         _ => return unavailable("declare its exchanges and queues", error),
     };

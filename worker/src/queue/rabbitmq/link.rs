@@ -2,18 +2,17 @@
 
 use std::fmt;
 use std::io;
-use std::net::Shutdown;
-use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::types::LongString;
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties};
 use tokio::runtime::Handle;
 
 use super::address::Address;
 use super::fault::{self, unavailable};
+use super::wire::{Plug, Wired, Wiring};
 use crate::queue::QueueError;
 
 /// Time for name look-up, TCP, TLS and AMQP together.
@@ -25,22 +24,13 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a polite goodbye before the socket is shut.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A second handle of a connection's socket. The client's thread cannot be told to give up while it waits for a broker
-/// that is silent; shutting the socket ends the wait.
-#[derive(Debug, Clone, Default)]
-struct Plug(Arc<Mutex<Option<std::net::TcpStream>>>);
+/// Pulls the plug unless the connection was made: whoever connects may give up waiting at any time.
+struct Attempt(Option<Plug>);
 
-impl Plug {
-    fn keep(&self, stream: &tokio::net::TcpStream) -> io::Result<()> {
-        let socket = std::net::TcpStream::from(stream.as_fd().try_clone_to_owned()?);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
-        Ok(())
-    }
-
-    fn pull(&self) {
-        if let Some(socket) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // It may be gone already.
-            drop(socket.shutdown(Shutdown::Both));
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(plug) = &self.0 {
+            plug.pull();
         }
     }
 }
@@ -60,43 +50,30 @@ impl fmt::Debug for Link {
 impl Link {
     async fn open(address: &Arc<Address>, purpose: &str) -> Result<Self, QueueError> {
         let plug = Plug::default();
-        let (kept, whereto) = (plug.clone(), Arc::clone(address));
+        let mut attempt = Attempt(Some(plug.clone()));
         let name: LongString = format!("chiasm {purpose} {}", std::process::id()).into();
         let properties = ConnectionProperties::default().with_connection_name(name);
-        let runtime = lapin::runtime::default_runtime().map_err(fault::connecting)?;
-        let connecting = Connection::connector(
-            address.uri.clone(),
-            runtime,
-            async move |uri: AMQPUri, runtime| {
-                let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
-                let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
-                for socket in tokio::net::lookup_host((host, port)).await? {
-                    let stream = match AsyncTcpStream::connect(&runtime, socket).await {
-                        Ok(stream) => stream,
-                        Err(error) => {
-                            failed = error;
-                            continue;
-                        }
-                    };
-                    if let AsyncTcpStream::Plain(plain) = &stream {
-                        kept.keep(plain.get_ref())?;
-                    }
-                    return match uri.scheme {
-                        AMQPScheme::AMQP => Ok(stream),
-                        AMQPScheme::AMQPS => Ok(stream.into_tls(host, whereto.tls.as_ref()).await?),
-                    };
+        let runtime = Wiring::runtime(Arc::clone(address), plug.clone());
+        let connect = async |uri: AMQPUri, runtime: Wired| {
+            let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
+            let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+            for socket in tokio::net::lookup_host((host, port)).await? {
+                // What it calls plain is encrypted already where it has to be.
+                match AsyncTcpStream::connect(&runtime, socket).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => failed = error,
                 }
-                Err(failed.into())
-            },
-            properties,
-        );
-        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(connection)) => Ok(Self { connection, plug }),
-            Ok(Err(error)) => Err(fault::connecting(error)),
-            Err(elapsed) => {
-                plug.pull();
-                Err(unavailable("connect to the broker", elapsed))
             }
+            Err(failed.into())
+        };
+        let connecting = Connection::connector(address.uri.clone(), runtime, connect, properties);
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(connection)) => {
+                attempt.0 = None;
+                Ok(Self { connection, plug })
+            }
+            Ok(Err(error)) => Err(fault::connecting(error)),
+            Err(elapsed) => Err(unavailable("connect to the broker", elapsed)),
         }
     }
 

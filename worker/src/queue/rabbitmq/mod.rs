@@ -14,6 +14,7 @@ mod marks;
 mod publisher;
 mod receipt;
 mod topology;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,8 +62,6 @@ impl RabbitMqQueue {
     /// Connects and declares exchanges and queues. A broker that cannot be reached within ten seconds is no error, it
     /// is waited for by whoever needs it; a login, certificate file or queue that does not fit is.
     pub async fn connect(config: &RabbitMqConfig) -> Result<Self, QueueError> {
-        // Another part of the program may have chosen the same provider before.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let address = Arc::new(Address::of(config)?);
         let names = Names::new(config.prefix.clone());
         let publishing = Line::new(Arc::clone(&address), "publishing");

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{try_join_all, try_join3};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
@@ -99,27 +100,71 @@ impl Rest {
     }
 }
 
-/// Declares everything; what is there already stays as it is.
+/// Declares everything; what is there already stays as it is. All is asked for at once, and done in this order.
 pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), QueueError> {
-    exchange(channel, names.jobs(), ExchangeKind::Direct).await?;
-    exchange(channel, names.retry(), ExchangeKind::Direct).await?;
-    exchange(channel, names.dead(), ExchangeKind::Fanout).await?;
-    exchange(channel, names.events(), ExchangeKind::Topic).await?;
-    let dead = vec![("x-delivery-limit", AMQPValue::LongUInt(NO_DELIVERY_LIMIT))];
-    queue(channel, names.dead(), dead, names.dead(), "".into()).await?;
-    for lane in Lane::ALL {
+    let kinds = [
+        (names.jobs(), ExchangeKind::Direct),
+        (names.retry(), ExchangeKind::Direct),
+        (names.dead(), ExchangeKind::Fanout),
+        (names.events(), ExchangeKind::Topic),
+    ];
+    let exchanges = kinds.map(|(name, kind)| {
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        channel.exchange_declare(name, kind, options, FieldTable::default())
+    });
+    let bound: Vec<_> = queues(names).collect();
+    let queues = bound.iter().cloned().map(|queue| async {
+        let options = QueueDeclareOptions::durable();
+        channel.queue_declare(queue.name, options, queue.arguments).await.map(drop)
+    });
+    let bindings = bound.iter().cloned().map(|queue| {
+        let options = QueueBindOptions::default();
+        channel.queue_bind(queue.name, queue.exchange, queue.key, options, FieldTable::default())
+    });
+    let answers = try_join3(try_join_all(exchanges), try_join_all(queues), try_join_all(bindings)).await;
+    answers.map(drop).map_err(|error| fault::declaring(names.prefix.as_str(), error))
+}
+
+/// A queue as it is declared and bound.
+#[derive(Clone)]
+struct Bound {
+    name: ShortString,
+    arguments: FieldTable,
+    exchange: ShortString,
+    key: ShortString,
+}
+
+fn queues(names: &Names) -> impl Iterator<Item = Bound> {
+    let dead = Bound {
+        name: names.dead(),
+        arguments: quorum(vec![("x-delivery-limit", AMQPValue::LongUInt(NO_DELIVERY_LIMIT))]),
+        exchange: names.dead(),
+        key: "".into(),
+    };
+    let work = Lane::ALL.into_iter().map(|lane| {
         let mut arguments = dead_lettering(names.dead());
         arguments.push(("x-delivery-limit", AMQPValue::LongUInt(DELIVERY_LIMIT)));
-        queue(channel, names.work(lane), arguments, names.jobs(), lane.as_str().into()).await?;
-    }
-    for rest in Rest::all() {
+        let (exchange, key) = (names.jobs(), lane.as_str().into());
+        Bound { name: names.work(lane), arguments: quorum(arguments), exchange, key }
+    });
+    let resting = Rest::all().map(|rest| {
         let mut arguments = dead_lettering(names.jobs());
         arguments.push(("x-dead-letter-routing-key", text(rest.lane.as_str())));
         arguments.push(("x-message-ttl", AMQPValue::LongUInt(rest.seconds * 1_000)));
         arguments.push(("x-delivery-limit", AMQPValue::LongUInt(NO_DELIVERY_LIMIT)));
-        queue(channel, names.resting(rest), arguments, names.retry(), rest.key()).await?;
+        let (exchange, key) = (names.retry(), rest.key());
+        Bound { name: names.resting(rest), arguments: quorum(arguments), exchange, key }
+    });
+    std::iter::once(dead).chain(work).chain(resting)
+}
+
+fn quorum(arguments: Vec<(&'static str, AMQPValue)>) -> FieldTable {
+    let mut table = FieldTable::default();
+    table.insert("x-queue-type".into(), text("quorum"));
+    for (argument, value) in arguments {
+        table.insert(argument.into(), value);
     }
-    Ok(())
+    table
 }
 
 fn dead_lettering(to: ShortString) -> Vec<(&'static str, AMQPValue)> {
@@ -132,30 +177,6 @@ fn dead_lettering(to: ShortString) -> Vec<(&'static str, AMQPValue)> {
 
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
-}
-
-async fn exchange(channel: &Channel, name: ShortString, kind: ExchangeKind) -> Result<(), QueueError> {
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    let declared = channel.exchange_declare(name.clone(), kind, options, FieldTable::default()).await;
-    declared.map_err(|error| fault::declaring(name.as_str(), error))
-}
-
-async fn queue(
-    channel: &Channel,
-    name: ShortString,
-    arguments: Vec<(&'static str, AMQPValue)>,
-    exchange: ShortString,
-    key: ShortString,
-) -> Result<(), QueueError> {
-    let mut table = FieldTable::default();
-    table.insert("x-queue-type".into(), text("quorum"));
-    for (argument, value) in arguments {
-        table.insert(argument.into(), value);
-    }
-    let fail = |error| fault::declaring(name.as_str(), error);
-    channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), table).await.map_err(fail)?;
-    let options = QueueBindOptions::default();
-    channel.queue_bind(name.clone(), exchange, key, options, FieldTable::default()).await.map_err(fail)
 }
 
 #[cfg(test)]
