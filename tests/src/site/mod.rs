@@ -13,8 +13,9 @@ pub mod weather;
 pub mod workers;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -275,7 +276,9 @@ impl Settings<'_> {
                 )
             }
         };
-        fs::write(self.folder.join("password"), "guest\n").expect("a written password");
+        let password = self.folder.join("password");
+        fs::write(&password, "guest\n").expect("a written password");
+        fs::set_permissions(&password, Permissions::from_mode(0o600)).expect("its owner's alone");
         format!(
             "tenant = \"soak\"\nstate = \"{folder}/state\"\ndefault_source = \"archive\"\ndefault_record = \"ehr\"\n\
              default_targets = [\"ehr\", \"reports\"]\n\n{queue_and_ledger}\n\

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::Site;
 use super::servers::Servers;
 use super::weather::Weather;
-use super::workers::Start;
+use super::workers::{Start, wait_until};
 use crate::fhir_server::{Fault, FaultRule};
 
 /// One thing that goes wrong.
@@ -103,21 +103,8 @@ impl Nemesis {
                 std::thread::sleep(beyond);
                 site.workers[number].signal("CONT");
             }
-            Blow::Drain => {
-                site.workers[number].signal("TERM");
-                let grace = Duration::from_secs(site.plan().grace_s + 15);
-                let ended = site.workers[number].ends_within(grace);
-                let code = ended.and_then(|status| status.code());
-                assert_eq!(code, Some(0), "a worker that is told to stop exits 0");
-                site.start_again(number, &Start::default());
-            }
-            Blow::DrainTwice => {
-                site.workers[number].signal("TERM");
-                std::thread::sleep(self.time(Duration::from_millis(20)));
-                site.workers[number].signal("TERM");
-                let ended = site.workers[number].ends_within(Duration::from_secs(10));
-                let code = ended.and_then(|status| status.code());
-                assert!(matches!(code, Some(0 | 143)), "a worker that is told twice to stop ends: {ended:?}");
+            Blow::Drain | Blow::DrainTwice => {
+                self.terminate(number, site, blow == Blow::DrainTwice);
                 site.start_again(number, &Start::default());
             }
             Blow::Cut | Blow::Blackhole | Blow::Slow => self.weather(blow, site),
@@ -133,6 +120,23 @@ impl Nemesis {
                 }
             }
         }
+    }
+
+    fn terminate(&mut self, number: usize, site: &mut Site, twice: bool) {
+        let grace = Duration::from_secs(site.plan().grace_s + 15);
+        let worker = &mut site.workers[number];
+        // before it has begun there is nothing to drain, and the signal simply ends it
+        wait_until("the worker has begun", grace, || worker.has_begun() || !worker.is_running());
+        let was_running = worker.is_running();
+        worker.signal("TERM");
+        if twice {
+            std::thread::sleep(self.time(Duration::from_millis(20)));
+            worker.signal("TERM");
+        }
+        let ended = worker.ends_within(if twice { Duration::from_secs(10) } else { grace });
+        let code = ended.and_then(|status| status.code());
+        let is_right = code == Some(0) || twice && code == Some(143);
+        assert!(is_right || !was_running, "told to stop (twice: {twice}), the worker ended as {ended:?}");
     }
 
     fn failpoints(&mut self, number: usize, site: &mut Site) {
