@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Site;
 use super::servers::Servers;
-use super::weather::Weather;
 use super::workers::{Start, wait_until};
 use crate::fhir_server::{Fault, FaultRule};
+use crate::proxy::{self, Proxy};
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,14 +154,25 @@ impl Nemesis {
         let ways = [Some(&site.ways.fhir), site.ways.broker.as_ref(), site.ways.postgres.as_ref()];
         let ways: Vec<_> = ways.into_iter().flatten().collect();
         let way = ways[self.below(ways.len())];
+        let longest = Duration::from_secs(2 * site.plan().lease_s);
         match blow {
-            Blow::Blackhole => way.turns(Weather::Blackhole),
-            Blow::Slow => way.turns(Weather::Slow(Duration::from_millis(30))),
-            _ => return way.cut(),
+            Blow::Blackhole => blackhole(way, self.time(longest)),
+            Blow::Slow => {
+                way.set(proxy::Fault::Late(Duration::from_millis(30)));
+                std::thread::sleep(self.time(longest));
+                way.set(proxy::Fault::Pass);
+            }
+            _ => way.cut(),
         }
-        std::thread::sleep(self.time(Duration::from_secs(2 * site.plan().lease_s)));
-        way.turns(Weather::Fair);
     }
+}
+
+/// Nothing passes for this time, then the connections that stood are reset: the bytes between are lost.
+pub fn blackhole(way: &Proxy, time: Duration) {
+    way.set(proxy::Fault::Blackhole);
+    std::thread::sleep(time);
+    way.cut();
+    way.set(proxy::Fault::Pass);
 }
 
 impl Servers {
@@ -171,8 +182,14 @@ impl Servers {
     /// Where it does not come back.
     pub fn strike(&self, blow: Blow) {
         match blow {
-            Blow::BrokerRestart => self.broker.lock().expect("nobody failed with it").restart(),
-            Blow::BrokerKill => self.broker.lock().expect("nobody failed with it").start_again(),
+            Blow::BrokerRestart => {
+                self.broker.stop();
+                self.broker.restart();
+            }
+            Blow::BrokerKill => {
+                self.broker.kill();
+                self.broker.restart();
+            }
             Blow::PostgresKill => self.postgres.lock().expect("nobody failed with it").restart(),
             _ => {}
         }
