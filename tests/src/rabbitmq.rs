@@ -197,6 +197,8 @@ impl RabbitMq {
 
     fn environment(&self, command: &mut Command) {
         let folder = self.folder.path();
+        // What it dumps when it is killed lies there too.
+        command.current_dir(folder);
         let set = |command: &mut Command, name: &str, value: &Path| {
             command.env(name, value);
         };

@@ -1,5 +1,7 @@
 //! The broker under its faults, and the network under ours: nothing is lost, and everything goes on by itself.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use worker::lane::Lane;
 use worker::queue::{Consumer, Disposition, Queue, QueueError, Settled};
 
-use super::{Place, consume, message, next, publish_surely, routine, soon, until_empty};
+use super::{PATIENCE, Place, consume, message, next, publish_surely, routine, soon, until_empty};
 
 /// A broker that may be broken, for one test at a time.
 async fn breakable() -> Option<MutexGuard<'static, RabbitMq>> {
@@ -45,11 +47,18 @@ async fn nothing_is_lost(
     disturb: impl Future<Output = ()> + Send,
 ) {
     const MESSAGES: usize = 400;
+    let progress = Arc::new([const { AtomicUsize::new(0) }; 3]);
+    let step = |of: usize| {
+        let progress = Arc::clone(&progress);
+        move || drop(progress[of].fetch_add(1, Ordering::SeqCst))
+    };
+    let (published, delivered, settled) = (step(0), step(1), step(2));
     let publishing = {
         let queue = Arc::clone(other);
         tokio::spawn(async move {
             for message in routine(MESSAGES) {
                 publish_surely(&queue, &message).await;
+                published();
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         })
@@ -58,11 +67,13 @@ async fn nothing_is_lost(
         let queue = Arc::clone(queue);
         tokio::spawn(async move {
             let mut consumer = consume(&queue, 16).await;
-            let mut bodies = std::collections::BTreeSet::new();
+            let mut bodies = BTreeSet::new();
             while bodies.len() < MESSAGES {
                 let delivery = next(&mut consumer).await;
+                delivered();
                 bodies.insert(delivery.body);
                 delivery.receipt.settle(Disposition::Ack).await.unwrap();
+                settled();
             }
             // Repeats of what was confirmed late, or acknowledged too late.
             while let Ok(delivery) = tokio::time::timeout(Duration::from_millis(500), consumer.next()).await {
@@ -74,8 +85,12 @@ async fn nothing_is_lost(
         })
     };
     disturb.await;
-    soon(publishing).await.unwrap();
-    soon(consuming).await.unwrap();
+    let both = async {
+        publishing.await.unwrap();
+        consuming.await.unwrap();
+    };
+    let ended = tokio::time::timeout(PATIENCE, both).await;
+    ended.unwrap_or_else(|_| panic!("published, delivered, settled: {progress:?}"));
     until_empty(other).await;
 }
 

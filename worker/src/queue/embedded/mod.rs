@@ -27,7 +27,7 @@ use crate::ledger::sqlite::file;
 use crate::ledger::sqlite::holder::{self, Holder};
 
 /// How long a lease is good for when its worker lives but does not renew it.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// Leases are renewed so often in their time.
 const RENEWALS: u32 = 4;
@@ -147,7 +147,9 @@ impl Queue for EmbeddedQueue {
         self.store
             .on("store messages", move |store| {
                 store.with(|connection| table::insert(connection, &messages, now_ms()))?;
-                messages.iter().for_each(|message| store.wake(message.lane));
+                for message in &messages {
+                    store.wake(message.lane);
+                }
                 Ok(())
             })
             .await
@@ -182,7 +184,9 @@ impl Queue for EmbeddedQueue {
             .on("settle its dead letters", move |store| {
                 let settled =
                     store.with(|connection| table::settle_dead(connection, &which, action, now_ms()))?;
-                Lane::ALL.into_iter().for_each(|lane| store.wake(lane));
+                for lane in Lane::ALL {
+                    store.wake(lane);
+                }
                 Ok(settled)
             })
             .await?;

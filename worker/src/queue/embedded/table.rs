@@ -9,7 +9,7 @@ use crate::queue::{DeadAction, DeadLetter, DeadSelection, Message, QueueStatus};
 
 /// The longest rest before another attempt, as in the broker's ladder of pauses. A rest that seems longer was begun
 /// before the clock was set back: it is over.
-pub(super) const LONGEST_REST: Duration = Duration::from_secs(600);
+pub(super) const LONGEST_REST: Duration = Duration::from_mins(10);
 
 /// The longest trace context that is kept; version 00 has 55 characters.
 const MAX_TRACE: usize = 128;

@@ -34,6 +34,11 @@ impl Stage {
     pub(super) fn is_good(&self) -> bool {
         self.link.is_connected() && self.channel.status().connected()
     }
+
+    /// Ends its connection at once: the broker does not answer.
+    pub(super) fn abort(&self) {
+        self.link.abort();
+    }
 }
 
 /// A stage with its stream of deliveries.

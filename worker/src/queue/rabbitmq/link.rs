@@ -24,6 +24,23 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a polite goodbye before the socket is shut.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether an answer can still come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Waits for an answer over something for as long as that is up: the client does not end every wait by itself.
+pub(super) async fn while_up<T>(is_up: impl Fn() -> bool, answer: impl Future<Output = T>) -> Option<T> {
+    let gone = async {
+        while is_up() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = answer => Some(answer),
+        () = gone => None,
+    }
+}
+
 /// Pulls the plug unless the connection was made: whoever connects may give up waiting at any time.
 struct Attempt(Option<Plug>);
 

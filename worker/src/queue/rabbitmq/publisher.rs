@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::fault::{self, unavailable};
-use super::link::{ANSWER_TIMEOUT, Line, Link};
+use super::link::{ANSWER_TIMEOUT, Line, Link, while_up};
 use super::topology::{self, Names};
 use crate::queue::QueueError;
 
@@ -135,14 +135,17 @@ impl Publisher {
         let failed = |error| Missed::Again(unavailable("publish a message", error));
         let options = BasicPublishOptions { mandatory: outgoing.mandatory, ..BasicPublishOptions::default() };
         let (exchange, key) = (outgoing.exchange.clone(), outgoing.key.clone());
-        let written = session
-            .channel
-            .basic_publish(exchange, key, options, outgoing.body, outgoing.properties.clone())
-            .await
-            .map_err(failed)?;
-        let confirmation = written.await.map_err(failed)?;
+        let properties = outgoing.properties.clone();
+        let publishing = async {
+            let written =
+                session.channel.basic_publish(exchange, key, options, outgoing.body, properties).await?;
+            written.await
+        };
+        let Some(confirmation) = while_up(|| session.is_good(), publishing).await else {
+            return Err(Missed::Again(unavailable("publish a message", "the connection was lost")));
+        };
         session.heard();
-        Ok(confirmation)
+        confirmation.map_err(failed)
     }
 
     /// The channel; made now, in one attempt, if there is none.

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::consumer::Stage;
 use super::fault;
+use super::link::{ANSWER_TIMEOUT, while_up};
 use super::marks::Marks;
 use super::publisher::{Outgoing, Publisher};
 use super::topology::{DELIVERY_LIMIT, Names, Rest};
@@ -83,7 +84,7 @@ impl RabbitMqReceipt {
     }
 
     async fn acknowledge(&self) -> Settled {
-        settled(self.acker.ack(BasicAckOptions::default()).await)
+        self.told(self.acker.ack(BasicAckOptions::default())).await
     }
 
     async fn retry(&mut self, after: Duration) -> Result<Settled, QueueError> {
@@ -144,7 +145,20 @@ impl RabbitMqReceipt {
                 Err(error) => tracing::debug!(error = fault::chain(&error), "a message stays in its place"),
             }
         }
-        settled(self.acker.nack(BasicNackOptions { requeue: true, multiple: false }).await)
+        self.told(self.acker.nack(BasicNackOptions { requeue: true, multiple: false })).await
+    }
+
+    /// Tells the broker. The client answers `false` for a delivery of a channel that is gone.
+    async fn told(&self, telling: impl Future<Output = lapin::Result<bool>>) -> Settled {
+        let telling = while_up(|| self.stage.is_good(), telling);
+        match tokio::time::timeout(ANSWER_TIMEOUT, telling).await {
+            Ok(Some(Ok(true))) => Settled::Done,
+            Ok(_) => Settled::Lost,
+            Err(_) => {
+                self.stage.abort();
+                Settled::Lost
+            }
+        }
     }
 
     /// Keeps the delivery for a while and gives it back then: its new place cannot take it now. The broker still has
@@ -188,13 +202,5 @@ impl Drop for RabbitMqReceipt {
                 drop(acker.nack(BasicNackOptions { requeue: true, multiple: false }).await);
             }));
         }
-    }
-}
-
-/// The client answers `false` for a delivery of a channel that is gone, and an error when it goes just then.
-fn settled(answer: lapin::Result<bool>) -> Settled {
-    match answer {
-        Ok(true) => Settled::Done,
-        Ok(false) | Err(_) => Settled::Lost,
     }
 }

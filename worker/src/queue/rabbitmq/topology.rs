@@ -112,21 +112,20 @@ pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), Queu
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         channel.exchange_declare(name, kind, options, FieldTable::default())
     });
-    let bound: Vec<_> = queues(names).collect();
-    let queues = bound.iter().cloned().map(|queue| async {
-        let options = QueueDeclareOptions::durable();
-        channel.queue_declare(queue.name, options, queue.arguments).await.map(drop)
+    let bound = queues(names);
+    let queues = bound.iter().map(|queue| async {
+        let (name, arguments) = (queue.name.clone(), queue.arguments.clone());
+        channel.queue_declare(name, QueueDeclareOptions::durable(), arguments).await.map(drop)
     });
-    let bindings = bound.iter().cloned().map(|queue| {
-        let options = QueueBindOptions::default();
-        channel.queue_bind(queue.name, queue.exchange, queue.key, options, FieldTable::default())
+    let bindings = bound.iter().map(|queue| {
+        let (name, exchange, key) = (queue.name.clone(), queue.exchange.clone(), queue.key.clone());
+        channel.queue_bind(name, exchange, key, QueueBindOptions::default(), FieldTable::default())
     });
     let answers = try_join3(try_join_all(exchanges), try_join_all(queues), try_join_all(bindings)).await;
     answers.map(drop).map_err(|error| fault::declaring(names.prefix.as_str(), error))
 }
 
 /// A queue as it is declared and bound.
-#[derive(Clone)]
 struct Bound {
     name: ShortString,
     arguments: FieldTable,
@@ -134,7 +133,7 @@ struct Bound {
     key: ShortString,
 }
 
-fn queues(names: &Names) -> impl Iterator<Item = Bound> {
+fn queues(names: &Names) -> Vec<Bound> {
     let dead = Bound {
         name: names.dead(),
         arguments: quorum(vec![("x-delivery-limit", AMQPValue::LongUInt(NO_DELIVERY_LIMIT))]),
@@ -142,20 +141,20 @@ fn queues(names: &Names) -> impl Iterator<Item = Bound> {
         key: "".into(),
     };
     let work = Lane::ALL.into_iter().map(|lane| {
-        let mut arguments = dead_lettering(names.dead());
+        let mut arguments = dead_lettering(&names.dead());
         arguments.push(("x-delivery-limit", AMQPValue::LongUInt(DELIVERY_LIMIT)));
         let (exchange, key) = (names.jobs(), lane.as_str().into());
         Bound { name: names.work(lane), arguments: quorum(arguments), exchange, key }
     });
     let resting = Rest::all().map(|rest| {
-        let mut arguments = dead_lettering(names.jobs());
+        let mut arguments = dead_lettering(&names.jobs());
         arguments.push(("x-dead-letter-routing-key", text(rest.lane.as_str())));
         arguments.push(("x-message-ttl", AMQPValue::LongUInt(rest.seconds * 1_000)));
         arguments.push(("x-delivery-limit", AMQPValue::LongUInt(NO_DELIVERY_LIMIT)));
         let (exchange, key) = (names.retry(), rest.key());
         Bound { name: names.resting(rest), arguments: quorum(arguments), exchange, key }
     });
-    std::iter::once(dead).chain(work).chain(resting)
+    std::iter::once(dead).chain(work).chain(resting).collect()
 }
 
 fn quorum(arguments: Vec<(&'static str, AMQPValue)>) -> FieldTable {
@@ -167,7 +166,7 @@ fn quorum(arguments: Vec<(&'static str, AMQPValue)>) -> FieldTable {
     table
 }
 
-fn dead_lettering(to: ShortString) -> Vec<(&'static str, AMQPValue)> {
+fn dead_lettering(to: &ShortString) -> Vec<(&'static str, AMQPValue)> {
     vec![
         ("x-dead-letter-exchange", AMQPValue::LongString(to.as_str().into())),
         ("x-dead-letter-strategy", text("at-least-once")),
