@@ -79,6 +79,7 @@ impl Queue for Published {
     }
 }
 
+fn poller(orthanc: &Orthanc, queue: &Arc<Published>, state: &Path, begin: Begin) -> Poller {
 fn poller(orthanc: &Orthanc, queue: &Published, state: &Path, begin: Begin) -> Poller {
     let config = OrthancConfig {
         url: orthanc.url(),
