@@ -17,9 +17,6 @@ use worker::message::adapters::AdapterMapping;
 use worker::message::{self, JobRequest};
 use worker::orthanc::changes::Poller;
 use worker::orthanc::hook::intake;
-use worker::queue::{
-    Consumer, DeadAction, DeadLetter, DeadSelection, Message, Queue, QueueError, QueueStatus,
-};
 use worker::queue::{self, Queue};
 
 /// The embedded queue of a test, and what was published to it.
@@ -43,43 +40,6 @@ impl Published {
     }
 }
 
-#[async_trait]
-impl Queue for Published {
-    async fn publish(&self, message: &Message) -> Result<(), QueueError> {
-        self.publish_all(std::slice::from_ref(message)).await
-    }
-
-    async fn publish_all(&self, messages: &[Message]) -> Result<(), QueueError> {
-        self.0.lock().unwrap().extend_from_slice(messages);
-        Ok(())
-    }
-
-    async fn consume(&self, _: Lane, _: u16) -> Result<Box<dyn Consumer>, QueueError> {
-        Err(QueueError::Unusable { reason: "nobody consumes here".into() })
-    }
-
-    async fn announce(&self, _: &str, _: &str, _: &[u8]) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn status(&self) -> Result<QueueStatus, QueueError> {
-        Err(QueueError::Unusable { reason: "nobody asks here".into() })
-    }
-
-    async fn dead_letters(&self, _: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        Ok(Vec::new())
-    }
-
-    async fn settle_dead(&self, _which: &DeadSelection, _action: DeadAction) -> Result<u64, QueueError> {
-        Ok(0)
-    }
-
-    async fn is_reachable(&self) -> bool {
-        true
-    }
-}
-
-fn poller(orthanc: &Orthanc, queue: &Arc<Published>, state: &Path, begin: Begin) -> Poller {
 fn poller(orthanc: &Orthanc, queue: &Published, state: &Path, begin: Begin) -> Poller {
     let config = OrthancConfig {
         url: orthanc.url(),
