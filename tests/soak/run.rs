@@ -189,21 +189,20 @@ impl<'a> Soak<'a> {
     }
 
     fn submit_more(&mut self) {
-        let left = if self.args.minutes.is_some() { usize::MAX } else { self.args.jobs - self.submitted };
-        for piece in [PIECE; BACKLOG / PIECE + 1] {
-            let count = piece.min(left);
+        for _ in 0..=BACKLOG / PIECE {
+            let left = if self.args.minutes.is_some() { PIECE } else { self.args.jobs - self.submitted };
+            let count = PIECE.min(left);
+            if count == 0 {
+                return;
+            }
             let studies = self.site.studies(count);
             let lane = if self.nemesis.below(5) == 0 { Lane::Stat } else { Lane::Routine };
             self.site.submit(&studies, lane);
-            // A tenth of all requests comes more than once.
-            let again = &studies[..count / 10];
-            if !again.is_empty() && self.nemesis.below(2) == 0 {
-                self.site.submit(again, lane);
+            // Some requests come more than once.
+            if self.nemesis.below(2) == 0 {
+                self.site.submit(&studies[..count.div_ceil(10)], lane);
             }
             self.submitted += count;
-            if self.all_submitted() || count < piece {
-                return;
-            }
         }
     }
 
@@ -214,9 +213,7 @@ impl<'a> Soak<'a> {
             if worker.is_running() {
                 continue;
             }
-            let log = worker.logged();
-            let last = log.rsplit_once("-- a worker starts").map_or("", |(_, last)| last);
-            if last.contains("worker started") {
+            if worker.has_begun() {
                 self.problems.push(format!("a worker ended by itself: {}", worker.log.display()));
             }
             self.site.start_again(number, &Start::default());

@@ -16,10 +16,19 @@ const PROGRAM: &str = "/usr/sbin/Orthanc";
 const STABLE_AGE_S: u32 = 1;
 
 /// How long anything here may take.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// User and password of the test's Orthanc.
 pub const LOGIN: (&str, &str) = ("chiasm", "a-password-of-tests");
+
+/// A Lua script with its environment.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// The script.
+    pub script: PathBuf,
+    /// Variables of Orthanc's environment.
+    pub environment: Vec<(String, String)>,
+}
 
 /// A running Orthanc.
 #[derive(Debug)]
@@ -27,16 +36,15 @@ pub struct Orthanc {
     child: Child,
     port: u16,
     folder: PathBuf,
-    hook: Option<(PathBuf, Vec<(String, String)>)>,
+    hook: Option<Hook>,
 }
 
 impl Orthanc {
     /// Starts one with its database in `folder`; `None` with a line that says what is skipped where there is no Orthanc.
-    /// `hook` is a Lua script with its environment.
     ///
     /// # Panics
     /// Where it does not come up.
-    pub fn start(folder: &Path, hook: Option<(PathBuf, Vec<(String, String)>)>) -> Option<Self> {
+    pub fn start(folder: &Path, hook: Option<&Hook>) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             eprintln!("skipped: no {PROGRAM} (Debian package orthanc)");
             return None;
@@ -48,8 +56,8 @@ impl Orthanc {
                 .local_addr()
                 .expect("an address")
                 .port();
-            let child = spawn(folder, port, hook.as_ref());
-            let mut orthanc = Self { child, port, folder: folder.to_owned(), hook: hook.clone() };
+            let child = spawn(folder, port, hook);
+            let mut orthanc = Self { child, port, folder: folder.to_owned(), hook: hook.cloned() };
             orthanc.is_up().then_some(orthanc)
         });
         Some(started.expect("Orthanc comes up"))
@@ -142,8 +150,8 @@ impl Drop for Orthanc {
     }
 }
 
-fn spawn(folder: &Path, port: u16, hook: Option<&(PathBuf, Vec<(String, String)>)>) -> Child {
-    let scripts: Vec<_> = hook.iter().map(|(script, _)| script).collect();
+fn spawn(folder: &Path, port: u16, hook: Option<&Hook>) -> Child {
+    let scripts: Vec<_> = hook.iter().map(|hook| &hook.script).collect();
     let store = folder.join("store");
     let configuration = json!({
         "StorageDirectory": store, "IndexDirectory": store, "HttpPort": port, "DicomServerEnabled": false,
@@ -155,7 +163,7 @@ fn spawn(folder: &Path, port: u16, hook: Option<&(PathBuf, Vec<(String, String)>
     fs::write(&file, configuration.to_string()).expect("a written configuration");
     Command::new(PROGRAM)
         .arg(&file)
-        .envs(hook.iter().flat_map(|(_, environment)| environment.iter().cloned()))
+        .envs(hook.iter().flat_map(|hook| hook.environment.iter().cloned()))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -128,7 +128,8 @@ impl RabbitMq {
         let mut watchdog = self.watchdog.lock().expect("no panic before");
         assert!(watchdog.is_none(), "the broker runs already");
         let mut command = Command::new("sh");
-        command.args(["-c", WATCHDOG]).stdin(Stdio::piped()).process_group(0);
+        // What it leaves behind when it is killed, such as a core of its database, lies with its data.
+        command.args(["-c", WATCHDOG]).current_dir(self.folder.path()).stdin(Stdio::piped()).process_group(0);
         self.environment(&mut command);
         *watchdog = Some(command.spawn().expect("sh starts"));
         let until = Instant::now() + PATIENCE;

@@ -2,19 +2,18 @@
 //! program, with everything that can go wrong between them, and the checker that says whether anything was lost or
 //! doubled.
 
-pub mod broker;
 pub mod check;
 pub mod cohort;
 pub mod evidence;
 pub mod nemesis;
 pub mod servers;
 pub mod submit;
-pub mod weather;
 pub mod workers;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +23,11 @@ use worker::ledger::Ledger;
 use worker::queue::Queue;
 
 use crate::fhir_server::FhirServer;
+use crate::proxy::Proxy;
 use crate::watchdog;
 use check::End;
 use cohort::Cohort;
 use servers::Servers;
-use weather::Way;
 use workers::{Start, Worker, wait_until};
 
 /// Which queue and which ledger.
@@ -53,12 +52,14 @@ pub struct Plan {
     pub jobs_at_once: u16,
     /// `worker.grace_s`.
     pub grace_s: u64,
+    /// `worker.poison_after`.
+    pub poison_after: u16,
 }
 
 impl Plan {
     /// The plan of the tests, for this seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed, patients: 7, lease_s: 5, jobs_at_once: 4, grace_s: 20 }
+        Self { seed, patients: 7, lease_s: 5, jobs_at_once: 4, grace_s: 20, poison_after: 5 }
     }
 }
 
@@ -66,11 +67,11 @@ impl Plan {
 #[derive(Debug)]
 pub struct Ways {
     /// To the FHIR server.
-    pub fhir: Way,
+    pub fhir: Proxy,
     /// To RabbitMQ, in the distributed mode.
-    pub broker: Option<Way>,
+    pub broker: Option<Proxy>,
     /// To PostgreSQL, in the distributed mode.
-    pub postgres: Option<Way>,
+    pub postgres: Option<Proxy>,
 }
 
 /// A site.
@@ -116,16 +117,16 @@ impl Site {
             fhir.url().trim_start_matches("http://").trim_end_matches("/fhir").parse().expect("its address");
         let behind = mode.backend();
         let ways = Ways {
-            fhir: Way::to(fhir_address),
-            broker: behind.as_ref().map(|behind| Way::to(behind.broker)),
-            postgres: behind.as_ref().map(|behind| Way::to(behind.postgres)),
+            fhir: Proxy::start(fhir_address),
+            broker: behind.as_ref().map(|behind| Proxy::start(behind.broker)),
+            postgres: behind.as_ref().map(|behind| Proxy::start(behind.postgres)),
         };
         let direct = folder.join("direct.toml");
         let text = Settings { plan, folder: &folder, fhir: fhir_address, behind: behind.as_ref() }.text();
         fs::write(&direct, text).expect("a written configuration");
         let through = behind.as_ref().map(|behind| servers::Backend {
-            broker: ways.broker.as_ref().map_or(behind.broker, Way::address),
-            postgres: ways.postgres.as_ref().map_or(behind.postgres, Way::address),
+            broker: ways.broker.as_ref().map_or(behind.broker, Proxy::address),
+            postgres: ways.postgres.as_ref().map_or(behind.postgres, Proxy::address),
             ..behind.clone()
         });
         let config = folder.join("chiasm.toml");
@@ -259,7 +260,7 @@ struct Settings<'a> {
 
 impl Settings<'_> {
     fn text(&self) -> String {
-        let Plan { lease_s, jobs_at_once, grace_s, .. } = self.plan;
+        let Plan { lease_s, jobs_at_once, grace_s, poison_after, .. } = self.plan;
         let folder = self.folder.display();
         let fhir = self.fhir;
         let queue_and_ledger = match self.behind {
@@ -275,7 +276,9 @@ impl Settings<'_> {
                 )
             }
         };
-        fs::write(self.folder.join("password"), "guest\n").expect("a written password");
+        let password = self.folder.join("password");
+        fs::write(&password, "secret\n").expect("a written password");
+        fs::set_permissions(&password, Permissions::from_mode(0o600)).expect("its owner's alone");
         format!(
             "tenant = \"soak\"\nstate = \"{folder}/state\"\ndefault_source = \"archive\"\ndefault_record = \"ehr\"\n\
              default_targets = [\"ehr\", \"reports\"]\n\n{queue_and_ledger}\n\
@@ -283,7 +286,7 @@ impl Settings<'_> {
              [records.ehr]\nkind = \"folder\"\npath = \"{folder}/records\"\n\n\
              [targets.ehr]\nkind = \"fhir\"\nurl = \"http://{fhir}/fhir\"\ntimeout_s = 5\n\n\
              [targets.reports]\nkind = \"folder\"\npath = \"{folder}/reports\"\n\n\
-             [worker]\njobs_at_once = {jobs_at_once}\ngrace_s = {grace_s}\nmin_free_disk_mib = 1\n"
+             [worker]\njobs_at_once = {jobs_at_once}\ngrace_s = {grace_s}\npoison_after = {poison_after}\nmin_free_disk_mib = 1\n"
         )
     }
 }

@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Site;
 use super::servers::Servers;
-use super::weather::Weather;
-use super::workers::Start;
+use super::workers::{Start, wait_until};
 use crate::fhir_server::{Fault, FaultRule};
+use crate::proxy::{self, Proxy};
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,21 +103,8 @@ impl Nemesis {
                 std::thread::sleep(beyond);
                 site.workers[number].signal("CONT");
             }
-            Blow::Drain => {
-                site.workers[number].signal("TERM");
-                let grace = Duration::from_secs(site.plan().grace_s + 15);
-                let ended = site.workers[number].ends_within(grace);
-                let code = ended.and_then(|status| status.code());
-                assert_eq!(code, Some(0), "a worker that is told to stop exits 0");
-                site.start_again(number, &Start::default());
-            }
-            Blow::DrainTwice => {
-                site.workers[number].signal("TERM");
-                std::thread::sleep(self.time(Duration::from_millis(20)));
-                site.workers[number].signal("TERM");
-                let ended = site.workers[number].ends_within(Duration::from_secs(10));
-                let code = ended.and_then(|status| status.code());
-                assert!(matches!(code, Some(0 | 143)), "a worker that is told twice to stop ends: {ended:?}");
+            Blow::Drain | Blow::DrainTwice => {
+                self.terminate(number, site, blow == Blow::DrainTwice);
                 site.start_again(number, &Start::default());
             }
             Blow::Cut | Blow::Blackhole | Blow::Slow => self.weather(blow, site),
@@ -135,6 +122,23 @@ impl Nemesis {
         }
     }
 
+    fn terminate(&mut self, number: usize, site: &mut Site, twice: bool) {
+        let grace = Duration::from_secs(site.plan().grace_s + 15);
+        let worker = &mut site.workers[number];
+        // before it has begun there is nothing to drain, and the signal simply ends it
+        wait_until("the worker has begun", grace, || worker.has_begun() || !worker.is_running());
+        let was_running = worker.is_running();
+        worker.signal("TERM");
+        if twice {
+            std::thread::sleep(self.time(Duration::from_millis(20)));
+            worker.signal("TERM");
+        }
+        let ended = worker.ends_within(if twice { Duration::from_secs(10) } else { grace });
+        let code = ended.and_then(|status| status.code());
+        let is_right = code == Some(0) || twice && code == Some(143);
+        assert!(is_right || !was_running, "told to stop (twice: {twice}), the worker ended as {ended:?}");
+    }
+
     fn failpoints(&mut self, number: usize, site: &mut Site) {
         use worker::service::failpoint::POINTS;
         for _ in 0..2 {
@@ -150,14 +154,25 @@ impl Nemesis {
         let ways = [Some(&site.ways.fhir), site.ways.broker.as_ref(), site.ways.postgres.as_ref()];
         let ways: Vec<_> = ways.into_iter().flatten().collect();
         let way = ways[self.below(ways.len())];
+        let longest = Duration::from_secs(2 * site.plan().lease_s);
         match blow {
-            Blow::Blackhole => way.turns(Weather::Blackhole),
-            Blow::Slow => way.turns(Weather::Slow(Duration::from_millis(30))),
-            _ => return way.cut(),
+            Blow::Blackhole => blackhole(way, self.time(longest)),
+            Blow::Slow => {
+                way.set(proxy::Fault::Late(Duration::from_millis(30)));
+                std::thread::sleep(self.time(longest));
+                way.set(proxy::Fault::Pass);
+            }
+            _ => way.cut(),
         }
-        std::thread::sleep(self.time(Duration::from_secs(2 * site.plan().lease_s)));
-        way.turns(Weather::Fair);
     }
+}
+
+/// Nothing passes for this time, then the connections that stood are reset: the bytes between are lost.
+pub fn blackhole(way: &Proxy, time: Duration) {
+    way.set(proxy::Fault::Blackhole);
+    std::thread::sleep(time);
+    way.cut();
+    way.set(proxy::Fault::Pass);
 }
 
 impl Servers {
@@ -167,8 +182,14 @@ impl Servers {
     /// Where it does not come back.
     pub fn strike(&self, blow: Blow) {
         match blow {
-            Blow::BrokerRestart => self.broker.lock().expect("nobody failed with it").restart(),
-            Blow::BrokerKill => self.broker.lock().expect("nobody failed with it").start_again(),
+            Blow::BrokerRestart => {
+                self.broker.stop();
+                self.broker.restart();
+            }
+            Blow::BrokerKill => {
+                self.broker.kill();
+                self.broker.restart();
+            }
             Blow::PostgresKill => self.postgres.lock().expect("nobody failed with it").restart(),
             _ => {}
         }

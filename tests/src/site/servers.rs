@@ -5,14 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Mode;
-use super::broker::Broker;
 use crate::postgres::Postgres;
+use crate::rabbitmq::RabbitMq;
 
 /// RabbitMQ and PostgreSQL.
 #[derive(Debug)]
 pub struct Servers {
-    /// RabbitMQ; behind a lock, because it can be restarted.
-    pub broker: Mutex<Broker>,
+    /// RabbitMQ.
+    pub broker: RabbitMq,
     /// PostgreSQL; behind a lock, because it can be restarted.
     pub postgres: Mutex<Postgres>,
     sites: AtomicU32,
@@ -21,7 +21,7 @@ pub struct Servers {
 impl Servers {
     /// Starts both, or says what is not installed.
     pub fn start() -> Option<Self> {
-        let broker = Mutex::new(Broker::start()?);
+        let broker = RabbitMq::start("")?;
         let postgres = Mutex::new(Postgres::start()?);
         Some(Self { broker, postgres, sites: AtomicU32::new(0) })
     }
@@ -40,7 +40,7 @@ pub struct Backend {
 
 impl Backend {
     pub(super) fn queue_url(&self) -> String {
-        format!("amqp://guest@{}/%2f", self.broker)
+        format!("amqp://chiasm@{}/%2f", self.broker)
     }
 
     pub(super) fn ledger_url(&self) -> String {
@@ -56,7 +56,7 @@ impl Mode<'_> {
         let postgres = servers.postgres.lock().expect("nobody failed with it");
         postgres.database(&name);
         Some(Backend {
-            broker: servers.broker.lock().expect("nobody failed with it").address(),
+            broker: servers.broker.address(),
             postgres: SocketAddr::from((Ipv4Addr::LOCALHOST, postgres.port())),
             name,
         })

@@ -163,6 +163,12 @@ impl Worker {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// True once it has taken up its work since it was last started here.
+    pub fn has_begun(&self) -> bool {
+        let log = self.logged();
+        log.rsplit_once("-- a worker starts").is_some_and(|(_, last)| last.contains("worker started"))
+    }
+
     /// CPU seconds that it has used so far, user and system, and its resident memory in bytes.
     pub fn used(&self) -> Option<(f64, u64)> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;

@@ -5,8 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use chiasm_tests::fhir_server::FaultRule;
-use chiasm_tests::site::nemesis::{Blow, faults};
-use chiasm_tests::site::weather::Weather;
+use chiasm_tests::site::nemesis::{Blow, blackhole, faults};
 use chiasm_tests::site::workers::{Start, wait_until};
 use chiasm_tests::site::{Mode, Plan, Site};
 use worker::lane::Lane;
@@ -42,9 +41,7 @@ fn broker_and_database_restart_and_connections_break_and_nothing_is_lost() {
     for way in
         [site.ways.broker.as_ref(), site.ways.postgres.as_ref(), Some(&site.ways.fhir)].into_iter().flatten()
     {
-        way.turns(Weather::Blackhole);
-        std::thread::sleep(Duration::from_secs(site.plan().lease_s + 1));
-        way.turns(Weather::Fair);
+        blackhole(way, Duration::from_secs(site.plan().lease_s + 1));
         until(&site, 5);
     }
     site.wait_until_done(PATIENCE);

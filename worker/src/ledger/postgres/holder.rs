@@ -24,16 +24,19 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Holder {
     id: i64,
     options: PgConnectOptions,
-    connection: Mutex<Option<PgConnection>>,
+    connection: Mutex<PgConnection>,
 }
 
 impl Holder {
-    /// Registers this worker under a number that no other worker has.
-    pub(super) async fn register(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
+    /// Registers this worker under a number that no other worker has, over a connection that is only for this.
+    pub(super) async fn register(
+        options: PgConnectOptions,
+        mut connection: PgConnection,
+    ) -> Result<Self, sqlx::Error> {
         // The standard library's hash keys are random, and differ from call to call.
         let id = i64::from_ne_bytes(RandomState::new().build_hasher().finish().to_ne_bytes()) & i64::MAX;
-        let connection = Mutex::new(Some(lock(&options, id).await?));
-        Ok(Self { id, options, connection })
+        lock(&mut connection, id).await?;
+        Ok(Self { id, options, connection: Mutex::new(connection) })
     }
 
     /// The number this worker writes into its leases.
@@ -44,13 +47,13 @@ impl Holder {
     /// Sees to it that the lock is held: over the connection that is there, or over a new one.
     pub(super) async fn keep(&self) -> Result<(), sqlx::Error> {
         let mut connection = self.connection.lock().await;
-        if let Some(connection) = connection.as_mut()
-            && timeout(ANSWER_WITHIN, connection.ping()).await.is_ok_and(|answer| answer.is_ok())
-        {
+        if timeout(ANSWER_WITHIN, connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
             return Ok(());
         }
         // The old connection goes last: where it only answers late, the lock is never let go.
-        *connection = Some(lock(&self.options, self.id).await?);
+        let mut another = connect(&self.options).await?;
+        lock(&mut another, self.id).await?;
+        *connection = another;
         Ok(())
     }
 }
@@ -61,11 +64,12 @@ impl fmt::Debug for Holder {
     }
 }
 
-async fn lock(options: &PgConnectOptions, id: i64) -> Result<PgConnection, sqlx::Error> {
-    let locking = async {
-        let mut connection = options.connect().await?;
-        sqlx::query("SELECT pg_advisory_lock_shared($1)").bind(id).execute(&mut connection).await?;
-        Ok(connection)
-    };
-    timeout(CONNECT_WITHIN, locking).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+/// A connection, or an error in time.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    timeout(CONNECT_WITHIN, options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+async fn lock(connection: &mut PgConnection, id: i64) -> Result<(), sqlx::Error> {
+    let locking = sqlx::query("SELECT pg_advisory_lock_shared($1)").bind(id).execute(connection);
+    timeout(CONNECT_WITHIN, locking).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(drop)
 }

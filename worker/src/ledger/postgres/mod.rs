@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgPool, PgRow};
 use sqlx::query::Query;
-use sqlx::{ConnectOptions, Postgres, Row, query};
+use sqlx::{Postgres, Row, query};
 use tokio::time::timeout;
 
 use self::holder::Holder;
@@ -50,13 +50,10 @@ impl PostgresLedger {
     pub async fn open(config: &PostgresConfig, lease: Duration) -> Result<Self, LedgerError> {
         let options = connect::options(config)?;
         let act = "connect to its database; check `ledger.url`, the password and that the server is up";
-        let mut first = timeout(connect::CONNECT_WITHIN, options.connect())
-            .await
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(database(act))?;
-        migrations::migrate(&mut first).await?;
-        let pool = connect::pool(options.clone(), config.connections).await.map_err(database(act))?;
-        let holder = Holder::register(options).await.map_err(database(act))?;
+        let mut connection = holder::connect(&options).await.map_err(database(act))?;
+        migrations::migrate(&mut connection).await?;
+        let holder = Holder::register(options.clone(), connection).await.map_err(database(act))?;
+        let pool = connect::pool(options, config.connections).await.map_err(database(act))?;
         Ok(Self {
             pool,
             actor: format!("{:016x}", holder.id()),

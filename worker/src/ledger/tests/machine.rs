@@ -56,19 +56,22 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Runs so many sequences, the same ones each time, each at a site of its own.
-pub(super) fn run<S: Future<Output = Option<Site>>>(cases: u32, site: impl Fn() -> S) {
+/// Runs so many sequences, the same ones each time, each on the empty ledger of the site.
+pub(super) fn run(cases: u32, site: impl Future<Output = Option<Site>>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let Some(site) = runtime.block_on(site) else { return };
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 64, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let sequences = proptest::collection::vec(operation(), 20..60);
     let result = runner.run(&sequences, |operations| {
         runtime.block_on(async {
-            if let Some(site) = site().await {
-                let mut machine = Machine::new(site).await;
-                for operation in operations {
-                    machine.step(operation).await;
-                }
+            let mut machine = Machine::new(&site).await;
+            site.execute("DELETE FROM job").await;
+            for operation in operations {
+                machine.step(operation).await;
+            }
+            for worker in machine.workers.into_iter().flatten() {
+                site.kill(worker).await;
             }
         });
         Ok(())
@@ -77,8 +80,8 @@ pub(super) fn run<S: Future<Output = Option<Site>>>(cases: u32, site: impl Fn() 
 }
 
 /// The ledger and what is known of it.
-struct Machine {
-    site: Site,
+struct Machine<'a> {
+    site: &'a Site,
     workers: [Option<Arc<dyn Ledger>>; 2],
     /// What each worker believes to hold: the last lease of each key, lost or not.
     hands: [BTreeMap<usize, Job>; 2],
@@ -88,8 +91,8 @@ struct Machine {
     states: BTreeMap<String, JobState>,
 }
 
-impl Machine {
-    async fn new(site: Site) -> Self {
+impl<'a> Machine<'a> {
+    async fn new(site: &'a Site) -> Self {
         let workers = [Some(site.worker(LONG).await), Some(site.worker(LONG).await)];
         Self {
             site,

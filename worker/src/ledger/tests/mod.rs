@@ -59,10 +59,10 @@ on_both! {
 
 #[test]
 fn any_sequence_of_operations_keeps_the_promises_on_sqlite() {
-    machine::run(32, async || Some(site::Site::sqlite()));
+    machine::run(32, async { Some(site::Site::sqlite()) });
 }
 
 #[test]
 fn any_sequence_of_operations_keeps_the_promises_on_postgres() {
-    machine::run(12, site::Site::postgres);
+    machine::run(6, site::Site::postgres());
 }
