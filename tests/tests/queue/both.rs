@@ -170,7 +170,9 @@ async fn what_is_handed_back_goes_to_anybody(place: Place) {
 
 async fn closing_hands_back_what_was_fetched_ahead_and_receipts_stay_good(place: Place) {
     let (first, second) = (place.open().await, place.open().await);
-    first.publish_all(&routine(6)).await.unwrap();
+    for message in routine(6) {
+        first.publish(&message).await.unwrap();
+    }
     let mut stopping = consume(&first, 6).await;
     let kept = next(&mut stopping).await;
     stopping.close().await;
@@ -270,7 +272,10 @@ async fn two_thousand_messages_are_exactly_two_thousand(place: Place) {
     let consumed = began.elapsed();
     assert!(settled.iter().all(|settled| *settled == Settled::Done));
     let expected: Vec<_> = messages.into_iter().map(|message| message.body).collect();
-    assert_eq!(bodies, expected, "all of them, once, in their order");
+    assert!(bodies.starts_with(&expected[..SINGLE]), "one by one they keep their order");
+    let each: BTreeSet<_> = bodies.iter().collect();
+    assert_eq!((bodies.len(), each.len()), (MESSAGES, MESSAGES));
+    assert!(expected.iter().all(|body| each.contains(body)), "all of them, once");
     until_empty(&queue).await;
     let rate = |count: usize, time: Duration| count as f64 / time.as_secs_f64();
     eprintln!(
