@@ -22,7 +22,7 @@ use crate::outcome::{Outcome, State};
 use crate::queue::{Delivery, Disposition, Queue, Settled};
 
 /// Longest pause before a retry.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Retries of a source that cannot be reached, at the longest pause: a day.
 const UNREACHABLE_RETRIES: u32 = 144;
