@@ -92,7 +92,7 @@ impl Site {
         let began = Instant::now();
         loop {
             let open = self.open_work();
-            if open.as_ref().is_some_and(|open| open.is_empty()) {
+            if open.as_ref().is_some_and(std::collections::BTreeMap::is_empty) {
                 return;
             }
             assert!(began.elapsed() < patience, "after {patience:?} this is still open: {open:?}");
