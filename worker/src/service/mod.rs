@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{RwLock, mpsc, watch};
+use tokio::sync::{Mutex, RwLock, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -163,6 +163,7 @@ impl Worker {
             retry: config.retry,
             limits: config.worker,
             alone: Arc::new(RwLock::new(())),
+            suspect: Mutex::new(()),
         });
         Feeds {
             arrivals,
