@@ -238,6 +238,10 @@ impl Flight {
             return Ok(files);
         }
         if let Some(out) = &request.out {
+            // The caller's own folder is made where it is missing; a configured target's is not, its disk may be away.
+            if let Err(error) = std::fs::create_dir_all(out) {
+                tracing::warn!(kind = %error.kind(), "the folder of --out cannot be made");
+            }
             let folder = FolderTarget::new(Name::out(), out.clone());
             files.extend(folder.deliver(&parcel).await?);
         }
