@@ -16,7 +16,7 @@ use worker::queue::Message;
 
 use crate::FiguresArgs;
 
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Stages of `chiasm_stage_duration_seconds` that are the reading of pictures, not the worker's own work.
 const READING: [&str; 4] = ["decode", "preprocess", "score", "saliency"];

@@ -22,7 +22,7 @@ const PIECE: usize = 50;
 const BACKLOG: usize = 100;
 
 /// Without any job ending for so long, the run fails.
-const STANDSTILL: Duration = Duration::from_secs(240);
+const STANDSTILL: Duration = Duration::from_mins(4);
 
 /// How often the state of the run is told.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -227,7 +227,7 @@ impl<'a> Soak<'a> {
             .site
             .workers
             .iter()
-            .filter_map(|worker| worker.used())
+            .filter_map(chiasm_tests::site::workers::Worker::used)
             .map(|(_, bytes)| bytes >> 20)
             .collect();
         eprintln!(

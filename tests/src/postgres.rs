@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::watchdog;
 
 /// How long the server may take to start or stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running server; it ends when this is dropped or the test run ends.
 #[derive(Debug)]

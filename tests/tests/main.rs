@@ -1,6 +1,13 @@
 //! Tests of the whole program, as its users run it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a broken premise is a failed test")]
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "support inside tests: a broken premise is a failed test, and both queues are opened alike"
+)]
 
 mod analyze;
 mod architecture;

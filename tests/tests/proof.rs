@@ -14,7 +14,7 @@ use chiasm_tests::site::servers::Servers;
 use chiasm_tests::site::{Mode, Plan, Site};
 
 /// How long the work of a test may take when everything goes as it should.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One broker and one database for all these tests; `None` where they are not installed.
 static SERVERS: OnceLock<Option<Servers>> = OnceLock::new();

@@ -36,8 +36,6 @@ pub(super) struct Store {
     newest: BTreeMap<String, Value>,
     versions: BTreeMap<String, Vec<Version>>,
     accepted: Vec<Accepted>,
-    /// The last id that the server gave itself.
-    given: u64,
 }
 
 /// Status and body of an answer.

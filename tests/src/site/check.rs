@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use worker::ledger::{JobFilter, ReportBytes};
 
 use super::Site;
-use crate::chiasm;
 use crate::fhir_server::sha256;
+use crate::{chiasm, lines};
 
 /// How a job is to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Site {
         let began = Instant::now();
         loop {
             let open = self.open_work();
-            if open.as_ref().is_some_and(|open| open.is_empty()) {
+            if open.as_ref().is_some_and(std::collections::BTreeMap::is_empty) {
                 return;
             }
             assert!(began.elapsed() < patience, "after {patience:?} this is still open: {open:?}");
@@ -137,21 +137,21 @@ impl Site {
         verdict
     }
 
-    /// Every job, by study.
+    /// `chiasm jobs list --json`, by study.
     fn listed(&self, verdict: &mut Verdict) -> BTreeMap<String, Vec<Value>> {
-        let rows = self.runtime.block_on(self.ledger.jobs(&JobFilter::default())).unwrap_or_else(|error| {
-            verdict.wrong(format!("the ledger cannot be read: {error}"));
-            Vec::new()
-        });
+        let output = self.cli(&["jobs", "list", "--json"]);
+        if !output.status.success() {
+            verdict.wrong(format!("`chiasm jobs list` failed: {}", String::from_utf8_lossy(&output.stderr)));
+        }
         let mut jobs: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for row in rows {
-            let state = row.state.to_string();
+        for job in lines(&output) {
+            let state = text(&job, "state");
             *verdict.states.entry(state.clone()).or_default() += 1;
-            verdict.restarts += u64::from(row.attempts.saturating_sub(1));
-            if !row.state.is_terminal() {
-                verdict.wrong(format!("job {} has not ended: it is {state}", row.job_key));
+            verdict.restarts += job["attempts"].as_u64().unwrap_or(0).saturating_sub(1);
+            if !["reported", "refused", "failed", "superseded"].contains(&state.as_str()) {
+                verdict.wrong(format!("job {} has not ended: it is {state}", text(&job, "job")));
             }
-            jobs.entry(row.study_uid).or_default().push(json!({ "job": row.job_key, "state": state }));
+            jobs.entry(text(&job, "study_uid")).or_default().push(job);
         }
         jobs
     }
@@ -174,14 +174,12 @@ impl Site {
     }
 
     fn check_queue(&self, verdict: &mut Verdict) {
-        match self.runtime.block_on(self.queue.status()) {
-            Ok(status) => {
-                let left = status.stat + status.routine + status.resting + status.unsettled.unwrap_or(0);
-                if left > 0 {
-                    verdict.wrong(format!("the queue is not empty: {status:?}"));
-                }
-            }
-            Err(error) => verdict.wrong(format!("the queue cannot be asked: {error}")),
+        let output = self.cli(&["queue", "status", "--json"]);
+        let status = lines(&output).pop().unwrap_or_default();
+        let counts = ["stat", "routine", "resting"].map(|count| status[count].as_u64());
+        if counts != [Some(0); 3] || status["unsettled"].as_u64().is_some_and(|count| count > 0) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            verdict.wrong(format!("the queue is not empty: {status} {said}"));
         }
         let letters = self.runtime.block_on(self.queue.dead_letters(10_000)).unwrap_or_default();
         let mut codes: BTreeMap<String, usize> = BTreeMap::new();

@@ -72,7 +72,8 @@ impl Site {
 
 fn walk(folder: &Path, names: &mut String) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        names.push_str(&format!("{}\n", entry.path().display()));
+        names.push_str(&entry.path().to_string_lossy());
+        names.push('\n');
         if entry.path().is_dir() {
             walk(&entry.path(), names);
         }
@@ -118,7 +119,7 @@ impl Collector {
 
 /// Answers each request with 200 once it seems to have come to its end.
 fn take(mut stream: TcpStream, into: &Mutex<Vec<u8>>) {
-    drop(stream.set_read_timeout(Some(Duration::from_secs(60))));
+    drop(stream.set_read_timeout(Some(Duration::from_mins(1))));
     let mut request = Vec::new();
     let mut piece = [0; 16 * 1024];
     while let Ok(read) = stream.read(&mut piece) {

@@ -192,7 +192,7 @@ impl Site {
     /// Waits until a worker says that it takes work.
     pub fn wait_until_ready(&mut self, number: usize) {
         let worker = &mut self.workers[number];
-        wait_until("the worker is ready", Duration::from_secs(60), || {
+        wait_until("the worker is ready", Duration::from_mins(1), || {
             assert!(worker.is_running(), "the worker ended: {}", worker.logged());
             worker.is_ready()
         });

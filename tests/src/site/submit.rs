@@ -16,7 +16,7 @@ use crate::chiasm;
 const A_CALL: usize = 500;
 
 /// How long submitting may fail, while the broker is away.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Site {
     /// Makes so many new studies at the source.

@@ -35,6 +35,7 @@ impl Start {
 
     /// With one more variable in its environment.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts are written at the call")]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.push((name.to_owned(), value.to_string()));
         self

@@ -123,7 +123,7 @@ fn a_worker_that_ends_when_nothing_is_left_ends() {
         let studies = site.studies(5);
         site.submit(&studies, Lane::Routine);
         site.start(&Start { once: true, ..Start::default() });
-        let ended = site.workers[0].ends_within(Duration::from_secs(60));
+        let ended = site.workers[0].ends_within(Duration::from_mins(1));
         assert_eq!(ended.and_then(|status| status.code()), Some(0), "{}", site.workers[0].logged());
         site.wait_until_done(Duration::from_secs(5));
         site.check().assert_without_rewrites();

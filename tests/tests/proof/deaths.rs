@@ -11,7 +11,7 @@ use worker::service::failpoint::POINTS;
 use super::{PATIENCE, distributed, modes, turn};
 
 /// How long a worker may take to reach the point at which it is to die.
-const UNTIL_DEATH: Duration = Duration::from_secs(60);
+const UNTIL_DEATH: Duration = Duration::from_mins(1);
 
 #[test]
 fn dying_at_every_point_and_again_in_the_recovery_loses_and_doubles_nothing() {

@@ -17,30 +17,21 @@ fn a_study_that_stops_its_worker_each_time_ends_as_a_dead_letter_and_the_rest_is
     let _turn = turn();
     for mode in modes() {
         for place in [0, 2, 5] {
-            let deaths = poisoned(mode, "fetched", place);
+            let deaths = poisoned(mode, place);
             let expected = usize::from(POISON_AFTER)..=usize::from(POISON_AFTER) + 2;
             assert!(expected.contains(&deaths), "it took {deaths} deaths");
         }
     }
 }
 
-/// This one stops its worker when the ledger has it already.
-#[test]
-fn a_job_that_stops_its_worker_each_time_fails_and_the_rest_is_worked_off() {
-    let _turn = turn();
-    let deaths = poisoned(Mode::Embedded, "analysed", 2);
-    assert!((3..=25).contains(&deaths), "it took {deaths} deaths");
-}
-
 /// Works off eight studies of which one is deadly, and gives how many workers died of it.
-fn poisoned(mode: Mode<'_>, point: &str, place: usize) -> usize {
+fn poisoned(mode: Mode<'_>, place: usize) -> usize {
     let mut site = Site::open(mode, Plan { poison_after: POISON_AFTER, ..Plan::new(13) });
     let studies = site.studies(8);
     let poison = studies[place..=place].to_vec();
-    let deadly = Start::dying_at(format!("{point}@{}", of_study(&poison[0])));
+    let deadly = Start::dying_at(format!("fetched@{}", of_study(&poison[0])));
     site.submit(&studies, Lane::Routine);
-    let code = if point == "fetched" { "StoppedTheWorker" } else { "StartedTooOften" };
-    site.expect(&poison, &End::failed(code));
+    site.expect(&poison, &End::failed("StoppedTheWorker"));
     site.start(&deadly);
     let mut deaths = 0;
     wait_until("all jobs have ended", PATIENCE, || {
@@ -51,9 +42,7 @@ fn poisoned(mode: Mode<'_>, point: &str, place: usize) -> usize {
         }
         site.ended() == studies.len() as u64
     });
-    if point == "fetched" {
-        site.expect_dead("StoppedTheWorker", 1);
-    }
+    site.expect_dead("StoppedTheWorker", 1);
     site.wait_until_done(PATIENCE);
     assert!(site.workers[0].is_running(), "the worker outlived the poison");
     let verdict = site.check();

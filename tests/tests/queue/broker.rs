@@ -110,7 +110,7 @@ async fn a_deleted_queue_and_a_deleted_exchange_are_made_anew() {
     let work = format!("{}.jobs.routine", place.prefix());
     channel.queue_delete(work.into(), QueueDeleteOptions::default()).await.unwrap();
     let jobs = format!("{}.jobs", place.prefix());
-    channel.exchange_delete(jobs.into(), Default::default()).await.unwrap();
+    channel.exchange_delete(jobs.into(), lapin::options::ExchangeDeleteOptions::default()).await.unwrap();
     let publishing = async {
         super::publish_surely(&queue, &message(Lane::Routine, 2)).await;
         next(&mut consumer).await
@@ -237,7 +237,10 @@ async fn a_queue_that_becomes_another_ends_its_consumer_with_a_reason() {
     next(&mut consumer).await.receipt.settle(Disposition::Ack).await.unwrap();
     let (_connection, channel) = stranger(broker).await;
     let events = format!("{}.events", place.prefix());
-    channel.exchange_delete(events.clone().into(), Default::default()).await.unwrap();
+    channel
+        .exchange_delete(events.clone().into(), lapin::options::ExchangeDeleteOptions::default())
+        .await
+        .unwrap();
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     let other = channel.exchange_declare(events.into(), ExchangeKind::Direct, durable, FieldTable::default());
     other.await.unwrap();

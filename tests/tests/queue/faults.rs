@@ -50,7 +50,9 @@ async fn nothing_is_lost(
     let progress = Arc::new([const { AtomicUsize::new(0) }; 3]);
     let step = |of: usize| {
         let progress = Arc::clone(&progress);
-        move || drop(progress[of].fetch_add(1, Ordering::SeqCst))
+        move || {
+            progress[of].fetch_add(1, Ordering::SeqCst);
+        }
     };
     let (published, delivered, settled) = (step(0), step(1), step(2));
     let publishing = {

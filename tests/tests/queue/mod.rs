@@ -18,7 +18,7 @@ use worker::lane::Lane;
 use worker::queue::{Consumer, Delivery, Message, Queue, QueueError, QueueStatus};
 
 /// Longer than anything here takes that does not hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A queue that can be opened any number of times, as by several processes.
 struct Place {

@@ -19,7 +19,7 @@ use crate::service::flight::{Flight, Landed};
 const LEDGER_FOLDER: &str = ".chiasm";
 
 /// A lease of an analysis: nobody renews it, and another analysis into the same folder waits for no one.
-const LEASE: Duration = Duration::from_secs(15 * 60);
+const LEASE: Duration = Duration::from_mins(15);
 
 /// Analyses all studies under the paths.
 pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<u8> {

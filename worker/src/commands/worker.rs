@@ -80,6 +80,7 @@ async fn work(worker: Worker, args: &WorkerArgs, waiting: usize) -> anyhow::Resu
     let code = showing.await??;
     match ended {
         Ended::Stopped => Ok(code),
+        Ended::IntakePaused => anyhow::bail!("nothing can be taken in at this moment; the log says why"),
         Ended::LedgerFailed => anyhow::bail!("the ledger failed; the log says how"),
     }
 }

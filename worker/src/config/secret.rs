@@ -95,9 +95,9 @@ fn text_of(file: &Path) -> Result<String, String> {
 pub(super) fn warn_of_permissions(key: &str, file: &Path, findings: &mut Findings) {
     let Ok(metadata) = fs::metadata(file) else { return };
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & 0o027 != 0 {
         let problem = format!(
-            "`{}` can be used by others than its owner (mode {mode:03o}); run `chmod 600` on it",
+            "`{}` can be read by everybody or written by its group (mode {mode:03o}); run `chmod 640` on it or less",
             file.display()
         );
         findings.warn(key, problem);

@@ -247,7 +247,7 @@ fn secrets_are_read_and_never_shown() {
     assert_eq!(fhir.token.as_ref().unwrap().expose(), "canary-of-the-file");
     assert_eq!(fhir.url, "https://fhir.example.org/r4");
     assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
-    assert!(loaded.warnings[0].problem.contains("chmod 600"));
+    assert!(loaded.warnings[0].problem.contains("chmod 640"));
     let shown = format!("{loaded:?} {}", serde_json::to_string(&loaded.settings).unwrap());
     assert!(!shown.contains("canary"), "{shown}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dicom_ingest::study::Study;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 
 use super::budget::{Budget, Share};
 use super::failpoint::{reach, reach_with};
@@ -22,7 +22,7 @@ use crate::outcome::{Outcome, State};
 use crate::queue::{Delivery, Disposition, Queue, Settled};
 
 /// Longest pause before a retry.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Retries of a source that cannot be reached, at the longest pause: a day.
 const UNREACHABLE_RETRIES: u32 = 144;
@@ -48,6 +48,9 @@ pub(super) struct Arrivals {
     pub limits: WorkerConfig,
     /// Held shared by every job, and alone by one that may have stopped a worker before.
     pub alone: Arc<RwLock<()>>,
+    /// Held by the one redelivered message that is under way: one that may have stopped a worker before. Were more of them
+    /// counted at once, those that stop nothing would be counted with the one that does.
+    pub suspect: Mutex<()>,
 }
 
 /// What happened to a delivery, for what is shown and counted.
@@ -107,18 +110,12 @@ impl Arrivals {
         };
         let arrival = hex(&Sha256::digest(&body));
         // What was never delivered before cannot have stopped a worker before: only then is it worth a durable count.
-        let starts = if redelivered { self.begin(&arrival).await } else { Ok(0) };
-        let result = match starts {
-            Ok(starts) => self.carry_request(&request, starts, retries).await,
-            Err(error) => Err(error),
-        };
+        let suspect = if redelivered { Some(self.suspect.lock().await) } else { None };
+        let arrival = suspect.is_some().then_some(arrival.as_str());
+        let result = self.begin(&request, arrival, retries).await;
         match result {
             Ok((arrived, disposition)) => {
-                if redelivered {
-                    self.flight.ledger.forget(&arrival).await.unwrap_or_else(|error| {
-                        tracing::warn!(%error, "starts of a settled delivery were not forgotten");
-                    });
-                }
+                self.forget(arrival).await;
                 reach("settling");
                 self.settle(receipt, disposition).await;
                 Ok(arrived)
@@ -130,16 +127,17 @@ impl Arrivals {
         }
     }
 
-    async fn begin(&self, arrival: &str) -> Result<u32, LedgerError> {
-        self.flight.ledger.begin(arrival).await
-    }
-
-    async fn carry_request(
+    /// Counts the start where the message may have stopped a worker before, and carries it.
+    async fn begin(
         &self,
         request: &JobRequest,
-        starts: u32,
+        arrival: Option<&str>,
         retries: u32,
     ) -> Result<(Arrived, Disposition), LedgerError> {
+        let starts = match arrival {
+            Some(arrival) => self.flight.ledger.begin(arrival).await?,
+            None => 0,
+        };
         // A message that was started before and not settled may stop the worker: it runs alone, so that no other job is
         // counted with it.
         let (_shared, _alone) = if starts >= 2 {
@@ -150,7 +148,7 @@ impl Arrivals {
         if starts > self.limits.poison_after {
             return self.poisoned(request).await;
         }
-        match self.way(request, retries).await? {
+        match self.way(request, arrival, retries).await? {
             Way::Settle(disposition) => Ok((Arrived::Passed, disposition)),
             Way::Known(job_key, state) => {
                 self.announce_again(request, &job_key, state).await?;
@@ -168,7 +166,12 @@ impl Arrivals {
     }
 
     /// From the request to a leased job.
-    async fn way(&self, request: &JobRequest, retries: u32) -> Result<Way, LedgerError> {
+    async fn way(
+        &self,
+        request: &JobRequest,
+        arrival: Option<&str>,
+        retries: u32,
+    ) -> Result<Way, LedgerError> {
         let flight = &self.flight;
         if let Err(error) = self.sources.knows(request, &flight.stages.pipeline.id) {
             let reason = error.to_string();
@@ -183,7 +186,18 @@ impl Arrivals {
             },
         };
         reach_with("fetched", request.study_uid.as_str());
-        self.accept(request, &job, study, share).await
+        let accepted = self.accept(request, &job, study, share).await?;
+        // From here on the ledger counts the starts of the job.
+        self.forget(arrival).await;
+        Ok(accepted)
+    }
+
+    async fn forget(&self, arrival: Option<&str>) {
+        if let Some(arrival) = arrival
+            && let Err(error) = self.flight.ledger.forget(arrival).await
+        {
+            tracing::warn!(%error, "the starts of a delivery were not forgotten");
+        }
     }
 
     async fn accept(

@@ -262,7 +262,9 @@ impl Serving {
                 replies.into_iter().zip(scores).for_each(|(reply, scores)| drop(reply.send(Ok(scores))));
             }
             Err(ending) if images.len() == 1 => {
-                replies.into_iter().for_each(|reply| drop(reply.send(Err(ending.clone()))));
+                for reply in replies {
+                    drop(reply.send(Err(ending.clone())));
+                }
             }
             Ok(_) | Err(_) => {
                 for (image, reply) in images.iter().zip(replies) {
@@ -304,12 +306,11 @@ impl Serving {
         let (device, scorer) = self.scorer.as_ref().ok_or_else(lost)?;
         let result = catch_unwind(AssertUnwindSafe(|| ask(scorer)))
             .unwrap_or_else(|_| Err(ScoreError::Device { reason: "the device's library panicked".into() }));
-        match &result {
-            Err(ScoreError::Device { .. }) => shared.failed(),
-            Ok(_) | Err(_) => {
-                shared.succeeded(device.description());
-                self.metrics.record_device_success();
-            }
+        if let Err(ScoreError::Device { .. }) = &result {
+            shared.failed();
+        } else {
+            shared.succeeded(device.description());
+            self.metrics.record_device_success();
         }
         result
     }

@@ -139,24 +139,13 @@ impl Flight {
 
     async fn fly(&self, job: &Job, fetched: Option<Arc<Study>>) -> Result<Landed, LedgerError> {
         reach_with("leased", &job.study_uid);
-        let (report, timings) = match &job.composed {
-            Some(stored) => (stored.clone(), BTreeMap::new()),
-            None => {
-                let analysis = self.analyse(job, fetched).await;
-                reach_with("analysed", &job.study_uid);
-                let output = analysis.output.as_ref().and_then(|output| serde_json::to_string(output).ok());
-                let began = Instant::now();
-                self.ledger.store_report(job, output.as_deref(), &analysis.report).await?;
-                self.metrics.record_stage("store", began.elapsed());
-                self.metrics.record_stages(&analysis.timings_ms);
-                if let Some(output) = &analysis.output {
-                    self.metrics.record_drift(output);
-                }
-                if let Some(features) = &analysis.features {
-                    self.metrics.record_features(features);
-                }
-                (analysis.report, analysis.timings_ms)
-            }
+        let (report, timings) = if let Some(stored) = &job.composed {
+            (stored.clone(), BTreeMap::new())
+        } else {
+            let analysis = self.analyse(job, fetched).await;
+            reach_with("analysed", &job.study_uid);
+            self.store(job, &analysis).await?;
+            (analysis.report, analysis.timings_ms)
         };
         reach("stored");
         tracing::debug!("report stored");
@@ -185,6 +174,22 @@ impl Flight {
         }
     }
 
+    /// Model output, report and audit entry into the ledger, at once.
+    async fn store(&self, job: &Job, analysis: &Analysis) -> Result<(), LedgerError> {
+        let output = analysis.output.as_ref().and_then(|output| serde_json::to_string(output).ok());
+        let began = Instant::now();
+        self.ledger.store_report(job, output.as_deref(), &analysis.report).await?;
+        self.metrics.record_stage("store", began.elapsed());
+        self.metrics.record_stages(&analysis.timings_ms);
+        if let Some(output) = &analysis.output {
+            self.metrics.record_drift(output);
+        }
+        if let Some(features) = &analysis.features {
+            self.metrics.record_features(features);
+        }
+        Ok(())
+    }
+
     /// The stages, on a thread that may block. A panic in them ends the job as failed.
     async fn analyse(&self, job: &Job, fetched: Option<Arc<Study>>) -> Analysis {
         let (stages, device, gate) =
@@ -196,20 +201,18 @@ impl Flight {
             let turns = LaneTurns { gate: &gate, lane: owned.lane };
             stages.analyse(&owned, fetched, Room { scoring: scoring.as_ref(), turns: &turns })
         });
-        match analysed.await {
-            Ok(analysis) => analysis,
-            Err(_) => {
-                tracing::error!("a stage panicked; the job fails");
-                let ending = Ending::failed(
-                    "StagePanicked",
-                    "a stage of the analysis stopped unexpectedly",
-                    "Report this as a defect with the program's log, and read the study without this program.",
-                );
-                let scoring = self.device.scoring(job);
-                let turns = LaneTurns { gate: &self.gate, lane: job.lane };
-                self.stages.without_result(job, &ending, Room { scoring: scoring.as_ref(), turns: &turns })
-            }
+        if let Ok(analysis) = analysed.await {
+            return analysis;
         }
+        tracing::error!("a stage panicked; the job fails");
+        let ending = Ending::failed(
+            "StagePanicked",
+            "a stage of the analysis stopped unexpectedly",
+            "Report this as a defect with the program's log, and read the study without this program.",
+        );
+        let scoring = self.device.scoring(job);
+        let turns = LaneTurns { gate: &self.gate, lane: job.lane };
+        self.stages.without_result(job, &ending, Room { scoring: scoring.as_ref(), turns: &turns })
     }
 
     async fn deliver(
@@ -235,6 +238,10 @@ impl Flight {
             return Ok(files);
         }
         if let Some(out) = &request.out {
+            // The caller's own folder is made where it is missing; a configured target's is not, its disk may be away.
+            if let Err(error) = std::fs::create_dir_all(out) {
+                tracing::warn!(kind = %error.kind(), "the folder of --out cannot be made");
+            }
             let folder = FolderTarget::new(Name::out(), out.clone());
             files.extend(folder.deliver(&parcel).await?);
         }

@@ -19,9 +19,9 @@ mod shutdown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{RwLock, mpsc, watch};
+use tokio::sync::{Mutex, RwLock, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +51,9 @@ const LEDGER_POLL: Duration = Duration::from_millis(200);
 /// How often a worker that ends when nothing is left looks whether anything is.
 const IDLE_POLL: Duration = Duration::from_millis(50);
 
+/// How long such a worker waits for a pause of the intake to end.
+const ONCE_WAITS_PAUSED: Duration = Duration::from_secs(10);
+
 /// What a worker is made of.
 pub struct Worker {
     /// The stages.
@@ -74,6 +77,8 @@ pub enum Ended {
     Stopped,
     /// The ledger failed while the worker was to end with the queue empty.
     LedgerFailed,
+    /// Nothing could be taken in for a while, while the worker was to end with the queue empty.
+    IntakePaused,
 }
 
 impl DeviceFor for DeviceThread {
@@ -163,6 +168,7 @@ impl Worker {
             retry: config.retry,
             limits: config.worker,
             alone: Arc::new(RwLock::new(())),
+            suspect: Mutex::new(()),
         });
         Feeds {
             arrivals,
@@ -202,8 +208,14 @@ async fn idle(feeds: &Feeds, once: bool) -> Ended {
         return std::future::pending().await;
     }
     let mut quiet = 0;
+    let mut last_open = Instant::now();
     loop {
         tokio::time::sleep(IDLE_POLL).await;
+        if *feeds.intake.borrow() == Intake::Open || !feeds.tasks.is_empty() {
+            last_open = Instant::now();
+        } else if last_open.elapsed() > ONCE_WAITS_PAUSED {
+            return Ended::IntakePaused;
+        }
         if feeds.ledger_failed.load(Ordering::SeqCst) {
             return Ended::LedgerFailed;
         }
