@@ -106,6 +106,8 @@ fn die(state: &Path, point: &str) {
         .args(["worker", "--once", "--device", "cpu", "--state"])
         .arg(state)
         .env("CHIASM_FAILPOINT", point)
+        // One job after the other, so that it is known which of them has reached the point.
+        .env("CHIASM__WORKER__JOBS_AT_ONCE", "1")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
