@@ -18,9 +18,6 @@ use crate::FiguresArgs;
 
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Stages of `chiasm_stage_duration_seconds` that are the reading of pictures, not the worker's own work.
-const READING: [&str; 4] = ["decode", "preprocess", "score", "saliency"];
-
 /// Measures everything and writes it to a file.
 pub(crate) fn run(args: &FiguresArgs) -> bool {
     let Some(servers) = Servers::start() else { return false };
@@ -37,8 +34,8 @@ pub(crate) fn run(args: &FiguresArgs) -> bool {
     true
 }
 
-/// CPU time of a worker for a study, besides reading its pictures. One study at a time and one thread for the network, so
-/// that the time of a stage is its CPU time.
+/// CPU time of a worker for a study: of the whole process, of the threads on which networks run, and what is left without
+/// decoding. One study at a time, so that the time of decoding is its CPU time.
 fn overhead(mode: Mode<'_>) -> Value {
     const STUDIES: usize = 300;
     let mut site = Site::open(mode, Plan { jobs_at_once: 1, ..Plan::new(1) });
@@ -52,29 +49,30 @@ fn overhead(mode: Mode<'_>) -> Value {
     site.submit(&warm, Lane::Routine);
     site.wait_until_done(PATIENCE);
     let studies = site.studies(STUDIES);
-    let (before, stages_before) = (cpu(&site), stages(&site));
+    let (before, stages_before) = (used(&site), stages(&site));
     let began = Instant::now();
     site.submit(&studies, Lane::Routine);
     site.wait_until_done(PATIENCE);
     let seconds = began.elapsed().as_secs_f64();
-    let (after, stages_after) = (cpu(&site), stages(&site));
+    let (after, stages_after) = (used(&site), stages(&site));
     site.check().assert();
     let each = |total: f64| 1000.0 * total / STUDIES as f64;
     let stages: BTreeMap<&String, f64> = stages_after
         .iter()
         .map(|(stage, after)| (stage, each(after - stages_before.get(stage).copied().unwrap_or(0.0))))
         .collect();
-    let reading: f64 =
-        stages.iter().filter(|(stage, _)| READING.contains(&stage.as_str())).map(|(_, ms)| ms).sum();
-    let total = each(after - before);
+    let (total, networks) = (each(after.0 - before.0), each(after.1 - before.1));
+    let decode = stages.iter().find(|(stage, _)| stage.as_str() == "decode").map_or(0.0, |(_, ms)| *ms);
     json!({
-        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": total, "stage_ms_a_study": stages,
-        "reading_ms_a_study": reading, "own_cpu_ms_a_study": total - reading,
+        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": total, "networks_cpu_ms_a_study": networks,
+        "decode_ms_a_study": decode, "own_cpu_ms_a_study": total - networks - decode, "stage_ms_a_study": stages,
     })
 }
 
-fn cpu(site: &Site) -> f64 {
-    site.workers[0].used().map_or(0.0, |(seconds, _)| seconds)
+/// CPU seconds so far: all, and those of networks.
+fn used(site: &Site) -> (f64, f64) {
+    let worker = &site.workers[0];
+    (worker.used().map_or(0.0, |(seconds, _)| seconds), worker.used_by_networks())
 }
 
 /// Seconds spent in each stage so far.

@@ -174,9 +174,20 @@ impl Worker {
     pub fn used(&self) -> Option<(f64, u64)> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
         let pages: u64 = fields.get(21)?.parse().ok()?;
-        Some((ticks / TICKS_A_SECOND, pages * PAGE_BYTES))
+        Some((cpu_seconds(&stat)?, pages * PAGE_BYTES))
+    }
+
+    /// CPU seconds of the threads on which networks run: the device's, and those of the pool that computes for it, which
+    /// have no name of their own.
+    pub fn used_by_networks(&self) -> f64 {
+        let own = self.pid().to_string();
+        let tasks = fs::read_dir(format!("/proc/{own}/task")).into_iter().flatten().flatten();
+        let of_networks = tasks.filter(|task| {
+            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            name.trim() == "device" || name.trim() == "chiasm" && task.file_name().to_string_lossy() != own
+        });
+        of_networks.filter_map(|task| cpu_seconds(&fs::read_to_string(task.path().join("stat")).ok()?)).sum()
     }
 
     fn has_ended(&mut self, status: ExitStatus) {
@@ -186,6 +197,13 @@ impl Worker {
             writeln!(log, "-- this worker ended: {status}").expect("a written line");
         }
     }
+}
+
+/// User and system time of a line of `/proc`.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
+    Some(ticks / TICKS_A_SECOND)
 }
 
 /// Units of `/proc/<pid>/stat` on Linux, for every architecture that this runs on.
