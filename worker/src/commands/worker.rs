@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::show::Show;
 use super::{load, runtime};
@@ -11,9 +13,9 @@ use crate::config::{Config, Environment};
 use crate::ledger::JobFilter;
 use crate::outcome::Outcome;
 use crate::pipeline::Stages;
-use crate::service::failpoint;
 use crate::service::pressure::Pressure;
 use crate::service::{self, Ended, Worker};
+use crate::service::{failpoint, shutdown};
 use crate::telemetry::metrics::Metrics;
 use crate::{deliver, ledger, queue};
 
@@ -27,11 +29,13 @@ pub(super) fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let stages = Arc::new(Stages::new(config.clone())?);
     let metrics = Metrics::new(stages.bundle.digest());
     let runtime = runtime()?;
+    let stopping = CancellationToken::new();
+    runtime.block_on(async { shutdown::listen(stopping.clone()) }).context("could not listen for signals")?;
     let device = service::start_device(&stages, args.device, &metrics)?;
     let code = runtime.block_on(async {
         let worker = worker(&config, stages, device, metrics).await?;
         let waiting = if args.once { waiting(&worker).await? } else { 0 };
-        work(worker, args, waiting).await
+        work(worker, args, stopping, waiting).await
     });
     // What still blocks a thread is lost to nobody: its job was handed back.
     runtime.shutdown_background();
@@ -62,7 +66,12 @@ async fn waiting(worker: &Worker) -> anyhow::Result<usize> {
     Ok(open + usize::try_from(status.stat + status.routine).unwrap_or(0))
 }
 
-async fn work(worker: Worker, args: &WorkerArgs, waiting: usize) -> anyhow::Result<u8> {
+async fn work(
+    worker: Worker,
+    args: &WorkerArgs,
+    stopping: CancellationToken,
+    waiting: usize,
+) -> anyhow::Result<u8> {
     let (outcomes, mut arriving) = mpsc::channel::<Outcome>(OUTCOMES);
     let (json, once) = (args.json, args.once);
     let showing = tokio::spawn(async move {
@@ -76,7 +85,7 @@ async fn work(worker: Worker, args: &WorkerArgs, waiting: usize) -> anyhow::Resu
         }
         written.and_then(|()| if once { show.finish() } else { Ok(0) })
     });
-    let ended = worker.run(once, outcomes).await?;
+    let ended = worker.run(once, stopping, outcomes).await?;
     let code = showing.await??;
     match ended {
         Ended::Stopped => Ok(code),

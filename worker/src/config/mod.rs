@@ -1,7 +1,7 @@
 //! Configuration: raw text first, then values that are valid. Precedence: flag, environment, file, default.
 //!
-//! File and environment are merged into one tree of keys ([`tree`]), read into the raw form ([`raw`]) and checked
-//! ([`valid`]); all that is wrong is told at once. Secrets are read here, and only here is the environment read.
+//! File and environment are merged into one tree of keys (`tree`), read into the raw form (`raw`) and checked
+//! (`valid`); all that is wrong is told at once. Secrets are read here, and only here is the environment read.
 
 mod effective;
 mod environment;

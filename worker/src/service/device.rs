@@ -443,7 +443,7 @@ mod tests {
             asks.map(|ask| ask.join().unwrap())
         });
         assert_eq!(alone, together);
-        assert_ne!(alone[0], alone[1]);
+        assert!((alone[0] - alone[1]).abs() > 1e-6);
         assert!(device.lane(Lane::Stat).saliency(&one, "no such finding").is_err());
         assert!(device.health().is_ready(), "a question that makes no sense is no failure of the device");
     }

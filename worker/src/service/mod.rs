@@ -2,8 +2,8 @@
 //!
 //! One job is one task. It waits for bytes of the [`budget`], for a place at the [`gate`] to read, decode and compose,
 //! and for its turn at the [`device`], where pictures of several studies are scored together; so the stages of
-//! different studies overlap, each behind a bound. What a queue delivered is [`arrival`]'s, what happens to a leased job
-//! is [`flight`]'s, and what the ledger holds of dead workers and put-off deliveries comes back through [`feed`].
+//! different studies overlap, each behind a bound. What a queue delivered is `arrival`'s, what happens to a leased job
+//! is [`flight`]'s, and what the ledger holds of dead workers and put-off deliveries comes back through `feed`.
 
 mod arrival;
 pub mod budget;
@@ -15,7 +15,7 @@ pub mod flight;
 pub mod gate;
 pub mod health;
 pub mod pressure;
-mod shutdown;
+pub mod shutdown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,11 +101,14 @@ pub fn start_device(stages: &Stages, device: DeviceArg, metrics: &Metrics) -> Re
 }
 
 impl Worker {
-    /// Works until told to stop, or with `once` until nothing is left. Outcomes go to `outcomes` as they come.
-    pub async fn run(self, once: bool, outcomes: mpsc::Sender<Outcome>) -> Result<Ended, WorkerError> {
+    /// Works until `stopping`, or with `once` until nothing is left. Outcomes go to `outcomes` as they come.
+    pub async fn run(
+        self,
+        once: bool,
+        stopping: CancellationToken,
+        outcomes: mpsc::Sender<Outcome>,
+    ) -> Result<Ended, WorkerError> {
         let config = self.stages.config.clone();
-        let stopping = CancellationToken::new();
-        shutdown::listen(stopping.clone()).map_err(WorkerError::Signals)?;
         let (let_in, intake) = watch::channel(Intake::Open);
         let feeds = self.feeds(&config, stopping.clone(), intake, outcomes);
         let budget = Arc::clone(&feeds.arrivals.budget);
@@ -248,9 +251,6 @@ async fn first_error(lanes: &mut tokio::task::JoinSet<Result<(), QueueError>>) -
 /// A worker could not begin, or can never go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// Signals cannot be listened to.
-    #[error("could not listen for signals")]
-    Signals(#[source] std::io::Error),
     /// The address of `http.listen` is not to be had, or the Orthanc that is configured cannot be spoken to.
     #[error(transparent)]
     Listen(std::io::Error),

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 const ENDED_AT_ONCE: i32 = 143;
 
 /// Cancels `stopping` at the first signal; at the second the process ends. What was under way is taken up again by the
-/// next worker, as after a crash.
-pub(super) fn listen(stopping: CancellationToken) -> std::io::Result<()> {
+/// next worker, as after a crash. Called inside a runtime, before anything that takes long: a worker that is told to stop
+/// while it starts ends in order too.
+pub fn listen(stopping: CancellationToken) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {

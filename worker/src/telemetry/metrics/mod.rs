@@ -1,4 +1,4 @@
-//! What is counted and measured, one method an event. [`families`] has the names that are exported.
+//! What is counted and measured, one method an event. `families` has the names that are exported.
 //!
 //! Labels come from closed lists: lanes, stages, states, documented codes, the model's findings. No label is ever a UID,
 //! a key or a text from outside.
