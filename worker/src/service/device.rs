@@ -427,11 +427,11 @@ mod tests {
         let device =
             DeviceThread::start(Arc::clone(&bundle), DeviceArg::Cpu, batching, Metrics::new("digest"))
                 .unwrap();
-        let side = |slope: f32| {
-            let values = (0..64 * 64_u16).map(|index| f32::from(index % 64) / 64.0 * slope).collect();
+        let picture = |grey: fn(u16) -> u16| {
+            let values = (0..64 * 64).map(|index| f32::from(grey(index)) / 64.0).collect();
             Arc::new(GreyImage::new(64, 64, values).unwrap())
         };
-        let (one, other) = (side(1.0), side(0.3));
+        let (one, other) = (picture(|index| index % 64), picture(|index| index / 64));
         let alone: Vec<_> = [&one, &other]
             .map(|image| device.lane(Lane::Stat).score(image).unwrap().findings[0].logit)
             .into();
