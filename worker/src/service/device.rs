@@ -21,6 +21,10 @@ use crate::telemetry::metrics::Metrics;
 /// STAT requests that are served before a waiting routine request is.
 const STAT_IN_A_ROW: u32 = 4;
 
+/// How long at most the device is kept free for a STAT job that is under way and asks nothing at this moment: it reads,
+/// or comes back for its map. Routine pictures that wait for longer are scored.
+const KEPT_FREE: Duration = Duration::from_millis(100);
+
 /// Failures of the device one after another that make the worker not ready.
 const FAILURES_UNTIL_NOT_READY: u32 = 3;
 
@@ -60,6 +64,8 @@ enum Ask {
 struct Waiting {
     lanes: [VecDeque<Ask>; 2],
     stat_in_a_row: u32,
+    stat_under_way: usize,
+    kept_free_until: Option<Instant>,
     health: DeviceHealth,
     stopped: bool,
 }
@@ -118,6 +124,11 @@ impl DeviceThread {
 
     /// The same device for the jobs of one lane.
     pub fn lane(&self, lane: Lane) -> LaneScoring<'_> {
+        if lane == Lane::Stat {
+            let mut waiting = self.shared.lock();
+            waiting.stat_under_way += 1;
+            waiting.kept_free_until = Some(Instant::now() + KEPT_FREE);
+        }
         LaneScoring { shared: &self.shared, lane }
     }
 
@@ -166,10 +177,16 @@ impl Shared {
             if waiting.stopped {
                 return None;
             }
-            if let Some(ask) = waiting.pop() {
+            let now = Instant::now();
+            if let Some(ask) = waiting.pop(now) {
                 break ask;
             }
-            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = match waiting.kept_free_for(now) {
+                Some(left) => {
+                    self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            };
         };
         let mut batch = vec![first];
         if matches!(batch[0], Ask::Saliency(..)) || batching.max <= 1 {
@@ -192,18 +209,26 @@ impl Shared {
 }
 
 impl Waiting {
-    fn lane(&self) -> Option<usize> {
+    /// How long the device is still kept free for a STAT job, if it is: never longer than four of its asks in a row.
+    fn kept_free_for(&self, now: Instant) -> Option<Duration> {
+        let left = self.kept_free_until?.saturating_duration_since(now);
+        let keeps = self.stat_under_way > 0 && self.stat_in_a_row < STAT_IN_A_ROW && !left.is_zero();
+        keeps.then_some(left)
+    }
+
+    fn lane(&self, now: Instant) -> Option<usize> {
         let [stat, routine] = &self.lanes;
         match (stat.is_empty(), routine.is_empty()) {
             (true, true) => None,
+            (true, false) if self.kept_free_for(now).is_some() => None,
             (true, false) => Some(1),
             (false, false) if self.stat_in_a_row >= STAT_IN_A_ROW => Some(1),
             (false, _) => Some(0),
         }
     }
 
-    fn pop(&mut self) -> Option<Ask> {
-        let lane = self.lane()?;
+    fn pop(&mut self, now: Instant) -> Option<Ask> {
+        let lane = self.lane(now)?;
         self.stat_in_a_row = if lane == 0 { self.stat_in_a_row.saturating_add(1) } else { 0 };
         self.lanes[lane].pop_front()
     }
@@ -340,6 +365,17 @@ impl Scoring for LaneScoring<'_> {
     }
 }
 
+impl Drop for LaneScoring<'_> {
+    fn drop(&mut self) {
+        if self.lane == Lane::Stat {
+            let mut waiting = self.shared.lock();
+            waiting.stat_under_way = waiting.stat_under_way.saturating_sub(1);
+            drop(waiting);
+            self.shared.changed.notify_all();
+        }
+    }
+}
+
 fn gone() -> Ending {
     Ending::failed("DeviceThread", "the thread of the device ended", "Start the worker again.")
 }
@@ -399,6 +435,21 @@ mod tests {
         let shared = shared(std::iter::once((Lane::Routine, map("routine"))).chain(stat));
         let order: Vec<_> = (0..7).flat_map(|_| kinds(shared.next(TOGETHER))).collect();
         assert_eq!(order, ["stat 0", "stat 1", "stat 2", "stat 3", "routine", "stat 4", "stat 5"]);
+    }
+
+    #[test]
+    fn the_device_is_kept_free_for_a_stat_job_under_way_but_not_for_long() {
+        let shared = shared([(Lane::Routine, score())]);
+        let now = Instant::now();
+        let mut waiting = shared.lock();
+        (waiting.stat_under_way, waiting.kept_free_until) = (1, Some(now + KEPT_FREE));
+        assert!(waiting.pop(now).is_none(), "it comes back for its map");
+        waiting.stat_in_a_row = STAT_IN_A_ROW;
+        assert_eq!(waiting.lane(now), Some(1), "a routine picture is due");
+        waiting.stat_in_a_row = 1;
+        assert_eq!(waiting.lane(now + KEPT_FREE), Some(1), "it took too long");
+        waiting.stat_under_way = 0;
+        assert_eq!(waiting.lane(now), Some(1), "it is done");
     }
 
     #[test]
