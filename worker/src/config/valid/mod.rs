@@ -13,7 +13,7 @@ use super::problem::Findings;
 use super::raw::{LogFormat, RawConfig, RawLog};
 use super::site::LogConfig;
 
-/// The real configuration, or the one with placeholders where `findings` tells of a problem.
+/// The real configuration, or one that nobody may use where `findings` tells of a problem.
 pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut Findings) -> Config {
     tenant(&raw.tenant, findings);
     if let Some(system) = &raw.patient_id_system
