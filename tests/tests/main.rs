@@ -22,4 +22,5 @@ mod proof;
 mod queue;
 mod records;
 mod scope;
+mod sources;
 mod submit;
