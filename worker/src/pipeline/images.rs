@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,12 +12,12 @@ use dicom_ingest::frame::Frame;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
-use image::{ImageFormat, Luma, Rgba};
 use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores};
 
 use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData};
+use super::png;
 use super::timings::Timings;
 use super::{Room, Stages};
 use crate::ending::Ending;
@@ -263,37 +262,19 @@ fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<Pic
     };
     let small = models::preprocess::resize(image, width, height);
     let overlay = models::preprocess::resize(saliency, width, height);
-    let (width, height) = (pixels(width), pixels(height));
-    let grey = image::GrayImage::from_fn(width, height, |x, y| Luma([level(&small, x, y)]));
-    // Warm where the score is raised, clear where it is not.
-    let heat = image::RgbaImage::from_fn(width, height, |x, y| {
-        let heat = level(&overlay, x, y);
-        Rgba([255, 190_u8.saturating_sub(heat / 2), 0, heat / 5 * 3])
-    });
-    let mut png = Cursor::new(Vec::new());
-    let mut overlay = Cursor::new(Vec::new());
-    let written = grey
-        .write_to(&mut png, ImageFormat::Png)
-        .and_then(|()| heat.write_to(&mut overlay, ImageFormat::Png));
-    written.map_err(|_| {
+    let written = png::grey(&small).and_then(|grey| Ok((grey, png::heat(&overlay)?)));
+    let (grey, heat) = written.map_err(|_| {
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;
     Ok(PictureData {
-        png_base64: STANDARD.encode(png.into_inner()),
-        width,
-        height,
+        png_base64: STANDARD.encode(grey),
+        width: pixels(width),
+        height: pixels(height),
         saliency_label: label,
-        saliency_base64: STANDARD.encode(overlay.into_inner()),
+        saliency_base64: STANDARD.encode(heat),
     })
 }
 
 fn pixels(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// Grey level 0 to 255 of a pixel.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is between 0 and 255")]
-fn level(image: &GreyImage, x: u32, y: u32) -> u8 {
-    let index = y as usize * image.width() + x as usize;
-    image.pixels().get(index).map_or(0, |value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
 }

@@ -7,6 +7,7 @@ pub mod scoring;
 
 pub mod evidence;
 mod images;
+mod png;
 mod record;
 mod timings;
 
@@ -202,8 +203,8 @@ impl Stages {
 
 /// Both renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
 fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
-    let html = html::page(report).into_bytes();
-    let (outcome, bundle) = match fhir::bundle(report) {
+    let page = html::page(report);
+    let (outcome, bundle) = match fhir::bundle(report, &page) {
         Ok(bundle) => (outcome.clone(), Some(bundle)),
         Err(error) => {
             let failed = Outcome::without_result(State::Failed, "ReportUnwritable", &error.to_string());
@@ -216,5 +217,10 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         State::Failed => JobState::Failed,
     };
     // An outcome is plain strings and finite numbers: it always serialises.
-    ReportBytes { ends, outcome: serde_json::to_string(&outcome).unwrap_or_default(), bundle, html }
+    ReportBytes {
+        ends,
+        outcome: serde_json::to_string(&outcome).unwrap_or_default(),
+        bundle,
+        html: page.into_bytes(),
+    }
 }
