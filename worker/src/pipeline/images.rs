@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -47,7 +47,10 @@ pub(super) fn study(
     };
     let study = match evidence.study.take() {
         Some(fetched) => fetched,
-        None => Arc::new(read(study_uid, request, limits)?.ok_or_else(changed)?),
+        None => {
+            let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
+            Arc::new(read(study_uid, &paths, limits)?.ok_or_else(changed)?)
+        }
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
@@ -59,10 +62,19 @@ pub(super) fn study(
     Ok(study)
 }
 
+/// Where the job's files lie; `None` where they are on another machine and were not fetched.
+fn paths(request: &Request, root: Option<&Path>) -> Option<Vec<PathBuf>> {
+    let files = request.files.iter();
+    match (&request.fetched_from, root) {
+        (None, _) => Some(files.map(|file| file.path.clone()).collect()),
+        (Some(_), Some(root)) => Some(files.map(|file| root.join(&file.path)).collect()),
+        (Some(_), None) => None,
+    }
+}
+
 /// The study as its files stand now; `None` when they are not what was accepted.
-fn read(study_uid: &str, request: &Request, limits: &Limits) -> Result<Option<Study>, Ending> {
-    let paths: Vec<PathBuf> = request.files.iter().map(|file| file.path.clone()).collect();
-    let Ok(discovery) = discover(&paths, limits, &mut |_| {}) else { return Ok(None) };
+fn read(study_uid: &str, paths: &[PathBuf], limits: &Limits) -> Result<Option<Study>, Ending> {
+    let Ok(discovery) = discover(paths, limits, &mut |_| {}) else { return Ok(None) };
     match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
         None => Ok(None),
         Some(StudyOutcome::Ready(study)) => Ok(Some(*study)),
