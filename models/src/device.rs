@@ -89,6 +89,11 @@ impl Device {
         self.is_gpu
     }
 
+    /// The device that numbers are compared with: the CPU, which is always there.
+    pub(crate) fn reference() -> Self {
+        Self::cpu()
+    }
+
     /// Burn's device, without autodiff.
     pub(crate) fn burn(&self) -> &burn::tensor::Device {
         &self.inner

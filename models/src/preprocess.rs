@@ -1,6 +1,10 @@
 //! From a picture of any size to what a network takes: one resize rule and one
 //! standardisation, the same in training and in scoring.
 
+pub mod pipeline;
+
+mod resample;
+
 use crate::image::GreyImage;
 
 /// The least standard deviation that [`standardise`] divides by, in grey values of 0 to 1.
