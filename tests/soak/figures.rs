@@ -34,8 +34,8 @@ pub(crate) fn run(args: &FiguresArgs) -> bool {
     true
 }
 
-/// CPU time of a worker for a study: of the whole process, of the threads on which networks run, and what is left without
-/// decoding. One study at a time, so that the time of decoding is its CPU time.
+/// CPU time of a worker for a study: of its own process, of the one that the networks run in, and what is left of its own
+/// without decoding. One study at a time, so that the time of decoding is its CPU time.
 fn overhead(mode: Mode<'_>) -> Value {
     const STUDIES: usize = 300;
     let mut site = Site::open(mode, Plan { jobs_at_once: 1, ..Plan::new(1) });
@@ -61,15 +61,15 @@ fn overhead(mode: Mode<'_>) -> Value {
         .iter()
         .map(|(stage, after)| (stage, each(after - stages_before.get(stage).copied().unwrap_or(0.0))))
         .collect();
-    let (total, networks) = (each(after.0 - before.0), each(after.1 - before.1));
+    let (worker, networks) = (each(after.0 - before.0), each(after.1 - before.1));
     let decode = stages.iter().find(|(stage, _)| stage.as_str() == "decode").map_or(0.0, |(_, ms)| *ms);
     json!({
-        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": total, "networks_cpu_ms_a_study": networks,
-        "decode_ms_a_study": decode, "own_cpu_ms_a_study": total - networks - decode, "stage_ms_a_study": stages,
+        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": worker + networks, "networks_cpu_ms_a_study": networks,
+        "decode_ms_a_study": decode, "own_cpu_ms_a_study": worker - decode, "stage_ms_a_study": stages,
     })
 }
 
-/// CPU seconds so far: all, and those of networks.
+/// CPU seconds so far: of the worker's process, and of its device's.
 fn used(site: &Site) -> (f64, f64) {
     let worker = &site.workers[0];
     (worker.used().map_or(0.0, |(seconds, _)| seconds), worker.used_by_networks())

@@ -176,6 +176,8 @@ pub struct WorkerConfig {
     pub max_batch: usize,
     /// How long a picture waits for others.
     pub max_wait: Duration,
+    /// How long the device may take for one answer.
+    pub device_timeout: Duration,
     /// Bytes of studies under way.
     pub memory_bytes: u64,
     /// A larger study is refused, in bytes.

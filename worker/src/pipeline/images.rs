@@ -111,13 +111,17 @@ fn score_candidate(
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
-    let image = {
+    let (image, input) = {
         let _turn = room.turns.take();
         let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
-        Arc::new(timings.time("preprocess", || grey_image(&frame))?)
+        timings.time("preprocess", || {
+            let image = grey_image(&frame)?;
+            let input = Arc::new(stages.bundle.manifest().preprocessing.prepare(&image));
+            Ok::<_, Ending>((image, input))
+        })?
     };
     let device = timings.time("load", || room.scoring.device())?;
-    let scores = timings.time("score", || room.scoring.score(&image))?;
+    let scores = timings.time("score", || room.scoring.score(&input))?;
     if candidate.check_frontal && !scores.is_frontal {
         return Err(Ending::refused(
             "NotApplicableView",
@@ -131,7 +135,7 @@ fn score_candidate(
         ));
     }
     let label = most_telling(&scores);
-    let saliency = timings.time("saliency", || room.scoring.saliency(&image, &label))?;
+    let saliency = timings.time("saliency", || room.scoring.saliency(&input, &label))?;
     let _turn = room.turns.take();
     Ok(ModelOutput {
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),

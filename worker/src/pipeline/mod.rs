@@ -34,6 +34,9 @@ use output::ModelOutput;
 use scoring::{Scoring, Turns};
 use timings::Timings;
 
+/// The code of a job or request that stopped its worker again and again.
+pub const STOPPED_THE_WORKER: &str = "StoppedTheWorker";
+
 /// What all jobs of one run share.
 pub struct Stages {
     /// What the site configured.
@@ -118,10 +121,10 @@ impl Stages {
         let mut timings = Timings::default();
         let mut evidence = Evidence { study: fetched, ..Evidence::default() };
         let analysed = match serde_json::from_str::<Request>(&job.request) {
-            _ if job.is_poison() => Err(Ending::failed(
-                "StartedTooOften",
-                "the job was started too often without an end; it may stop the program each time",
-                "Look at the study and at the program's log, then submit the study again.",
+            _ if job.is_poison(self.config.worker.poison_after) => Err(Ending::failed(
+                STOPPED_THE_WORKER,
+                "the job stopped its worker each time it was started",
+                "Read the study without this program, and report its files and the program's log as a defect.",
             )),
             Err(_) => Err(Ending::failed(
                 "RequestUnreadable",

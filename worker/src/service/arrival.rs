@@ -19,6 +19,7 @@ use crate::message::adapters::AdapterMapping;
 use crate::message::status::{self, Status};
 use crate::message::{self, JobRequest};
 use crate::outcome::{Outcome, State};
+use crate::pipeline::STOPPED_THE_WORKER;
 use crate::queue::{Delivery, Disposition, Queue, Settled};
 
 /// Longest pause before a retry.
@@ -26,6 +27,9 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Retries of a source that cannot be reached, at the longest pause: a day.
 const UNREACHABLE_RETRIES: u32 = 144;
+
+/// Why such a request is a dead letter.
+const STOPPED: &str = "the request stopped its worker each time it was started";
 
 /// How much memory a study takes at most, as a multiple of its files: the bytes themselves, decoded samples, grey values.
 pub(super) const MEMORY_A_BYTE: u64 = 3;
@@ -140,7 +144,7 @@ impl Arrivals {
         };
         // A message that was started before and not settled may stop the worker: it runs alone, so that no other job is
         // counted with it.
-        let (_shared, _alone) = if starts >= 2 {
+        let (shared, mut alone) = if starts >= 2 {
             (None, Some(self.alone.write().await))
         } else {
             (Some(self.alone.read().await), None)
@@ -155,12 +159,22 @@ impl Arrivals {
                 Ok((Arrived::Passed, Disposition::Ack))
             }
             Way::Carry(job, study, _share) => {
+                // The same of a job that was started before.
+                if job.is_suspect() && alone.is_none() {
+                    drop(shared);
+                    alone = Some(self.alone.write().await);
+                }
                 let job_key = job.job_key.clone();
                 let landed = self.flight.carry(*job, study).await?;
+                let mut disposition = Disposition::Ack;
                 if let Landed::Ended { state, outcome } = &landed {
                     self.announce(&Announced::of(request, &job_key), *state, outcome).await;
+                    if outcome.code.as_deref() == Some(STOPPED_THE_WORKER) {
+                        disposition = self.stopped_the_worker();
+                    }
                 }
-                Ok((Arrived::Landed(landed), Disposition::Ack))
+                drop(alone);
+                Ok((Arrived::Landed(landed), disposition))
             }
         }
     }
@@ -285,14 +299,11 @@ impl Arrivals {
 
     /// A request that stopped its worker again and again: a failed job for a person to see, and a dead letter.
     async fn poisoned(&self, request: &JobRequest) -> Result<(Arrived, Disposition), LedgerError> {
-        let code = "StoppedTheWorker";
-        let reason = "the request stopped its worker each time it was started";
-        tracing::error!(code, "a request stopped its worker too often; it goes to the dead-letter queue");
-        self.flight.metrics.record_dead_letter(code);
+        let disposition = self.stopped_the_worker();
         let why = Unread {
             failed: true,
-            code: code.into(),
-            reason: reason.into(),
+            code: STOPPED_THE_WORKER.into(),
+            reason: STOPPED.into(),
             next_step: "Read the study without this program, and report its files as a defect.".into(),
         };
         let job = self.sources.unread(request, &self.flight.stages, why);
@@ -303,7 +314,14 @@ impl Arrivals {
                 self.announce(&Announced::of(request, &job_key), state, &outcome).await;
             }
         }
-        Ok((Arrived::Passed, Disposition::DeadLetter { code: code.into(), reason: reason.into() }))
+        Ok((Arrived::Passed, disposition))
+    }
+
+    fn stopped_the_worker(&self) -> Disposition {
+        let code = STOPPED_THE_WORKER;
+        tracing::error!(code, "a request stopped its worker too often; it goes to the dead-letter queue");
+        self.flight.metrics.record_dead_letter(code);
+        Disposition::DeadLetter { code: code.into(), reason: STOPPED.into() }
     }
 
     /// Tells whoever listens. A listener sees an event at least once; its identifier tells repeats.

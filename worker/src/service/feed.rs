@@ -116,7 +116,7 @@ impl Feeds {
             match if open { ledger.lease_next().await } else { ledger.lease_stored().await } {
                 Ok(Some(job)) => {
                     self.ledger_is_empty.store(false, Ordering::SeqCst);
-                    let (feeds, is_suspect) = (self.clone(), is_suspect(&job));
+                    let (feeds, is_suspect) = (self.clone(), job.is_suspect());
                     let carried = self.tasks.spawn(async move {
                         let _place = place;
                         tokio::select! {
@@ -152,7 +152,7 @@ impl Feeds {
         let bytes = request.as_ref().filter(|_| job.composed.is_none()).map_or(0, bytes_of);
         let _share = arrivals.budget.take(bytes, job.lane).await;
         // A job that was started before may stop the worker: alone, no other job is counted with it.
-        let (_shared, _alone) = if is_suspect(&job) {
+        let (_shared, _alone) = if job.is_suspect() {
             (None, Some(arrivals.alone.write().await))
         } else {
             (Some(arrivals.alone.read().await), None)
@@ -206,11 +206,6 @@ impl Feeds {
             () = tokio::time::sleep(pause) => {}
         }
     }
-}
-
-/// Whether a job was begun so often without an end that it may be what stops its worker.
-fn is_suspect(job: &Job) -> bool {
-    job.attempts > 2 && job.composed.is_none()
 }
 
 /// Bytes of a job's files as they stand now, as much memory as its study takes at most.
