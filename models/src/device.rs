@@ -93,6 +93,11 @@ impl Device {
         self.is_gpu
     }
 
+    /// The device that numbers are compared with: the CPU, which is always there.
+    pub(crate) fn reference() -> Self {
+        Self::cpu()
+    }
+
     /// Bytes that are allocated on the adapter now, this program's share of it; `None` on the CPU, and where the
     /// adapter's API does not tell (wgpu 30 knows it on Vulkan and Direct3D 12).
     pub fn allocated_bytes(&self) -> Option<u64> {

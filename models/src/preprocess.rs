@@ -1,6 +1,10 @@
 //! From a picture of any size to what a network takes: one resize rule and one
 //! standardisation, the same in training and in scoring.
 
+pub mod pipeline;
+
+mod resample;
+
 use crate::bundle::manifest::Preprocessing;
 use crate::image::GreyImage;
 
