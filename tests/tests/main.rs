@@ -13,6 +13,7 @@ mod analyze;
 mod architecture;
 mod corpus;
 mod deliver;
+mod device;
 mod documents;
 mod encodings;
 mod killed;

@@ -5,6 +5,8 @@ mod saliency;
 
 use std::borrow::Borrow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bundle::manifest::{Label, Manifest};
 use crate::bundle::weights::{Weights, WeightsError};
 use crate::bundle::{Bundle, selftest};
@@ -78,7 +80,7 @@ impl ScorerError {
 }
 
 /// Why pictures could not be scored.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ScoreError {
     /// The device did not give its numbers back.
     #[error("the device did not return the scores ({reason}): restart the program, or choose `cpu`")]
@@ -112,7 +114,7 @@ impl ScoreError {
 }
 
 /// What a bundle says of one picture.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// One score a label, in the manifest's order.
     pub findings: Vec<Score>,
@@ -131,7 +133,7 @@ pub struct Scores {
 }
 
 /// One finding's score.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The label's stable name.
     pub label: String,
@@ -144,7 +146,7 @@ pub struct Score {
 }
 
 /// A probability against a label's two thresholds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Present {
     /// At or above the upper threshold.
     Present,
@@ -166,7 +168,7 @@ impl Present {
 }
 
 /// Distance of a picture from the training pictures.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Novelty {
     /// Distance of the networks' features, divided by its threshold.
     pub features: f64,

@@ -5,6 +5,8 @@ mod applies;
 mod bundle;
 mod device;
 mod embedded;
+mod formula;
+mod parity;
 mod scoring;
 mod small;
 mod training;

@@ -47,7 +47,8 @@ impl Cli {
             | Command::Top(_)
             | Command::Jobs(_)
             | Command::Queue(_)
-            | Command::Models(_) => None,
+            | Command::Models(_)
+            | Command::DeviceProcess(_) => None,
         }
     }
 }
@@ -79,6 +80,9 @@ pub enum Command {
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// The device of a worker, which starts this itself.
+    #[command(hide = true)]
+    DeviceProcess(DeviceProcessArgs),
 }
 
 /// Options that change how a study is read.
@@ -101,6 +105,28 @@ pub enum DeviceArg {
     Cpu,
     /// A GPU through wgpu, a software one too; an error where there is none.
     Gpu,
+}
+
+impl DeviceArg {
+    /// As it is written on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
+/// `chiasm device-process`.
+#[derive(Debug, Args)]
+pub struct DeviceProcessArgs {
+    /// Where the networks run.
+    #[arg(long, value_enum)]
+    pub device: DeviceArg,
+    /// Log JSON lines.
+    #[arg(long)]
+    pub json_log: bool,
 }
 
 /// `chiasm analyze`.

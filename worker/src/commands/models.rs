@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use dicom_ingest::limits::Limits;
@@ -16,7 +15,8 @@ use super::Usage;
 use crate::cli::{DeviceArg, ModelsCommand, TrainArgs};
 use crate::config::Config;
 use crate::pipeline::Stages;
-use crate::pipeline::scoring::Direct;
+use crate::service;
+use crate::telemetry::metrics::Metrics;
 use crate::training::{fusion as fusion_input, radiographs};
 
 /// Seed of the fusion's repeated splits.
@@ -71,8 +71,8 @@ fn log(event: &Progress) {
 fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
     let stages = Stages::new(Config::load(None, None)?)?;
     let decoded = bar("{bar:30} {pos}/{len} exams scored");
-    let direct = Direct::new(Arc::clone(&stages.bundle), DeviceArg::Cpu);
-    let exams = fusion_input::exams(&args.data, &stages, &&direct, &mut |done, of| {
+    let device = service::device_on_demand(&stages, DeviceArg::Cpu, &Metrics::new(stages.bundle.digest()));
+    let exams = fusion_input::exams(&args.data, &stages, &&device, &mut |done, of| {
         decoded.set_length(of as u64);
         decoded.set_position(done as u64);
     })

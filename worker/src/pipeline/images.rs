@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,12 +12,12 @@ use dicom_ingest::frame::Frame;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
-use image::{ImageFormat, Luma, Rgba};
 use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores};
 
 use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData};
+use super::png;
 use super::timings::Timings;
 use super::{Room, Stages};
 use crate::ending::Ending;
@@ -48,7 +47,10 @@ pub(super) fn study(
     };
     let study = match evidence.study.take() {
         Some(fetched) => fetched,
-        None => Arc::new(read(study_uid, request, limits)?.ok_or_else(changed)?),
+        None => {
+            let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
+            Arc::new(read(study_uid, &paths, limits)?.ok_or_else(changed)?)
+        }
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
@@ -60,10 +62,19 @@ pub(super) fn study(
     Ok(study)
 }
 
+/// Where the job's files lie; `None` where they are on another machine and were not fetched.
+fn paths(request: &Request, root: Option<&Path>) -> Option<Vec<PathBuf>> {
+    let files = request.files.iter();
+    match (&request.fetched_from, root) {
+        (None, _) => Some(files.map(|file| file.path.clone()).collect()),
+        (Some(_), Some(root)) => Some(files.map(|file| root.join(&file.path)).collect()),
+        (Some(_), None) => None,
+    }
+}
+
 /// The study as its files stand now; `None` when they are not what was accepted.
-fn read(study_uid: &str, request: &Request, limits: &Limits) -> Result<Option<Study>, Ending> {
-    let paths: Vec<PathBuf> = request.files.iter().map(|file| file.path.clone()).collect();
-    let Ok(discovery) = discover(&paths, limits, &mut |_| {}) else { return Ok(None) };
+fn read(study_uid: &str, paths: &[PathBuf], limits: &Limits) -> Result<Option<Study>, Ending> {
+    let Ok(discovery) = discover(paths, limits, &mut |_| {}) else { return Ok(None) };
     match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
         None => Ok(None),
         Some(StudyOutcome::Ready(study)) => Ok(Some(*study)),
@@ -111,13 +122,17 @@ fn score_candidate(
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
-    let image = {
+    let (image, input) = {
         let _turn = room.turns.take();
         let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
-        Arc::new(timings.time("preprocess", || grey_image(&frame))?)
+        timings.time("preprocess", || {
+            let image = grey_image(&frame)?;
+            let input = Arc::new(stages.bundle.manifest().preprocessing.prepare(&image));
+            Ok::<_, Ending>((image, input))
+        })?
     };
     let device = timings.time("load", || room.scoring.device())?;
-    let scores = timings.time("score", || room.scoring.score(&image))?;
+    let scores = timings.time("score", || room.scoring.score(&input))?;
     if candidate.check_frontal && !scores.is_frontal {
         return Err(Ending::refused(
             "NotApplicableView",
@@ -131,7 +146,7 @@ fn score_candidate(
         ));
     }
     let label = most_telling(&scores);
-    let saliency = timings.time("saliency", || room.scoring.saliency(&image, &label))?;
+    let saliency = timings.time("saliency", || room.scoring.saliency(&input, &label))?;
     let _turn = room.turns.take();
     Ok(ModelOutput {
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
@@ -259,37 +274,19 @@ fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<Pic
     };
     let small = models::preprocess::resize(image, width, height);
     let overlay = models::preprocess::resize(saliency, width, height);
-    let (width, height) = (pixels(width), pixels(height));
-    let grey = image::GrayImage::from_fn(width, height, |x, y| Luma([level(&small, x, y)]));
-    // Warm where the score is raised, clear where it is not.
-    let heat = image::RgbaImage::from_fn(width, height, |x, y| {
-        let heat = level(&overlay, x, y);
-        Rgba([255, 190_u8.saturating_sub(heat / 2), 0, heat / 5 * 3])
-    });
-    let mut png = Cursor::new(Vec::new());
-    let mut overlay = Cursor::new(Vec::new());
-    let written = grey
-        .write_to(&mut png, ImageFormat::Png)
-        .and_then(|()| heat.write_to(&mut overlay, ImageFormat::Png));
-    written.map_err(|_| {
+    let written = png::grey(&small).and_then(|grey| Ok((grey, png::heat(&overlay)?)));
+    let (grey, heat) = written.map_err(|_| {
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;
     Ok(PictureData {
-        png_base64: STANDARD.encode(png.into_inner()),
-        width,
-        height,
+        png_base64: STANDARD.encode(grey),
+        width: pixels(width),
+        height: pixels(height),
         saliency_label: label,
-        saliency_base64: STANDARD.encode(overlay.into_inner()),
+        saliency_base64: STANDARD.encode(heat),
     })
 }
 
 fn pixels(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// Grey level 0 to 255 of a pixel.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is between 0 and 255")]
-fn level(image: &GreyImage, x: u32, y: u32) -> u8 {
-    let index = y as usize * image.width() + x as usize;
-    image.pixels().get(index).map_or(0, |value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
 }

@@ -7,10 +7,12 @@ pub mod scoring;
 
 pub mod evidence;
 mod images;
+mod png;
 mod record;
 mod timings;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dicom_ingest::limits::Limits;
@@ -34,6 +36,9 @@ use output::ModelOutput;
 use scoring::{Scoring, Turns};
 use timings::Timings;
 
+/// The code of a job or request that stopped its worker again and again.
+pub const STOPPED_THE_WORKER: &str = "StoppedTheWorker";
+
 /// What all jobs of one run share.
 pub struct Stages {
     /// What the site configured.
@@ -55,6 +60,17 @@ pub struct Room<'a> {
     pub scoring: &'a dyn Scoring,
     /// The processor.
     pub turns: &'a dyn Turns,
+}
+
+/// What is known of a job beside its request when its analysis begins.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// The study, when its headers were read a moment ago.
+    pub study: Option<Arc<Study>>,
+    /// The folder that its files were fetched into, where they came from another machine.
+    pub root: Option<PathBuf>,
+    /// How the job ends without an analysis, where that is known already.
+    pub ending: Option<Ending>,
 }
 
 /// What came of a study.
@@ -113,15 +129,16 @@ impl Stages {
     }
 
     /// Reads, scores and assesses the study of a leased job and composes its report. What cannot be analysed is refused
-    /// or failed with a report of its own. `fetched` is the study when its headers were read a moment ago.
-    pub fn analyse(&self, job: &Job, fetched: Option<Arc<Study>>, room: Room<'_>) -> Analysis {
+    /// or failed with a report of its own.
+    pub fn analyse(&self, job: &Job, start: Start, room: Room<'_>) -> Analysis {
         let mut timings = Timings::default();
-        let mut evidence = Evidence { study: fetched, ..Evidence::default() };
+        let Start { study, root, ending } = start;
+        let mut evidence = Evidence { study, root, ..Evidence::default() };
         let analysed = match serde_json::from_str::<Request>(&job.request) {
-            _ if job.is_poison() => Err(Ending::failed(
-                "StartedTooOften",
-                "the job was started too often without an end; it may stop the program each time",
-                "Look at the study and at the program's log, then submit the study again.",
+            _ if job.is_poison(self.config.worker.poison_after) => Err(Ending::failed(
+                STOPPED_THE_WORKER,
+                "the job stopped its worker each time it was started",
+                "Read the study without this program, and report its files and the program's log as a defect.",
             )),
             Err(_) => Err(Ending::failed(
                 "RequestUnreadable",
@@ -129,6 +146,7 @@ impl Stages {
                 "Submit the study again.",
             )),
             Ok(Request { unread: Some(unread), .. }) => Err(unread.into()),
+            Ok(_) if ending.is_some() => ending.map_or(Ok(()), Err),
             Ok(request) => self.learn(job, &request, room, &mut evidence, &mut timings),
         };
         self.compose(job, evidence, analysed.err().as_ref(), room, timings)
@@ -199,8 +217,8 @@ impl Stages {
 
 /// Both renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
 fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
-    let html = html::page(report).into_bytes();
-    let (outcome, bundle) = match fhir::bundle(report) {
+    let page = html::page(report);
+    let (outcome, bundle) = match fhir::bundle(report, &page) {
         Ok(bundle) => (outcome.clone(), Some(bundle)),
         Err(error) => {
             let failed = Outcome::without_result(State::Failed, "ReportUnwritable", &error.to_string());
@@ -213,5 +231,10 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         State::Failed => JobState::Failed,
     };
     // An outcome is plain strings and finite numbers: it always serialises.
-    ReportBytes { ends, outcome: serde_json::to_string(&outcome).unwrap_or_default(), bundle, html }
+    ReportBytes {
+        ends,
+        outcome: serde_json::to_string(&outcome).unwrap_or_default(),
+        bundle,
+        html: page.into_bytes(),
+    }
 }
