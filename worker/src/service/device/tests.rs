@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 
-use models::{Bundle, ScoreError};
+use models::{Bundle, ChestCheck, ScoreError};
 
 use super::engine::{Engine, EngineError, Facts};
 use super::waiting::{KEPT_FREE, STAT_IN_A_ROW};
@@ -156,7 +156,13 @@ impl Engine for Scripted {
     fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
         let names: Vec<u8> = pictures.iter().map(|picture| name_of(picture)).collect();
         self.asked.lock().unwrap().push(names.clone());
-        let scores = |name: &u8| Scores { age_years: f64::from(*name), ..self.well.clone() };
+        let scores = |name: &u8| {
+            let well = self.well.clone();
+            Scores {
+                chest: well.chest.map(|chest| ChestCheck { age_years: f64::from(*name), ..chest }),
+                ..well
+            }
+        };
         (self.fails)(&names).map_or_else(|| Ok(names.iter().map(scores).collect()), Err)
     }
 
@@ -202,7 +208,11 @@ fn batch_of_four(fails: fn(&[u8]) -> Option<EngineError>) -> (Answers, Vec<Vec<u
         let answered = answers
             .iter()
             .map(|answer| {
-                answer.recv().unwrap().map(|scores| scores.age_years).map_err(|e| e.why().code.clone())
+                answer
+                    .recv()
+                    .unwrap()
+                    .map(|scores| scores.chest.map_or(0.0, |chest| chest.age_years))
+                    .map_err(|e| e.why().code.clone())
             })
             .collect();
         shared.stop();
