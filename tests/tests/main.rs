@@ -11,6 +11,7 @@
 
 mod analyze;
 mod architecture;
+mod bundles;
 mod corpus;
 mod deliver;
 mod device;
