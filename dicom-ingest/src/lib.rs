@@ -43,7 +43,8 @@ pub mod voi;
 pub mod source;
 pub mod study;
 
-mod write;
+pub mod write;
 
+pub mod own;
 pub mod phantom;
 pub mod sr;

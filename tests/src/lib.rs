@@ -10,6 +10,7 @@
 pub mod certificates;
 pub mod fhir_server;
 pub mod orthanc;
+pub mod pacs;
 pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;

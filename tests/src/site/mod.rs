@@ -23,6 +23,7 @@ use worker::ledger::Ledger;
 use worker::queue::Queue;
 
 use crate::fhir_server::FhirServer;
+use crate::pacs::StowServer;
 use crate::proxy::Proxy;
 use crate::watchdog;
 use check::End;
@@ -68,6 +69,8 @@ impl Plan {
 pub struct Ways {
     /// To the FHIR server.
     pub fhir: Proxy,
+    /// To the PACS.
+    pub pacs: Proxy,
     /// To RabbitMQ, in the distributed mode.
     pub broker: Option<Proxy>,
     /// To PostgreSQL, in the distributed mode.
@@ -80,6 +83,8 @@ pub struct Site {
     pub workers: Vec<Worker>,
     /// Its FHIR server.
     pub fhir: FhirServer,
+    /// Its PACS.
+    pub pacs: StowServer,
     /// What lies between the workers and the servers.
     pub ways: Ways,
     /// Patients and studies.
@@ -115,14 +120,23 @@ impl Site {
         let fhir = FhirServer::start();
         let fhir_address: SocketAddr =
             fhir.url().trim_start_matches("http://").trim_end_matches("/fhir").parse().expect("its address");
+        let pacs = StowServer::start();
         let behind = mode.backend();
         let ways = Ways {
             fhir: Proxy::start(fhir_address),
+            pacs: Proxy::start(pacs.address()),
             broker: behind.as_ref().map(|behind| Proxy::start(behind.broker)),
             postgres: behind.as_ref().map(|behind| Proxy::start(behind.postgres)),
         };
         let direct = folder.join("direct.toml");
-        let text = Settings { plan, folder: &folder, fhir: fhir_address, behind: behind.as_ref() }.text();
+        let text = Settings {
+            plan,
+            folder: &folder,
+            fhir: fhir_address,
+            pacs: pacs.address(),
+            behind: behind.as_ref(),
+        }
+        .text();
         fs::write(&direct, text).expect("a written configuration");
         let through = behind.as_ref().map(|behind| servers::Backend {
             broker: ways.broker.as_ref().map_or(behind.broker, Proxy::address),
@@ -130,8 +144,14 @@ impl Site {
             ..behind.clone()
         });
         let config = folder.join("chiasm.toml");
-        let text =
-            Settings { plan, folder: &folder, fhir: ways.fhir.address(), behind: through.as_ref() }.text();
+        let text = Settings {
+            plan,
+            folder: &folder,
+            fhir: ways.fhir.address(),
+            pacs: ways.pacs.address(),
+            behind: through.as_ref(),
+        }
+        .text();
         fs::write(&config, text).expect("a written configuration");
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -145,6 +165,7 @@ impl Site {
         Self {
             workers: Vec::new(),
             fhir,
+            pacs,
             ways,
             cohort,
             accepted: BTreeMap::new(),
@@ -255,6 +276,7 @@ struct Settings<'a> {
     plan: Plan,
     folder: &'a Path,
     fhir: SocketAddr,
+    pacs: SocketAddr,
     behind: Option<&'a servers::Backend>,
 }
 
@@ -262,7 +284,7 @@ impl Settings<'_> {
     fn text(&self) -> String {
         let Plan { lease_s, jobs_at_once, grace_s, poison_after, .. } = self.plan;
         let folder = self.folder.display();
-        let fhir = self.fhir;
+        let (fhir, pacs) = (self.fhir, self.pacs);
         let queue_and_ledger = match self.behind {
             None => format!(
                 "[queue]\nkind = \"embedded\"\nretry_after_s = 1\n\n[ledger]\nkind = \"sqlite\"\nlease_s = {lease_s}\n"
@@ -281,10 +303,11 @@ impl Settings<'_> {
         fs::set_permissions(&password, Permissions::from_mode(0o600)).expect("its owner's alone");
         format!(
             "tenant = \"soak\"\nstate = \"{folder}/state\"\ndefault_source = \"archive\"\ndefault_record = \"ehr\"\n\
-             default_targets = [\"ehr\", \"reports\"]\n\n{queue_and_ledger}\n\
+             default_targets = [\"ehr\", \"pacs\", \"reports\"]\n\n{queue_and_ledger}\n\
              [sources.archive]\nkind = \"folder\"\npath = \"{folder}/studies\"\n\n\
              [records.ehr]\nkind = \"folder\"\npath = \"{folder}/records\"\n\n\
              [targets.ehr]\nkind = \"fhir\"\nurl = \"http://{fhir}/fhir\"\ntimeout_s = 5\n\n\
+             [targets.pacs]\nkind = \"dicomweb\"\nurl = \"http://{pacs}/dicom-web\"\ntimeout_s = 5\n\n\
              [targets.reports]\nkind = \"folder\"\npath = \"{folder}/reports\"\n\n\
              [worker]\njobs_at_once = {jobs_at_once}\ngrace_s = {grace_s}\npoison_after = {poison_after}\nmin_free_disk_mib = 1\n"
         )

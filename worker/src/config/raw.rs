@@ -161,6 +161,8 @@ pub(super) struct RawRecord {
 pub(super) enum TargetKind {
     Folder,
     Fhir,
+    DicomWeb,
+    Dicom,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,6 +172,11 @@ pub(super) struct RawTarget {
     pub(super) path: Option<PathBuf>,
     pub(super) url: Option<String>,
     pub(super) token: Option<RawSecret>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<RawSecret>,
+    pub(super) address: Option<String>,
+    pub(super) called_ae: Option<String>,
+    pub(super) calling_ae: String,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
     pub(super) timeout_s: u64,
@@ -182,6 +189,11 @@ impl Default for RawTarget {
             path: None,
             url: None,
             token: None,
+            user: None,
+            password: None,
+            address: None,
+            called_ae: None,
+            calling_ae: "CHIASM".into(),
             ca_file: None,
             allow_plaintext: false,
             timeout_s: 30,

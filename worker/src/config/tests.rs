@@ -61,7 +61,7 @@ fn the_shipped_file_is_the_default() {
 fn the_examples_in_the_shipped_file_load() {
     let folder = TempDir::new().unwrap();
     let place = folder.path().display().to_string();
-    for file in ["ca.pem", "worker.pem", "worker.key", "fhir-token", "chiasm-postgres"] {
+    for file in ["ca.pem", "worker.pem", "worker.key", "fhir-token", "pacs-password", "chiasm-postgres"] {
         let path = folder.path().join(file);
         fs::write(&path, "text\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -84,14 +84,18 @@ fn the_examples_in_the_shipped_file_load() {
     assert_eq!(config.places.default_targets.len(), 2);
     let target = config.places.targets.get(&"ehr".parse::<Name>().unwrap());
     assert!(matches!(target, Some(TargetConfig::Fhir(fhir)) if fhir.token.is_some()));
+    let target = |name: &str| config.places.targets.get(&name.parse::<Name>().unwrap());
+    assert!(matches!(target("pacs"), Some(TargetConfig::DicomWeb(pacs)) if pacs.login.is_some()));
+    assert!(matches!(target("archive"), Some(TargetConfig::Dicom(pacs)) if pacs.called_ae == "PACS"));
     assert!(config.orthanc.is_some() && config.http.intake_token.is_some() && config.log.otlp_url.is_some());
 }
 
 #[test]
 fn the_shipped_file_shows_every_key() {
-    let shown: Table = toml::from_str(&uncommented()).unwrap();
+    let uncommented: Table = toml::from_str(&uncommented()).unwrap();
+    let shown = &uncommented;
     let sections = [
-        ("", &shown),
+        ("", shown),
         ("queue", shown["queue"].as_table().unwrap()),
         ("ledger", shown["ledger"].as_table().unwrap()),
         ("sources.archive", shown["sources"]["archive"].as_table().unwrap()),
@@ -102,6 +106,7 @@ fn the_shipped_file_shows_every_key() {
         ("orthanc", shown["orthanc"].as_table().unwrap()),
         ("log", shown["log"].as_table().unwrap()),
     ];
+    let targets = uncommented["targets"].as_table().unwrap();
     for (section, shown) in sections {
         let unknown = if section.is_empty() { "zzz = 1".to_owned() } else { format!("[{section}]\nzzz = 1") };
         let error = RawConfig::deserialize(toml::from_str::<Table>(&unknown).unwrap()).unwrap_err();
@@ -109,11 +114,10 @@ fn the_shipped_file_shows_every_key() {
         let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
         assert!(known.len() > 1, "{known:?}");
         for key in known {
-            let of_folder_target = section == "targets.ehr" && key == "path";
-            assert!(
-                shown.contains_key(key) || of_folder_target,
-                "chiasm.toml does not show `{section}.{key}`"
-            );
+            // each kind of target has keys of its own
+            let of_target = section == "targets.ehr"
+                && targets.values().any(|target| target.as_table().is_some_and(|one| one.contains_key(key)));
+            assert!(shown.contains_key(key) || of_target, "chiasm.toml does not show `{section}.{key}`");
         }
     }
 }
@@ -279,6 +283,8 @@ fn plaintext_leaves_the_machine_only_when_allowed() {
         ledger("postgres://u@db.example.org/x", ""),
         ledger("postgres://u@db.example.org/x?sslmode=prefer", ""),
         "[log]\notlp_url = 'http://collector:4318/v1/traces'".to_owned(),
+        "[targets.a]\nkind = 'dicom'\naddress = 'pacs.example.org:104'\ncalled_ae = 'PACS'".to_owned(),
+        "[targets.a]\nkind = 'dicomweb'\nurl = 'http://pacs.example.org/dicom-web'".to_owned(),
     ] {
         let problems = problems(&refused, &none);
         assert!(problems[0].contains("allow_plaintext"), "{refused}: {problems:?}");
@@ -296,6 +302,32 @@ fn plaintext_leaves_the_machine_only_when_allowed() {
         let loaded = read(&taken, &none).unwrap();
         assert_eq!(loaded.warnings.len(), warnings, "{taken}: {:?}", loaded.warnings);
     }
+}
+
+#[test]
+fn a_pacs_is_named_whole_or_told_of() {
+    let dicom = |more: &str| format!("[targets.a]\nkind = 'dicom'\n{more}");
+    let web = |more: &str| format!("[targets.a]\nkind = 'dicomweb'\nurl = 'https://a/dicom-web'\n{more}");
+    let none = Environment::from([("SECRET", "x")]);
+    for (text, key) in [
+        (dicom("called_ae = 'PACS'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = '127.0.0.1'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = 'u@127.0.0.1:104'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = '127.0.0.1:104/x'"), "address"),
+        (dicom("address = '127.0.0.1:104'"), "called_ae"),
+        (dicom("called_ae = 'SEVENTEEN_LETTERS'\naddress = '127.0.0.1:104'"), "called_ae"),
+        (dicom("called_ae = 'P'\naddress = '127.0.0.1:104'\ncalling_ae = ' '"), "calling_ae"),
+        (web("user = 'u'"), "user"),
+        (web("password = { env = 'SECRET' }"), "user"),
+        (web("user = 'u'\npassword = { env = 'SECRET' }\ntoken = { env = 'SECRET' }"), "token"),
+    ] {
+        let problems = problems(&text, &none);
+        assert!(
+            problems.len() == 1 && problems[0].contains(&format!("targets.a.{key}")),
+            "{text}: {problems:?}"
+        );
+    }
+    assert!(read(&dicom("called_ae = 'PACS'\naddress = '[::1]:104'"), &none).is_ok());
 }
 
 #[test]

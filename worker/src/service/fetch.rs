@@ -117,9 +117,10 @@ impl Sources {
         let found = discovery.studies.into_iter().find(|study| study.uid() == &request.study_uid);
         let Some(found) = found else { return Err(not_there()) };
         let files = intake::source_files(&found);
-        if request.expected_instances.is_some_and(|expected| (files.len() as u64) < u64::from(expected)) {
-            let reason =
-                format!("the source holds {} instances of the study, fewer than were announced", files.len());
+        // whoever counted may have counted our reports too
+        let held = files.len() + intake::own_reports(&found);
+        if request.expected_instances.is_some_and(|expected| (held as u64) < u64::from(expected)) {
+            let reason = format!("the source holds {held} instances of the study, fewer than were announced");
             return Err(FetchError::NotThere { code: "StudyIncomplete", reason });
         }
         let record = self.record(request, &intake::person_of(&found), stages)?;

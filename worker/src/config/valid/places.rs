@@ -9,7 +9,7 @@ use super::super::problem::Findings;
 use super::super::raw::{FolderKind, RawConfig, RawRecord, RawSource, RawTarget, TargetKind};
 use super::super::secret;
 use super::super::site::{FhirConfig, Places, RecordConfig, SourceConfig, TargetConfig};
-use super::address;
+use super::{address, pacs};
 use crate::message::Name;
 use crate::message::adapters::AdapterMapping;
 
@@ -116,8 +116,10 @@ fn target(
 ) -> Option<TargetConfig> {
     match raw.kind {
         None => {
-            findings
-                .wrong(&format!("{key}.kind"), "is missing; write `kind = \"folder\"` or `kind = \"fhir\"`");
+            findings.wrong(
+                &format!("{key}.kind"),
+                "is missing; write `kind = \"folder\"`, `\"fhir\"`, `\"dicomweb\"` or `\"dicom\"`",
+            );
             None
         }
         Some(TargetKind::Folder) => {
@@ -128,6 +130,10 @@ fn target(
             path_of(key, raw.path.as_ref(), findings).map(|path| TargetConfig::Folder { path })
         }
         Some(TargetKind::Fhir) => fhir(key, raw, environment, findings).map(TargetConfig::Fhir),
+        Some(TargetKind::DicomWeb) => {
+            pacs::dicomweb(key, raw, environment, findings).map(TargetConfig::DicomWeb)
+        }
+        Some(TargetKind::Dicom) => pacs::dicom(key, raw, findings).map(TargetConfig::Dicom),
     }
 }
 

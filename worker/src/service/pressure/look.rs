@@ -40,7 +40,7 @@ impl Pressure {
     pub fn new(config: &Config, targets: &Targets) -> Self {
         let folders = config.places.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(Disk::new(name.as_str(), path)),
-            TargetConfig::Fhir(_) => None,
+            TargetConfig::Fhir(_) | TargetConfig::DicomWeb(_) | TargetConfig::Dicom(_) => None,
         });
         // With RabbitMQ and PostgreSQL nothing is written there, and the folder need not exist.
         let is_used =
