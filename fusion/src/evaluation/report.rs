@@ -215,9 +215,13 @@ fn arm(input: &ReportInput<'_>, name: &str, cases: &Cases) -> ArmReport {
         events,
         auroc: estimate(auroc(probabilities, labels), |drawn| drawn.auroc),
         delong_error: delong(probabilities, labels).map(|(_, error)| error),
-        average_precision: estimate(average_precision(probabilities, labels), |drawn| drawn.average_precision),
+        average_precision: estimate(average_precision(probabilities, labels), |drawn| {
+            drawn.average_precision
+        }),
         brier: estimate(score, |drawn| drawn.brier),
-        scaled_brier: score.filter(|_| share > 0.0 && share < 1.0).map(|score| 1.0 - score / (share * (1.0 - share))),
+        scaled_brier: score
+            .filter(|_| share > 0.0 && share < 1.0)
+            .map(|score| 1.0 - score / (share * (1.0 - share))),
         log_loss: estimate(log_loss(probabilities, labels), |drawn| drawn.log_loss),
         slope: calibrated.map(|found| found.slope),
         intercept: calibrated.map(|found| found.intercept),
@@ -273,7 +277,12 @@ fn by_value(input: &ReportInput<'_>, first: &[Option<f64>], column: &SubgroupCol
     values.into_iter().map(|value| subgroup(input, first, column, value)).collect()
 }
 
-fn subgroup(input: &ReportInput<'_>, first: &[Option<f64>], column: &SubgroupColumn, value: &str) -> Subgroup {
+fn subgroup(
+    input: &ReportInput<'_>,
+    first: &[Option<f64>],
+    column: &SubgroupColumn,
+    value: &str,
+) -> Subgroup {
     let found = cases(input, |case| first[case].filter(|_| column.values[case] == value));
     let events = found.labels.iter().filter(|label| **label).count();
     let count = found.labels.len();

@@ -269,7 +269,13 @@ fn risk_of(input: &AssessInput<'_>, id: &str) -> Risk {
 fn herder_is_listed_where_an_uptake_is_stated_and_starts_from_mayo() {
     assert!(!ids(&input(&case(resources()))).contains(&"herder".to_owned()));
     let mut stated = resources();
-    let mut pet = crate::support::observation("pet", "", "", "2024-04-25T08:00:00Z", &serde_json::json!({ "valueString": "Moderate" }));
+    let mut pet = crate::support::observation(
+        "pet",
+        "",
+        "",
+        "2024-04-25T08:00:00Z",
+        &serde_json::json!({ "valueString": "Moderate" }),
+    );
     pet["code"] = serde_json::json!({ "text": "FDG uptake" });
     stated.push(pet);
     let case = case(stated);

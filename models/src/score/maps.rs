@@ -64,6 +64,8 @@ mod tests {
         assert_eq!(maps.of(1, 2, 2).unwrap().pixels(), [0.0, 0.0, 0.0, 1.0], "what lowers it is cut off");
         let large = maps.of(0, 40, 30).unwrap();
         assert_eq!((large.width(), large.height()), (40, 30));
-        assert!(maps.of(2, 2, 2).is_none() && maps.of(usize::MAX, 2, 2).is_none() && maps.of(0, 0, 1).is_none());
+        assert!(
+            maps.of(2, 2, 2).is_none() && maps.of(usize::MAX, 2, 2).is_none() && maps.of(0, 0, 1).is_none()
+        );
     }
 }

@@ -206,7 +206,11 @@ fn batch_of_four(fails: fn(&[u8]) -> Option<EngineError>) -> (Answers, Vec<Vec<u
         let answered = answers
             .iter()
             .map(|answer| {
-                answer.recv().unwrap().map(|scores| scores.findings[0].logit).map_err(|e| e.why().code.clone())
+                answer
+                    .recv()
+                    .unwrap()
+                    .map(|scores| scores.findings[0].logit)
+                    .map_err(|e| e.why().code.clone())
             })
             .collect();
         shared.stop();
