@@ -5,7 +5,7 @@ use fusion::{FeatureTable, FeatureValue, MissingReason, Schema, SchemaError};
 use serde_json::{Value, json};
 
 use crate::features::{reason, table};
-use crate::support::{ICD10, SNOMED, condition, lab, observation, patient, quantity, t0};
+use crate::support::{ICD10, SNOMED, condition, lab, observation, patient, quantity, resources, t0};
 
 #[test]
 fn the_built_in_schema_is_the_one_that_tables_name() {
@@ -114,7 +114,10 @@ fn prostate_facts() {
 fn a_volume_of_something_else_or_in_another_unit_is_not_read() {
     let mut other = volume("2024-01-01T08:00:00Z", 50.0, "mL");
     other["bodySite"]["coding"][0]["code"] = json!("64033007");
-    assert_eq!(reason(&table(vec![patient(), other], t0()), "prostate-volume"), Some(MissingReason::NotRecorded));
+    assert_eq!(
+        reason(&table(vec![patient(), other], t0()), "prostate-volume"),
+        Some(MissingReason::NotRecorded)
+    );
     let wrong = volume("2024-01-01T08:00:00Z", 50.0, "mg/dL");
     assert_eq!(reason(&table(vec![patient(), wrong], t0()), "prostate-volume"), Some(MissingReason::Unit));
 }
@@ -145,7 +148,8 @@ fn charlson_counts_the_graver_category_once() {
     close(&found, "diagnoses-circulatory-365d", 1.0);
     let index = found.feature("charlson").unwrap();
     assert_eq!(index.other_sources.len() + 1, 4, "one resource a category");
-    let old = table(vec![patient(), condition("a", ICD10, "I50.9", "confirmed", "2020-01-01T08:00:00Z")], t0());
+    let old =
+        table(vec![patient(), condition("a", ICD10, "I50.9", "confirmed", "2020-01-01T08:00:00Z")], t0());
     close(&old, "diagnoses-circulatory", 1.0);
     close(&old, "diagnoses-circulatory-365d", 0.0);
     assert_eq!(reason(&table(vec![patient()], t0()), "charlson"), Some(MissingReason::NotRecorded));
@@ -153,9 +157,11 @@ fn charlson_counts_the_graver_category_once() {
 
 #[test]
 fn a_drug_is_known_by_code_or_name_and_never_absent() {
-    let drug = |text: &str| json!({ "resourceType": "MedicationRequest", "id": "x", "status": "active", "intent": "order",
+    let drug = |text: &str| {
+        json!({ "resourceType": "MedicationRequest", "id": "x", "status": "active", "intent": "order",
         "subject": { "reference": "Patient/p1" }, "authoredOn": "2024-01-01T00:00:00Z",
-        "medicationCodeableConcept": { "text": text } });
+        "medicationCodeableConcept": { "text": text } })
+    };
     let found = table(vec![patient(), drug("Finasteride 5 MG Oral Tablet")], t0());
     assert_eq!(found.truth("five-alpha-reductase-inhibitor"), Some(true));
     let other = table(vec![patient(), drug("Pseudofinasteride")], t0());
@@ -164,13 +170,42 @@ fn a_drug_is_known_by_code_or_name_and_never_absent() {
 
 #[test]
 fn blood_pressure_is_read_from_the_parts_of_a_panel() {
-    let panel = observation("bp", "http://loinc.org", "85354-9", "2024-05-01T08:00:00Z", &json!({ "component": [
+    let panel = observation(
+        "bp",
+        "http://loinc.org",
+        "85354-9",
+        "2024-05-01T08:00:00Z",
+        &json!({ "component": [
         { "code": { "coding": [{ "system": "http://loinc.org", "code": "8480-6" }] },
           "valueQuantity": { "value": 17.6, "unit": "kPa", "code": "kPa", "system": "http://unitsofmeasure.org" } },
         { "code": { "coding": [{ "system": "http://loinc.org", "code": "8462-4" }] },
-          "valueQuantity": { "value": 81, "unit": "mmHg", "code": "mm[Hg]", "system": "http://unitsofmeasure.org" } } ] }));
+          "valueQuantity": { "value": 81, "unit": "mmHg", "code": "mm[Hg]", "system": "http://unitsofmeasure.org" } } ] }),
+    );
     let found = table(vec![patient(), panel], t0());
     close(&found, "systolic-pressure", 17.6 * 7.50062);
     close(&found, "diastolic-pressure", 81.0);
     assert!(matches!(found.feature("heart-rate").unwrap().value, FeatureValue::Missing { .. }));
+}
+
+/// One row a statistic, each with the resource it is from.
+#[test]
+fn a_table_as_rows_says_every_number_with_its_source() {
+    use fusion::features::{ROW_NAMES, rows, to_text};
+    let table = table(resources(), t0());
+    let rows = rows(fusion::Schema::built_in(), &table);
+    let cell = |feature: &str, statistic: &str, days: &str, name: &str| {
+        let at = ROW_NAMES.iter().position(|one| *one == name).unwrap();
+        let row = rows.iter().find(|row| row[0] == feature && row[3] == statistic && row[4] == days);
+        row.unwrap_or_else(|| panic!("{feature} {statistic} {days}"))[at].clone()
+    };
+    assert_eq!(cell("crp", "last", "", "value"), "48");
+    assert_eq!(cell("crp", "mean", "365", "value"), "30");
+    assert_eq!(cell("crp", "count", "30", "value"), "1");
+    assert_eq!(cell("crp", "slope", "365", "unit"), "mg/L/a");
+    assert_eq!(cell("crp", "last", "", "source"), "Observation/crp-3");
+    assert_eq!(cell("platelets", "last", "", "missing"), "not-recorded");
+    assert_eq!(cell("covid-19", "last", "", "value"), "true");
+    assert_eq!(rows.iter().filter(|row| row[3] == "last").count(), table.features.len());
+    let text = to_text(&table);
+    assert!(text.contains("Observation/crp-3") && text.contains("platelets"), "{text}");
 }

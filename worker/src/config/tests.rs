@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use toml::Table;
 
 use super::raw::RawConfig;
-use super::site::{LedgerConfig, QueueConfig, SourceConfig, TargetConfig};
+use super::site::{LedgerConfig, QueueConfig, RecordConfig, SourceConfig, TargetConfig};
 use super::*;
 use crate::message::Name;
 
@@ -84,6 +84,10 @@ fn the_examples_in_the_shipped_file_load() {
     assert_eq!(config.places.default_targets.len(), 2);
     let target = config.places.targets.get(&"ehr".parse::<Name>().unwrap());
     assert!(matches!(target, Some(TargetConfig::Fhir(fhir)) if fhir.token.is_some()));
+    let record = config.places.records.get(&"server".parse::<Name>().unwrap());
+    assert!(
+        matches!(record, Some(RecordConfig::Fhir { server, updated_since: Some(_) }) if server.token.is_some())
+    );
     assert!(config.orthanc.is_some() && config.http.intake_token.is_some() && config.log.otlp_url.is_some());
 }
 
@@ -95,7 +99,7 @@ fn the_shipped_file_shows_every_key() {
         ("queue", shown["queue"].as_table().unwrap()),
         ("ledger", shown["ledger"].as_table().unwrap()),
         ("sources.archive", shown["sources"]["archive"].as_table().unwrap()),
-        ("records.ehr", shown["records"]["ehr"].as_table().unwrap()),
+        ("records.server", shown["records"]["server"].as_table().unwrap()),
         ("targets.ehr", shown["targets"]["ehr"].as_table().unwrap()),
         ("worker", shown["worker"].as_table().unwrap()),
         ("http", shown["http"].as_table().unwrap()),
@@ -109,11 +113,8 @@ fn the_shipped_file_shows_every_key() {
         let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
         assert!(known.len() > 1, "{known:?}");
         for key in known {
-            let of_folder_target = section == "targets.ehr" && key == "path";
-            assert!(
-                shown.contains_key(key) || of_folder_target,
-                "chiasm.toml does not show `{section}.{key}`"
-            );
+            let of_folder = ["targets.ehr", "records.server"].contains(&section) && key == "path";
+            assert!(shown.contains_key(key) || of_folder, "chiasm.toml does not show `{section}.{key}`");
         }
     }
 }

@@ -22,9 +22,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::Group;
-pub(crate) use code::{
-    CodeList, LOINC, MeasuredCode, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts,
-};
+pub(crate) use code::{CodeList, LOINC, MeasuredCode, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts};
 
 /// A feature schema: what is read of a record, and how.
 #[derive(Debug, Clone, Deserialize)]
@@ -354,6 +352,9 @@ const BUILT_IN: &str = include_str!("../../../schemas/record-features.toml");
 
 impl Schema {
     /// The schema that is compiled in.
+    ///
+    /// # Panics
+    /// Never: a test reads the file.
     #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
     pub fn built_in() -> &'static Self {
         static SCHEMA: OnceLock<Schema> = OnceLock::new();

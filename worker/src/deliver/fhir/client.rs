@@ -10,7 +10,7 @@ use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
 use super::{Trouble, retry_after};
 use crate::config::secret::Secret;
 use crate::config::site::FhirConfig;
-use crate::deliver::{OpenError, TransientCode};
+use crate::deliver::{OpenError, TerminalCode, TransientCode};
 use crate::message::Name;
 
 /// The most bytes that are read of an answer to a transaction: it holds one line an entry.
@@ -28,17 +28,17 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// An answer of the server, whatever its status.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Whether the server calls it JSON.
     pub(super) says_json: bool,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Body,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Body,
 }
 
 /// What was read of an answer.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     Whole(Vec<u8>),
     /// Longer than was asked for; the rest was not read.
     TooLong,
@@ -46,14 +46,14 @@ pub(super) enum Body {
 
 /// A client of one FHIR server.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     token: Mutex<Option<Secret>>,
 }
 
 impl Client {
-    pub(super) fn new(target: &Name, config: &FhirConfig) -> Result<Self, OpenError> {
+    pub(crate) fn new(target: &Name, config: &FhirConfig) -> Result<Self, OpenError> {
         let base = base_url(&config.url).ok_or_else(|| OpenError::Url { target: target.clone() })?;
         // The program installs the provider first of all; whoever uses this library alone has it from here.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -77,12 +77,31 @@ impl Client {
     }
 
     /// A place on the server, below its base. `path` is one of ours: `metadata` or a type and an id.
-    pub(super) fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path.split('/'));
         }
         url
+    }
+
+    /// Whether an address lies below the base: same scheme, host and port, and the base's path.
+    pub(crate) fn is_below(&self, url: &Url) -> bool {
+        let base = self.base.path().trim_end_matches('/');
+        let below =
+            url.path().strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        url.origin() == self.base.origin() && url.username().is_empty() && url.password().is_none() && below
+    }
+
+    /// Reads an address below the base; another one is refused before anything is sent.
+    pub(crate) async fn get_url(&self, url: &Url, limit: usize) -> Result<Answer, Trouble> {
+        if !self.is_below(url) {
+            return Err(Trouble::good(
+                TerminalCode::RedirectRefused,
+                "the address is not below the base URL",
+            ));
+        }
+        self.exchange(limit, || self.http.get(url.clone())).await
     }
 
     /// Reads a place; `limit` in bytes of the answer.

@@ -13,7 +13,7 @@
 //! is followed. Proxies of the environment are not used.
 
 mod answer;
-mod client;
+pub(crate) mod client;
 mod letter;
 mod retry_after;
 
@@ -111,7 +111,7 @@ impl Target for FhirTarget {
 
 /// A [`DeliverError`] before it knows its target.
 #[derive(Debug)]
-enum Trouble {
+pub(crate) enum Trouble {
     Now { code: TransientCode, retry_after: Option<Duration>, source: Option<reqwest::Error> },
     Good { code: TerminalCode, reason: String },
 }
