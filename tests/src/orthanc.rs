@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 /// Debian's program.
 const PROGRAM: &str = "/usr/sbin/Orthanc";
+
+/// Debian's plugin.
+const DICOMWEB: &str = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so";
 
 /// Seconds until a study counts as stable.
 const STABLE_AGE_S: u32 = 1;
@@ -37,6 +40,7 @@ pub struct Orthanc {
     port: u16,
     folder: PathBuf,
     hook: Option<Hook>,
+    dicomweb: bool,
 }
 
 impl Orthanc {
@@ -45,6 +49,22 @@ impl Orthanc {
     /// # Panics
     /// Where it does not come up.
     pub fn start(folder: &Path, hook: Option<&Hook>) -> Option<Self> {
+        Self::start_as(folder, hook, false)
+    }
+
+    /// Starts one that serves DICOMweb too; `None` with a line that says what is skipped where its plugin is missing.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start_with_dicomweb(folder: &Path) -> Option<Self> {
+        if !Path::new(DICOMWEB).exists() {
+            eprintln!("skipped: no {DICOMWEB} (Debian package orthanc-dicomweb)");
+            return None;
+        }
+        Self::start_as(folder, None, true)
+    }
+
+    fn start_as(folder: &Path, hook: Option<&Hook>, dicomweb: bool) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             eprintln!("skipped: no {PROGRAM} (Debian package orthanc)");
             return None;
@@ -56,8 +76,9 @@ impl Orthanc {
                 .local_addr()
                 .expect("an address")
                 .port();
-            let child = spawn(folder, port, hook);
-            let mut orthanc = Self { child, port, folder: folder.to_owned(), hook: hook.cloned() };
+            let child = spawn(folder, port, hook, dicomweb);
+            let (folder, hook) = (folder.to_owned(), hook.cloned());
+            let mut orthanc = Self { child, port, folder, hook, dicomweb };
             orthanc.is_up().then_some(orthanc)
         });
         Some(started.expect("Orthanc comes up"))
@@ -66,6 +87,19 @@ impl Orthanc {
     /// Base URL of its REST interface.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Deletes a study by its identifier.
+    ///
+    /// # Panics
+    /// Where it is not there.
+    pub fn delete(&self, study: &str) {
+        self.ask("DELETE", &format!("/studies/{study}"), b"").expect("a deleted study");
     }
 
     /// Kills it and starts it again on the same port; with `emptied` its database is gone.
@@ -77,7 +111,7 @@ impl Orthanc {
         if emptied {
             fs::remove_dir_all(self.folder.join("store")).expect("a database to remove");
         }
-        self.child = spawn(&self.folder, self.port, self.hook.as_ref());
+        self.child = spawn(&self.folder, self.port, self.hook.as_ref(), self.dicomweb);
         assert!(self.is_up(), "Orthanc comes up again");
     }
 
@@ -150,13 +184,15 @@ impl Drop for Orthanc {
     }
 }
 
-fn spawn(folder: &Path, port: u16, hook: Option<&Hook>) -> Child {
+fn spawn(folder: &Path, port: u16, hook: Option<&Hook>, dicomweb: bool) -> Child {
+    let plugins: &[&str] = if dicomweb { &[DICOMWEB] } else { &[] };
     let scripts: Vec<_> = hook.iter().map(|hook| &hook.script).collect();
     let store = folder.join("store");
     let configuration = json!({
         "StorageDirectory": store, "IndexDirectory": store, "HttpPort": port, "DicomServerEnabled": false,
         "RemoteAccessAllowed": false, "AuthenticationEnabled": true, "RegisteredUsers": {LOGIN.0: LOGIN.1},
-        "StableAge": STABLE_AGE_S, "LuaScripts": scripts, "Plugins": []
+        "StableAge": STABLE_AGE_S, "LuaScripts": scripts, "Plugins": plugins,
+        "DicomWeb": {"Enable": dicomweb, "Root": "/dicom-web/"}
     });
     fs::create_dir_all(folder).expect("a folder");
     let file = folder.join("orthanc.json");

@@ -23,4 +23,5 @@ mod proof;
 mod queue;
 mod records;
 mod scope;
+mod sources;
 mod submit;

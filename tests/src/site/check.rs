@@ -134,6 +134,7 @@ impl Site {
         self.check_ends(&jobs, &stored, &mut verdict);
         self.check_fhir(&jobs, &stored, &mut verdict);
         self.check_folder(&jobs, &stored, &mut verdict);
+        self.check_bucket(&jobs, &stored, &mut verdict);
         verdict
     }
 
@@ -301,6 +302,30 @@ impl Site {
                 files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
             if names.iter().any(|name| !["bundle.json", "report.html"].contains(&name.as_str())) {
                 verdict.wrong(format!("left behind in the reports' folder: {names:?}"));
+            }
+        }
+    }
+
+    /// The bucket's pointer leads to the version that counts, with the same bytes; and no worker keeps a study for itself.
+    fn check_bucket(
+        &self,
+        jobs: &BTreeMap<String, Vec<Value>>,
+        stored: &BTreeMap<String, ReportBytes>,
+        verdict: &mut Verdict,
+    ) {
+        let Some(remote) = &self.remote else { return };
+        for (study, jobs) in jobs {
+            for job in current(Some(jobs)).into_iter().filter(|job| job["state"] != "failed") {
+                let key = text(job, "job");
+                let folder = remote.reports().join(study);
+                let pointer = fs::read(folder.join("latest.json")).unwrap_or_default();
+                let pointer: Value = serde_json::from_slice(&pointer).unwrap_or_default();
+                let place = pointer["files"]["bundle"]["key"].as_str().unwrap_or_default().to_owned();
+                let bundle = fs::read(folder.join(place)).ok();
+                let expected = stored.get(&key).and_then(|report| report.bundle.clone());
+                if pointer["job"] != key.as_str() || bundle.is_none() || bundle != expected {
+                    verdict.wrong(format!("job {key}: the bucket's newest version is another"));
+                }
             }
         }
     }

@@ -127,13 +127,13 @@ fn score_candidate(
         let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
         timings.time("preprocess", || {
             let image = grey_image(&frame)?;
-            let input = Arc::new(stages.bundle.manifest().preprocessing.prepare(&image));
+            let input = Arc::new(stages.bundle.prepare(&image));
             Ok::<_, Ending>((image, input))
         })?
     };
     let device = timings.time("load", || room.scoring.device())?;
     let scores = timings.time("score", || room.scoring.score(&input))?;
-    if candidate.check_frontal && !scores.is_frontal {
+    if candidate.check_frontal && !scores.chest.is_some_and(|chest| chest.is_frontal) {
         return Err(Ending::refused(
             "NotApplicableView",
             "body part or view is not stated, and the picture does not pass as an upright frontal chest radiograph",
@@ -152,9 +152,9 @@ fn score_candidate(
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
         device,
         findings: scores.findings.iter().map(finding).collect(),
-        view_ap: scores.view_ap,
-        frontal: scores.frontal,
-        novelty: scores.out_of_distribution.score,
+        view_ap: scores.chest.map(|chest| chest.view_ap),
+        frontal: scores.chest.map(|chest| chest.frontal),
+        novelty: scores.out_of_distribution.map(|novelty| novelty.score),
         dropped: Vec::new(),
         warnings: warnings(candidate, &scores, stages),
         picture: timings.time("picture", || picture(&image, &saliency, label))?,
@@ -163,9 +163,11 @@ fn score_candidate(
 
 /// Whether the picture is surely no frontal chest radiograph, whatever the header says.
 fn is_something_else(scores: &Scores, stages: &Stages) -> bool {
-    let fails = scores.frontal < stages.bundle.manifest().frontal.threshold;
-    let novel = scores.out_of_distribution.score > stages.pipeline.most_novel;
-    scores.frontal < stages.pipeline.least_frontal || (fails && novel)
+    let model = stages.bundle.model_card();
+    let (Some(chest), Some(threshold)) = (scores.chest, model.frontal_threshold) else { return false };
+    let novelty = scores.out_of_distribution;
+    let novel = novelty.is_some_and(|novelty| novelty.score > stages.pipeline.most_novel);
+    chest.frontal < stages.pipeline.least_frontal || (chest.frontal < threshold && novel)
 }
 
 fn decode_frame(candidate: Candidate<'_>, limits: &Limits) -> Result<Frame, Ending> {
@@ -242,13 +244,15 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
     if instance.lossy {
         notes.push(note("LossyCompression", "the image was compressed with loss".into()));
     }
-    if scores.out_of_distribution.exceeded {
+    if scores.out_of_distribution.is_some_and(|novelty| novelty.exceeded) {
         let text =
             "the picture is unlike those that the model was trained on: its findings deserve less trust";
         notes.push(note("OutOfDistribution", text.into()));
     }
-    let frontal_from = stages.bundle.manifest().frontal.threshold;
-    if !candidate.check_frontal && scores.frontal < frontal_from {
+    let model = stages.bundle.model_card();
+    let doubtful =
+        scores.chest.zip(model.frontal_threshold).is_some_and(|(chest, from)| chest.frontal < from);
+    if !candidate.check_frontal && doubtful {
         let text =
             "the picture does not look like an upright frontal chest radiograph, though the header says so";
         notes.push(note("FrontalDoubt", text.into()));
@@ -257,7 +261,7 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
         let text = "body part or view is not stated; the picture itself passes as an upright frontal chest radiograph";
         notes.push(note("ViewFromPicture", text.into()));
     }
-    if let Some(text) = instance.age_years.and_then(|age| stages.bundle.manifest().age_note(age)) {
+    if let Some(text) = instance.age_years.and_then(|age| model.age_note(age)) {
         notes.push(note("AgeOutsideTraining", text));
     }
     notes

@@ -201,7 +201,7 @@ impl Stages {
         let study = timings.time("read", || {
             images::study(&job.study_uid, request, &self.limits, &self.config.site_zone, evidence)
         })?;
-        let candidates = select::candidates(&study, self.bundle.manifest(), &self.pipeline)?;
+        let candidates = select::candidates(&study, self.bundle.model_card(), &self.pipeline)?;
         timings.time("read", || record::confirm(request, &study, evidence))?;
         drop(turn);
         evidence.output = job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok());

@@ -16,6 +16,7 @@ use crate::job::Request;
 use crate::lane::Lane;
 use crate::ledger::Job;
 use crate::outcome::Outcome;
+use crate::pipeline::STOPPED_THE_WORKER;
 use crate::queue::{Consumer, QueueError};
 use crate::telemetry::traces::delivery_span;
 
@@ -173,7 +174,9 @@ impl Feeds {
                         correlation_id: correlation.as_deref(),
                     };
                     arrivals.announce(&job, *state, outcome).await;
-                    if let Some(letter) = letter {
+                    if let Some(letter) = letter
+                        && outcome.code.as_deref() == Some(STOPPED_THE_WORKER)
+                    {
                         arrivals.bury(&letter).await;
                     }
                 }
