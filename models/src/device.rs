@@ -22,7 +22,11 @@ pub struct Device {
     inner: burn::tensor::Device,
     description: String,
     is_gpu: bool,
+    allocated: Option<AllocatedBytes>,
 }
+
+/// Asks the adapter's allocator.
+type AllocatedBytes = std::sync::Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// Why a device could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,8 +93,19 @@ impl Device {
         self.is_gpu
     }
 
-    /// Burn's device, without autodiff.
-    pub(crate) fn burn(&self) -> &burn::tensor::Device {
+    /// The device that numbers are compared with: the CPU, which is always there.
+    pub(crate) fn reference() -> Self {
+        Self::cpu()
+    }
+
+    /// Bytes that are allocated on the adapter now, this program's share of it; `None` on the CPU, and where the
+    /// adapter's API does not tell (wgpu 30 knows it on Vulkan and Direct3D 12).
+    pub fn allocated_bytes(&self) -> Option<u64> {
+        self.allocated.as_ref().and_then(|ask| ask())
+    }
+
+    /// Burn's device, without autodiff: what a network alone ([`crate::network`]) is made on.
+    pub fn burn(&self) -> &burn::tensor::Device {
         &self.inner
     }
 
@@ -101,6 +116,7 @@ impl Device {
             inner: burn::tensor::Device::flex(),
             description: format!("CPU (flex, {threads} {plural})"),
             is_gpu: false,
+            allocated: None,
         }
     }
 }

@@ -1,6 +1,11 @@
 //! From a picture of any size to what a network takes: one resize rule and one
 //! standardisation, the same in training and in scoring.
 
+pub mod pipeline;
+
+mod resample;
+
+use crate::bundle::manifest::Preprocessing;
 use crate::image::GreyImage;
 
 /// The least standard deviation that [`standardise`] divides by, in grey values of 0 to 1.
@@ -34,6 +39,14 @@ pub fn resize(image: &GreyImage, width: usize, height: usize) -> GreyImage {
         }
     }
     GreyImage::clamped(width, height, out)
+}
+
+impl Preprocessing {
+    /// The picture at the size that the networks read. Scoring it gives what scoring the whole picture gives, so that what
+    /// is kept, sent and queued for a device is small.
+    pub fn prepare(&self, image: &GreyImage) -> GreyImage {
+        resize(image, self.side, self.side)
+    }
 }
 
 /// The old pixels that make one new pixel, with weights that sum to 1.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use worker::lane::Lane;
 use worker::queue::Message;
 
-use crate::FiguresArgs;
+use crate::{Figure, FiguresArgs};
 
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -22,20 +22,22 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(crate) fn run(args: &FiguresArgs) -> bool {
     let Some(servers) = Servers::start() else { return false };
     let mode = Mode::Distributed(&servers);
-    let figures = json!({
-        "overhead": overhead(mode),
-        "accepting": accepting(mode),
-        "stat_latency": stat_latency(mode),
-        "recovery": recovery(mode),
-    });
+    let all: [(Figure, &str, fn(Mode<'_>) -> Value); 4] = [
+        (Figure::Overhead, "overhead", overhead),
+        (Figure::Accepting, "accepting", accepting),
+        (Figure::StatLatency, "stat_latency", stat_latency),
+        (Figure::Recovery, "recovery", recovery),
+    ];
+    let wanted = all.into_iter().filter(|(figure, ..)| args.only.is_empty() || args.only.contains(figure));
+    let figures: BTreeMap<&str, Value> = wanted.map(|(_, name, measure)| (name, measure(mode))).collect();
     let text = serde_json::to_string_pretty(&figures).expect("JSON");
     eprintln!("{text}");
     fs::write(&args.json, text).expect("the figures are written");
     true
 }
 
-/// CPU time of a worker for a study: of the whole process, of the threads on which networks run, and what is left without
-/// decoding. One study at a time, so that the time of decoding is its CPU time.
+/// CPU time of a worker for a study: of its own process, of the one that the networks run in, and what is left of its own
+/// without decoding. One study at a time, so that the time of decoding is its CPU time.
 fn overhead(mode: Mode<'_>) -> Value {
     const STUDIES: usize = 300;
     let mut site = Site::open(mode, Plan { jobs_at_once: 1, ..Plan::new(1) });
@@ -61,15 +63,15 @@ fn overhead(mode: Mode<'_>) -> Value {
         .iter()
         .map(|(stage, after)| (stage, each(after - stages_before.get(stage).copied().unwrap_or(0.0))))
         .collect();
-    let (total, networks) = (each(after.0 - before.0), each(after.1 - before.1));
+    let (worker, networks) = (each(after.0 - before.0), each(after.1 - before.1));
     let decode = stages.iter().find(|(stage, _)| stage.as_str() == "decode").map_or(0.0, |(_, ms)| *ms);
     json!({
-        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": total, "networks_cpu_ms_a_study": networks,
-        "decode_ms_a_study": decode, "own_cpu_ms_a_study": total - networks - decode, "stage_ms_a_study": stages,
+        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": worker + networks, "networks_cpu_ms_a_study": networks,
+        "decode_ms_a_study": decode, "own_cpu_ms_a_study": worker - decode, "stage_ms_a_study": stages,
     })
 }
 
-/// CPU seconds so far: all, and those of networks.
+/// CPU seconds so far: of the worker's process, and of its device's.
 fn used(site: &Site) -> (f64, f64) {
     let worker = &site.workers[0];
     (worker.used().map_or(0.0, |(seconds, _)| seconds), worker.used_by_networks())

@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod fhir_server;
 pub mod gateway;
 pub mod orthanc;
+pub mod pacs;
 pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;

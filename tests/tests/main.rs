@@ -11,16 +11,20 @@
 
 mod analyze;
 mod architecture;
+mod bundles;
 mod corpus;
 mod deliver;
+mod device;
 mod documents;
 mod encodings;
 mod killed;
 mod mercure;
 mod orthanc;
+mod pacs;
 mod proof;
 mod queue;
 mod records;
+mod renderings;
 mod scope;
 mod sources;
 mod submit;

@@ -7,6 +7,7 @@
 //!
 //! This module reads JSON and nothing else: no files, no terminology, no clock.
 
+mod assemble;
 mod bundle;
 mod fact;
 mod json;
@@ -18,15 +19,28 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use assemble::{Assembly, Exported, Page, exported_patients, exported_record};
 pub use fact::Identifier;
 pub(crate) use fact::{
-    Coding, Concept, Condition, Medication, Observation, ObservedValue, Origin, Quantity, QuantityComparator,
-    Relative,
+    Coding, Concept, Condition, Medication, Observation, ObservedValue, Origin, Procedure, Quantity,
+    QuantityComparator, Relative,
 };
 pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_RESOURCE_BYTES};
 pub use patient::{Gender, HumanName, RecordPatient};
 
 use crate::time::Moment;
+
+/// Types of resources that are read, in the order in which a server is asked for them.
+pub const RESOURCE_TYPES: [&str; 8] = [
+    "Patient",
+    "Observation",
+    "Condition",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Medication",
+    "FamilyMemberHistory",
+    "Procedure",
+];
 
 /// A patient's record.
 #[derive(Clone)]
@@ -36,6 +50,7 @@ pub struct Record {
     pub(crate) conditions: Vec<Condition>,
     pub(crate) medications: Vec<Medication>,
     pub(crate) relatives: Vec<Relative>,
+    pub(crate) procedures: Vec<Procedure>,
     /// Codes of Medication resources, by reference.
     pub(crate) drugs: BTreeMap<String, Concept>,
     ignored: Ignored,

@@ -77,5 +77,7 @@ fn describe(inner: burn::tensor::Device, setup: &WgpuSetup) -> Device {
     let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ");
     let driver = if driver.trim().is_empty() { "driver not stated" } else { driver.trim() };
     let description = format!("{} (wgpu, {}, {driver})", info.name, info.backend);
-    Device { inner, description, is_gpu: true }
+    let adapter = setup.device.clone();
+    let allocated = move || adapter.generate_allocator_report().map(|report| report.total_allocated_bytes);
+    Device { inner, description, is_gpu: true, allocated: Some(std::sync::Arc::new(allocated)) }
 }

@@ -1,118 +1,48 @@
-//! The network: a compact residual network for one grey picture.
+//! Networks: architectures as data, and the Burn modules they name.
+//!
+//! An [`Architecture`] holds every hyper-parameter; a [`Classifier`] or a
+//! [`unet::BasicUnet`] is made of one. Weights travel as a [`StateDict`] under the
+//! names that PyTorch gives them, so that a file from there fits without a map
+//! and a file from here opens there.
+//!
+//! What each family copies: [`resnet`] torchvision's and MedMNIST's ResNet,
+//! [`densenet`] torchvision's and TorchXRayVision's DenseNet, [`unet`] MONAI's
+//! `BasicUNet`, [`residual`] our own. `tests/it/parity.rs` compares them with those
+//! packages.
+
+pub mod architecture;
+pub mod classifier;
+pub mod densenet;
+pub mod residual;
+pub mod resnet;
+pub mod state;
+pub mod unet;
 
 mod block;
+mod init;
 mod weights;
 
-use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
-use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
-use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
+use burn::tensor::Tensor;
 
-use block::Block;
+pub use architecture::{Architecture, ArchitectureError};
+pub use classifier::Classifier;
+pub use residual::{AUXILIARY, Network, NetworkConfig, Stage};
+pub use state::{Misfits, StateDict, StateTensor};
 
-/// Outputs of a findings network beside the labels, in this order after them:
-/// age (standardised), sex (logit of male), view (logit of AP).
-pub const AUXILIARY: usize = 3;
-
-/// The hyper-parameters of a [`Network`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkConfig {
-    /// Side of the square input, in pixels.
-    pub input: usize,
-    /// Channels after the stem, which is also the width of the first stage.
-    pub stem: usize,
-    /// Side of the stem's kernel; the stem has stride 2.
-    pub stem_kernel: usize,
-    /// The residual stages in order, one block each.
-    pub stages: Vec<Stage>,
-    /// Number of outputs of the linear layer on the pooled features.
-    pub outputs: usize,
-}
-
-/// One residual stage of a [`NetworkConfig`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stage {
-    /// Output channels.
-    pub channels: usize,
-    /// Stride of the block's first convolution.
-    pub stride: usize,
-}
-
-impl NetworkConfig {
-    /// Number of pooled features, the last stage's channels.
-    pub fn features(&self) -> usize {
-        self.stages.last().map_or(self.stem, |stage| stage.channels)
-    }
-}
-
-/// A 5x5 (or as configured) stem with stride 2, residual stages, the mean over
-/// the picture and one linear layer.
-#[derive(Module, Debug)]
-pub struct Network {
-    stem: Conv2d,
-    stem_norm: BatchNorm,
-    blocks: Vec<Block>,
-    head: Linear,
-}
-
-/// What a forward pass gives.
+/// What a classifier's forward pass gives.
 #[derive(Debug, Clone)]
 pub struct Outputs {
-    /// Feature maps of the last stage, `[batch, features, height, width]`.
+    /// Feature maps that the mean is taken of, `[batch, features, height, width]`.
     pub maps: Tensor<4>,
     /// Their means, `[batch, features]`.
     pub features: Tensor<2>,
-    /// The linear layer's outputs, `[batch, outputs]`.
+    /// The last layer's outputs, `[batch, outputs]`.
     pub logits: Tensor<2>,
 }
 
-impl Network {
-    /// Makes a network with weights drawn from `rng` (He normal for convolutions,
-    /// small normal for the head): the same generator gives the same weights on
-    /// every device.
-    pub fn new(config: &NetworkConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let mut channels = config.stem;
-        let kernel = config.stem_kernel;
-        let stem = weights::conv([1, config.stem], kernel, 2, rng, device);
-        let blocks = config
-            .stages
-            .iter()
-            .map(|stage| {
-                let block = Block::new(channels, stage.channels, stage.stride, rng, device);
-                channels = stage.channels;
-                block
-            })
-            .collect();
-        Self {
-            stem,
-            stem_norm: weights::norm(config.stem, device),
-            blocks,
-            head: weights::linear(channels, config.outputs, rng, device),
-        }
-    }
-
-    /// Maps standardised pictures `[batch, 1, side, side]` to [`Outputs`].
-    pub fn forward(&self, pictures: Tensor<4>) -> Outputs {
-        let mut maps = relu(self.stem_norm.forward(self.stem.forward(pictures)));
-        for block in &self.blocks {
-            maps = block.forward(maps);
-        }
-        let [batch, features, height, width] = maps.dims();
-        let pooled = maps.clone().reshape([batch, features, height * width]).mean_dim(2); // [batch, features, 1]
-        let pooled = pooled.reshape([batch, features]);
-        let logits = self.head.forward(pooled.clone());
-        Outputs { maps, features: pooled, logits }
-    }
-
-    /// The weights of one output of the linear layer, one a feature.
-    pub fn head_weights(&self, output: usize) -> Tensor<1> {
-        let weights = self.head.weight.val(); // [features, outputs]
-        let [features, _] = weights.dims();
-        weights.slice([0..features, output..output + 1]).reshape([features])
-    }
+/// The mean over height and width: `[batch, features, height, width]` to `[batch, features]`.
+fn mean_of_maps(maps: Tensor<4>) -> Tensor<2> {
+    let [batch, features, height, width] = maps.dims();
+    let flat = maps.reshape([batch, features, height * width]);
+    flat.mean_dim(2).reshape([batch, features]) // mean_dim keeps [batch, features, 1]
 }

@@ -45,7 +45,7 @@ pub(super) fn linear(input: usize, output: usize, rng: &mut ChaCha8Rng, device: 
 }
 
 /// Normal values by the Box-Muller transform.
-fn normal(count: usize, deviation: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+pub(super) fn normal(count: usize, deviation: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
     (0..count)
         .map(|_| {
             let radius = (-2.0 * (1.0 - rng.random::<f32>()).max(f32::MIN_POSITIVE).ln()).sqrt();

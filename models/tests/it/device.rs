@@ -4,7 +4,7 @@
 mod gpu {
     use models::{Device, DeviceChoice, DeviceError, GreyImage, Scorer};
 
-    use crate::small;
+    use crate::{parity, small};
 
     /// The largest difference of a logit or probability that passes.
     const TOLERANCE: f64 = 1e-3;
@@ -28,10 +28,27 @@ mod gpu {
             for (a, b) in a.findings.iter().zip(&b.findings) {
                 worst = worst.max((a.logit - b.logit).abs()).max((a.probability - b.probability).abs());
             }
-            worst = worst.max((a.frontal - b.frontal).abs());
+            worst = worst.max((a.chest.unwrap().frontal - b.chest.unwrap().frontal).abs());
         }
         eprintln!("largest difference between {} and the CPU: {worst:.2e}", gpu.description());
         assert!(worst < TOLERANCE, "{worst}");
+    }
+
+    /// Reference: torchvision, by way of the parity cases.
+    #[test]
+    fn a_wgpu_adapter_gives_what_torchvision_gives() {
+        let gpu = match Device::open(DeviceChoice::Gpu) {
+            Ok(gpu) => gpu,
+            Err(error @ (DeviceError::NoAdapter | DeviceError::Open { .. })) => {
+                eprintln!("skipped: {error}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let case = parity::cases().into_iter().find(|case| case.name == "narrow resnet").unwrap();
+        let worst = parity::difference(&case, gpu.burn());
+        eprintln!("largest difference between {} and torchvision: {worst:.2e}", gpu.description());
+        assert!(worst < parity::TOLERANCE, "{worst}");
     }
 
     #[test]

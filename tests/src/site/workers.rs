@@ -178,16 +178,29 @@ impl Worker {
         Some((cpu_seconds(&stat)?, pages * PAGE_BYTES))
     }
 
-    /// CPU seconds of the threads on which networks run: the device's, and those of the pool that computes for it, which
-    /// have no name of their own.
-    pub fn used_by_networks(&self) -> f64 {
-        let own = self.pid().to_string();
-        let tasks = fs::read_dir(format!("/proc/{own}/task")).into_iter().flatten().flatten();
-        let of_networks = tasks.filter(|task| {
-            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-            name.trim() == "device" || name.trim() == "chiasm" && task.file_name().to_string_lossy() != own
+    /// The processes that it started and that run now, by the command that they were given.
+    pub fn children(&self, command: &str) -> Vec<u32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        let listed = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let pids = listed.flat_map(|pids| {
+            pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
         });
-        of_networks.filter_map(|task| cpu_seconds(&fs::read_to_string(task.path().join("stat")).ok()?)).sum()
+        let is_meant = |pid: &u32| {
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split('\0').any(|argument| argument == command)
+        };
+        pids.filter(is_meant).collect()
+    }
+
+    /// The process that its device lives in.
+    pub fn device_process(&self) -> Option<u32> {
+        self.children("device-process").first().copied()
+    }
+
+    /// CPU seconds of the process that the networks run in.
+    pub fn used_by_networks(&self) -> f64 {
+        let stat = self.device_process().and_then(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+        stat.and_then(|stat| cpu_seconds(&stat)).unwrap_or(0.0)
     }
 
     fn has_ended(&mut self, status: ExitStatus) {

@@ -11,25 +11,29 @@ use super::{PATIENCE, modes, turn};
 /// `worker.poison_after` of these sites.
 const POISON_AFTER: u16 = 3;
 
-/// The decoder has no file that kills it, so one study is made deadly: whoever has read it dies.
+/// No file kills a worker that is known, so one study is made deadly: whoever has read it dies, or whoever begins its job.
 #[test]
 fn a_study_that_stops_its_worker_each_time_ends_as_a_dead_letter_and_the_rest_is_worked_off() {
     let _turn = turn();
     for mode in modes() {
         for place in [0, 2, 5] {
-            let deaths = poisoned(mode, place);
+            let deaths = poisoned(mode, place, "fetched");
             let expected = usize::from(POISON_AFTER)..=usize::from(POISON_AFTER) + 2;
             assert!(expected.contains(&deaths), "it took {deaths} deaths");
         }
+        // Once the ledger holds the job, its first two starts are beside others.
+        let deaths = poisoned(mode, 3, "leased");
+        let expected = usize::from(POISON_AFTER)..=usize::from(POISON_AFTER) + 4;
+        assert!(expected.contains(&deaths), "it took {deaths} deaths");
     }
 }
 
 /// Works off eight studies of which one is deadly, and gives how many workers died of it.
-fn poisoned(mode: Mode<'_>, place: usize) -> usize {
+fn poisoned(mode: Mode<'_>, place: usize, point: &str) -> usize {
     let mut site = Site::open(mode, Plan { poison_after: POISON_AFTER, ..Plan::new(13) });
     let studies = site.studies(8);
     let poison = studies[place..=place].to_vec();
-    let deadly = Start::dying_at(format!("fetched@{}", of_study(&poison[0])));
+    let deadly = Start::dying_at(format!("{point}@{}", of_study(&poison[0])));
     site.submit(&studies, Lane::Routine);
     site.expect(&poison, &End::failed("StoppedTheWorker"));
     site.start(&deadly);

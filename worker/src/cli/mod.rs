@@ -1,8 +1,11 @@
 //! The command line: what can be asked, with help texts and examples.
 
 pub mod config;
+pub mod features;
+pub mod fusion;
 pub mod jobs;
 pub mod mercure;
+pub mod models;
 pub mod queue;
 pub mod submit;
 pub mod top;
@@ -12,6 +15,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use config::ConfigCommand;
+use features::FeaturesArgs;
+use fusion::FusionCommand;
 use jobs::JobsCommand;
 use mercure::MercureArgs;
 use queue::QueueCommand;
@@ -47,7 +52,10 @@ impl Cli {
             | Command::Top(_)
             | Command::Jobs(_)
             | Command::Queue(_)
-            | Command::Models(_) => None,
+            | Command::Features(_)
+            | Command::Fusion(_)
+            | Command::Models(_)
+            | Command::DeviceProcess(_) => None,
         }
     }
 }
@@ -76,9 +84,17 @@ pub enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print what a record said at a time, as features.
+    Features(FeaturesArgs),
+    /// Train, evaluate and use record-only models of tables.
+    #[command(subcommand)]
+    Fusion(FusionCommand),
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// The device of a worker, which starts this itself.
+    #[command(hide = true)]
+    DeviceProcess(DeviceProcessArgs),
 }
 
 /// Options that change how a study is read.
@@ -101,6 +117,28 @@ pub enum DeviceArg {
     Cpu,
     /// A GPU through wgpu, a software one too; an error where there is none.
     Gpu,
+}
+
+impl DeviceArg {
+    /// As it is written on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
+/// `chiasm device-process`.
+#[derive(Debug, Args)]
+pub struct DeviceProcessArgs {
+    /// Where the networks run.
+    #[arg(long, value_enum)]
+    pub device: DeviceArg,
+    /// Log JSON lines.
+    #[arg(long)]
+    pub json_log: bool,
 }
 
 /// `chiasm analyze`.
@@ -189,11 +227,25 @@ pub enum ModelsCommand {
     Train(TrainArgs),
     /// Train the late fusion `icu-concurrent` on radiographs with dated records.
     TrainFusion(TrainArgs),
-    /// Print the card of a model that is built in.
+    /// Print the card of a model that is built in, or of the bundle in a folder.
     Card {
-        /// `cxr-findings` or `icu-concurrent`.
+        /// `cxr-findings`, `icu-concurrent` or a bundle's folder.
         id: String,
     },
+    /// Make a bundle of a trained network: a PyTorch state dict or safetensors. No pickle is run.
+    Import(models::ImportArgs),
+    /// List the models that are built in and the bundles in a folder, and whether each verifies.
+    List(models::ListArgs),
+    /// Show what a bundle says of itself.
+    Show(models::BundleArgs),
+    /// Verify a bundle: digests, seal, signature, and its self-test on the device.
+    Verify(models::VerifyArgs),
+    /// Sign a bundle with an Ed25519 key.
+    Sign(models::SignArgs),
+    /// Make an Ed25519 key: the private half into a file, the public half, which sites pin, on standard output.
+    Key(models::KeyArgs),
+    /// Show where in a picture a finding's score comes from: an overlay (PNG) and an array (NumPy).
+    Explain(models::ExplainArgs),
 }
 
 /// `chiasm models train` and `train-fusion`.

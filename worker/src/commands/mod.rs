@@ -1,8 +1,12 @@
 //! The commands, one file each.
 
 mod analyze;
+mod bundles;
 mod config;
 mod demo;
+mod device_process;
+mod features;
+mod fusion;
 mod jobs;
 mod mercure;
 mod models;
@@ -56,7 +60,10 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Queue(command) => queue::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Features(args) => features::run(&args),
+        Command::Fusion(command) => fusion::run(&command),
         Command::Models(command) => models::run(&command),
+        Command::DeviceProcess(args) => device_process::run(&args),
     }
 }
 
@@ -67,6 +74,9 @@ pub fn exit_code_of(error: &anyhow::Error) -> u8 {
 
 /// How the command is to log. A configuration that is not valid is told by the command itself.
 pub fn log_config(cli: &Cli) -> LogConfig {
+    if let Command::DeviceProcess(args) = &cli.command {
+        return LogConfig { json: args.json_log, ..LogConfig::default() };
+    }
     let flags = Flags { file: cli.site().and_then(|site| site.config.clone()), ..Flags::default() };
     Loaded::read(&flags, &Environment::of_process()).map(|loaded| loaded.config.log).unwrap_or_default()
 }

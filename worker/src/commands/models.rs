@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use dicom_ingest::limits::Limits;
@@ -12,11 +11,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use models::Bundle;
 use models::train::{Progress, TrainConfig, train};
 
-use super::Usage;
+use super::{Usage, bundles};
 use crate::cli::{DeviceArg, ModelsCommand, TrainArgs};
 use crate::config::Config;
 use crate::pipeline::Stages;
-use crate::pipeline::scoring::Direct;
+use crate::service;
+use crate::telemetry::metrics::Metrics;
 use crate::training::{fusion as fusion_input, radiographs};
 
 /// Seed of the fusion's repeated splits.
@@ -28,6 +28,13 @@ pub(super) fn run(command: &ModelsCommand) -> anyhow::Result<u8> {
         ModelsCommand::Train(args) => train_findings(args),
         ModelsCommand::TrainFusion(args) => train_fusion(args),
         ModelsCommand::Card { id } => card(id),
+        ModelsCommand::Import(args) => bundles::import(args),
+        ModelsCommand::List(args) => bundles::list(args),
+        ModelsCommand::Show(args) => bundles::show(args),
+        ModelsCommand::Verify(args) => bundles::verify(args),
+        ModelsCommand::Sign(args) => bundles::sign(args),
+        ModelsCommand::Key(args) => bundles::key(args),
+        ModelsCommand::Explain(args) => bundles::explain(args),
     }
 }
 
@@ -71,8 +78,8 @@ fn log(event: &Progress) {
 fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
     let stages = Stages::new(Config::load(None, None)?)?;
     let decoded = bar("{bar:30} {pos}/{len} exams scored");
-    let direct = Direct::new(Arc::clone(&stages.bundle), DeviceArg::Cpu);
-    let exams = fusion_input::exams(&args.data, &stages, &&direct, &mut |done, of| {
+    let device = service::device_on_demand(&stages, DeviceArg::Cpu, &Metrics::new(stages.bundle.digest()));
+    let exams = fusion_input::exams(&args.data, &stages, &&device, &mut |done, of| {
         decoded.set_length(of as u64);
         decoded.set_position(done as u64);
     })
@@ -80,7 +87,7 @@ fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
     decoded.finish_and_clear();
     tracing::info!(exams = exams.len(), "training begins");
     let labels: Vec<String> =
-        stages.bundle.manifest().labels.iter().map(|label| label.name.clone()).collect();
+        stages.bundle.model_card().labels.iter().map(|label| label.name.clone()).collect();
     let mut options = TrainOptions::new(stages.bundle.digest(), &labels, FUSION_SEED);
     options.created = Some(jiff::Zoned::now().date().to_string());
     let trained = fusion::learned::train(&exams, &options)?;
@@ -99,6 +106,7 @@ fn card(id: &str) -> anyhow::Result<u8> {
     let card = match id {
         id if id == bundle.id() => bundle.card().to_owned(),
         "icu-concurrent" => LateFusionModel::embedded_card().to_owned(),
+        folder if Path::new(folder).is_dir() => return bundles::card(Path::new(folder)),
         _ => bail!(Usage(format!(
             "there is no model `{id}`; there are `{}` and `icu-concurrent`",
             bundle.id()

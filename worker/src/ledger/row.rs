@@ -8,8 +8,9 @@ use super::state::JobState;
 use crate::job::hex;
 use crate::lane::Lane;
 
-/// How often a job may be started before it is given to a human: a job that kills its worker this often is poison.
-const MAX_ATTEMPTS: u32 = 20;
+/// Starts of a job beside others. Where its worker died in them, any of the jobs under way may have been the cause; from
+/// the next start on it runs alone.
+const STARTS_BESIDE_OTHERS: u32 = 2;
 
 /// A job to accept.
 #[derive(Debug, Clone)]
@@ -72,9 +73,14 @@ pub struct Job {
 }
 
 impl Job {
-    /// True when this job was started too often: it is given to a human instead of being tried again.
-    pub fn is_poison(&self) -> bool {
-        self.attempts > MAX_ATTEMPTS
+    /// Whether the job was begun so often without an end that it may be what stops its worker: it runs alone then.
+    pub fn is_suspect(&self) -> bool {
+        self.attempts > STARTS_BESIDE_OTHERS && self.composed.is_none()
+    }
+
+    /// Whether the job stopped its worker `poison_after` times alone: it is given to a human instead of being tried again.
+    pub fn is_poison(&self, poison_after: u32) -> bool {
+        self.attempts > STARTS_BESIDE_OTHERS.saturating_add(poison_after)
     }
 }
 
@@ -89,13 +95,19 @@ pub struct ReportBytes {
     pub bundle: Option<Vec<u8>>,
     /// The page.
     pub html: Vec<u8>,
+    /// The DICOM structured report, where one is written.
+    pub sr: Option<Vec<u8>>,
 }
 
 impl ReportBytes {
     /// What the audit trail says of them and of the model output they were made from: state and SHA-256 digests.
     pub(super) fn digests(&self, model_output: Option<&str>) -> String {
         let mut detail = format!("{} html={}", self.ends, hex(&Sha256::digest(&self.html)));
-        let others = [("bundle", self.bundle.as_deref()), ("model_output", model_output.map(str::as_bytes))];
+        let others = [
+            ("bundle", self.bundle.as_deref()),
+            ("sr", self.sr.as_deref()),
+            ("model_output", model_output.map(str::as_bytes)),
+        ];
         for (name, bytes) in others {
             if let Some(bytes) = bytes {
                 detail = format!("{detail} {name}={}", hex(&Sha256::digest(bytes)));

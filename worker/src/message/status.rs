@@ -96,7 +96,7 @@ impl FailureReason {
             "Device",
             "Model",
             "Score",
-            "StartedTooOften",
+            "StoppedTheWorker",
             "Outcome",
             "Picture",
             "ReportUnwritable",

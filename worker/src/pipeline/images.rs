@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,12 +12,12 @@ use dicom_ingest::frame::Frame;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
-use image::{ImageFormat, Luma, Rgba};
 use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores};
 
 use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData};
+use super::png;
 use super::timings::Timings;
 use super::{Room, Stages};
 use crate::ending::Ending;
@@ -122,14 +121,18 @@ fn score_candidate(
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
-    let image = {
+    let (image, input) = {
         let _turn = room.turns.take();
         let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
-        Arc::new(timings.time("preprocess", || grey_image(&frame))?)
+        timings.time("preprocess", || {
+            let image = grey_image(&frame)?;
+            let input = Arc::new(stages.bundle.prepare(&image));
+            Ok::<_, Ending>((image, input))
+        })?
     };
     let device = timings.time("load", || room.scoring.device())?;
-    let scores = timings.time("score", || room.scoring.score(&image))?;
-    if candidate.check_frontal && !scores.is_frontal {
+    let scores = timings.time("score", || room.scoring.score(&input))?;
+    if candidate.check_frontal && !scores.chest.is_some_and(|chest| chest.is_frontal) {
         return Err(Ending::refused(
             "NotApplicableView",
             "body part or view is not stated, and the picture does not pass as an upright frontal chest radiograph",
@@ -142,15 +145,18 @@ fn score_candidate(
         ));
     }
     let label = most_telling(&scores);
-    let saliency = timings.time("saliency", || room.scoring.saliency(&image, &label))?;
+    let saliency = timings.time("saliency", || match map(&scores, &label, page_size(&image)) {
+        Some(map) => Ok(map),
+        None => room.scoring.saliency(&input, &label),
+    })?;
     let _turn = room.turns.take();
     Ok(ModelOutput {
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
         device,
         findings: scores.findings.iter().map(finding).collect(),
-        view_ap: scores.view_ap,
-        frontal: scores.frontal,
-        novelty: scores.out_of_distribution.score,
+        view_ap: scores.chest.map(|chest| chest.view_ap),
+        frontal: scores.chest.map(|chest| chest.frontal),
+        novelty: scores.out_of_distribution.map(|novelty| novelty.score),
         dropped: Vec::new(),
         warnings: warnings(candidate, &scores, stages),
         picture: timings.time("picture", || picture(&image, &saliency, label))?,
@@ -159,9 +165,11 @@ fn score_candidate(
 
 /// Whether the picture is surely no frontal chest radiograph, whatever the header says.
 fn is_something_else(scores: &Scores, stages: &Stages) -> bool {
-    let fails = scores.frontal < stages.bundle.manifest().frontal.threshold;
-    let novel = scores.out_of_distribution.score > stages.pipeline.most_novel;
-    scores.frontal < stages.pipeline.least_frontal || (fails && novel)
+    let model = stages.bundle.model_card();
+    let (Some(chest), Some(threshold)) = (scores.chest, model.frontal_threshold) else { return false };
+    let novelty = scores.out_of_distribution;
+    let novel = novelty.is_some_and(|novelty| novelty.score > stages.pipeline.most_novel);
+    chest.frontal < stages.pipeline.least_frontal || (chest.frontal < threshold && novel)
 }
 
 fn decode_frame(candidate: Candidate<'_>, limits: &Limits) -> Result<Frame, Ending> {
@@ -238,13 +246,15 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
     if instance.lossy {
         notes.push(note("LossyCompression", "the image was compressed with loss".into()));
     }
-    if scores.out_of_distribution.exceeded {
+    if scores.out_of_distribution.is_some_and(|novelty| novelty.exceeded) {
         let text =
             "the picture is unlike those that the model was trained on: its findings deserve less trust";
         notes.push(note("OutOfDistribution", text.into()));
     }
-    let frontal_from = stages.bundle.manifest().frontal.threshold;
-    if !candidate.check_frontal && scores.frontal < frontal_from {
+    let model = stages.bundle.model_card();
+    let doubtful =
+        scores.chest.zip(model.frontal_threshold).is_some_and(|(chest, from)| chest.frontal < from);
+    if !candidate.check_frontal && doubtful {
         let text =
             "the picture does not look like an upright frontal chest radiograph, though the header says so";
         notes.push(note("FrontalDoubt", text.into()));
@@ -253,54 +263,47 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
         let text = "body part or view is not stated; the picture itself passes as an upright frontal chest radiograph";
         notes.push(note("ViewFromPicture", text.into()));
     }
-    if let Some(text) = instance.age_years.and_then(|age| stages.bundle.manifest().age_note(age)) {
+    if let Some(text) = instance.age_years.and_then(|age| model.age_note(age)) {
         notes.push(note("AgeOutsideTraining", text));
     }
     notes
 }
 
-/// The radiograph and the overlay as PNG files of the same size.
-fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<PictureData, Ending> {
+/// The map that came with the scores, in the picture's geometry on the page.
+fn map(scores: &Scores, label: &str, (width, height): (usize, usize)) -> Option<GreyImage> {
+    let index = scores.findings.iter().position(|score| score.label == label)?;
+    scores.maps.as_ref()?.of(index, width, height)
+}
+
+/// Width and height of a picture on the page.
+fn page_size(image: &GreyImage) -> (usize, usize) {
     let longer = image.width().max(image.height());
     let side = |length: usize| (length * PAGE_SIDE / longer).max(1);
-    let (width, height) = if longer > PAGE_SIDE {
+    if longer > PAGE_SIDE {
         (side(image.width()), side(image.height()))
     } else {
         (image.width(), image.height())
-    };
+    }
+}
+
+/// The radiograph and the overlay as PNG files of the same size.
+fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<PictureData, Ending> {
+    let (width, height) = page_size(image);
     let small = models::preprocess::resize(image, width, height);
     let overlay = models::preprocess::resize(saliency, width, height);
-    let (width, height) = (pixels(width), pixels(height));
-    let grey = image::GrayImage::from_fn(width, height, |x, y| Luma([level(&small, x, y)]));
-    // Warm where the score is raised, clear where it is not.
-    let heat = image::RgbaImage::from_fn(width, height, |x, y| {
-        let heat = level(&overlay, x, y);
-        Rgba([255, 190_u8.saturating_sub(heat / 2), 0, heat / 5 * 3])
-    });
-    let mut png = Cursor::new(Vec::new());
-    let mut overlay = Cursor::new(Vec::new());
-    let written = grey
-        .write_to(&mut png, ImageFormat::Png)
-        .and_then(|()| heat.write_to(&mut overlay, ImageFormat::Png));
-    written.map_err(|_| {
+    let written = png::grey(&small).and_then(|grey| Ok((grey, png::heat(&overlay)?)));
+    let (grey, heat) = written.map_err(|_| {
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;
     Ok(PictureData {
-        png_base64: STANDARD.encode(png.into_inner()),
-        width,
-        height,
+        png_base64: STANDARD.encode(grey),
+        width: pixels(width),
+        height: pixels(height),
         saliency_label: label,
-        saliency_base64: STANDARD.encode(overlay.into_inner()),
+        saliency_base64: STANDARD.encode(heat),
     })
 }
 
 fn pixels(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// Grey level 0 to 255 of a pixel.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is between 0 and 255")]
-fn level(image: &GreyImage, x: u32, y: u32) -> u8 {
-    let index = y as usize * image.width() + x as usize;
-    image.pixels().get(index).map_or(0, |value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
 }

@@ -7,6 +7,7 @@ pub mod scoring;
 
 pub mod evidence;
 mod images;
+mod png;
 mod record;
 mod timings;
 
@@ -27,13 +28,16 @@ use crate::job::Request;
 use crate::ledger::{Job, JobState, ReportBytes};
 use crate::outcome::{Outcome, State};
 use crate::report::document::Report;
-use crate::report::{fhir, html};
+use crate::report::{fhir, html, sr};
 use crate::select;
 
 use evidence::Evidence;
 use output::ModelOutput;
 use scoring::{Scoring, Turns};
 use timings::Timings;
+
+/// The code of a job or request that stopped its worker again and again.
+pub const STOPPED_THE_WORKER: &str = "StoppedTheWorker";
 
 /// What all jobs of one run share.
 pub struct Stages {
@@ -131,10 +135,10 @@ impl Stages {
         let Start { study, root, ending } = start;
         let mut evidence = Evidence { study, root, ..Evidence::default() };
         let analysed = match serde_json::from_str::<Request>(&job.request) {
-            _ if job.is_poison() => Err(Ending::failed(
-                "StartedTooOften",
-                "the job was started too often without an end; it may stop the program each time",
-                "Look at the study and at the program's log, then submit the study again.",
+            _ if job.is_poison(self.config.worker.poison_after) => Err(Ending::failed(
+                STOPPED_THE_WORKER,
+                "the job stopped its worker each time it was started",
+                "Read the study without this program, and report its files and the program's log as a defect.",
             )),
             Err(_) => Err(Ending::failed(
                 "RequestUnreadable",
@@ -197,7 +201,7 @@ impl Stages {
         let study = timings.time("read", || {
             images::study(&job.study_uid, request, &self.limits, &self.config.site_zone, evidence)
         })?;
-        let candidates = select::candidates(&study, self.bundle.manifest(), &self.pipeline)?;
+        let candidates = select::candidates(&study, self.bundle.model_card(), &self.pipeline)?;
         timings.time("read", || record::confirm(request, &study, evidence))?;
         drop(turn);
         evidence.output = job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok());
@@ -211,10 +215,10 @@ impl Stages {
     }
 }
 
-/// Both renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
+/// The renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
 fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
-    let html = html::page(report).into_bytes();
-    let (outcome, bundle) = match fhir::bundle(report) {
+    let page = html::page(report);
+    let (outcome, bundle) = match fhir::bundle(report, &page) {
         Ok(bundle) => (outcome.clone(), Some(bundle)),
         Err(error) => {
             let failed = Outcome::without_result(State::Failed, "ReportUnwritable", &error.to_string());
@@ -226,6 +230,13 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         State::Refused => JobState::Refused,
         State::Failed => JobState::Failed,
     };
+    let sr = bundle.as_ref().and_then(|_| sr::document(report));
     // An outcome is plain strings and finite numbers: it always serialises.
-    ReportBytes { ends, outcome: serde_json::to_string(&outcome).unwrap_or_default(), bundle, html }
+    ReportBytes {
+        ends,
+        outcome: serde_json::to_string(&outcome).unwrap_or_default(),
+        bundle,
+        html: page.into_bytes(),
+        sr,
+    }
 }

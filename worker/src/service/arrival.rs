@@ -14,21 +14,24 @@ use super::fetch::{FetchError, Fetched, Located, Sources};
 use super::flight::{Flight, Landed};
 use super::spool::SpoolFolder;
 use crate::config::site::{RetryConfig, WorkerConfig};
-use crate::job::{Unread, hex};
+use crate::job::{Request, Unread, hex};
 use crate::lane::Lane;
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
 use crate::message::adapters::AdapterMapping;
 use crate::message::status::{self, Status};
-use crate::message::{self, JobRequest};
+use crate::message::{self, JobRequest, envelope};
 use crate::outcome::{Outcome, State};
-use crate::pipeline::Start;
-use crate::queue::{Delivery, Disposition, Queue, Settled};
+use crate::pipeline::{STOPPED_THE_WORKER, Start};
+use crate::queue::{Delivery, Disposition, Message, Queue, Settled};
 
 /// Longest pause before a retry.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Retries of a source that cannot be reached, at the longest pause: a day.
 const UNREACHABLE_RETRIES: u32 = 144;
+
+/// Why such a request is a dead letter.
+const STOPPED: &str = "the request stopped its worker each time it was started";
 
 /// How much memory a study takes at most, as a multiple of its files: the bytes themselves, decoded samples, grey values.
 pub(super) const MEMORY_A_BYTE: u64 = 3;
@@ -154,7 +157,7 @@ impl Arrivals {
         };
         // A message that was started before and not settled may stop the worker: it runs alone, so that no other job is
         // counted with it.
-        let (_shared, _alone) = if starts >= 2 {
+        let (shared, mut alone) = if starts >= 2 {
             (None, Some(self.alone.write().await))
         } else {
             (Some(self.alone.read().await), None)
@@ -169,14 +172,24 @@ impl Arrivals {
                 Ok((Arrived::Passed, Disposition::Ack))
             }
             Way::Carry(job, load) => {
+                // The same of a job that was started before.
+                if job.is_suspect() && alone.is_none() {
+                    drop(shared);
+                    alone = Some(self.alone.write().await);
+                }
                 let job_key = job.job_key.clone();
                 // Files and bytes are kept until the job has landed.
                 let Load { start, _spool, _share } = *load;
                 let landed = self.flight.carry(*job, start).await?;
+                let mut disposition = Disposition::Ack;
                 if let Landed::Ended { state, outcome } = &landed {
                     self.announce(&Announced::of(request, &job_key), *state, outcome).await;
+                    if outcome.code.as_deref() == Some(STOPPED_THE_WORKER) {
+                        disposition = self.stopped_the_worker();
+                    }
                 }
-                Ok((Arrived::Landed(landed), Disposition::Ack))
+                drop(alone);
+                Ok((Arrived::Landed(landed), disposition))
             }
         }
     }
@@ -313,14 +326,11 @@ impl Arrivals {
 
     /// A request that stopped its worker again and again: a failed job for a person to see, and a dead letter.
     async fn poisoned(&self, request: &JobRequest) -> Result<(Arrived, Disposition), LedgerError> {
-        let code = "StoppedTheWorker";
-        let reason = "the request stopped its worker each time it was started";
-        tracing::error!(code, "a request stopped its worker too often; it goes to the dead-letter queue");
-        self.flight.metrics.record_dead_letter(code);
+        let disposition = self.stopped_the_worker();
         let why = Unread {
             failed: true,
-            code: code.into(),
-            reason: reason.into(),
+            code: STOPPED_THE_WORKER.into(),
+            reason: STOPPED.into(),
             next_step: "Read the study without this program, and report its files as a defect.".into(),
         };
         let job = self.sources.unread(request, &self.flight.stages, why);
@@ -331,7 +341,44 @@ impl Arrivals {
                 self.announce(&Announced::of(request, &job_key), state, &outcome).await;
             }
         }
-        Ok((Arrived::Passed, Disposition::DeadLetter { code: code.into(), reason: reason.into() }))
+        Ok((Arrived::Passed, disposition))
+    }
+
+    fn stopped_the_worker(&self) -> Disposition {
+        let code = STOPPED_THE_WORKER;
+        tracing::error!(code, "a request stopped its worker too often; it goes to the dead-letter queue");
+        self.flight.metrics.record_dead_letter(code);
+        Disposition::DeadLetter { code: code.into(), reason: STOPPED.into() }
+    }
+
+    /// The dead letter of a job that stopped its worker too often after its message had left the queue: the request as far
+    /// as the ledger keeps it. Jobs that were submitted by path had no message.
+    pub(super) fn letter_of(&self, job: &Job, request: &Request) -> Option<Message> {
+        if !job.is_poison(self.limits.poison_after) || request.out.is_some() {
+            return None;
+        }
+        let asked = JobRequest {
+            id: format!("job-{}", job.job_key.get(..16)?),
+            time: job.accepted_at.parse().ok()?,
+            study_uid: job.study_uid.parse().ok()?,
+            source: request.fetched_from.clone(),
+            record: None,
+            targets: request.targets.clone(),
+            pipeline: None,
+            lane: job.lane,
+            mode: request.mode,
+            expected_instances: None,
+            correlation_id: request.correlation_id.clone(),
+        };
+        Some(envelope::message(&asked, "urn:chiasm:worker", None))
+    }
+
+    /// Puts the letter on the dead-letter queue. The job is failed already, and seen in the ledger.
+    pub(super) async fn bury(&self, letter: &Message) {
+        let Disposition::DeadLetter { code, reason } = self.stopped_the_worker() else { return };
+        if let Err(error) = self.queue.bury(letter, &code, &reason).await {
+            tracing::warn!(%error, "the dead letter of a failed job was not stored");
+        }
     }
 
     /// Tells whoever listens. A listener sees an event at least once; its identifier tells repeats.

@@ -16,6 +16,7 @@ use crate::job::Request;
 use crate::lane::Lane;
 use crate::ledger::Job;
 use crate::outcome::Outcome;
+use crate::pipeline::STOPPED_THE_WORKER;
 use crate::queue::{Consumer, QueueError};
 use crate::telemetry::traces::delivery_span;
 
@@ -117,7 +118,7 @@ impl Feeds {
             match if open { ledger.lease_next().await } else { ledger.lease_stored().await } {
                 Ok(Some(job)) => {
                     self.ledger_is_empty.store(false, Ordering::SeqCst);
-                    let (feeds, is_suspect) = (self.clone(), is_suspect(&job));
+                    let (feeds, is_suspect) = (self.clone(), job.is_suspect());
                     let carried = self.tasks.spawn(async move {
                         let _place = place;
                         tokio::select! {
@@ -158,12 +159,13 @@ impl Feeds {
         // Files and bytes are kept until the job has landed.
         let Load { start, _spool, _share } = load;
         // A job that was started before may stop the worker: alone, no other job is counted with it.
-        let (_shared, _alone) = if is_suspect(&job) {
+        let (_shared, _alone) = if job.is_suspect() {
             (None, Some(arrivals.alone.write().await))
         } else {
             (Some(arrivals.alone.read().await), None)
         };
         let (job_key, study_uid) = (job.job_key.clone(), job.study_uid.clone());
+        let letter = request.as_ref().and_then(|request| arrivals.letter_of(&job, request));
         let correlation = request.and_then(|request| request.correlation_id);
         match arrivals.flight.carry(job, start).await {
             Ok(landed) => {
@@ -174,6 +176,11 @@ impl Feeds {
                         correlation_id: correlation.as_deref(),
                     };
                     arrivals.announce(&job, *state, outcome).await;
+                    if let Some(letter) = letter
+                        && outcome.code.as_deref() == Some(STOPPED_THE_WORKER)
+                    {
+                        arrivals.bury(&letter).await;
+                    }
                 }
                 self.show(landed).await;
             }
@@ -212,9 +219,4 @@ impl Feeds {
             () = tokio::time::sleep(pause) => {}
         }
     }
-}
-
-/// Whether a job was begun so often without an end that it may be what stops its worker.
-fn is_suspect(job: &Job) -> bool {
-    job.attempts > 2 && job.composed.is_none()
 }

@@ -17,7 +17,7 @@ use crate::job::Request;
 use crate::ledger::{Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
 use crate::message::{Mode, Name};
 use crate::outcome::{Outcome, State};
-use crate::pipeline::scoring::{Direct, Scoring};
+use crate::pipeline::scoring::Scoring;
 use crate::pipeline::{Analysis, Room, Stages, Start};
 use crate::telemetry::metrics::Metrics;
 
@@ -99,13 +99,14 @@ pub enum Landed {
 impl Flight {
     /// For one job after the other, without a worker around it: `analyze`.
     pub fn alone(stages: Arc<Stages>, ledger: Arc<dyn Ledger>, device: DeviceArg) -> Self {
-        let direct = Direct::new(Arc::clone(&stages.bundle), device);
+        let metrics = Metrics::new(stages.bundle.digest());
+        let device = super::device_on_demand(&stages, device, &metrics);
         Self {
-            metrics: Metrics::new(stages.bundle.digest()),
+            metrics,
             deliver_for: stages.config.worker.deliver_for,
             stages,
             ledger,
-            device: Arc::new(direct),
+            device: Arc::new(device),
             gate: Arc::new(Gate::new(1)),
             targets: Arc::new(Targets::default()),
             under_way: UnderWay::default(),
@@ -139,7 +140,10 @@ impl Flight {
     }
 
     async fn fly(&self, job: &Job, start: Start) -> Result<Landed, LedgerError> {
-        reach_with("leased", &job.study_uid);
+        // What stopped its worker too often is not begun again.
+        if !job.is_poison(self.stages.config.worker.poison_after) {
+            reach_with("leased", &job.study_uid);
+        }
         let (report, timings) = if let Some(stored) = &job.composed {
             (stored.clone(), BTreeMap::new())
         } else {

@@ -34,13 +34,13 @@ use crate::lane::Lane;
 use crate::ledger::{Job, Ledger};
 use crate::outcome::Outcome;
 use crate::pipeline::Stages;
-use crate::pipeline::scoring::{Direct, Scoring};
+use crate::pipeline::scoring::Scoring;
 use crate::queue::{Queue, QueueError};
 use crate::telemetry::metrics::Metrics;
 
 use arrival::Arrivals;
 use budget::Budget;
-use device::{Batching, DeviceThread};
+use device::{Batching, DeviceThread, OnDemand, OpenChild};
 use feed::{Feeds, Intake};
 use fetch::Sources;
 use flight::{DeviceFor, Flight};
@@ -91,7 +91,7 @@ impl DeviceFor for DeviceThread {
     }
 }
 
-impl DeviceFor for Direct {
+impl DeviceFor for OnDemand {
     fn scoring(&self, _job: &Job) -> Box<dyn Scoring + '_> {
         Box::new(self)
     }
@@ -101,7 +101,21 @@ impl DeviceFor for Direct {
 pub fn start_device(stages: &Stages, device: DeviceArg, metrics: &Metrics) -> Result<DeviceThread, Ending> {
     let limits = &stages.config.worker;
     let batching = Batching { max: limits.max_batch, wait: limits.max_wait };
-    DeviceThread::start(Arc::clone(&stages.bundle), device, batching, metrics.clone())
+    DeviceThread::start(Box::new(opens(stages, device)), batching, metrics.clone())
+}
+
+/// The device of a command that carries one job after the other and may need none.
+pub fn device_on_demand(stages: &Stages, device: DeviceArg, metrics: &Metrics) -> OnDemand {
+    OnDemand::new(opens(stages, device), metrics.clone())
+}
+
+fn opens(stages: &Stages, device: DeviceArg) -> OpenChild {
+    OpenChild {
+        device,
+        json_log: stages.config.log.json,
+        model_digest: stages.bundle.digest().to_owned(),
+        timeout: stages.config.worker.device_timeout,
+    }
 }
 
 impl Worker {

@@ -43,6 +43,12 @@ pub(super) fn worker(raw: &RawWorker, lease_s: u64, findings: &mut Findings) -> 
         decoders: decoders.into(),
         max_batch: max_batch.into(),
         max_wait: Duration::from_millis(findings.within("worker.max_wait_ms", raw.max_wait_ms, 0, 60_000)),
+        device_timeout: Duration::from_secs(findings.within(
+            "worker.device_timeout_s",
+            raw.device_timeout_s,
+            1,
+            3_600,
+        )),
         memory_bytes: memory_mib * MIB,
         max_study_bytes: max_study_mib * MIB,
         min_free_disk_bytes: min_free_disk_mib * MIB,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Trouble;
+use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
 use crate::report::fhir::JOB_KEYS;
@@ -89,11 +89,17 @@ mod tests {
 
     use super::*;
     use crate::ledger::{JobState, ReportBytes};
-    use crate::report::{fhir, sample};
+    use crate::report::{fhir, html, sample};
 
     fn read(bundle: Option<Value>) -> Result<(String, usize), TerminalCode> {
         let bundle = bundle.map(|bundle| bundle.to_string().into_bytes());
-        let report = ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: Vec::new() };
+        let report = ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle,
+            html: Vec::new(),
+            sr: None,
+        };
         let parcel =
             Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
         match Letter::of(&parcel) {
@@ -134,7 +140,7 @@ mod tests {
     #[test]
     fn the_bundles_that_we_compose_are_read_and_their_report_carries_the_job_key() {
         for report in [sample::sample(), sample::refused()] {
-            let bytes = fhir::bundle(&report).unwrap();
+            let bytes = fhir::bundle(&report, &html::page(&report)).unwrap();
             let bundle: Value = serde_json::from_slice(&bytes).unwrap();
             let entries = bundle["entry"].as_array().unwrap();
             let own = &entries[0]["resource"];
@@ -146,6 +152,7 @@ mod tests {
                 outcome: "{}".into(),
                 bundle: Some(bytes),
                 html: Vec::new(),
+                sr: None,
             };
             let parcel = Parcel {
                 study_uid: "1.2",

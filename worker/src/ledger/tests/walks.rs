@@ -56,11 +56,12 @@ pub(super) async fn again(site: Site) {
     ledger.accept(&job("j", "r")).await.unwrap();
     for attempt in 1..=20 {
         let leased = lease(&ledger).await;
-        assert_eq!((leased.attempts, leased.is_poison()), (attempt, false));
+        assert_eq!((leased.attempts, leased.is_poison(18)), (attempt, false));
+        assert_eq!(leased.is_suspect(), attempt > 2);
     }
     let patient = site.worker(LONG).await;
     let poison = lease(&patient).await;
-    assert!(poison.is_poison());
+    assert!(poison.is_poison(18));
     patient.store_report(&poison, Some("output"), &report(JobState::Failed)).await.unwrap();
     patient.settle(&poison, JobState::Failed, None).await.unwrap();
     assert_eq!(patient.accept(&job("j", "r")).await.unwrap(), Accepted::New);

@@ -6,7 +6,7 @@ use super::datatypes::{
 };
 use super::{references, terms};
 use crate::report::document::{Kind, Report};
-use crate::report::{html, wording};
+use crate::report::wording;
 
 elements! {
     /// <http://hl7.org/fhir/R4/diagnosticreport.html>
@@ -20,8 +20,8 @@ elements! {
 }
 
 /// Says everything in one resource, with the page as its presented form.
-pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
-    let conclusion = conclusion(report);
+pub(super) fn diagnostic_report(report: &Report, page: &str) -> DiagnosticReport {
+    let conclusion = wording::conclusion(report);
     let risks = report.risks.iter().map(|risk| {
         let risk = references::within("RiskAssessment", references::risk(report, risk));
         Extension::reference(terms::REPORT_RISK, risk)
@@ -55,7 +55,7 @@ pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
         conclusion: conclusion.join(" ").into(),
         presented_form: vec![Attachment {
             creation: Some(Instant(report.issued)),
-            ..Attachment::inline("text/html", html::page(report).as_bytes(), "Report for a reader")
+            ..Attachment::inline("text/html", page.as_bytes(), "Report for a reader")
         }],
     }
 }
@@ -66,13 +66,4 @@ fn status(kind: &Kind) -> &'static str {
         Kind::Analysis => "preliminary",
         Kind::Refused(_) | Kind::Failed(_) => "cancelled",
     }
-}
-
-fn conclusion(report: &Report) -> Vec<String> {
-    let mut conclusion = vec![format!("{}. {}.", wording::STATUS, wording::NOT_A_DEVICE)];
-    if !matches!(report.kind, Kind::Analysis) {
-        conclusion.push(format!("{}.", wording::no_result_title(&report.kind)));
-    }
-    conclusion.extend(wording::bottom_line(report));
-    conclusion
 }

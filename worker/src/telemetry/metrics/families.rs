@@ -82,6 +82,10 @@ pub(super) struct Families {
     pub(super) device_up: Gauge,
     pub(super) device_errors: Counter,
     pub(super) device_success_age: Known<Real>,
+    pub(super) device_openings: Counter,
+    pub(super) device_open_time: Real,
+    pub(super) device_memory: Known<Gauge>,
+    pub(super) device_resident_memory: Known<Gauge>,
     pub(super) ready: Gauge,
     pub(super) resident_memory: Gauge,
     pub(super) finding_probability: Histograms<FindingLabel>,
@@ -119,6 +123,10 @@ impl Families {
             device_up: Gauge::default(),
             device_errors: Counter::default(),
             device_success_age: Family::default(),
+            device_openings: Counter::default(),
+            device_open_time: Gauge::default(),
+            device_memory: Family::default(),
+            device_resident_memory: Family::default(),
             ready: Gauge::default(),
             resident_memory: Gauge::default(),
             finding_probability: Family::new_with_constructor(|| Histogram::new(TENTHS)),
@@ -215,6 +223,29 @@ impl Families {
             "device_success_age",
             "Time since the device last did its work",
             self.device_success_age.clone(),
+        );
+        to.register(
+            "device_openings",
+            "Times that a process of the device was started and passed its self-test",
+            self.device_openings.clone(),
+        );
+        seconds(
+            to,
+            "device_open_time",
+            "From the start of the device's process to its passed self-test, the last time",
+            self.device_open_time.clone(),
+        );
+        bytes(
+            to,
+            "device_memory",
+            "Bytes allocated on the adapter, where its API tells",
+            self.device_memory.clone(),
+        );
+        bytes(
+            to,
+            "device_resident_memory",
+            "Resident memory of the device's process",
+            self.device_resident_memory.clone(),
         );
     }
 

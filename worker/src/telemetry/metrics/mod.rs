@@ -3,8 +3,8 @@
 //! Labels come from closed lists: lanes, stages, states, documented codes, the model's findings. No label is ever a UID,
 //! a key or a text from outside.
 //!
-//! Of the memory of a GPU nothing is told: wgpu has no portable figure, and Burn 0.22 hands out none of its allocator.
-//! Resident memory is the process's; on the CPU device the networks are in it.
+//! The device lives in a process of its own, so its memory is told apart from the worker's: resident memory of that
+//! process, where the networks of the CPU device are, and what wgpu's allocator holds on a GPU, where its API tells.
 
 mod code;
 mod families;
@@ -181,6 +181,25 @@ impl Metrics {
         self.families().device_errors.inc();
     }
 
+    /// The device was opened, self-test passed, after so many milliseconds.
+    pub fn record_device_opened(&self, opened_ms: f64) {
+        self.families().device_openings.inc();
+        self.families().device_open_time.set(opened_ms / 1e3);
+    }
+
+    /// What the device held when it last answered, in bytes: on the adapter, and resident in its process.
+    pub fn set_device_memory(&self, adapter: Option<u64>, resident: Option<u64>) {
+        let families = self.families();
+        for (family, bytes) in
+            [(&families.device_memory, adapter), (&families.device_resident_memory, resident)]
+        {
+            match bytes {
+                Some(bytes) => drop(family.get_or_create(&[]).set(whole(bytes))),
+                None => family.clear(),
+            }
+        }
+    }
+
     /// What the networks said of one study, once its report is stored: for seeing drift.
     pub fn record_drift(&self, output: &ModelOutput) {
         let families = self.families();
@@ -194,8 +213,12 @@ impl Metrics {
             families.finding_probability.get_or_create(&label).observe(score.probability);
         }
         drop(seen);
-        families.novelty.observe(output.novelty);
-        families.frontal.observe(output.frontal);
+        if let Some(novelty) = output.novelty {
+            families.novelty.observe(novelty);
+        }
+        if let Some(frontal) = output.frontal {
+            families.frontal.observe(frontal);
+        }
     }
 
     /// What the record gave for one study, once its report is stored: for seeing that a feed of the record has stopped.
@@ -203,7 +226,7 @@ impl Metrics {
         let families = self.families();
         for feature in &table.features {
             let state = match &feature.value {
-                FeatureValue::Missing { reason } => missing(*reason),
+                FeatureValue::Missing { reason } => *reason.word(),
                 FeatureValue::Number(_) | FeatureValue::Code(_) | FeatureValue::Bool(_) => "known",
             };
             families.features.get_or_create(&StateLabel { state }).inc();
@@ -294,24 +317,8 @@ fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn missing(reason: fusion::MissingReason) -> &'static str {
-    use fusion::MissingReason;
-    match reason {
-        MissingReason::NotRecorded => "not-recorded",
-        MissingReason::OnlyAfterT0 => "only-after-t0",
-        MissingReason::Undated => "undated",
-        MissingReason::Status => "status",
-        MissingReason::Unit => "unit",
-        MissingReason::Implausible => "implausible",
-        MissingReason::NotNumeric => "not-numeric",
-        MissingReason::Stale => "stale",
-        MissingReason::Unmapped => "unmapped",
-        MissingReason::Ambiguous => "ambiguous",
-    }
-}
-
 /// Bytes of this process that are in memory, where the system tells.
-fn resident_memory() -> Option<u64> {
+pub(crate) fn resident_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;

@@ -10,9 +10,9 @@ fn output(label: &str, probability: f64) -> ModelOutput {
         sop_instance_uid: "1.2.3".into(),
         device: "cpu".into(),
         findings: vec![score],
-        view_ap: 0.5,
-        frontal: 0.95,
-        novelty: 0.4,
+        view_ap: Some(0.5),
+        frontal: Some(0.95),
+        novelty: Some(0.4),
         dropped: Vec::new(),
         warnings: Vec::new(),
         picture: PictureData {
@@ -65,6 +65,8 @@ pub(super) fn with_every_event() -> Metrics {
     metrics.record_ledger_error();
     metrics.record_device_error();
     metrics.record_device_success();
+    metrics.record_device_opened(250.0);
+    metrics.set_device_memory(Some(11), Some(12));
     metrics.record_drift(&output("Effusion", 0.35));
     metrics.record_features(&features());
     metrics.set_queue(&status(Some(7)));
@@ -95,6 +97,10 @@ fn each_event_is_counted_under_its_name() {
         "chiasm_ledger_errors_total 1",
         "chiasm_device_up 1",
         "chiasm_device_errors_total 1",
+        "chiasm_device_openings_total 1",
+        "chiasm_device_open_time_seconds 0.25",
+        "chiasm_device_memory_bytes{} 11",
+        "chiasm_device_resident_memory_bytes{} 12",
         "chiasm_finding_probability_ratio_count{finding=\"Effusion\"} 1",
         "chiasm_novelty_ratio_count 1",
         "chiasm_frontal_probability_ratio_count 1",

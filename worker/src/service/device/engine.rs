@@ -1,0 +1,98 @@
+//! What computes for the device's thread, and how it fails.
+
+use std::sync::Arc;
+
+use models::{GreyImage, ScoreError, Scores};
+
+use crate::ending::Ending;
+
+/// A device with the networks on it, opened and self-tested. It is used from one thread.
+pub trait Engine: Send {
+    /// What it is and holds.
+    fn facts(&self) -> &Facts;
+
+    /// All scores of each picture, in their order.
+    fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError>;
+
+    /// Where in the picture the score of `label` comes from.
+    fn saliency(&mut self, picture: &GreyImage, label: &str) -> Result<GreyImage, EngineError>;
+}
+
+/// Opens engines: the first when a worker starts, another one for each that was lost.
+pub trait OpenEngine: Send {
+    /// A new engine. The error is the ending of every job that needs it.
+    fn open(&self) -> Result<Box<dyn Engine>, Ending>;
+}
+
+/// What a device is, and what its last answer said of its memory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// The device in words.
+    pub description: String,
+    /// Whether it is a wgpu adapter, where a batch gains something.
+    pub is_gpu: bool,
+    /// Milliseconds from the start to the passed self-test.
+    pub opened_ms: f64,
+    /// Bytes that are allocated on the adapter, where its API tells.
+    pub adapter_bytes: Option<u64>,
+    /// Resident memory of the process that computes, where the system tells.
+    pub resident_bytes: Option<u64>,
+}
+
+/// Why an engine gave no numbers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The question was answered, and the answer is no: the engine is well.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// The device has no memory for this batch.
+    #[error("the device has not enough memory")]
+    OutOfMemory,
+    /// The device gave no answer in time.
+    #[error("the device gave no answer within {seconds} s")]
+    Hung {
+        /// The bound.
+        seconds: u64,
+    },
+    /// The device, its driver or its process is gone.
+    #[error("the device was lost ({reason})")]
+    Lost {
+        /// What was seen.
+        reason: String,
+    },
+}
+
+impl EngineError {
+    /// Whether the engine cannot be used any more and another one has to be opened.
+    pub fn is_end_of_engine(&self) -> bool {
+        match self {
+            Self::Score(ScoreError::Device { .. })
+            | Self::OutOfMemory
+            | Self::Hung { .. }
+            | Self::Lost { .. } => true,
+            Self::Score(_) => false,
+        }
+    }
+
+    /// The ending of a job whose picture could not be scored, alone and on a fresh engine too.
+    pub fn ending(&self) -> Ending {
+        let (code, next_step) = match self {
+            Self::Score(error) => {
+                (error.code(), "Submit the study again; if it fails again, choose `--device cpu`.")
+            }
+            Self::OutOfMemory => (
+                "DeviceOutOfMemory",
+                "Free memory of the device or lower `worker.max_batch`, and submit the study again; or choose `--device cpu`.",
+            ),
+            Self::Hung { .. } => (
+                "DeviceHung",
+                "Look at the device's driver, raise `worker.device_timeout_s` if the device is that slow, and submit the study again.",
+            ),
+            Self::Lost { .. } => (
+                "DeviceLost",
+                "Look at the device's driver and at the log, and submit the study again; if it fails again, choose `--device cpu`.",
+            ),
+        };
+        Ending::failed(code, self.to_string(), next_step)
+    }
+}

@@ -1,0 +1,126 @@
+//! The inside of the device's thread: batches to the engine, answers to the jobs, and what is done when an engine ends.
+//!
+//! The ladder of a batch that ended its engine: a fresh engine and half the batch, once; then each picture alone. So one
+//! picture that no device can score fails its own job and never its neighbours'.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use models::{GreyImage, Scores};
+
+use super::engine::{Engine, EngineError, OpenEngine};
+use super::waiting::{Ask, Shared};
+use super::{Batching, no_score};
+use crate::ending::Ending;
+use crate::telemetry::metrics::Metrics;
+
+type Reply = SyncSender<Result<Scores, Ending>>;
+
+/// What the thread owns.
+pub(super) struct Serving {
+    pub(super) opens: Box<dyn OpenEngine>,
+    pub(super) engine: Option<Box<dyn Engine>>,
+    pub(super) batching: Batching,
+    pub(super) metrics: Metrics,
+}
+
+impl Serving {
+    pub(super) fn serve(mut self, shared: &Shared) {
+        while let Some(batch) = shared.next(self.batching) {
+            let mut waiting = Vec::new();
+            for ask in batch {
+                match ask {
+                    Ask::Score(image, reply) => waiting.push((image, reply)),
+                    Ask::Saliency(image, label, reply) => {
+                        let made = self.twice(shared, |engine| engine.saliency(&image, &label));
+                        drop(reply.send(made));
+                    }
+                }
+            }
+            if !waiting.is_empty() {
+                self.metrics.record_batch(waiting.len(), self.batching.max);
+                self.score(shared, &waiting);
+            }
+        }
+    }
+
+    /// Scores pictures together.
+    fn score(&mut self, shared: &Shared, waiting: &[(Arc<GreyImage>, Reply)]) {
+        if let [(image, reply)] = waiting {
+            let scored = self.twice(shared, |engine| engine.score(std::slice::from_ref(image)));
+            drop(reply.send(scored.and_then(|scores| scores.into_iter().next().ok_or_else(no_score))));
+            return;
+        }
+        if self.together(shared, waiting).is_ok() {
+            return;
+        }
+        for half in waiting.chunks(waiting.len().div_ceil(2)) {
+            if half.len() > 1 && self.together(shared, half).is_ok() {
+                continue;
+            }
+            for alone in half {
+                self.score(shared, std::slice::from_ref(alone));
+            }
+        }
+    }
+
+    /// One attempt; the jobs are answered where it succeeds.
+    fn together(&mut self, shared: &Shared, waiting: &[(Arc<GreyImage>, Reply)]) -> Result<(), Ending> {
+        let images: Vec<_> = waiting.iter().map(|(image, _)| Arc::clone(image)).collect();
+        let scores = self.once(shared, |engine| engine.score(&images)).map_err(|failed| failed.1)?;
+        if scores.len() != waiting.len() {
+            return Err(no_score());
+        }
+        waiting.iter().zip(scores).for_each(|((_, reply), scores)| drop(reply.send(Ok(scores))));
+        Ok(())
+    }
+
+    /// Asks, and where that ended the engine, asks a fresh one once more.
+    fn twice<T>(
+        &mut self,
+        shared: &Shared,
+        ask: impl Fn(&mut dyn Engine) -> Result<T, EngineError>,
+    ) -> Result<T, Ending> {
+        match self.once(shared, &ask) {
+            Err((true, _)) => self.once(shared, &ask).map_err(|failed| failed.1),
+            other => other.map_err(|failed| failed.1),
+        }
+    }
+
+    /// Asks the engine, a fresh one where the last ended. The flag of an error: whether the engine ended with it.
+    fn once<T>(
+        &mut self,
+        shared: &Shared,
+        ask: impl Fn(&mut dyn Engine) -> Result<T, EngineError>,
+    ) -> Result<T, (bool, Ending)> {
+        let engine = match &mut self.engine {
+            Some(engine) => engine,
+            empty => match self.opens.open() {
+                Ok(opened) => {
+                    self.metrics.record_device_opened(opened.facts().opened_ms);
+                    empty.insert(opened)
+                }
+                Err(ending) => {
+                    shared.failed();
+                    return Err((false, ending));
+                }
+            },
+        };
+        match ask(engine.as_mut()) {
+            Err(error) if error.is_end_of_engine() => {
+                tracing::error!(%error, "the device failed and is opened anew");
+                shared.failed();
+                self.metrics.record_device_error();
+                self.engine = None;
+                Err((true, error.ending()))
+            }
+            answer => {
+                shared.succeeded(engine.facts());
+                self.metrics.record_device_success();
+                let facts = engine.facts();
+                self.metrics.set_device_memory(facts.adapter_bytes, facts.resident_bytes);
+                answer.map_err(|error| (false, error.ending()))
+            }
+        }
+    }
+}
