@@ -108,7 +108,7 @@ impl ClassifierNetwork {
             Tensor::from_data(TensorData::new(values, [1, features, height, width]), &learning)
                 .require_grad();
         let logits = self.network.clone().train().tail(leaf.clone()).logits;
-        let gradients = self.label_logit(logits, label).backward();
+        let gradients = self.label_logit(&logits, label).backward();
         let gradient = leaf
             .grad(&gradients)
             .ok_or_else(|| ScoreError::Device { reason: "it gave no gradient".to_owned() })?; // [1, features, height, width]
@@ -118,7 +118,7 @@ impl ClassifierNetwork {
     }
 
     /// The logit of a label as a tensor of one value, `[1, outputs]` to `[1]`.
-    fn label_logit(&self, logits: Tensor<2>, label: usize) -> Tensor<1> {
+    fn label_logit(&self, logits: &Tensor<2>, label: usize) -> Tensor<1> {
         let output = self.manifest.labels[label].output;
         let own = logits.clone().slice([0..1, output..output + 1]).reshape([1]);
         match self.manifest.activation {
