@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 
-use models::{Bundle, ChestCheck, ScoreError};
+use models::{Bundle, ScoreError};
 
 use super::engine::{Engine, EngineError, Facts};
 use super::waiting::{KEPT_FREE, STAT_IN_A_ROW};
@@ -157,11 +157,9 @@ impl Engine for Scripted {
         let names: Vec<u8> = pictures.iter().map(|picture| name_of(picture)).collect();
         self.asked.lock().unwrap().push(names.clone());
         let scores = |name: &u8| {
-            let well = self.well.clone();
-            Scores {
-                chest: well.chest.map(|chest| ChestCheck { age_years: f64::from(*name), ..chest }),
-                ..well
-            }
+            let mut scores = self.well.clone();
+            scores.findings[0].logit = f64::from(*name);
+            scores
         };
         (self.fails)(&names).map_or_else(|| Ok(names.iter().map(scores).collect()), Err)
     }
@@ -211,7 +209,7 @@ fn batch_of_four(fails: fn(&[u8]) -> Option<EngineError>) -> (Answers, Vec<Vec<u
                 answer
                     .recv()
                     .unwrap()
-                    .map(|scores| scores.chest.map_or(0.0, |chest| chest.age_years))
+                    .map(|scores| scores.findings[0].logit)
                     .map_err(|e| e.why().code.clone())
             })
             .collect();
