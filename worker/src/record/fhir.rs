@@ -11,9 +11,9 @@ use reqwest::Url;
 
 use super::{Held, RecordFetchError};
 use crate::config::site::FhirConfig;
-use crate::deliver::OpenError;
-use crate::deliver::fhir::Trouble;
-use crate::deliver::fhir::client::{Answer, Body, Client};
+use crate::deliver::trouble::Trouble;
+use crate::deliver::web::{Answer, Body, Client};
+use crate::deliver::{OpenError, fhir};
 use crate::identity::Person;
 use crate::message::Name;
 
@@ -45,7 +45,7 @@ impl FhirRecords {
         updated_since: Option<String>,
         patient_id_system: Option<String>,
     ) -> Result<Self, OpenError> {
-        Ok(Self { client: Client::new(name, config)?, updated_since, patient_id_system })
+        Ok(Self { client: fhir::client(name, config)?, updated_since, patient_id_system })
     }
 
     /// The record of the person of the images.

@@ -36,7 +36,7 @@ pub(crate) enum RecordFetchError {
         /// Stable code.
         code: &'static str,
         /// What the client said.
-        source: Option<reqwest::Error>,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The server refuses.
     #[error("the server answers {status} to a search for {what}")]
