@@ -43,7 +43,7 @@ pub struct Sources {
 enum RecordPlace {
     Folder(Mutex<RecordIndex>),
     Export(Export),
-    Fhir(FhirRecords),
+    Fhir(Box<FhirRecords>),
 }
 
 /// Sources cannot be made ready.
@@ -149,7 +149,12 @@ impl Sources {
                 RecordConfig::Export { path } => RecordPlace::Export(Export::new(path)),
                 RecordConfig::Fhir { server, updated_since } => {
                     let system = config.patient_id_system.clone();
-                    RecordPlace::Fhir(FhirRecords::new(name, server, updated_since.clone(), system)?)
+                    RecordPlace::Fhir(Box::new(FhirRecords::new(
+                        name,
+                        server,
+                        updated_since.clone(),
+                        system,
+                    )?))
                 }
             };
             records.insert(name.clone(), place);
