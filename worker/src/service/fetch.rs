@@ -30,7 +30,7 @@ const MAX_FILES: usize = 20_000;
 #[derive(Debug)]
 pub struct Sources {
     places: Places,
-    sources: BTreeMap<Name, Arc<dyn Source>>,
+    studies: BTreeMap<Name, Arc<dyn Source>>,
     records: BTreeMap<Name, RecordPlace>,
     /// Where bundles are kept that were fetched; `None` where none are.
     kept: Option<Store>,
@@ -158,7 +158,7 @@ impl Sources {
         let kept = fetched.then(|| Store::open(&config.state)).transpose().map_err(SourcesError::Kept)?;
         let spool = places.fetch_from_afar().then(|| Spool::open(&config.state)).transpose();
         let spool = spool.map_err(SourcesError::Spool)?;
-        Ok(Self { sources: remote::open(&places.sources)?, places, records, kept, spool })
+        Ok(Self { studies: remote::open(&places.sources)?, places, records, kept, spool })
     }
 
     /// Finds the study of a request without fetching it.
@@ -174,7 +174,7 @@ impl Sources {
         study_uid: &str,
         max_bytes: u64,
     ) -> Result<Located, FetchError> {
-        let source = self.sources.get(name).ok_or_else(|| {
+        let source = self.studies.get(name).ok_or_else(|| {
             FetchError::Unknown("the source that the study came from is not one of this site any more".into())
         })?;
         let unknown = |_| FetchError::Unknown("the job's StudyInstanceUID is none".into());
@@ -284,7 +284,7 @@ impl Sources {
         let name = request.source.as_ref().or(self.places.default_source.as_ref()).ok_or_else(|| {
             FetchError::Unknown("the request names no source, and the site has no default one".into())
         })?;
-        self.sources
+        self.studies
             .get_key_value(name)
             .ok_or_else(|| FetchError::Unknown("`source` names no source of this site".into()))
     }

@@ -226,7 +226,7 @@ impl Metrics {
         let families = self.families();
         for feature in &table.features {
             let state = match &feature.value {
-                FeatureValue::Missing { reason } => *reason.word(),
+                FeatureValue::Missing { reason } => reason.word(),
                 FeatureValue::Number(_) | FeatureValue::Code(_) | FeatureValue::Bool(_) => "known",
             };
             families.features.get_or_create(&StateLabel { state }).inc();
