@@ -48,7 +48,7 @@ async fn a_bucket_is_reached_through_the_sites_own_authority_alone() {
 async fn a_dicomweb_server_can_ask_for_the_workers_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let Some(certificates) = Certificates::make(folder.path()) else { return };
-    let Some(orthanc) = Orthanc::start_with_dicomweb(&folder.path().join("orthanc")) else { return };
+    let Some(orthanc) = Orthanc::start_pacs(&folder.path().join("orthanc")) else { return };
     let file = phantom(75);
     orthanc.store(&file);
     let study = study_uid(&file);
