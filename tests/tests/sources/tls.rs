@@ -52,7 +52,7 @@ async fn a_dicomweb_server_can_ask_for_the_workers_certificate() {
     let file = phantom(75);
     orthanc.store(&file);
     let study = study_uid(&file);
-    let front = TlsFront::start(orthanc.address(), &certificates, true);
+    let front = TlsFront::start(orthanc.http(), &certificates, true);
     let source = |authority: &str, client: bool| {
         let config = DicomwebConfig {
             url: format!("{}/dicom-web", front.url()),
