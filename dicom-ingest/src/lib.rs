@@ -40,6 +40,8 @@ pub mod frame;
 pub mod modality_lut;
 pub mod voi;
 
+#[cfg(feature = "s3")]
+pub mod bucket;
 pub mod source;
 pub mod study;
 

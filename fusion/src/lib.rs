@@ -34,7 +34,8 @@ pub use assess::{
     Risk, RiskInput, Sex, assess,
 };
 pub use features::{
-    Comparator, Excluded, Feature, FeatureTable, FeatureValue, Group, MissingReason, features,
+    Comparator, Excluded, Feature, FeatureTable, FeatureValue, Group, MissingReason, Schema, SchemaError,
+    features, features_by,
 };
 pub use learned::{LateFusionModel, ModelError};
 pub use nodule::{Nodule, NoduleKind, nodules};

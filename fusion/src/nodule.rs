@@ -25,8 +25,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::features::View;
+use crate::features::{Schema, View};
 use crate::record::{Observation, ObservedValue, Record};
+pub(crate) use codes::has_radlex;
 use codes::{
     Lobe, SNOMED, has_element, is_composition, is_diameter, is_lung_nodule, is_site, is_size, kind_of, lobe,
     millimetres, says_no, spiculation,
@@ -88,7 +89,7 @@ impl std::fmt::Debug for Nodule {
 /// The nodules that the record states and that were known at `t0`, largest first. `zone` is the site's,
 /// for dates without a zone.
 pub fn nodules(record: &Record, t0: Timestamp, zone: &TimeZone) -> Vec<Nodule> {
-    let view = View::new(record, t0, zone);
+    let view = View::new(record, Schema::built_in(), t0, zone);
     let mut found: Vec<Nodule> = view
         .observations
         .known

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use worker::lane::Lane;
 use worker::queue::Message;
 
-use crate::FiguresArgs;
+use crate::{Figure, FiguresArgs};
 
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -22,12 +22,14 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(crate) fn run(args: &FiguresArgs) -> bool {
     let Some(servers) = Servers::start() else { return false };
     let mode = Mode::Distributed(&servers);
-    let figures = json!({
-        "overhead": overhead(mode),
-        "accepting": accepting(mode),
-        "stat_latency": stat_latency(mode),
-        "recovery": recovery(mode),
-    });
+    let all: [(Figure, &str, fn(Mode<'_>) -> Value); 4] = [
+        (Figure::Overhead, "overhead", overhead),
+        (Figure::Accepting, "accepting", accepting),
+        (Figure::StatLatency, "stat_latency", stat_latency),
+        (Figure::Recovery, "recovery", recovery),
+    ];
+    let wanted = all.into_iter().filter(|(figure, ..)| args.only.is_empty() || args.only.contains(figure));
+    let figures: BTreeMap<&str, Value> = wanted.map(|(_, name, measure)| (name, measure(mode))).collect();
     let text = serde_json::to_string_pretty(&figures).expect("JSON");
     eprintln!("{text}");
     fs::write(&args.json, text).expect("the figures are written");

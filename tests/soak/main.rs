@@ -71,6 +71,22 @@ struct FiguresArgs {
     /// Where they go.
     #[arg(long, value_name = "FILE", default_value = "figures.json")]
     json: PathBuf,
+    /// Only this one; again for more of them.
+    #[arg(long, value_enum)]
+    only: Vec<Figure>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Figure {
+    /// CPU time of a study.
+    Overhead,
+    /// Requests accepted a second.
+    Accepting,
+    /// From a STAT request to its report.
+    StatLatency,
+    /// From a kill to the next job.
+    Recovery,
 }
 
 fn main() -> ExitCode {

@@ -49,6 +49,10 @@ pub fn study_facts<'a>(
         },
         lateral_text: instance.lateral_evidence.is_some() || is_sagittal(instance),
         age_years: instance.age_years,
+        pixel_spacing_mm: instance
+            .imager_pixel_spacing
+            .or(instance.pixel_spacing)
+            .map(|[rows, columns]| rows.max(columns)),
     }
 }
 

@@ -16,6 +16,10 @@ pub struct Request {
     pub files: Vec<SourceFile>,
     /// The record that was offered.
     pub record: RecordSource,
+    /// The configured source that the files were fetched from, where they lay on another machine. Their paths are then
+    /// names by content, below wherever they are fetched to again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_from: Option<Name>,
     /// The folder the report goes to, where the caller named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out: Option<PathBuf>,
@@ -58,7 +62,7 @@ impl From<Unread> for Ending {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceFile {
-    /// Absolute path.
+    /// Absolute path, or the name below a fetched study's folder.
     pub path: PathBuf,
     /// SHA-256 of its bytes: a file that changed since is not read.
     pub sha256: String,
@@ -184,6 +188,7 @@ mod tests {
         let request = Request {
             files: vec![SourceFile { path: "/a".into(), sha256: "00".into() }],
             record: RecordSource::File { file: SourceFile { path: "/b".into(), sha256: "11".into() } },
+            fetched_from: Some("archive".parse().unwrap()),
             out: None,
             targets: vec!["reports".parse().unwrap()],
             mode: Mode::Shadow,
@@ -199,5 +204,6 @@ mod tests {
         let text = r#"{"files":[],"record":{"kind":"not_given"},"out":"/out"}"#;
         let request: Request = serde_json::from_str(text).unwrap();
         assert_eq!((request.out, request.mode), (Some("/out".into()), Mode::Clinical));
+        assert_eq!(request.fetched_from, None);
     }
 }

@@ -27,6 +27,7 @@ pub mod pipeline;
 pub mod select;
 
 pub mod compose;
+pub mod remote;
 pub mod report;
 
 pub mod deliver;

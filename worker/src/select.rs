@@ -1,8 +1,8 @@
-//! Which image of a study is read. Pure: from header facts, the model's manifest and the declared preference.
+//! Which image of a study is read. Pure: from header facts, the model's card and the declared preference.
 
 use dicom_ingest::instance::Instance;
 use dicom_ingest::study::{Study, StudyFile};
-use models::{Applies, Manifest};
+use models::{Applies, ModelCard};
 
 use crate::convert;
 use crate::declaration::Pipeline;
@@ -31,13 +31,13 @@ const TELLING: [&str; 6] = [
 /// then the lowest SOP Instance UID.
 pub fn candidates<'a>(
     study: &'a Study,
-    manifest: &Manifest,
+    model: &ModelCard,
     pipeline: &Pipeline,
 ) -> Result<Vec<Candidate<'a>>, Ending> {
     let mut found = Vec::new();
     let mut refusals = Vec::new();
     for file in &study.instances {
-        match applies(&file.instance, manifest) {
+        match applies(&file.instance, model) {
             Applies::Yes => found.push(Candidate { file, check_frontal: false }),
             Applies::NeedsFrontalCheck => found.push(Candidate { file, check_frontal: true }),
             Applies::No { code, reason } => refusals.push((code, reason)),
@@ -63,7 +63,7 @@ pub fn candidates<'a>(
 }
 
 /// Whether the model may read this instance, as far as its header tells.
-fn applies(instance: &Instance, manifest: &Manifest) -> Applies {
+fn applies(instance: &Instance, model: &ModelCard) -> Applies {
     let (view, body_part) = (convert::view(instance), convert::body_part(instance));
-    manifest.applies(&convert::study_facts(instance, view.as_deref(), body_part.as_deref()))
+    model.applies(&convert::study_facts(instance, view.as_deref(), body_part.as_deref()))
 }

@@ -1,4 +1,4 @@
-//! Education in the six levels of PLCOm2012, from LOINC 82589-3 with HL7 v3 EducationLevel answers.
+//! Education in the six levels of PLCOm2012, from the schema's code with HL7 v3 EducationLevel answers.
 //!
 //! | HL7 v3 EducationLevel | level |
 //! |---|---|
@@ -11,12 +11,10 @@
 //!
 //! The mapping is this project's; an answer of another list is `unmapped`.
 
-use super::schema::LOINC;
 use super::view::{feature, missing};
 use super::{Feature, FeatureValue, Group, MissingReason, Original, View};
 use crate::record::ObservedValue;
 
-const CODES: [(&str, &str); 1] = [(LOINC, "82589-3")];
 const SYSTEMS: [&str; 2] =
     ["http://terminology.hl7.org/CodeSystem/v3-EducationLevel", "http://hl7.org/fhir/v3/EducationLevel"];
 const LEVELS: [(&str, f64); 9] = [
@@ -38,7 +36,8 @@ pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
 fn education(view: &View<'_>) -> Feature {
     let (id, label) = ("education", "Education (level 1 to 6 of PLCOm2012)");
     let mut reason = None;
-    for known in view.observed(&CODES).rev() {
+    let codes = &view.schema.education.codes;
+    for known in view.observed(codes).rev() {
         let ObservedValue::Concept(concept) = &known.fact.value else {
             reason.get_or_insert(MissingReason::NotNumeric);
             continue;
@@ -65,5 +64,5 @@ fn education(view: &View<'_>) -> Feature {
         });
         return found;
     }
-    missing(id, label, Group::Social, reason.unwrap_or_else(|| view.why_unobserved(&CODES)))
+    missing(id, label, Group::Social, reason.unwrap_or_else(|| view.why_unstated(codes)))
 }

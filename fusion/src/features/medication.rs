@@ -6,22 +6,25 @@
 
 use std::collections::BTreeMap;
 
+use super::schema::{Drug, MissingPolicy, RXNORM};
 use super::view::{Known, feature, missing, strongest};
-use super::{Feature, FeatureValue, Group, View};
+use super::{Feature, FeatureValue, Group, MissingReason, View};
 use crate::record::{Concept, Medication};
 
 const GROUP: Group = Group::Medication;
 
-/// From this many drugs on: polypharmacy, hyper-polypharmacy.
-const MANY: [(&str, &str, usize); 2] =
-    [("polypharmacy", "Five or more drugs", 5), ("hyper-polypharmacy", "Ten or more drugs", 10)];
-
 pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
     let (id, label) = ("active-drugs", "Active drugs");
+    let rules = view.schema.medication;
+    let many = [
+        ("polypharmacy", "Five or more drugs", rules.polypharmacy),
+        ("hyper-polypharmacy", "Ten or more drugs", rules.hyper_polypharmacy),
+    ];
     if view.medications.known.is_empty() {
         let reason = strongest(view.medications.refused.iter());
         all.push(missing(id, label, GROUP, reason));
-        all.extend(MANY.iter().map(|(id, label, _)| missing(id, label, GROUP, reason)));
+        all.extend(many.iter().map(|(id, label, _)| missing(id, label, GROUP, reason)));
+        all.extend(view.schema.drugs.iter().map(|drug| missing(&drug.id, &drug.label, GROUP, reason)));
         return;
     }
     let mut drugs: BTreeMap<String, &Known<'_, Medication>> = BTreeMap::new();
@@ -49,8 +52,53 @@ pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
     counted.note = Some("distinct codes of drugs; strengths of one drug count apart".to_owned());
     all.push(counted);
     all.extend(
-        MANY.iter().map(|(id, label, least)| described(id, label, FeatureValue::Bool(count >= *least))),
+        many.iter().map(|(id, label, least)| described(id, label, FeatureValue::Bool(count >= *least))),
     );
+    all.extend(view.schema.drugs.iter().map(|drug| taken(view, drug)));
+}
+
+/// Whether a drug is active: yes, or not known. A list without it may be incomplete, so it is never "no", unless the
+/// schema's missing policy counts the absence.
+fn taken(view: &View<'_>, drug: &Drug) -> Feature {
+    let mut active = view.medications.known.iter().filter(|known| is_active(view, known));
+    let Some(known) = active.rfind(|known| is_drug(view, known.fact, drug)) else {
+        return match drug.missing {
+            MissingPolicy::Unknown => missing(&drug.id, &drug.label, GROUP, MissingReason::NotRecorded),
+            MissingPolicy::Zero => feature(&drug.id, &drug.label, GROUP, FeatureValue::Bool(false)),
+        };
+    };
+    let times = (known.available, known.effective);
+    feature(&drug.id, &drug.label, GROUP, FeatureValue::Bool(true)).stated_by(
+        view,
+        &known.fact.origin,
+        known.fact.start.as_ref(),
+        times,
+    )
+}
+
+/// By an RxNorm code of the ingredient, or by its name in a text of the drug.
+fn is_drug(view: &View<'_>, fact: &Medication, drug: &Drug) -> bool {
+    let names = |text: &str| {
+        let text = text.to_lowercase();
+        let words: Vec<&str> = text.split(|letter: char| !letter.is_alphanumeric()).collect();
+        drug.names.iter().any(|name| words.contains(&name.as_str()))
+    };
+    let says = |concept: &Concept| {
+        drug.rxnorm.iter().any(|code| concept.has(RXNORM, code))
+            || concept.codings.iter().filter_map(|coding| coding.display.as_deref()).any(names)
+            || concept.text.as_deref().is_some_and(names)
+    };
+    says(&fact.code) || referred(view, fact).is_some_and(says)
+}
+
+/// The Medication that a request refers to.
+fn referred<'a>(view: &View<'a>, fact: &Medication) -> Option<&'a Concept> {
+    let reference = fact.refers_to.as_deref()?;
+    let whole = match reference.strip_prefix('#') {
+        Some(fragment) => format!("{}#{fragment}", fact.origin.reference.as_deref()?),
+        None => reference.to_owned(),
+    };
+    view.record.drugs.get(&whole)
 }
 
 fn is_active(view: &View<'_>, known: &Known<'_, Medication>) -> bool {
@@ -71,13 +119,5 @@ fn name(view: &View<'_>, fact: &Medication) -> Option<String> {
     let first = |concept: &Concept| {
         concept.codings.iter().find(|coding| coding.code.is_some()).map(crate::record::Coding::token)
     };
-    let referred = || {
-        let reference = fact.refers_to.as_deref()?;
-        let whole = match reference.strip_prefix('#') {
-            Some(fragment) => format!("{}#{fragment}", fact.origin.reference.as_deref()?),
-            None => reference.to_owned(),
-        };
-        view.record.drugs.get(&whole).and_then(first)
-    };
-    first(&fact.code).or_else(referred).or_else(|| fact.code.text.clone())
+    first(&fact.code).or_else(|| referred(view, fact).and_then(first)).or_else(|| fact.code.text.clone())
 }

@@ -5,16 +5,19 @@
 //! `MedicationRequest.authoredOn`, `MedicationStatement.dateAsserted`, `FamilyMemberHistory.date`; where
 //! these are absent, `meta.lastUpdated`, which can only be later. Without any of them a resource is
 //! undated and not used. Missing is a value of its own, with its reason. The features and their rules are
-//! data in `schema`; their identifier is [`SCHEMA`].
+//! data, `fusion/schemas/record-features.toml`; [`Schema`] reads it, and [`SCHEMA`] is its identifier.
 //!
 //! This module gives no clinical judgement and reads no clock.
 
+mod comorbidity;
 mod conditions;
 mod demographics;
 mod education;
 mod family;
 mod labs;
 mod medication;
+mod procedures;
+mod scales;
 mod schema;
 mod smoking;
 mod statistics;
@@ -29,13 +32,14 @@ use serde::{Deserialize, Serialize};
 use crate::number::stored;
 use crate::record::Record;
 pub(crate) use conditions::presence;
+pub use schema::{MissingPolicy, Schema, SchemaError, Statistic};
 pub use statistics::{doubling_time_months, theil_sen};
 pub use units::{Conversion, convert};
 pub(crate) use view::View;
 
 /// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a
 /// rule changes.
-pub const SCHEMA: &str = "chiasm-record-features/1";
+pub const SCHEMA: &str = "chiasm-record-features/2";
 
 /// The features of one record at one index time.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -131,8 +135,31 @@ pub enum Group {
     Family,
     /// Education.
     Social,
+    /// What readers of images stated.
+    Imaging,
+    /// Procedures and examinations.
+    Procedure,
     /// Ratios of other features.
     Derived,
+}
+
+impl Group {
+    /// The word in schemas and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Demographics => "demographics",
+            Self::Laboratory => "laboratory",
+            Self::Vital => "vital",
+            Self::Condition => "condition",
+            Self::Medication => "medication",
+            Self::Smoking => "smoking",
+            Self::Family => "family",
+            Self::Social => "social",
+            Self::Imaging => "imaging",
+            Self::Procedure => "procedure",
+            Self::Derived => "derived",
+        }
+    }
 }
 
 /// One value of the record at t0.
@@ -296,10 +323,15 @@ pub struct WindowStatistics {
     pub delta: Option<f64>,
 }
 
-/// The features of `record` as they were known at `t0`. `zone` is the site's, for dates and times without
-/// a zone: a date counts as known only at its end.
+/// The features of `record` as they were known at `t0`, by the schema that is compiled in. `zone` is the site's, for dates
+/// and times without a zone: a date counts as known only at its end.
 pub fn features(record: &Record, t0: Timestamp, zone: &TimeZone) -> FeatureTable {
-    let view = View::new(record, t0, zone);
+    features_by(Schema::built_in(), record, t0, zone)
+}
+
+/// The features of `record` by another schema.
+pub fn features_by(schema: &Schema, record: &Record, t0: Timestamp, zone: &TimeZone) -> FeatureTable {
+    let view = View::new(record, schema, t0, zone);
     let mut all = Vec::new();
     demographics::add(&view, &mut all);
     smoking::add(&view, &mut all);
@@ -308,9 +340,12 @@ pub fn features(record: &Record, t0: Timestamp, zone: &TimeZone) -> FeatureTable
     labs::add(&view, &mut all);
     medication::add(&view, &mut all);
     education::add(&view, &mut all);
+    procedures::add(&view, &mut all);
+    scales::add(&view, &mut all);
+    comorbidity::add(&view, &mut all);
     all.iter_mut().for_each(Feature::round);
     FeatureTable {
-        schema: SCHEMA.to_owned(),
+        schema: schema.name(),
         t0,
         zone: zone.iana_name().unwrap_or("fixed offset").to_owned(),
         features: all,

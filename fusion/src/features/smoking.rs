@@ -1,8 +1,7 @@
 //! Tobacco: status, amounts, years smoked and years since quitting. The latest statement before t0 counts.
 //!
-//! Codes: LOINC 72166-2 (status), 63640-7 (cigarettes per day), 8664-5 (pack-years), 88029-4 (duration),
-//! 74010-0 (date of quitting); SNOMED CT 401201003 and 782516008 (pack-years), 228487000 (total time
-//! smoked), 228486009 (time since stopped), 160625004 (date ceased), 230056004 (cigarette consumption).
+//! The codes are in the schema: LOINC and SNOMED CT for status, cigarettes per day, pack-years, duration, time since
+//! and date of quitting.
 //!
 //! A number is read only with a unit that says what is counted; see `tobacco.rs`. A stated time since
 //! quitting grows by the completed calendar years between the statement and t0 only: "6 years" of last
@@ -10,7 +9,7 @@
 
 use jiff::Timestamp;
 
-use super::schema::{LOINC, SNOMED};
+use super::schema::{Smoking, Token, any_of};
 use super::statistics::DAYS_PER_YEAR;
 use super::view::{Known, feature, missing};
 use super::{Feature, FeatureValue, Group, MissingReason, Original, View, tobacco};
@@ -19,41 +18,11 @@ use crate::time::days_between;
 
 const GROUP: Group = Group::Smoking;
 
-/// Answers to 72166-2 and the words used here: US Core's SNOMED CT codes and LOINC's answer list.
-const STATUS: [(&str, &str, &str); 16] = [
-    (SNOMED, "449868002", "current-smoker"),
-    (SNOMED, "428041000124106", "current-smoker"),
-    (SNOMED, "428071000124103", "current-smoker"),
-    (SNOMED, "428061000124105", "current-smoker"),
-    (SNOMED, "77176002", "current-smoker"),
-    (SNOMED, "65568007", "current-smoker"),
-    (SNOMED, "8517006", "former-smoker"),
-    (SNOMED, "266919005", "never-smoker"),
-    (LOINC, "LA18976-3", "current-smoker"),
-    (LOINC, "LA18977-1", "current-smoker"),
-    (LOINC, "LA18979-7", "current-smoker"),
-    (LOINC, "LA18981-3", "current-smoker"),
-    (LOINC, "LA18982-1", "current-smoker"),
-    (LOINC, "LA15920-4", "former-smoker"),
-    (LOINC, "LA18978-9", "never-smoker"),
-    (SNOMED, "405746006", "non-smoker"),
-];
-
-/// Answers that say that nothing is known.
-const UNKNOWN: [(&str, &str); 2] = [(SNOMED, "266927001"), (LOINC, "LA18980-5")];
-
-const STATUS_CODES: [(&str, &str); 1] = [(LOINC, "72166-2")];
-const PACK_YEARS: [(&str, &str); 3] = [(SNOMED, "401201003"), (SNOMED, "782516008"), (LOINC, "8664-5")];
-const PER_DAY: [(&str, &str); 2] = [(LOINC, "63640-7"), (SNOMED, "230056004")];
-const DURATION: [(&str, &str); 2] = [(LOINC, "88029-4"), (SNOMED, "228487000")];
-const SINCE: [(&str, &str); 1] = [(SNOMED, "228486009")];
-const QUIT_DATE: [(&str, &str); 2] = [(LOINC, "74010-0"), (SNOMED, "160625004")];
-
 /// A tobacco quantity.
 struct Amount {
     id: &'static str,
     label: &'static str,
-    codes: &'static [(&'static str, &'static str)],
+    codes: fn(&Smoking) -> &[Token],
     /// The number in the shown unit, where its own unit fits.
     read: fn(&Quantity) -> Option<f64>,
     /// Whether an integer, which has no unit, is one.
@@ -66,7 +35,7 @@ const AMOUNTS: [Amount; 3] = [
     Amount {
         id: "pack-years",
         label: "Pack-years",
-        codes: &PACK_YEARS,
+        codes: |smoking| &smoking.pack_years,
         read: |quantity| tobacco::is_pack_years(quantity).then_some(quantity.value),
         plain: true,
         shown_unit: "{pack-years}",
@@ -75,7 +44,7 @@ const AMOUNTS: [Amount; 3] = [
     Amount {
         id: "cigarettes-per-day",
         label: "Cigarettes per day",
-        codes: &PER_DAY,
+        codes: |smoking| &smoking.cigarettes_per_day,
         read: |quantity| tobacco::is_per_day(quantity).then_some(quantity.value),
         plain: false,
         shown_unit: "{cigarettes}/d",
@@ -84,7 +53,7 @@ const AMOUNTS: [Amount; 3] = [
     Amount {
         id: "years-smoked",
         label: "Years smoked",
-        codes: &DURATION,
+        codes: |smoking| &smoking.years_smoked,
         read: tobacco::years,
         plain: false,
         shown_unit: "a",
@@ -119,13 +88,15 @@ pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
 
 fn status(view: &View<'_>) -> Feature {
     let (id, label) = ("smoking-status", "Smoking status");
-    let stated = view.observed(&STATUS_CODES).rev().filter_map(|known| match &known.fact.value {
+    let smoking = &view.schema.smoking;
+    let stated = view.observed(&smoking.status).rev().filter_map(|known| match &known.fact.value {
         ObservedValue::Concept(concept) => Some((known, concept)),
         _ => None,
     });
     let mut reason = None;
     for (known, concept) in stated {
-        if let Some(word) = word(concept) {
+        let answer = answer(smoking, concept);
+        if let Some(word) = answer.filter(|word| *word != "unknown") {
             let mut found = feature(id, label, GROUP, FeatureValue::Code(word.to_owned())).stated_by(
                 view,
                 &known.fact.origin,
@@ -135,15 +106,16 @@ fn status(view: &View<'_>) -> Feature {
             found.original = original(concept);
             return found;
         }
-        let unknown = UNKNOWN.iter().any(|(system, code)| concept.has(system, code));
-        let why = if unknown { MissingReason::NotRecorded } else { MissingReason::Unmapped };
+        let why = if answer.is_some() { MissingReason::NotRecorded } else { MissingReason::Unmapped };
         reason.get_or_insert(why);
     }
-    missing(id, label, GROUP, reason.unwrap_or_else(|| view.why_unobserved(&STATUS_CODES)))
+    missing(id, label, GROUP, reason.unwrap_or_else(|| view.why_unstated(&smoking.status)))
 }
 
-fn word(concept: &Concept) -> Option<&'static str> {
-    STATUS.iter().find(|(system, code, _)| concept.has(system, code)).map(|(_, _, word)| *word)
+/// The word of an answer; a status wins over `unknown`.
+fn answer<'a>(smoking: &'a Smoking, concept: &Concept) -> Option<&'a str> {
+    let stated = smoking.answers.iter().filter(|(_, tokens)| any_of(concept, tokens));
+    stated.map(|(word, _)| word.as_str()).min_by_key(|word| *word == "unknown")
 }
 
 fn original(concept: &Concept) -> Option<Original> {
@@ -157,7 +129,8 @@ fn original(concept: &Concept) -> Option<Original> {
 
 fn measured(view: &View<'_>, amount: &Amount) -> Feature {
     let mut reason = None;
-    for known in view.observed(amount.codes).rev() {
+    let codes = (amount.codes)(&view.schema.smoking);
+    for known in view.observed(codes).rev() {
         match number(&known, amount) {
             Ok(value) => {
                 let times = (known.available, known.effective);
@@ -172,7 +145,7 @@ fn measured(view: &View<'_>, amount: &Amount) -> Feature {
             }
         }
     }
-    missing(amount.id, amount.label, GROUP, reason.unwrap_or_else(|| view.why_unobserved(amount.codes)))
+    missing(amount.id, amount.label, GROUP, reason.unwrap_or_else(|| view.why_unstated(codes)))
 }
 
 fn number(known: &Known<'_, Observation>, amount: &Amount) -> Result<f64, MissingReason> {
@@ -190,6 +163,7 @@ fn number(known: &Known<'_, Observation>, amount: &Amount) -> Result<f64, Missin
 /// time since quitting plus the completed years since that statement.
 fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
     let (id, label) = ("years-quit", "Years since quitting");
+    let smoking = &view.schema.smoking;
     let made = |years: f64, note: &str, known: Option<&Known<'_, Observation>>| {
         let mut found = feature(id, label, GROUP, FeatureValue::Number(years));
         found.unit = Some("a".to_owned());
@@ -211,7 +185,7 @@ fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
         }
         _ => {}
     }
-    for known in view.observed(&QUIT_DATE).rev() {
+    for known in view.observed(&smoking.quit_date).rev() {
         let ObservedValue::Moment(date) = &known.fact.value else { continue };
         let middle = date.earliest(view.zone).zip(date.latest(view.zone)).map(middle);
         let years = middle.map(|quit| days_between(quit, view.t0) / DAYS_PER_YEAR);
@@ -219,7 +193,7 @@ fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
             return made(years, "from the date of quitting", Some(&known));
         }
     }
-    for known in view.observed(&SINCE).rev() {
+    for known in view.observed(&smoking.time_since_quitting).rev() {
         let ObservedValue::Quantity(quantity) = &known.fact.value else { continue };
         let Some(stated) = tobacco::years(quantity) else { continue };
         let years = stated + completed_years(view, known.effective);
@@ -227,7 +201,7 @@ fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
             return made(years, "as stated, plus the completed years since then", Some(&known));
         }
     }
-    missing(id, label, GROUP, view.why_unobserved(&QUIT_DATE))
+    missing(id, label, GROUP, view.why_unstated(&smoking.quit_date))
 }
 
 /// Completed calendar years from the day of `time` to the day of t0, in the site's zone; a

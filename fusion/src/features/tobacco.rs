@@ -4,11 +4,10 @@
 //! The unit is the UCUM code with its annotation, or the unit's text where there is no code (or the code
 //! `1`). Text beside a code must not contradict it. What is not listed here does not fit.
 
-use super::schema::Unit;
-use super::units;
+use super::units::{self, Unit};
 use crate::record::Quantity;
 
-const YEARS: Unit = Unit { ucum: "a", per_mole: None, plain: false, aliases: &[] };
+const YEARS: Unit<'static> = Unit { ucum: "a", per_mole: None, plain: false };
 
 const PER_DAY_CODES: [&str; 4] = ["{cigarettes}/d", "{cigarette}/d", "{cig}/d", "{cigs}/d"];
 

@@ -6,8 +6,52 @@
 //! a factor of the analyte only. What is not listed does not fit, and the value is missing with the reason
 //! `unit`: it is never guessed.
 
-use super::schema::{Dimension, Unit};
 use crate::record::Quantity;
+
+/// What a unit measures; conversion stays within one of these, but for mass and substance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dimension {
+    /// Base mg/L.
+    Mass,
+    /// Base umol/L.
+    Substance,
+    /// Base 10*9/L.
+    Count,
+    /// Base mm[Hg].
+    Pressure,
+    /// Base U/L.
+    Catalytic,
+    /// Base %.
+    Fraction,
+    /// Base Cel.
+    Temperature,
+    /// Base kg/m2.
+    BodyMassIndex,
+    /// Base kg.
+    BodyMass,
+    /// Base mm.
+    Length,
+    /// Base mL.
+    Volume,
+    /// Base /min.
+    Rate,
+    /// Base a (365.25 days).
+    Duration,
+}
+
+/// The unit of a feature and what may be brought into it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unit<'a> {
+    /// UCUM code of the feature.
+    pub(crate) ucum: &'a str,
+    /// mg/L that one umol/L of the analyte is.
+    pub(crate) per_mole: Option<f64>,
+    /// A pure number is meant: no unit, `1` or an annotation alone fit.
+    pub(crate) plain: bool,
+}
+
+/// Units written for a pure number.
+const PLAIN: [&str; 3] = ["1", "INR", "ratio"];
 
 /// How a number was brought into another unit: `value = original * factor + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +74,7 @@ fn known(unit: &str) -> Option<(Dimension, Conversion)> {
         "mg/L" | "ug/mL" => (D::Mass, 1.0),
         "ng/mL" | "ug/L" => (D::Mass, 1e-3),
         "ng/L" | "pg/mL" => (D::Mass, 1e-6),
+        "ug/dL" => (D::Mass, 1e-2),
         "mol/L" => (D::Substance, 1e6),
         "mmol/L" => (D::Substance, 1e3),
         "umol/L" => (D::Substance, 1.0),
@@ -52,6 +97,10 @@ fn known(unit: &str) -> Option<(Dimension, Conversion)> {
         "m" => (D::Length, 1e3),
         "cm" => (D::Length, 10.0),
         "mm" => (D::Length, 1.0),
+        "L" | "dm3" => (D::Volume, 1e3),
+        "mL" | "cm3" => (D::Volume, 1.0),
+        "/min" => (D::Rate, 1.0),
+        "/s" | "Hz" => (D::Rate, 60.0),
         "[in_i]" => (D::Length, 25.4),
         "a" => (D::Duration, 1.0),
         "mo" => (D::Duration, 1.0 / 12.0),
@@ -89,6 +138,8 @@ fn spelling(unit: &str) -> &str {
         "kg/m^2" | "kg/m²" => "kg/m2",
         "lb" | "lbs" | "lb_av" => "[lb_av]",
         "in" | "inches" => "[in_i]",
+        "ml" | "cc" | "cm^3" | "cm³" => "mL",
+        "bpm" | "beats/min" | "beats/minute" | "breaths/min" | "1/min" | "/minute" => "/min",
         other => other,
     }
 }
@@ -108,9 +159,14 @@ pub fn convert(unit: &str, target: &str, per_mole: Option<f64>) -> Option<Conver
     Some(Conversion { factor, offset: (source.offset - sink.offset) / sink.factor })
 }
 
+/// Whether this module converts the unit.
+pub(crate) fn is_known(unit: &str) -> bool {
+    known(unit).is_some()
+}
+
 /// The conversion of a quantity to the unit of a feature, or `None` where its unit does not fit.
 /// `contradiction` is an annotation that does not go with the code of what was measured.
-pub(crate) fn fit(quantity: &Quantity, unit: &Unit, contradiction: Option<&str>) -> Option<Conversion> {
+pub(crate) fn fit(quantity: &Quantity, unit: &Unit<'_>, contradiction: Option<&str>) -> Option<Conversion> {
     let ucum = quantity.system.as_deref().is_none_or(|system| system == "http://unitsofmeasure.org");
     let code = quantity.code.as_deref().filter(|_| ucum);
     let written = code.or(quantity.unit.as_deref());
@@ -121,7 +177,7 @@ pub(crate) fn fit(quantity: &Quantity, unit: &Unit, contradiction: Option<&str>)
     if annotation.is_some() && annotation == contradiction {
         return None;
     }
-    if bare.is_empty() || unit.aliases.contains(&bare.as_str()) {
+    if bare.is_empty() || (unit.plain && PLAIN.contains(&bare.as_str())) {
         // `{INR}`, `{score}`: a pure number, for features that are one
         return unit.plain.then_some(NONE);
     }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::schema::{Schema, Token, any_of};
 use super::{Excluded, Feature, FeatureValue, Group, MissingReason};
-use crate::record::{Concept, Condition, Medication, Observation, Origin, Record, Relative};
+use crate::record::{Concept, Condition, Medication, Observation, Origin, Procedure, Record, Relative};
 use crate::time::{Moment, days_between};
 
 /// A fact that was known at t0, with the times that matter.
@@ -42,12 +43,14 @@ pub(crate) struct Sorted<'a, T> {
 /// A record seen from an index time.
 pub(crate) struct View<'a> {
     pub(crate) record: &'a Record,
+    pub(crate) schema: &'a Schema,
     pub(crate) t0: Timestamp,
     pub(crate) zone: &'a TimeZone,
     pub(crate) observations: Sorted<'a, Observation>,
     pub(crate) conditions: Sorted<'a, Condition>,
     pub(crate) medications: Sorted<'a, Medication>,
     pub(crate) relatives: Sorted<'a, Relative>,
+    pub(crate) procedures: Sorted<'a, Procedure>,
     excluded: Excluded,
 }
 
@@ -64,7 +67,7 @@ struct Times<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(record: &'a Record, t0: Timestamp, zone: &'a TimeZone) -> Self {
+    pub(crate) fn new(record: &'a Record, schema: &'a Schema, t0: Timestamp, zone: &'a TimeZone) -> Self {
         let ignored = record.ignored();
         let mut excluded = Excluded {
             unresolved_subject: ignored.unresolved_subject,
@@ -76,19 +79,36 @@ impl<'a> View<'a> {
         let conditions = sorter.sort(&record.conditions, condition_times);
         let medications = sorter.sort(&record.medications, medication_times);
         let relatives = sorter.sort(&record.relatives, relative_times);
-        Self { record, t0, zone, observations, conditions, medications, relatives, excluded }
+        let procedures = sorter.sort(&record.procedures, procedure_times);
+        Self {
+            record,
+            schema,
+            t0,
+            zone,
+            observations,
+            conditions,
+            medications,
+            relatives,
+            procedures,
+            excluded,
+        }
     }
 
     pub(crate) fn into_excluded(self) -> Excluded {
         self.excluded
     }
 
-    /// Observations of one of these `(system, code)` pairs that were known at t0, oldest first.
+    /// Observations of one of these codes that were known at t0, oldest first.
     pub(crate) fn observed<'b>(
         &'b self,
-        codes: &'b [(&'b str, &'b str)],
+        codes: &'b [Token],
     ) -> impl DoubleEndedIterator<Item = Known<'a, Observation>> + 'b {
-        self.observations.known.iter().copied().filter(move |known| is_one_of(&known.fact.code, codes))
+        self.observations.known.iter().copied().filter(move |known| any_of(&known.fact.code, codes))
+    }
+
+    /// Why nothing usable was observed of these codes, going by what was refused.
+    pub(crate) fn why_unstated(&self, codes: &[Token]) -> MissingReason {
+        strongest(self.observations.refused.iter().filter(|refused| any_of(&refused.fact.code, codes)))
     }
 
     /// Why nothing usable was observed of these codes, going by what was refused.
@@ -238,6 +258,18 @@ fn medication_times(fact: &Medication) -> Times<'_> {
         effective_says_known: false,
         effective: fact.start.as_ref(),
         effective_end: None,
+    }
+}
+
+/// A procedure is known from its record's last change, else from when it was done: that it will be done is not said.
+fn procedure_times(fact: &Procedure) -> Times<'_> {
+    Times {
+        origin: &fact.origin,
+        usable: fact.status.as_deref() == Some("completed"),
+        known: None,
+        effective_says_known: true,
+        effective: fact.performed.as_ref(),
+        effective_end: fact.performed_end.as_ref(),
     }
 }
 

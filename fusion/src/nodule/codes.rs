@@ -19,7 +19,7 @@ pub(super) fn has_element(concept: &Concept, code: &str) -> bool {
     RADELEMENT.iter().any(|system| concept.has(system, code))
 }
 
-pub(super) fn has_radlex(concept: &Concept, code: &str) -> bool {
+pub(crate) fn has_radlex(concept: &Concept, code: &str) -> bool {
     RADLEX.iter().any(|system| concept.has(system, code))
 }
 

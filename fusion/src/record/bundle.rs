@@ -91,6 +91,7 @@ enum ResourceKind {
     MedicationStatement,
     Medication,
     FamilyMemberHistory,
+    Procedure,
 }
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Record, RecordError> {
@@ -162,6 +163,7 @@ fn resource_kind(name: &str) -> Option<ResourceKind> {
         "MedicationStatement" => ResourceKind::MedicationStatement,
         "Medication" => ResourceKind::Medication,
         "FamilyMemberHistory" => ResourceKind::FamilyMemberHistory,
+        "Procedure" => ResourceKind::Procedure,
         _ => return None,
     })
 }
@@ -192,6 +194,7 @@ fn assemble(patient: RecordPatient, entries: &[Raw<'_>], ignored: Ignored) -> Re
         conditions: Vec::new(),
         medications: Vec::new(),
         relatives: Vec::new(),
+        procedures: Vec::new(),
         drugs: BTreeMap::new(),
         ignored,
     };
@@ -229,6 +232,7 @@ impl Record {
                 self.add_contained(found);
                 self.medications.push(fact::medication_statement(value, origin));
             }
+            ResourceKind::Procedure => self.procedures.push(fact::procedure(value, origin)),
             ResourceKind::FamilyMemberHistory => self.relatives.push(fact::relative(value, origin)),
             ResourceKind::Patient | ResourceKind::Medication => {}
         }

@@ -114,6 +114,8 @@ pub(crate) struct Observation {
     pub(crate) value: ObservedValue,
     pub(crate) components: Vec<Component>,
     pub(crate) body_site: Concept,
+    /// All codings of `interpretation` together.
+    pub(crate) interpretation: Concept,
     pub(crate) effective: Option<Moment>,
     /// End of `effectivePeriod`; with a period that has none, nothing is known of its end.
     pub(crate) effective_end: Option<Moment>,
@@ -157,6 +159,27 @@ pub(crate) struct Relative {
     pub(crate) recorded: Option<Moment>,
 }
 
+/// What is kept of a Procedure.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Procedure {
+    pub(crate) origin: Origin,
+    pub(crate) status: Option<String>,
+    pub(crate) code: Concept,
+    pub(crate) performed: Option<Moment>,
+    pub(crate) performed_end: Option<Moment>,
+}
+
+pub(crate) fn procedure(value: &Value, origin: Origin) -> Procedure {
+    let period = |part: &str| value.get("performedPeriod").and_then(|period| moment(period, part));
+    Procedure {
+        origin,
+        status: owned(value, "status"),
+        code: concept_at(value, "code"),
+        performed: moment(value, "performedDateTime").or_else(|| period("start")),
+        performed_end: period("end"),
+    }
+}
+
 pub(crate) fn observation(value: &Value, origin: Origin) -> Observation {
     let period = value.get("effectivePeriod");
     let start = period.and_then(|period| moment(period, "start"));
@@ -169,6 +192,10 @@ pub(crate) fn observation(value: &Value, origin: Origin) -> Observation {
             .map(|part| Component { code: concept_at(part, "code"), value: observed(part) })
             .collect(),
         body_site: concept_at(value, "bodySite"),
+        interpretation: Concept {
+            codings: list(value, "interpretation").flat_map(|part| concept(part).codings).collect(),
+            text: None,
+        },
         effective: moment(value, "effectiveDateTime").or_else(|| moment(value, "effectiveInstant")).or(start),
         effective_end: period.and_then(|period| moment(period, "end")),
         issued: moment(value, "issued"),

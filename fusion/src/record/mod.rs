@@ -20,8 +20,8 @@ use jiff::tz::TimeZone;
 
 pub use fact::Identifier;
 pub(crate) use fact::{
-    Coding, Concept, Condition, Medication, Observation, ObservedValue, Origin, Quantity, QuantityComparator,
-    Relative,
+    Coding, Concept, Condition, Medication, Observation, ObservedValue, Origin, Procedure, Quantity,
+    QuantityComparator, Relative,
 };
 pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_RESOURCE_BYTES};
 pub use patient::{Gender, HumanName, RecordPatient};
@@ -36,6 +36,7 @@ pub struct Record {
     pub(crate) conditions: Vec<Condition>,
     pub(crate) medications: Vec<Medication>,
     pub(crate) relatives: Vec<Relative>,
+    pub(crate) procedures: Vec<Procedure>,
     /// Codes of Medication resources, by reference.
     pub(crate) drugs: BTreeMap<String, Concept>,
     ignored: Ignored,

@@ -332,7 +332,7 @@ proptest! {
     #[test]
     fn the_future_changes_nothing(
         kept in proptest::collection::vec(any::<bool>(), 22),
-        future in proptest::collection::vec((0_usize..8, 1_i64..100_000_000, 0.1_f64..100.0, any::<bool>()), 1..12),
+        future in proptest::collection::vec((0_usize..11, 1_i64..100_000_000, 0.1_f64..100.0, any::<bool>()), 1..12),
     ) {
         let all = resources();
         let known: Vec<Value> = all.iter().enumerate().filter(|(index, _)| *index == 0 || kept.get(index - 1).copied().unwrap_or(true)).map(|(_, value)| value.clone()).collect();
@@ -366,6 +366,20 @@ fn later(index: usize, kind: usize, seconds: i64, number: f64, by_issue: bool) -
             "patient": { "reference": "Patient/p1" },
             "relationship": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "MTH" }] },
             "condition": [{ "code": { "coding": [{ "system": SNOMED, "code": "254637007" }] } }] }),
+        8 => lab(&id, "2857-1", happened, number, "ng/mL"),
+        9 => observation(
+            &id,
+            LOINC,
+            "2857-1",
+            happened,
+            &json!({ "valueCodeableConcept": { "coding": [{
+            "system": "http://radlex.org", "code": "RID50293" }] } }),
+        ),
+        10 => {
+            json!({ "resourceType": "Procedure", "id": id, "status": "completed", "performedDateTime": known,
+            "subject": { "reference": "Patient/p1" },
+            "code": { "coding": [{ "system": SNOMED, "code": "65575008" }] } })
+        }
         6 => json!({ "resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
             "subject": { "reference": "Patient/p1" }, "authoredOn": known,
             "medicationCodeableConcept": { "coding": [{ "system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": id }] } }),

@@ -8,5 +8,6 @@ mod features;
 mod late_fusion;
 mod nodules;
 mod record;
+mod schema;
 mod smoking;
 mod support;

@@ -1,6 +1,6 @@
 //! Whether a bundle may be used on a picture, from what the study says of itself.
 
-use super::manifest::Manifest;
+use super::model_card::ModelCard;
 
 /// What the study states of one picture, in plain values. Text is compared
 /// without case and surrounding blanks; an empty text is as good as none.
@@ -21,9 +21,11 @@ pub struct StudyFacts<'a> {
     pub lateral_text: bool,
     /// The patient's age at the exam in years, where it is known.
     pub age_years: Option<f64>,
+    /// The distance of two pixels in mm (0018,1164 or 0028,0030), the larger of both directions, where it is stated.
+    pub pixel_spacing_mm: Option<f64>,
 }
 
-/// The answer of [`Manifest::applies`].
+/// The answer of [`ModelCard::applies`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applies {
     /// The bundle applies.
@@ -40,12 +42,12 @@ pub enum Applies {
     },
 }
 
-impl Manifest {
+impl ModelCard {
     /// Whether the bundle may be used on a picture of which the study states `facts`.
     ///
     /// A hand is taken in PA view too, so a stated view counts only beside a
     /// stated body part; where either is missing the picture has to show that
-    /// it is a frontal chest radiograph.
+    /// it is a frontal chest radiograph, and a model without such a check is not used.
     pub fn applies(&self, facts: &StudyFacts) -> Applies {
         let rule = &self.applies_to;
         if let Err(evidence) = facts.human {
@@ -63,8 +65,17 @@ impl Manifest {
             let reason = format!("SOP class {} is not one the model reads", quote(facts.sop_class_uid));
             return no("NotApplicableSopClass", reason);
         }
+        if let Some(refusal) = self.refuses_age(facts).or_else(|| self.refuses_spacing(facts)) {
+            return refusal;
+        }
+        self.applies_to_view(facts)
+    }
+
+    fn applies_to_view(&self, facts: &StudyFacts) -> Applies {
+        let rule = &self.applies_to;
         let body_part = stated(facts.body_part);
-        if let Some(part) = body_part.filter(|part| !contains(&rule.body_parts, part)) {
+        let asks_part = !rule.body_parts.is_empty();
+        if let Some(part) = body_part.filter(|part| asks_part && !contains(&rule.body_parts, part)) {
             let reason = format!(
                 "body part {} is not one the model reads ({})",
                 quote(part),
@@ -73,21 +84,49 @@ impl Manifest {
             return no("NotApplicableBodyPart", reason);
         }
         let view = stated(facts.view_position);
-        if let Some(view) = view.filter(|view| !contains(&rule.views, view)) {
-            let reason = format!("view {} is not frontal ({})", quote(view), rule.views.join(", "));
+        let asks_view = !rule.views.is_empty();
+        if let Some(view) = view.filter(|view| asks_view && !contains(&rule.views, view)) {
+            let reason =
+                format!("view {} is not one the model reads ({})", quote(view), rule.views.join(", "));
             return no("NotApplicableView", reason);
         }
-        if facts.lateral_text {
+        if asks_view && facts.lateral_text {
             return no("NotApplicableView", "a description names a lateral or oblique view".to_owned());
         }
-        if facts.age_years.is_some_and(|age| age < rule.age_min_years) {
-            let reason = format!(
-                "the patient's age is below the least the model reads (years: {})",
-                rule.age_min_years
-            );
-            return no("NotApplicableAge", reason);
+        if (body_part.is_some() || !asks_part) && (view.is_some() || !asks_view) {
+            Applies::Yes
+        } else if self.frontal_threshold.is_some() {
+            Applies::NeedsFrontalCheck
+        } else {
+            no(
+                "NotApplicableView",
+                "body part or view is not stated, and the model cannot tell by itself".to_owned(),
+            )
         }
-        if body_part.is_some() && view.is_some() { Applies::Yes } else { Applies::NeedsFrontalCheck }
+    }
+
+    fn refuses_age(&self, facts: &StudyFacts) -> Option<Applies> {
+        let age = facts.age_years?;
+        let rule = &self.applies_to;
+        if let Some(least) = rule.age_min_years.filter(|least| age < *least) {
+            let reason = format!("the patient's age is below the least the model reads (years: {least})");
+            return Some(no("NotApplicableAge", reason));
+        }
+        let most = rule.age_max_years.filter(|most| age > *most)?;
+        Some(no(
+            "NotApplicableAge",
+            format!("the patient's age is above the most the model reads (years: {most})"),
+        ))
+    }
+
+    fn refuses_spacing(&self, facts: &StudyFacts) -> Option<Applies> {
+        let spacing = facts.pixel_spacing_mm?;
+        let rule = &self.applies_to;
+        let below = rule.pixel_spacing_min_mm.is_some_and(|least| spacing < least);
+        let above = rule.pixel_spacing_max_mm.is_some_and(|most| spacing > most);
+        (below || above).then(|| {
+            no("NotApplicableSpacing", format!("pixels of {spacing:.3} mm are outside what the model reads"))
+        })
     }
 }
 

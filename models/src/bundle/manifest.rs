@@ -1,19 +1,25 @@
-//! What a bundle says of itself, as data: `manifest.json`.
+//! What the bundle of an ensemble says of itself, as data: `manifest.json`.
+//!
+//! Format 1 has no seal; such bundles are still read. Format 2 is sealed. The
+//! manifest of a single classifier is [`super::classifier`].
 
 use serde::{Deserialize, Serialize};
 
+use super::seal::Seal;
 use super::selftest::SelfTest;
 use crate::calibration::Platt;
 use crate::network::NetworkConfig;
 
-/// The version of the manifest's format that this program reads and writes.
-pub const FORMAT: u32 = 1;
+/// The version of the manifest's format that this program writes.
+pub const FORMAT: u32 = 2;
+/// The oldest version that it reads.
+pub const OLDEST_FORMAT: u32 = 1;
 
-/// The manifest of a model bundle.
+/// The manifest of an ensemble's bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this format, [`FORMAT`].
+    /// Version of this format, [`OLDEST_FORMAT`] to [`FORMAT`].
     pub format: u32,
     /// The bundle's name, for example `cxr-findings`.
     pub id: String,
@@ -41,6 +47,9 @@ pub struct Manifest {
     pub weights: WeightsFile,
     /// The check that is run when the bundle is loaded.
     pub self_test: SelfTest,
+    /// Digests of the card and of this manifest; format 1 has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
 }
 
 /// One finding.
@@ -205,7 +214,7 @@ pub struct TrainingRecord {
 }
 
 /// The file of weights.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightsFile {
     /// Its name beside the manifest.
@@ -217,26 +226,17 @@ pub struct WeightsFile {
 }
 
 impl Manifest {
-    /// The label of that name.
-    pub fn label(&self, name: &str) -> Option<&Label> {
-        self.labels.iter().find(|label| label.name == name)
-    }
-
     /// The same manifest with every number at nine significant digits, so that its text reads back as what was written.
     pub(crate) fn rounded(&self) -> Result<Self, serde_json::Error> {
-        let mut value = serde_json::to_value(self)?;
-        round(&mut value);
-        serde_json::from_value(value)
+        rounded(self)
     }
+}
 
-    /// A sentence for the report where the patient's age is outside the ages seen in training.
-    pub fn age_note(&self, age_years: f64) -> Option<String> {
-        let (low, high) = (self.applies_to.age_seen_min_years, self.applies_to.age_seen_max_years);
-        let outside = age_years < low || age_years >= high + 1.0;
-        outside.then(|| {
-            format!("the patient's age is outside the ages the model has seen ({low:.0} to {high:.0} years)")
-        })
-    }
+/// The same value with every number at nine significant digits.
+pub(crate) fn rounded<T: Serialize + serde::de::DeserializeOwned>(value: &T) -> Result<T, serde_json::Error> {
+    let mut value = serde_json::to_value(value)?;
+    round(&mut value);
+    serde_json::from_value(value)
 }
 
 fn round(value: &mut serde_json::Value) {

@@ -1,19 +1,40 @@
-//! A trained model as a folder of three files: `manifest.json`, `card.md` and
-//! the weights (safetensors). Opening one verifies the weights' digest.
+//! A trained model as a folder: `manifest.json`, `card.md`, the weights
+//! (safetensors) and, where it was signed, `signature.json`.
+//!
+//! Opening one verifies the digests of weights, card and manifest and the
+//! signature; a bundle that does not verify is not opened, and says why. Its
+//! self-test is run when it is loaded onto a device ([`crate::Scorer::load`]).
 
 pub mod applies;
+pub mod classifier;
+pub mod gate;
+pub mod make;
 pub mod manifest;
+pub mod model_card;
+pub mod seal;
 pub mod selftest;
+pub mod tensors;
 
+mod check;
+mod error;
+mod markdown;
 pub(crate) mod weights;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use manifest::{FORMAT, Manifest};
+use classifier::ClassifierManifest;
+use manifest::{FORMAT, Manifest, WeightsFile};
+use model_card::ModelCard;
+use seal::{MAX_SIGNATURE_BYTES, Seal, Signature, SigningKey, Trust};
+
+use crate::image::GreyImage;
+
+pub use error::BundleError;
 
 /// The manifest's name in a bundle's folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -21,75 +42,38 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 pub const CARD_FILE: &str = "card.md";
 /// The weights' name in a bundle's folder.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
-/// The largest file of a bundle that is read, in bytes.
-pub const MAX_FILE_BYTES: u64 = 64 << 20;
+/// The signature's name in a bundle's folder.
+pub const SIGNATURE_FILE: &str = "signature.json";
+/// The largest manifest or card that is read, in bytes.
+pub const MAX_TEXT_BYTES: u64 = 8 << 20;
+/// The largest file of weights that is read, in bytes.
+pub const MAX_WEIGHTS_BYTES: u64 = 2 << 30;
 
-/// A model bundle whose weights have the digest that its manifest states.
+/// A model bundle that verified: its weights, card and manifest are what was sealed.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    manifest: Manifest,
+    contents: Contents,
+    model_card: ModelCard,
     card: Cow<'static, str>,
     weights: Cow<'static, [u8]>,
+    signature: Option<Signature>,
 }
 
-/// Why a bundle could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum BundleError {
-    /// A file could not be read or is too large.
-    #[error("could not read `{file}` of the model bundle: check the folder's path and rights")]
-    Read {
-        /// The file's name.
-        file: String,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// A file could not be written.
-    #[error("could not write `{file}` of the model bundle: check the folder's path, rights and free space")]
-    Write {
-        /// The file's name.
-        file: String,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The manifest is not what this program reads.
-    #[error(
-        "`manifest.json` of the model bundle is not a manifest of format {FORMAT}: make the bundle again"
-    )]
-    Manifest {
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// The manifest contradicts itself.
-    #[error("`manifest.json` of the model bundle is not usable: {reason}")]
-    Inconsistent {
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// The weights are not those that the manifest names.
-    #[error(
-        "the weights of model `{id}` have SHA-256 `{found}` but its manifest states `{stated}`: the file is damaged or was exchanged; install the bundle again"
-    )]
-    Digest {
-        /// The bundle's id.
-        id: String,
-        /// The digest in the manifest.
-        stated: String,
-        /// The digest of the file.
-        found: String,
-    },
+/// The manifest by its kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Contents {
+    /// The networks of `cxr-findings` and their gate.
+    Ensemble(Box<Manifest>),
+    /// One network.
+    Classifier(Box<ClassifierManifest>),
 }
 
-impl BundleError {
-    /// The stable code of the error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "BundleRead",
-            Self::Write { .. } => "BundleWrite",
-            Self::Manifest { .. } => "BundleManifest",
-            Self::Inconsistent { .. } => "BundleInconsistent",
-            Self::Digest { .. } => "BundleDigest",
-        }
-    }
+/// What every manifest says first.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+    #[serde(default)]
+    kind: Option<String>,
 }
 
 impl Bundle {
@@ -102,11 +86,25 @@ impl Bundle {
         )
     }
 
-    /// Opens the bundle in the folder `dir`.
+    /// Opens the bundle in the folder `dir`, whoever made it.
     pub fn open(dir: &Path) -> Result<Self, BundleError> {
-        let manifest = read(dir, MANIFEST_FILE)?;
-        let card = String::from_utf8_lossy(&read(dir, CARD_FILE)?).into_owned();
-        Self::new(&manifest, Cow::Owned(card), Cow::Owned(read(dir, WEIGHTS_FILE)?))
+        Self::open_trusted(dir, &Trust::anyone())
+    }
+
+    /// Opens the bundle in the folder `dir` if `trust` accepts its signature.
+    pub fn open_trusted(dir: &Path, trust: &Trust) -> Result<Self, BundleError> {
+        let manifest = read(dir, MANIFEST_FILE, MAX_TEXT_BYTES)?;
+        let card = String::from_utf8_lossy(&read(dir, CARD_FILE, MAX_TEXT_BYTES)?).into_owned();
+        let signature = match read(dir, SIGNATURE_FILE, MAX_SIGNATURE_BYTES) {
+            Ok(bytes) => Some(bytes),
+            Err(BundleError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let weights = read(dir, WEIGHTS_FILE, MAX_WEIGHTS_BYTES)?;
+        let mut bundle = Self::new(&manifest, Cow::Owned(card), Cow::Owned(weights))?;
+        check::published(&bundle)?;
+        bundle.accept(signature.as_deref(), trust)?;
+        Ok(bundle)
     }
 
     /// Makes a bundle from the bytes of its files.
@@ -115,61 +113,157 @@ impl Bundle {
         card: Cow<'static, str>,
         weights: Cow<'static, [u8]>,
     ) -> Result<Self, BundleError> {
-        let manifest: Manifest =
-            serde_json::from_slice(manifest).map_err(|source| BundleError::Manifest { source })?;
-        Self::from_parts(manifest, card, weights)
+        let failed = |source| BundleError::Manifest { source };
+        let head: Head = serde_json::from_slice(manifest).map_err(failed)?;
+        let contents = match head.kind.as_deref() {
+            Some(_) => Contents::Classifier(serde_json::from_slice(manifest).map_err(failed)?),
+            None => Contents::Ensemble(serde_json::from_slice(manifest).map_err(failed)?),
+        };
+        check::format(&contents, head.format)?;
+        check::seal(&contents, &card)?;
+        Self::assembled(contents, card, weights)
     }
 
-    /// Makes a bundle from its parts.
+    /// Makes the bundle of an ensemble from its parts and seals it.
     pub(crate) fn from_parts(
-        manifest: Manifest,
+        mut manifest: Manifest,
         card: Cow<'static, str>,
         weights: Cow<'static, [u8]>,
     ) -> Result<Self, BundleError> {
-        check(&manifest)?;
+        manifest.format = FORMAT;
+        let with = |seal| Manifest { seal: Some(seal), ..manifest.clone() };
+        let seal = Seal::new(&card, with).map_err(|source| BundleError::Manifest { source })?;
+        manifest.seal = Some(seal);
+        Self::assembled(Contents::Ensemble(Box::new(manifest)), card, weights)
+    }
+
+    /// Makes the bundle of a classifier from its parts, fills in what is known of weights and card, and seals it.
+    pub fn classifier(
+        manifest: ClassifierManifest,
+        card: String,
+        weights: Vec<u8>,
+    ) -> Result<Self, BundleError> {
+        let failed = |source| BundleError::Manifest { source };
+        let file =
+            WeightsFile { file: WEIGHTS_FILE.to_owned(), bytes: weights.len(), sha256: sha256(&weights) };
+        let manifest = ClassifierManifest {
+            format: FORMAT,
+            kind: classifier::KIND.to_owned(),
+            weights: file,
+            seal: Seal::default(),
+            ..manifest
+        };
+        let mut manifest = manifest::rounded(&manifest).map_err(failed)?;
+        manifest.seal =
+            Seal::new(&card, |seal| ClassifierManifest { seal, ..manifest.clone() }).map_err(failed)?;
+        Self::assembled(Contents::Classifier(Box::new(manifest)), Cow::Owned(card), Cow::Owned(weights))
+    }
+
+    fn assembled(
+        contents: Contents,
+        card: Cow<'static, str>,
+        weights: Cow<'static, [u8]>,
+    ) -> Result<Self, BundleError> {
+        check::consistent(&contents)?;
+        let stated = contents.weights();
         let found = sha256(&weights);
-        if found != manifest.weights.sha256 || weights.len() != manifest.weights.bytes {
-            let stated = manifest.weights.sha256;
-            return Err(BundleError::Digest { id: manifest.id, stated, found });
+        if found != stated.sha256 || weights.len() != stated.bytes {
+            let (id, stated) = (contents.id().to_owned(), stated.sha256.clone());
+            return Err(BundleError::Digest { id, stated, found });
         }
-        Ok(Self { manifest, card, weights })
+        let model_card = match &contents {
+            Contents::Ensemble(manifest) => ModelCard::from(manifest.as_ref()),
+            Contents::Classifier(manifest) => ModelCard::from(manifest.as_ref()),
+        };
+        Ok(Self { contents, model_card, card, weights, signature: None })
+    }
+
+    /// Takes the signature, if it is good and, where keys are pinned, by one of them.
+    fn accept(&mut self, signature: Option<&[u8]>, trust: &Trust) -> Result<(), BundleError> {
+        let id = self.id().to_owned();
+        let Some(bytes) = signature else {
+            return if trust.asks_for_signature() { Err(BundleError::Unsigned { id }) } else { Ok(()) };
+        };
+        let signature: Option<Signature> = serde_json::from_slice(bytes).ok();
+        let good = |own: &Signature| {
+            self.contents.seal().is_some_and(|seal| own.verifies(self.id(), self.version(), seal))
+        };
+        let Some(signature) = signature.filter(good) else { return Err(BundleError::Signature { id }) };
+        if trust.asks_for_signature() && !trust.holds(&signature.public_key) {
+            return Err(BundleError::UntrustedKey { id, key: signature.public_key.to_string() });
+        }
+        self.signature = Some(signature);
+        Ok(())
+    }
+
+    /// Signs the bundle; one without a seal (format 1) cannot be signed.
+    pub fn sign(&mut self, key: &SigningKey) -> Result<(), BundleError> {
+        let unsealed = BundleError::Inconsistent { reason: "it has no seal to sign: make the bundle again" };
+        let seal = self.contents.seal().ok_or(unsealed)?;
+        self.signature = Some(key.sign(self.id(), self.version(), seal));
+        Ok(())
     }
 
     /// Writes the bundle's files into the folder `dir`, which is made where it is missing.
     pub fn write(&self, dir: &Path) -> Result<(), BundleError> {
         let failed = |file: &str, source| BundleError::Write { file: file.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(|source| failed("", source))?;
-        let mut manifest =
-            serde_json::to_vec_pretty(&self.manifest).map_err(|source| BundleError::Manifest { source })?;
-        manifest.push(b'\n');
+        let text = |json: serde_json::Result<Vec<u8>>| {
+            let mut bytes = json.map_err(|source| BundleError::Manifest { source })?;
+            bytes.push(b'\n');
+            Ok(bytes)
+        };
+        let manifest = text(match &self.contents {
+            Contents::Ensemble(manifest) => serde_json::to_vec_pretty(manifest),
+            Contents::Classifier(manifest) => serde_json::to_vec_pretty(manifest),
+        })?;
+        let signature =
+            self.signature.as_ref().map(|own| text(serde_json::to_vec_pretty(own))).transpose()?;
+        // the manifest last: a folder without one is no bundle
         for (file, bytes) in [
-            (WEIGHTS_FILE, self.weights.as_ref()),
-            (CARD_FILE, self.card.as_bytes()),
-            (MANIFEST_FILE, manifest.as_slice()),
+            (WEIGHTS_FILE, Some(self.weights.as_ref())),
+            (CARD_FILE, Some(self.card.as_bytes())),
+            (SIGNATURE_FILE, signature.as_deref()),
+            (MANIFEST_FILE, Some(manifest.as_slice())),
         ] {
-            std::fs::write(dir.join(file), bytes).map_err(|source| failed(file, source))?;
+            if let Some(bytes) = bytes {
+                std::fs::write(dir.join(file), bytes).map_err(|source| failed(file, source))?;
+            }
         }
         Ok(())
     }
 
     /// The bundle's name.
     pub fn id(&self) -> &str {
-        &self.manifest.id
+        self.contents.id()
     }
 
     /// The bundle's version.
     pub fn version(&self) -> &str {
-        &self.manifest.version
+        &self.model_card.version
     }
 
     /// The weights' SHA-256, lower-case hexadecimal; verified.
     pub fn digest(&self) -> &str {
-        &self.manifest.weights.sha256
+        &self.contents.weights().sha256
     }
 
-    /// The manifest.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+    /// The manifest by its kind.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// The manifest, where the bundle is an ensemble.
+    pub fn ensemble(&self) -> Option<&Manifest> {
+        match &self.contents {
+            Contents::Ensemble(manifest) => Some(manifest),
+            Contents::Classifier(_) => None,
+        }
+    }
+
+    /// What the bundle says of itself, whatever its kind.
+    pub fn model_card(&self) -> &ModelCard {
+        &self.model_card
     }
 
     /// The model card, in Markdown.
@@ -177,9 +271,48 @@ impl Bundle {
         &self.card
     }
 
+    /// The picture as it is handed to a device: for an ensemble at the size that its networks read, so that what is kept,
+    /// sent and queued is small; for a classifier as it is, for its steps begin with the whole picture. Scoring it gives
+    /// what scoring the whole picture gives.
+    pub fn prepare(&self, image: &GreyImage) -> GreyImage {
+        match &self.contents {
+            Contents::Ensemble(manifest) => manifest.preprocessing.prepare(image),
+            Contents::Classifier(_) => image.clone(),
+        }
+    }
+
+    /// The signature, verified, where there is one.
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
+    }
+
     /// The weights, safetensors.
     pub(crate) fn weights(&self) -> &[u8] {
         &self.weights
+    }
+}
+
+impl Contents {
+    fn id(&self) -> &str {
+        match self {
+            Self::Ensemble(manifest) => &manifest.id,
+            Self::Classifier(manifest) => &manifest.id,
+        }
+    }
+
+    fn weights(&self) -> &WeightsFile {
+        match self {
+            Self::Ensemble(manifest) => &manifest.weights,
+            Self::Classifier(manifest) => &manifest.weights,
+        }
+    }
+
+    /// The seal, where the format has one.
+    pub fn seal(&self) -> Option<&Seal> {
+        match self {
+            Self::Ensemble(manifest) => manifest.seal.as_ref(),
+            Self::Classifier(manifest) => Some(&manifest.seal),
+        }
     }
 }
 
@@ -192,38 +325,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-fn read(dir: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
+fn read(dir: &Path, file: &str, most: u64) -> Result<Vec<u8>, BundleError> {
     let failed = |source| BundleError::Read { file: file.to_owned(), source };
     let path = dir.join(file);
-    if std::fs::metadata(&path).map_err(failed)?.len() > MAX_FILE_BYTES {
+    let about = std::fs::metadata(&path).map_err(failed)?;
+    if !about.is_file() || about.len() > most {
         return Err(failed(std::io::ErrorKind::FileTooLarge.into()));
     }
     std::fs::read(path).map_err(failed)
-}
-
-fn check(manifest: &Manifest) -> Result<(), BundleError> {
-    let wrong = |reason| Err(BundleError::Inconsistent { reason });
-    if manifest.format != FORMAT {
-        return wrong("its format is not the one this program reads");
-    }
-    if manifest.weights.file != WEIGHTS_FILE {
-        return wrong("it names another file of weights");
-    }
-    if manifest.labels.is_empty() || manifest.self_test.logits.len() != manifest.labels.len() {
-        return wrong("the self-test does not have one logit a label");
-    }
-    if manifest.architecture.findings.outputs != manifest.labels.len() + crate::network::AUXILIARY {
-        return wrong("the networks' outputs are not the labels and the auxiliary outputs");
-    }
-    if manifest.architecture.members == 0 {
-        return wrong("it has no member");
-    }
-    let ordered = |label: &manifest::Label| {
-        label.threshold_low <= label.threshold_high
-            && [label.calibration.a, label.calibration.b].iter().all(|v| v.is_finite())
-    };
-    if !manifest.labels.iter().all(ordered) {
-        return wrong("a label's thresholds or calibration are not usable");
-    }
-    Ok(())
 }

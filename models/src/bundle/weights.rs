@@ -15,6 +15,13 @@ use crate::novelty::Distance;
 #[error("{0}")]
 pub struct WeightsError(String);
 
+impl WeightsError {
+    /// An error with a reason in words.
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
 /// The tensors of a bundle.
 #[derive(Module, Debug)]
 pub(crate) struct Weights {

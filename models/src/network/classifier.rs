@@ -13,6 +13,7 @@ use super::{Architecture, Network, Outputs, densenet, resnet};
 
 /// A network for classification, of any family.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a process, and Burn's modules are not boxed")]
 pub enum Classifier {
     /// Our compact residual network.
     Residual(Network),

@@ -1,6 +1,6 @@
 //! Weights by name, as PyTorch's state dicts have them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -102,7 +102,7 @@ pub(super) fn fill<M: Module>(
     let module = module.map(&mut fill);
     let Fill { used, path, mut misfits, .. } = fill;
     if used < state.len() {
-        misfits.unknown = state.keys().filter(|name| !path.seen.contains_key(*name)).cloned().collect();
+        misfits.unknown = state.keys().filter(|name| !path.seen.contains(*name)).cloned().collect();
     }
     if misfits.is_empty() { Ok(module) } else { Err(misfits) }
 }
@@ -118,7 +118,7 @@ pub(super) fn collect<M: Module>(module: &M, rename: &dyn Fn(&str) -> String) ->
 #[derive(Default)]
 struct Path {
     parts: Vec<(String, bool)>,
-    seen: BTreeMap<String, ()>,
+    seen: BTreeSet<String>,
 }
 
 impl Path {
@@ -148,7 +148,7 @@ impl Path {
             .collect();
         let matrix = self.parts.last().is_some_and(|(part, linear)| *linear && part == "weight");
         let name = rename(&parts.join("."));
-        self.seen.insert(name.clone(), ());
+        self.seen.insert(name.clone());
         (name, matrix)
     }
 }

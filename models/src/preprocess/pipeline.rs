@@ -114,9 +114,11 @@ pub struct PipelineError {
 
 impl Pipeline {
     /// torchvision's evaluation of its ImageNet networks: shorter side to 256, the middle 224, ImageNet's mean and
-    /// deviation a channel. A grey picture goes into all three.
-    pub fn imagenet() -> Self {
+    /// deviation a channel. A grey picture goes into all channels; with another number than three each has their mean.
+    pub fn imagenet(channels: usize) -> Self {
         let channel = |(mean, deviation)| Channel { mean, deviation };
+        let colours = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)].map(channel);
+        let grey = Channel { mean: 0.449, deviation: 0.226 };
         Self {
             steps: vec![
                 Step::ResizeShorter { side: 256, rule: Resampling::TorchvisionBilinear },
@@ -124,7 +126,7 @@ impl Pipeline {
             ],
             height: 224,
             width: 224,
-            channels: [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)].map(channel).to_vec(),
+            channels: if channels == 3 { colours.to_vec() } else { vec![grey; channels] },
         }
     }
 
@@ -281,20 +283,20 @@ impl Step {
                 let (height, width) = resample::shorter(plane.height, plane.width, *side);
                 resample::resize(plane, height, width, *rule)
             }
-            Self::Scale { scale, shift } => each(plane, |value| value * scale + shift),
+            Self::Scale { scale, shift } => each(&plane, |value| value * scale + shift),
             Self::Stretch => {
                 let (low, high) = plane
                     .values
                     .iter()
                     .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
                 let span = high - low;
-                each(plane, |value| if span > 0.0 { (value - low) / span } else { 0.0 })
+                each(&plane, |value| if span > 0.0 { (value - low) / span } else { 0.0 })
             }
             Self::Standardise => Plane { values: standardise(&plane.values), ..plane },
         }
     }
 }
 
-fn each(plane: Plane, change: impl Fn(f32) -> f32) -> Plane {
-    Plane { values: plane.values.iter().map(|value| change(*value)).collect(), ..plane }
+fn each(plane: &Plane, change: impl Fn(f32) -> f32) -> Plane {
+    Plane { values: plane.values.iter().map(|value| change(*value)).collect(), ..*plane }
 }

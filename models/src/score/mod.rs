@@ -1,34 +1,39 @@
 //! Scoring: pictures in, calibrated findings out.
 
-mod batch;
+mod classifier;
+mod ensemble;
+pub mod overlay;
 mod saliency;
 
 use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::manifest::{Label, Manifest};
-use crate::bundle::weights::{Weights, WeightsError};
-use crate::bundle::{Bundle, selftest};
-use crate::calibration::sigmoid;
+use crate::bundle::model_card::ModelCard;
+use crate::bundle::weights::WeightsError;
+use crate::bundle::{Bundle, Contents};
 use crate::device::Device;
 use crate::image::GreyImage;
-use crate::network::Network;
-use crate::novelty::Distance;
 
-use batch::Raw;
+use ensemble::Ensemble;
+
+pub(crate) use classifier::{ClassifierNetwork, NOVELTY_MEAN, NOVELTY_WHITENING};
+pub use saliency::Explanation;
 
 /// Pictures that go through the networks at once, at most; more are cut into such batches.
 pub const MAX_BATCH: usize = 32;
 
 /// A bundle on a device, ready to score.
 pub struct Scorer {
-    manifest: Manifest,
+    model_card: ModelCard,
     device: Device,
-    findings: Vec<Network>,
-    frontal: Vec<Network>,
-    features: Vec<Distance>,
-    thumbnail: Distance,
+    networks: Networks,
+}
+
+/// The networks by the bundle's kind.
+enum Networks {
+    Ensemble(Box<Ensemble>),
+    Classifier(Box<ClassifierNetwork>),
 }
 
 /// Why a bundle is not ready to score.
@@ -100,6 +105,15 @@ pub enum ScoreError {
         /// The label asked for.
         label: String,
     },
+    /// The model has no map of that kind.
+    #[error("an ensemble has coarse maps only: ask for the other kind")]
+    NoExplanation,
+    /// An occlusion would take too many forward passes.
+    #[error("an occlusion of {windows} windows is too fine: take a larger step")]
+    TooFine {
+        /// The windows asked for.
+        windows: usize,
+    },
 }
 
 impl ScoreError {
@@ -109,6 +123,8 @@ impl ScoreError {
             Self::Device { .. } => "ScoreDevice",
             Self::NotFinite { .. } => "ScoreNotFinite",
             Self::UnknownLabel { .. } => "ScoreUnknownLabel",
+            Self::NoExplanation => "ScoreNoExplanation",
+            Self::TooFine { .. } => "ScoreTooFine",
         }
     }
 }
@@ -118,6 +134,15 @@ impl ScoreError {
 pub struct Scores {
     /// One score a label, in the manifest's order.
     pub findings: Vec<Score>,
+    /// What the model's own networks for frontal chest radiographs say; `None` where it has none.
+    pub chest: Option<ChestCheck>,
+    /// How far the picture is from the training pictures; `None` where the model cannot tell.
+    pub out_of_distribution: Option<Novelty>,
+}
+
+/// What is checked of a frontal chest radiograph beside its findings.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChestCheck {
     /// Probability that the picture is an upright frontal chest radiograph, 0 to 1 (not calibrated).
     pub frontal: f64,
     /// Whether the picture passes as one: `frontal` reaches the manifest's threshold and the picture is not novel.
@@ -128,8 +153,6 @@ pub struct Scores {
     pub male: f64,
     /// Age in years as the picture suggests it; a check of identity, no finding.
     pub age_years: f64,
-    /// How far the picture is from the training pictures.
-    pub out_of_distribution: Novelty,
 }
 
 /// One finding's score.
@@ -172,9 +195,9 @@ impl Present {
 pub struct Novelty {
     /// Distance of the networks' features, divided by its threshold.
     pub features: f64,
-    /// Distance of the thumbnail, divided by its threshold.
-    pub thumbnail: f64,
-    /// The larger of both.
+    /// Distance of the thumbnail, divided by its threshold, where the model has one.
+    pub thumbnail: Option<f64>,
+    /// The larger of them.
     pub score: f64,
     /// Whether the score is above 1: the picture is out of distribution.
     pub exceeded: bool,
@@ -184,44 +207,32 @@ impl Scorer {
     /// Loads a bundle onto a device and runs its self-test; a bundle that does
     /// not give its stated numbers there is refused.
     pub fn load(bundle: &Bundle, device: &Device) -> Result<Self, ScorerError> {
-        let scorer = Self::unchecked(bundle, device)?;
-        let (id, words) = (bundle.id().to_owned(), device.description().to_owned());
-        let test = &scorer.manifest.self_test;
-        let raw = scorer
-            .raw(&[selftest::picture(test.width, test.height)])
-            .map_err(|source| ScorerError::SelfTest { id: id.clone(), device: words.clone(), source })?;
-        let tolerance = if device.is_gpu() { test.tolerance_gpu } else { test.tolerance_cpu };
-        let difference = raw
-            .iter()
-            .flat_map(|raw| raw.logits.iter().zip(&test.logits).chain([(&raw.frontal, &test.frontal_logit)]))
-            .map(|(found, stated)| (found - stated).abs())
-            .fold(0.0, f64::max);
-        if difference > tolerance || difference.is_nan() {
-            return Err(ScorerError::SelfTestDiffers { id, device: words, difference, tolerance });
-        }
-        Ok(scorer)
+        let failed = |source| ScorerError::Weights { id: bundle.id().to_owned(), source };
+        let networks = match bundle.contents() {
+            Contents::Ensemble(manifest) => {
+                let ensemble = Ensemble::new(manifest, bundle.weights(), device).map_err(failed)?;
+                ensemble.self_test()?;
+                Networks::Ensemble(Box::new(ensemble))
+            }
+            Contents::Classifier(manifest) => {
+                let network = ClassifierNetwork::new(manifest, bundle.weights(), device).map_err(failed)?;
+                network.self_test()?;
+                Networks::Classifier(Box::new(network))
+            }
+        };
+        Ok(Self { model_card: bundle.model_card().clone(), device: device.clone(), networks })
     }
 
-    /// Loads a bundle without its self-test, to compute what that should say.
-    pub(crate) fn unchecked(bundle: &Bundle, device: &Device) -> Result<Self, ScorerError> {
-        let manifest = bundle.manifest().clone();
-        let failed = |source| ScorerError::Weights { id: manifest.id.clone(), source };
-        let weights = Weights::from_bytes(
-            bundle.weights(),
-            &manifest.architecture,
-            &manifest.preprocessing,
-            device.burn(),
-        )
-        .map_err(failed)?;
-        let features = weights.feature_distances().map_err(failed)?;
-        let thumbnail = weights.thumbnail_distance().map_err(failed)?;
-        let Weights { findings, frontal, .. } = weights;
-        Ok(Self { manifest, device: device.clone(), findings, frontal, features, thumbnail })
+    /// Loads an ensemble without its self-test, to compute what that should say.
+    pub(crate) fn unchecked(bundle: &Bundle, device: &Device) -> Result<Ensemble, ScorerError> {
+        let failed = |source| ScorerError::Weights { id: bundle.id().to_owned(), source };
+        let none = || failed(WeightsError::new("it is no ensemble"));
+        Ensemble::new(bundle.ensemble().ok_or_else(none)?, bundle.weights(), device).map_err(failed)
     }
 
-    /// The manifest of the bundle.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+    /// What the bundle says of itself.
+    pub fn model_card(&self) -> &ModelCard {
+        &self.model_card
     }
 
     /// The device the networks are on.
@@ -231,43 +242,20 @@ impl Scorer {
 
     /// Scores pictures, each by itself: a batch of three gives what three singles give.
     pub fn score<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Scores>, ScoreError> {
-        Ok(self.raw(images)?.iter().map(|raw| self.scores(raw)).collect())
-    }
-
-    fn scores(&self, raw: &Raw) -> Scores {
-        let rule = &self.manifest.novelty;
-        let features = raw.features_distance / rule.features_threshold;
-        let thumbnail = raw.thumbnail_distance / rule.thumbnail_threshold;
-        let score = features.max(thumbnail);
-        let novelty = Novelty { features, thumbnail, score, exceeded: score > 1.0 };
-        let frontal = sigmoid(raw.frontal);
-        let architecture = &self.manifest.architecture;
-        Scores {
-            findings: self
-                .manifest
-                .labels
-                .iter()
-                .zip(&raw.logits)
-                .map(|(label, x)| finding(label, *x))
-                .collect(),
-            frontal,
-            is_frontal: frontal >= self.manifest.frontal.threshold && !novelty.exceeded,
-            view_ap: sigmoid(raw.view_ap),
-            male: sigmoid(raw.male),
-            age_years: architecture.age_mean + architecture.age_deviation * raw.age,
-            out_of_distribution: novelty,
+        match &self.networks {
+            Networks::Ensemble(ensemble) => ensemble.score(images),
+            Networks::Classifier(network) => network.score(images),
         }
     }
 }
 
-fn finding(label: &Label, logit: f64) -> Score {
-    let probability = label.calibration.probability(logit);
-    let present = if probability >= label.threshold_high {
+/// A probability against two thresholds.
+fn present(probability: f64, low: f64, high: f64) -> Present {
+    if probability >= high {
         Present::Present
-    } else if probability < label.threshold_low {
+    } else if probability < low {
         Present::Absent
     } else {
         Present::Indeterminate
-    };
-    Score { label: label.name.clone(), logit, probability, present }
+    }
 }

@@ -50,6 +50,7 @@ pub(crate) fn manifest(examples: &[Example], data: &Data, config: &TrainConfig) 
             tolerance_cpu: 0.0,
             tolerance_gpu: 0.0,
         },
+        seal: None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::data::Data;
 use super::vocabulary::VOCABULARY;
 use crate::calibration::{Platt, sigmoid};
 use crate::evaluation::{self, Interval, ReliabilityBin, auroc};
-use crate::score::Scores;
+use crate::score::{ChestCheck, Scores};
 
 /// What the folds say of the patients they left out, in the samples' order.
 pub(crate) struct OutOfFold {
@@ -162,7 +162,9 @@ pub(crate) fn measure(
     let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
     let rejected = |logits: &[f64]| share(logits.iter().filter(|x| **x < 0.0).count(), logits.len());
     let flag = |value: fn(&Example) -> bool| validation.iter().map(|e| value(e)).collect::<Vec<_>>();
-    let score = |value: fn(&Scores) -> f64| scores.iter().map(value).collect::<Vec<_>>();
+    let checks: Vec<ChestCheck> = scores.iter().filter_map(|scores| scores.chest).collect();
+    let score = |value: fn(&ChestCheck) -> f64| checks.iter().map(value).collect::<Vec<_>>();
+    let novel = |s: &&Scores| s.out_of_distribution.is_some_and(|novelty| novelty.exceeded);
     Ok(Results {
         validation: validation.len(),
         mean: interval(&|sample| sample_mean(&own, &cases, sample)),
@@ -180,8 +182,8 @@ pub(crate) fn measure(
             &score(|s| s.age_years),
             &validation.iter().map(|e| f64::from(e.age_years)).collect::<Vec<_>>(),
         ),
-        frontal_kept: share(scores.iter().filter(|s| s.is_frontal).count(), scores.len()),
-        novel: share(scores.iter().filter(|s| s.out_of_distribution.exceeded).count(), scores.len()),
+        frontal_kept: share(checks.iter().filter(|check| check.is_frontal).count(), scores.len()),
+        novel: share(scores.iter().filter(novel).count(), scores.len()),
         negatives_rejected: rejected(&left_out.negatives),
         photographs_rejected: (!left_out.photographs.is_empty()).then(|| rejected(&left_out.photographs)),
         labels,

@@ -1,14 +1,14 @@
 //! What a bundle is used on, by what the study says.
 
-use models::{Applies, Manifest, StudyFacts};
+use models::{Applies, ModelCard, StudyFacts};
 
 use crate::small;
 
 const DX: &str = "1.2.840.10008.5.1.4.1.1.1.1";
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 
-fn manifest() -> &'static Manifest {
-    small::trained().bundle().manifest()
+fn card() -> &'static ModelCard {
+    small::trained().bundle().model_card()
 }
 
 fn chest() -> StudyFacts<'static> {
@@ -20,6 +20,7 @@ fn chest() -> StudyFacts<'static> {
         human: Ok(()),
         lateral_text: false,
         age_years: Some(60.0),
+        pixel_spacing_mm: None,
     }
 }
 
@@ -41,7 +42,7 @@ fn only_frontal_chest_radiographs_of_humans_apply() {
         ("a newborn", StudyFacts { age_years: Some(0.1), ..chest() }, "NotApplicableAge"),
     ];
     for (name, facts, stated) in cases {
-        let found = match manifest().applies(&facts) {
+        let found = match card().applies(&facts) {
             Applies::Yes => "",
             Applies::NeedsFrontalCheck => "check",
             Applies::No { code, reason } => {
@@ -56,7 +57,7 @@ fn only_frontal_chest_radiographs_of_humans_apply() {
 #[test]
 fn text_from_outside_cannot_break_the_reason() {
     let long = "X`\n".repeat(1000);
-    match manifest().applies(&StudyFacts { body_part: Some(&long), ..chest() }) {
+    match card().applies(&StudyFacts { body_part: Some(&long), ..chest() }) {
         Applies::No { reason, .. } => {
             assert!(reason.len() < 300 && !reason.contains('\n'), "{reason}");
         }
@@ -66,10 +67,10 @@ fn text_from_outside_cannot_break_the_reason() {
 
 #[test]
 fn ages_that_were_not_seen_are_noted() {
-    let manifest = manifest();
-    let rule = &manifest.applies_to;
-    assert!(manifest.age_note(rule.age_seen_min_years).is_none());
-    assert!(manifest.age_note(rule.age_seen_max_years + 0.9).is_none());
-    assert!(manifest.age_note(rule.age_seen_max_years + 1.1).is_some());
-    assert!(manifest.age_note(rule.age_seen_min_years - 0.5).is_some());
+    let rule = &card().applies_to;
+    let (low, high) = (rule.age_seen_min_years.unwrap(), rule.age_seen_max_years.unwrap());
+    assert!(card().age_note(low).is_none());
+    assert!(card().age_note(high + 0.9).is_none());
+    assert!(card().age_note(high + 1.1).is_some());
+    assert!(card().age_note(low - 0.5).is_some());
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use models::bundle::{CARD_FILE, MANIFEST_FILE, WEIGHTS_FILE};
 use models::{Bundle, Device, DeviceChoice, Scorer};
+use sha2::{Digest, Sha256};
 
 use crate::small;
 
@@ -28,7 +29,8 @@ fn a_bundle_is_the_same_after_its_folder() {
     let folder = written();
     let opened = Bundle::open(folder.path()).unwrap();
     let bundle = small::trained().bundle();
-    assert_eq!(opened.manifest(), bundle.manifest());
+    assert_eq!(opened.contents(), bundle.contents());
+    assert_eq!(opened.model_card(), bundle.model_card());
     assert_eq!(opened.card(), bundle.card());
     assert_eq!(opened.digest(), bundle.digest());
     assert_eq!((opened.id(), opened.version()), ("cxr-findings", "0.0.1"));
@@ -58,15 +60,33 @@ fn a_manifest_that_is_none_is_refused() {
     let text = std::fs::read_to_string(&manifest).unwrap();
     let broken = [
         ("{}".to_owned(), "BundleManifest"),
-        (text.replace("\"format\": 1", "\"format\": 2"), "BundleInconsistent"),
-        (text.replace("\"format\": 1", "\"format\": 1, \"surprise\": 0"), "BundleManifest"),
-        (text.replace("\"members\": 2", "\"members\": 0"), "BundleInconsistent"),
-        (text.replace("weights.safetensors", "../weights"), "BundleInconsistent"),
+        (text.replace("\"format\": 2", "\"format\": 3"), "BundleInconsistent"),
+        (text.replace("\"format\": 2", "\"format\": 1"), "BundleInconsistent"),
+        (text.replace("\"format\": 2", "\"format\": 2, \"surprise\": 0"), "BundleManifest"),
+        (text.replace("\"format\": 2", "\"format\": 2, \"kind\": \"classifier\""), "BundleManifest"),
+        (text.replace("\"members\": 2", "\"members\": 0"), "BundleSeal"),
+        (text.replace("weights.safetensors", "../weights"), "BundleSeal"),
     ];
     for (text, stated) in broken {
         std::fs::write(&manifest, text).unwrap();
         assert_eq!(code(folder.path()), Some(stated));
     }
+}
+
+/// Changes the manifest of the written bundle by `edit` and seals it again, as its maker could.
+fn resealed(folder: &Path, edit: impl FnOnce(&mut serde_json::Value)) {
+    change(&folder.join(MANIFEST_FILE), |bytes| {
+        let mut manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        edit(&mut manifest);
+        // the seal is over the fields in their order, which a `Value` does not keep
+        let mut manifest: models::bundle::manifest::Manifest = serde_json::from_value(manifest).unwrap();
+        let seal = manifest.seal.as_mut().unwrap();
+        seal.manifest_sha256 = String::new();
+        let digest = Sha256::digest(serde_json::to_vec(&manifest).unwrap());
+        let hex: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        manifest.seal.as_mut().unwrap().manifest_sha256 = hex.concat();
+        *bytes = serde_json::to_vec(&manifest).unwrap();
+    });
 }
 
 #[test]
@@ -82,10 +102,7 @@ fn a_missing_file_is_named() {
 #[test]
 fn weights_of_another_architecture_do_not_load() {
     let folder = written();
-    change(&folder.path().join(MANIFEST_FILE), |bytes| {
-        let text = String::from_utf8(bytes.clone()).unwrap().replace("\"members\": 2", "\"members\": 3");
-        *bytes = text.into_bytes();
-    });
+    resealed(folder.path(), |manifest| manifest["architecture"]["members"] = 3.into());
     let bundle = Bundle::open(folder.path()).unwrap();
     let error = Scorer::load(&bundle, &Device::open(DeviceChoice::Cpu).unwrap()).err().unwrap();
     assert_eq!(error.code(), "ModelWeights");
@@ -94,13 +111,40 @@ fn weights_of_another_architecture_do_not_load() {
 #[test]
 fn a_self_test_that_differs_is_refused() {
     let folder = written();
-    let bundle = Bundle::open(folder.path()).unwrap();
-    let logit = bundle.manifest().self_test.frontal_logit;
-    change(&folder.path().join(MANIFEST_FILE), |bytes| {
-        let text = String::from_utf8(bytes.clone()).unwrap();
-        *bytes = text.replace(&format!("{logit}"), &format!("{}", logit + 0.01)).into_bytes();
+    resealed(folder.path(), |manifest| {
+        let logit = manifest["self_test"]["frontal_logit"].as_f64().unwrap();
+        manifest["self_test"]["frontal_logit"] = (logit + 0.01).into();
     });
     let bundle = Bundle::open(folder.path()).unwrap();
     let error = Scorer::load(&bundle, &Device::open(DeviceChoice::Cpu).unwrap()).err().unwrap();
     assert_eq!(error.code(), "ModelSelfTestDiffers");
+}
+
+#[test]
+fn labels_in_another_order_are_refused_in_both_formats() {
+    let swapped = |folder: &Path| {
+        change(&folder.join(MANIFEST_FILE), |bytes| {
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            let text = text.replace("\"Atelectasis\"", "\"?\"").replace("\"Effusion\"", "\"Atelectasis\"");
+            *bytes = text.replace("\"?\"", "\"Effusion\"").into_bytes();
+        });
+        code(folder)
+    };
+    assert_eq!(swapped(written().path()), Some("BundleSeal"));
+    // format 1 has no seal; a copy of what was published has to be that
+    let published = tempfile::tempdir().unwrap();
+    let embedded = Bundle::embedded().unwrap();
+    embedded.write(published.path()).unwrap();
+    assert_eq!(code(published.path()), None);
+    assert_eq!(swapped(published.path()), Some("BundleSeal"));
+    embedded.write(published.path()).unwrap();
+    change(&published.path().join(CARD_FILE), |bytes| bytes.push(b'!'));
+    assert_eq!(code(published.path()), Some("BundleSeal"));
+}
+
+#[test]
+fn a_changed_card_is_refused() {
+    let folder = written();
+    change(&folder.path().join(CARD_FILE), |bytes| bytes.extend_from_slice(b"Safe for everybody."));
+    assert_eq!(code(folder.path()), Some("BundleSeal"));
 }

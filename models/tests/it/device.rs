@@ -28,7 +28,7 @@ mod gpu {
             for (a, b) in a.findings.iter().zip(&b.findings) {
                 worst = worst.max((a.logit - b.logit).abs()).max((a.probability - b.probability).abs());
             }
-            worst = worst.max((a.frontal - b.frontal).abs());
+            worst = worst.max((a.chest.unwrap().frontal - b.chest.unwrap().frontal).abs());
         }
         eprintln!("largest difference between {} and the CPU: {worst:.2e}", gpu.description());
         assert!(worst < TOLERANCE, "{worst}");

@@ -9,13 +9,13 @@ fn the_embedded_bundle_loads_and_passes_its_self_test() {
     assert_eq!(bundle.id(), "cxr-findings");
     assert_eq!(bundle.digest().len(), 64);
     let scorer = Scorer::load(&bundle, &Device::open(DeviceChoice::Cpu).unwrap()).unwrap();
-    let names: Vec<&str> = scorer.manifest().labels.iter().map(|label| label.name.as_str()).collect();
+    let names: Vec<&str> = scorer.model_card().labels.iter().map(|label| label.name.as_str()).collect();
     assert_eq!(names, VOCABULARY.map(|entry| entry.name));
 }
 
 #[test]
 fn its_weights_are_small_and_its_manifest_says_what_was_measured() {
-    let manifest = Bundle::embedded().unwrap().manifest().clone();
+    let manifest = Bundle::embedded().unwrap().ensemble().unwrap().clone();
     assert!(manifest.weights.bytes < 20_000_000);
     let mean = manifest.labels.iter().map(|label| label.auroc).sum::<f64>() / manifest.labels.len() as f64;
     assert!(mean >= 0.68, "{mean}");
@@ -50,6 +50,7 @@ fn what_is_no_chest_does_not_pass_as_frontal() {
     ];
     for (name, picture) in pictures {
         let scores = scorer.score(&[picture]).unwrap();
-        assert!(!scores[0].is_frontal, "{name}: {:?}", scores[0].frontal);
+        let chest = scores[0].chest.unwrap();
+        assert!(!chest.is_frontal, "{name}: {:?}", chest.frontal);
     }
 }

@@ -1,5 +1,6 @@
 //! Weights and pictures by name and index: the formula of `reference/make_parity.py`.
 
+use models::GreyImage;
 use models::network::{StateDict, StateTensor};
 
 /// `count` values in 0 to 1: FNV-1a of the name, then splitmix64 of the index; the upper 24 bits.
@@ -42,4 +43,18 @@ pub(crate) fn filled(state: &StateDict, seed: u64) -> StateDict {
 #[expect(clippy::cast_possible_truncation, reason = "pictures are f32")]
 pub(crate) fn picture(seed: u64, count: usize) -> Vec<f32> {
     uniform("picture", seed, count).map(|u| (2.0 * u - 1.0) as f32).collect()
+}
+
+/// A picture of 0 to 1 with large and small structure (`smooth` of the script).
+#[expect(clippy::cast_possible_truncation, reason = "pixels are f32")]
+pub(crate) fn smooth(height: usize, width: usize) -> GreyImage {
+    let grain: Vec<f64> = uniform("grain", (height * 10_000 + width) as u64, height * width).collect();
+    let tau = std::f64::consts::TAU;
+    let pixels = (0..height * width).map(|index| {
+        let u = ((index % width) as f64 + 0.5) / width as f64;
+        let v = ((index / width) as f64 + 0.5) / height as f64;
+        let wave = 0.5 + 0.25 * (tau * 3.0 * u).sin() * (tau * 2.0 * v).cos();
+        (wave + 0.3 * (grain[index] - 0.5)).clamp(0.0, 1.0) as f32
+    });
+    GreyImage::new(width, height, pixels.collect()).unwrap()
 }

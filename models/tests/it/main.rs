@@ -3,10 +3,13 @@
 
 mod applies;
 mod bundle;
+mod classifier;
 mod device;
 mod embedded;
 mod formula;
+mod import;
 mod parity;
+mod preprocessing;
 mod scoring;
 mod small;
 mod training;

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod jobs;
 pub mod mercure;
+pub mod models;
 pub mod queue;
 pub mod submit;
 pub mod top;
@@ -215,11 +216,25 @@ pub enum ModelsCommand {
     Train(TrainArgs),
     /// Train the late fusion `icu-concurrent` on radiographs with dated records.
     TrainFusion(TrainArgs),
-    /// Print the card of a model that is built in.
+    /// Print the card of a model that is built in, or of the bundle in a folder.
     Card {
-        /// `cxr-findings` or `icu-concurrent`.
+        /// `cxr-findings`, `icu-concurrent` or a bundle's folder.
         id: String,
     },
+    /// Make a bundle of a trained network: a PyTorch state dict or safetensors. No pickle is run.
+    Import(models::ImportArgs),
+    /// List the models that are built in and the bundles in a folder, and whether each verifies.
+    List(models::ListArgs),
+    /// Show what a bundle says of itself.
+    Show(models::BundleArgs),
+    /// Verify a bundle: digests, seal, signature, and its self-test on the device.
+    Verify(models::VerifyArgs),
+    /// Sign a bundle with an Ed25519 key.
+    Sign(models::SignArgs),
+    /// Make an Ed25519 key: the private half into a file, the public half, which sites pin, on standard output.
+    Key(models::KeyArgs),
+    /// Show where in a picture a finding's score comes from: an overlay (PNG) and an array (NumPy).
+    Explain(models::ExplainArgs),
 }
 
 /// `chiasm models train` and `train-fusion`.

@@ -12,7 +12,7 @@ use crate::cli::AnalyzeArgs;
 use crate::intake::{self, Acceptance, Intake, IntakeError};
 use crate::ledger::{Accepted, JobState, LedgerError, NewJob, SqliteLedger};
 use crate::outcome::{Outcome, State};
-use crate::pipeline::Stages;
+use crate::pipeline::{Stages, Start};
 use crate::service::flight::{Flight, Landed};
 
 /// The ledger's folder inside the folder of the reports.
@@ -92,7 +92,7 @@ async fn analyze(flight: &Flight, job: &NewJob) -> Result<Outcome, LedgerError> 
         return Ok(flight.redeliver(job, &report).await);
     }
     let Some(leased) = ledger.lease_key(&job.job_key).await? else { return Ok(in_progress(job)) };
-    Ok(match flight.carry(leased, None).await? {
+    Ok(match flight.carry(leased, Start::default()).await? {
         Landed::Ended { outcome, .. } | Landed::Deferred { outcome, .. } => *outcome,
         Landed::Lost => in_progress(job),
     })

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod analyze;
+mod bundles;
 mod config;
 mod demo;
 mod device_process;

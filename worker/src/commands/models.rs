@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use models::Bundle;
 use models::train::{Progress, TrainConfig, train};
 
-use super::Usage;
+use super::{Usage, bundles};
 use crate::cli::{DeviceArg, ModelsCommand, TrainArgs};
 use crate::config::Config;
 use crate::pipeline::Stages;
@@ -28,6 +28,13 @@ pub(super) fn run(command: &ModelsCommand) -> anyhow::Result<u8> {
         ModelsCommand::Train(args) => train_findings(args),
         ModelsCommand::TrainFusion(args) => train_fusion(args),
         ModelsCommand::Card { id } => card(id),
+        ModelsCommand::Import(args) => bundles::import(args),
+        ModelsCommand::List(args) => bundles::list(args),
+        ModelsCommand::Show(args) => bundles::show(args),
+        ModelsCommand::Verify(args) => bundles::verify(args),
+        ModelsCommand::Sign(args) => bundles::sign(args),
+        ModelsCommand::Key(args) => bundles::key(args),
+        ModelsCommand::Explain(args) => bundles::explain(args),
     }
 }
 
@@ -80,7 +87,7 @@ fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
     decoded.finish_and_clear();
     tracing::info!(exams = exams.len(), "training begins");
     let labels: Vec<String> =
-        stages.bundle.manifest().labels.iter().map(|label| label.name.clone()).collect();
+        stages.bundle.model_card().labels.iter().map(|label| label.name.clone()).collect();
     let mut options = TrainOptions::new(stages.bundle.digest(), &labels, FUSION_SEED);
     options.created = Some(jiff::Zoned::now().date().to_string());
     let trained = fusion::learned::train(&exams, &options)?;
@@ -99,6 +106,7 @@ fn card(id: &str) -> anyhow::Result<u8> {
     let card = match id {
         id if id == bundle.id() => bundle.card().to_owned(),
         "icu-concurrent" => LateFusionModel::embedded_card().to_owned(),
+        folder if Path::new(folder).is_dir() => return bundles::card(Path::new(folder)),
         _ => bail!(Usage(format!(
             "there is no model `{id}`; there are `{}` and `icu-concurrent`",
             bundle.id()

@@ -13,6 +13,7 @@ use crate::config::{Config, Environment};
 use crate::ledger::JobFilter;
 use crate::outcome::Outcome;
 use crate::pipeline::Stages;
+use crate::service::fetch::Sources;
 use crate::service::pressure::Pressure;
 use crate::service::{self, Ended, Worker};
 use crate::service::{failpoint, shutdown};
@@ -51,6 +52,7 @@ async fn worker(
     Ok(Worker {
         ledger: ledger::open(&config.ledger, &config.state, config.worker.lease).await?,
         queue: queue::open(&config.queue, &config.state).await?,
+        sources: Arc::new(Sources::open(config)?),
         pressure: Arc::new(Pressure::new(config, &deliver::open(&config.places.targets)?)),
         device: Arc::new(device),
         stages,

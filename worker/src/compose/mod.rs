@@ -40,7 +40,7 @@ pub struct Parts<'a> {
 pub fn report(parts: &Parts<'_>) -> doc::Report {
     let evidence = parts.evidence;
     let result = if parts.ending.is_none() { evidence.output.as_ref() } else { None };
-    let manifest = parts.bundle.manifest();
+    let model = parts.bundle.model_card();
     doc::Report {
         keys: doc::Keys { report: parts.job.report_key.clone(), job: parts.job.job_key.clone() },
         kind: match parts.ending {
@@ -63,8 +63,8 @@ pub fn report(parts: &Parts<'_>) -> doc::Report {
         study: study::study(parts),
         patient: study::patient(parts),
         models: if result.is_some() { models(parts) } else { Vec::new() },
-        findings: result.map(|output| findings::findings(output, manifest)).unwrap_or_default(),
-        picture: result.and_then(|output| findings::picture(output, manifest)),
+        findings: result.map(|output| findings::findings(output, model)).unwrap_or_default(),
+        picture: result.and_then(|output| findings::picture(output, model)),
         record: record::record(parts),
         risks: if result.is_some() { risks::risks(&evidence.risks) } else { Vec::new() },
         missing: record::missing(parts),

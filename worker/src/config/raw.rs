@@ -142,11 +142,70 @@ pub(super) enum FolderKind {
     Folder,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SourceKind {
+    Folder,
+    S3,
+    Dicomweb,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawChecksums {
+    #[default]
+    Supported,
+    Required,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawSource {
-    pub(super) kind: Option<FolderKind>,
+    pub(super) kind: Option<SourceKind>,
     pub(super) path: Option<PathBuf>,
+    pub(super) url: Option<String>,
+    pub(super) bucket: Option<String>,
+    pub(super) prefix: String,
+    pub(super) region: String,
+    pub(super) path_style: bool,
+    pub(super) access_key_id: Option<String>,
+    pub(super) secret_access_key: Option<RawSecret>,
+    pub(super) checksums: RawChecksums,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<RawSecret>,
+    pub(super) token: Option<RawSecret>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) client_certificate_file: Option<PathBuf>,
+    pub(super) client_key_file: Option<PathBuf>,
+    pub(super) allow_plaintext: bool,
+    pub(super) timeout_s: u64,
+    pub(super) max_instance_mib: u64,
+}
+
+impl Default for RawSource {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            path: None,
+            url: None,
+            bucket: None,
+            prefix: String::new(),
+            region: "us-east-1".into(),
+            path_style: false,
+            access_key_id: None,
+            secret_access_key: None,
+            checksums: RawChecksums::Supported,
+            user: None,
+            password: None,
+            token: None,
+            ca_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
+            allow_plaintext: false,
+            timeout_s: 60,
+            max_instance_mib: 64,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -161,6 +220,7 @@ pub(super) struct RawRecord {
 pub(super) enum TargetKind {
     Folder,
     Fhir,
+    S3,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,6 +229,13 @@ pub(super) struct RawTarget {
     pub(super) kind: Option<TargetKind>,
     pub(super) path: Option<PathBuf>,
     pub(super) url: Option<String>,
+    pub(super) bucket: Option<String>,
+    pub(super) prefix: String,
+    pub(super) region: String,
+    pub(super) path_style: bool,
+    pub(super) access_key_id: Option<String>,
+    pub(super) secret_access_key: Option<RawSecret>,
+    pub(super) checksums: RawChecksums,
     pub(super) token: Option<RawSecret>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
@@ -181,6 +248,13 @@ impl Default for RawTarget {
             kind: None,
             path: None,
             url: None,
+            bucket: None,
+            prefix: String::new(),
+            region: "us-east-1".into(),
+            path_style: false,
+            access_key_id: None,
+            secret_access_key: None,
+            checksums: RawChecksums::Supported,
             token: None,
             ca_file: None,
             allow_plaintext: false,

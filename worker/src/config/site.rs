@@ -1,5 +1,7 @@
 //! What a site configures, as valid values. The raw form stands beside it.
 
+mod remote;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::problem::Problem;
 use super::secret::Secret;
 use crate::message::Name;
+
+pub use remote::{DicomwebConfig, S3Config};
 
 /// Which queue.
 #[derive(Debug, Clone)]
@@ -84,6 +88,10 @@ pub enum SourceConfig {
         /// The folder.
         path: PathBuf,
     },
+    /// `<prefix><Study Instance UID>/` in a bucket.
+    S3(S3Config),
+    /// A DICOMweb server.
+    Dicomweb(DicomwebConfig),
 }
 
 /// Where records come from.
@@ -106,6 +114,8 @@ pub enum TargetConfig {
     },
     /// A FHIR R4 server.
     Fhir(FhirConfig),
+    /// `<prefix><Study Instance UID>/` in a bucket.
+    S3(S3Config),
 }
 
 /// How to reach a FHIR server.
@@ -139,15 +149,22 @@ pub struct Places {
 }
 
 impl Places {
+    /// Whether studies are fetched from another machine: then `state` holds them for as long as their jobs run.
+    pub fn fetch_from_afar(&self) -> bool {
+        self.sources.values().any(|source| !matches!(source, SourceConfig::Folder { .. }))
+    }
+
     /// Folders that are not there now: no reason to refuse the configuration, a share can be mounted later.
     pub fn missing_folders(&self) -> Vec<Problem> {
-        let sources =
-            self.sources.iter().map(|(name, SourceConfig::Folder { path })| ("sources", name, path));
+        let sources = self.sources.iter().filter_map(|(name, source)| match source {
+            SourceConfig::Folder { path } => Some(("sources", name, path)),
+            SourceConfig::S3(_) | SourceConfig::Dicomweb(_) => None,
+        });
         let records =
             self.records.iter().map(|(name, RecordConfig::Folder { path })| ("records", name, path));
         let targets = self.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(("targets", name, path)),
-            TargetConfig::Fhir(_) => None,
+            TargetConfig::Fhir(_) | TargetConfig::S3(_) => None,
         });
         let missing = sources.chain(records).chain(targets).filter(|(_, _, path)| !path.is_dir());
         missing

@@ -158,7 +158,9 @@ fn lists_and_named_tables_can_be_set_by_environment() {
         ("CHIASM__DEFAULT_TARGETS", "out"),
     ]);
     let places = read(file, &variables).unwrap().config.places;
-    let SourceConfig::Folder { path } = &places.sources[&"Archive".parse::<Name>().unwrap()];
+    let SourceConfig::Folder { path } = &places.sources[&"Archive".parse::<Name>().unwrap()] else {
+        panic!("no folder")
+    };
     assert_eq!(path, Path::new("/new"));
     assert_eq!(places.default_targets, ["out".parse::<Name>().unwrap()]);
 }
@@ -171,7 +173,9 @@ fn relative_paths_are_relative_to_the_file() {
     let loaded =
         Loaded::read(&Flags { file: Some(file), ..Flags::default() }, &Environment::default()).unwrap();
     assert_eq!(loaded.config.state, folder.path().join("s"));
-    let SourceConfig::Folder { path } = &loaded.config.places.sources[&"a".parse::<Name>().unwrap()];
+    let SourceConfig::Folder { path } = &loaded.config.places.sources[&"a".parse::<Name>().unwrap()] else {
+        panic!("no folder")
+    };
     assert_eq!(path, &folder.path().join("dicom"));
     let nothing = Loaded::read(&Flags::default(), &Environment::default()).unwrap();
     assert_eq!(nothing.config.state, PathBuf::from("chiasm-state"));

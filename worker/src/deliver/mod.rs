@@ -1,4 +1,4 @@
-//! Where reports go: folders and FHIR servers behind one trait.
+//! Where reports go: folders, FHIR servers and buckets behind one trait.
 //!
 //! Delivery is the outbox's last step, so it may happen more than once: every target takes the same bytes again without
 //! a second effect. A target never decides which version of a report is the newest; that is the ledger's, and its
@@ -7,6 +7,7 @@
 mod error;
 pub mod fhir;
 pub mod folder;
+pub mod s3;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -92,6 +93,14 @@ pub enum OpenError {
         /// What the library said.
         source: reqwest::Error,
     },
+    /// The client of a bucket could not be made.
+    #[error("target `{target}` cannot be used as it is configured")]
+    Bucket {
+        /// The target.
+        target: Name,
+        /// Why.
+        source: crate::remote::SourceOpenError,
+    },
 }
 
 /// Makes every configured target. Nothing is reached yet: a target that is away now is no error.
@@ -100,6 +109,7 @@ pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Targets, OpenEr
         let target: Arc<dyn Target> = match config {
             TargetConfig::Folder { path } => Arc::new(folder::FolderTarget::new(name.clone(), path.clone())),
             TargetConfig::Fhir(config) => Arc::new(fhir::FhirTarget::new(name.clone(), config)?),
+            TargetConfig::S3(config) => Arc::new(s3::S3Target::new(name.clone(), config)?),
         };
         Ok((name.clone(), target))
     };

@@ -130,6 +130,7 @@ fn job(
     let request = Request {
         files: source_files(found),
         record,
+        fetched_from: None,
         out: Some(out.to_owned()),
         targets: Vec::new(),
         mode: Mode::Clinical,

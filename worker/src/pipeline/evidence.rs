@@ -1,5 +1,6 @@
 //! What has been learned about a study so far. A refusal composes its report from what is there.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dicom_ingest::study::Study;
@@ -14,6 +15,8 @@ use super::output::ModelOutput;
 pub struct Evidence {
     /// The study, once its headers are read.
     pub study: Option<Arc<Study>>,
+    /// The folder that the study's files were fetched into, where they came from another machine.
+    pub root: Option<PathBuf>,
     /// Index time t0 and the rule that made it an instant.
     pub started: Option<(Timestamp, TimeRule)>,
     /// The patient's record, once it is confirmed.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,12 +12,12 @@ use dicom_ingest::frame::Frame;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
-use image::{ImageFormat, Luma, Rgba};
 use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores};
 
 use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData};
+use super::png;
 use super::timings::Timings;
 use super::{Room, Stages};
 use crate::ending::Ending;
@@ -48,7 +47,10 @@ pub(super) fn study(
     };
     let study = match evidence.study.take() {
         Some(fetched) => fetched,
-        None => Arc::new(read(study_uid, request, limits)?.ok_or_else(changed)?),
+        None => {
+            let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
+            Arc::new(read(study_uid, &paths, limits)?.ok_or_else(changed)?)
+        }
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
@@ -60,10 +62,19 @@ pub(super) fn study(
     Ok(study)
 }
 
+/// Where the job's files lie; `None` where they are on another machine and were not fetched.
+fn paths(request: &Request, root: Option<&Path>) -> Option<Vec<PathBuf>> {
+    let files = request.files.iter();
+    match (&request.fetched_from, root) {
+        (None, _) => Some(files.map(|file| file.path.clone()).collect()),
+        (Some(_), Some(root)) => Some(files.map(|file| root.join(&file.path)).collect()),
+        (Some(_), None) => None,
+    }
+}
+
 /// The study as its files stand now; `None` when they are not what was accepted.
-fn read(study_uid: &str, request: &Request, limits: &Limits) -> Result<Option<Study>, Ending> {
-    let paths: Vec<PathBuf> = request.files.iter().map(|file| file.path.clone()).collect();
-    let Ok(discovery) = discover(&paths, limits, &mut |_| {}) else { return Ok(None) };
+fn read(study_uid: &str, paths: &[PathBuf], limits: &Limits) -> Result<Option<Study>, Ending> {
+    let Ok(discovery) = discover(paths, limits, &mut |_| {}) else { return Ok(None) };
     match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
         None => Ok(None),
         Some(StudyOutcome::Ready(study)) => Ok(Some(*study)),
@@ -116,13 +127,13 @@ fn score_candidate(
         let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
         timings.time("preprocess", || {
             let image = grey_image(&frame)?;
-            let input = Arc::new(stages.bundle.manifest().preprocessing.prepare(&image));
+            let input = Arc::new(stages.bundle.prepare(&image));
             Ok::<_, Ending>((image, input))
         })?
     };
     let device = timings.time("load", || room.scoring.device())?;
     let scores = timings.time("score", || room.scoring.score(&input))?;
-    if candidate.check_frontal && !scores.is_frontal {
+    if candidate.check_frontal && !scores.chest.is_some_and(|chest| chest.is_frontal) {
         return Err(Ending::refused(
             "NotApplicableView",
             "body part or view is not stated, and the picture does not pass as an upright frontal chest radiograph",
@@ -141,9 +152,9 @@ fn score_candidate(
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
         device,
         findings: scores.findings.iter().map(finding).collect(),
-        view_ap: scores.view_ap,
-        frontal: scores.frontal,
-        novelty: scores.out_of_distribution.score,
+        view_ap: scores.chest.map(|chest| chest.view_ap),
+        frontal: scores.chest.map(|chest| chest.frontal),
+        novelty: scores.out_of_distribution.map(|novelty| novelty.score),
         dropped: Vec::new(),
         warnings: warnings(candidate, &scores, stages),
         picture: timings.time("picture", || picture(&image, &saliency, label))?,
@@ -152,9 +163,11 @@ fn score_candidate(
 
 /// Whether the picture is surely no frontal chest radiograph, whatever the header says.
 fn is_something_else(scores: &Scores, stages: &Stages) -> bool {
-    let fails = scores.frontal < stages.bundle.manifest().frontal.threshold;
-    let novel = scores.out_of_distribution.score > stages.pipeline.most_novel;
-    scores.frontal < stages.pipeline.least_frontal || (fails && novel)
+    let model = stages.bundle.model_card();
+    let (Some(chest), Some(threshold)) = (scores.chest, model.frontal_threshold) else { return false };
+    let novelty = scores.out_of_distribution;
+    let novel = novelty.is_some_and(|novelty| novelty.score > stages.pipeline.most_novel);
+    chest.frontal < stages.pipeline.least_frontal || (chest.frontal < threshold && novel)
 }
 
 fn decode_frame(candidate: Candidate<'_>, limits: &Limits) -> Result<Frame, Ending> {
@@ -231,13 +244,15 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
     if instance.lossy {
         notes.push(note("LossyCompression", "the image was compressed with loss".into()));
     }
-    if scores.out_of_distribution.exceeded {
+    if scores.out_of_distribution.is_some_and(|novelty| novelty.exceeded) {
         let text =
             "the picture is unlike those that the model was trained on: its findings deserve less trust";
         notes.push(note("OutOfDistribution", text.into()));
     }
-    let frontal_from = stages.bundle.manifest().frontal.threshold;
-    if !candidate.check_frontal && scores.frontal < frontal_from {
+    let model = stages.bundle.model_card();
+    let doubtful =
+        scores.chest.zip(model.frontal_threshold).is_some_and(|(chest, from)| chest.frontal < from);
+    if !candidate.check_frontal && doubtful {
         let text =
             "the picture does not look like an upright frontal chest radiograph, though the header says so";
         notes.push(note("FrontalDoubt", text.into()));
@@ -246,7 +261,7 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
         let text = "body part or view is not stated; the picture itself passes as an upright frontal chest radiograph";
         notes.push(note("ViewFromPicture", text.into()));
     }
-    if let Some(text) = instance.age_years.and_then(|age| stages.bundle.manifest().age_note(age)) {
+    if let Some(text) = instance.age_years.and_then(|age| model.age_note(age)) {
         notes.push(note("AgeOutsideTraining", text));
     }
     notes
@@ -263,37 +278,19 @@ fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<Pic
     };
     let small = models::preprocess::resize(image, width, height);
     let overlay = models::preprocess::resize(saliency, width, height);
-    let (width, height) = (pixels(width), pixels(height));
-    let grey = image::GrayImage::from_fn(width, height, |x, y| Luma([level(&small, x, y)]));
-    // Warm where the score is raised, clear where it is not.
-    let heat = image::RgbaImage::from_fn(width, height, |x, y| {
-        let heat = level(&overlay, x, y);
-        Rgba([255, 190_u8.saturating_sub(heat / 2), 0, heat / 5 * 3])
-    });
-    let mut png = Cursor::new(Vec::new());
-    let mut overlay = Cursor::new(Vec::new());
-    let written = grey
-        .write_to(&mut png, ImageFormat::Png)
-        .and_then(|()| heat.write_to(&mut overlay, ImageFormat::Png));
-    written.map_err(|_| {
+    let written = png::grey(&small).and_then(|grey| Ok((grey, png::heat(&overlay)?)));
+    let (grey, heat) = written.map_err(|_| {
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;
     Ok(PictureData {
-        png_base64: STANDARD.encode(png.into_inner()),
-        width,
-        height,
+        png_base64: STANDARD.encode(grey),
+        width: pixels(width),
+        height: pixels(height),
         saliency_label: label,
-        saliency_base64: STANDARD.encode(overlay.into_inner()),
+        saliency_base64: STANDARD.encode(heat),
     })
 }
 
 fn pixels(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// Grey level 0 to 255 of a pixel.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is between 0 and 255")]
-fn level(image: &GreyImage, x: u32, y: u32) -> u8 {
-    let index = y as usize * image.width() + x as usize;
-    image.pixels().get(index).map_or(0, |value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
 }

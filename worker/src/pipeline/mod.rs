@@ -7,10 +7,12 @@ pub mod scoring;
 
 pub mod evidence;
 mod images;
+mod png;
 mod record;
 mod timings;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dicom_ingest::limits::Limits;
@@ -58,6 +60,17 @@ pub struct Room<'a> {
     pub scoring: &'a dyn Scoring,
     /// The processor.
     pub turns: &'a dyn Turns,
+}
+
+/// What is known of a job beside its request when its analysis begins.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// The study, when its headers were read a moment ago.
+    pub study: Option<Arc<Study>>,
+    /// The folder that its files were fetched into, where they came from another machine.
+    pub root: Option<PathBuf>,
+    /// How the job ends without an analysis, where that is known already.
+    pub ending: Option<Ending>,
 }
 
 /// What came of a study.
@@ -116,10 +129,11 @@ impl Stages {
     }
 
     /// Reads, scores and assesses the study of a leased job and composes its report. What cannot be analysed is refused
-    /// or failed with a report of its own. `fetched` is the study when its headers were read a moment ago.
-    pub fn analyse(&self, job: &Job, fetched: Option<Arc<Study>>, room: Room<'_>) -> Analysis {
+    /// or failed with a report of its own.
+    pub fn analyse(&self, job: &Job, start: Start, room: Room<'_>) -> Analysis {
         let mut timings = Timings::default();
-        let mut evidence = Evidence { study: fetched, ..Evidence::default() };
+        let Start { study, root, ending } = start;
+        let mut evidence = Evidence { study, root, ..Evidence::default() };
         let analysed = match serde_json::from_str::<Request>(&job.request) {
             _ if job.is_poison(self.config.worker.poison_after) => Err(Ending::failed(
                 STOPPED_THE_WORKER,
@@ -132,6 +146,7 @@ impl Stages {
                 "Submit the study again.",
             )),
             Ok(Request { unread: Some(unread), .. }) => Err(unread.into()),
+            Ok(_) if ending.is_some() => ending.map_or(Ok(()), Err),
             Ok(request) => self.learn(job, &request, room, &mut evidence, &mut timings),
         };
         self.compose(job, evidence, analysed.err().as_ref(), room, timings)
@@ -186,7 +201,7 @@ impl Stages {
         let study = timings.time("read", || {
             images::study(&job.study_uid, request, &self.limits, &self.config.site_zone, evidence)
         })?;
-        let candidates = select::candidates(&study, self.bundle.manifest(), &self.pipeline)?;
+        let candidates = select::candidates(&study, self.bundle.model_card(), &self.pipeline)?;
         timings.time("read", || record::confirm(request, &study, evidence))?;
         drop(turn);
         evidence.output = job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok());
@@ -202,8 +217,8 @@ impl Stages {
 
 /// Both renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
 fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
-    let html = html::page(report).into_bytes();
-    let (outcome, bundle) = match fhir::bundle(report) {
+    let page = html::page(report);
+    let (outcome, bundle) = match fhir::bundle(report, &page) {
         Ok(bundle) => (outcome.clone(), Some(bundle)),
         Err(error) => {
             let failed = Outcome::without_result(State::Failed, "ReportUnwritable", &error.to_string());
@@ -216,5 +231,10 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         State::Failed => JobState::Failed,
     };
     // An outcome is plain strings and finite numbers: it always serialises.
-    ReportBytes { ends, outcome: serde_json::to_string(&outcome).unwrap_or_default(), bundle, html }
+    ReportBytes {
+        ends,
+        outcome: serde_json::to_string(&outcome).unwrap_or_default(),
+        bundle,
+        html: page.into_bytes(),
+    }
 }

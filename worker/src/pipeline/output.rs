@@ -14,12 +14,12 @@ pub struct ModelOutput {
     pub device: String,
     /// Findings in the model's order.
     pub findings: Vec<FindingScore>,
-    /// The network's own probability that the view is AP.
-    pub view_ap: f64,
-    /// The networks' probability that the picture is an upright frontal chest radiograph, 0 to 1.
-    pub frontal: f64,
-    /// Distance from the training pictures; above 1 the picture is out of distribution.
-    pub novelty: f64,
+    /// The network's own probability that the view is AP, where the model tells.
+    pub view_ap: Option<f64>,
+    /// The networks' probability that the picture is an upright frontal chest radiograph, 0 to 1, where the model tells.
+    pub frontal: Option<f64>,
+    /// Distance from the training pictures; above 1 the picture is out of distribution. `None` where the model cannot tell.
+    pub novelty: Option<f64>,
     /// Images of the study that could not be read, and why.
     pub dropped: Vec<Note>,
     /// What was odd about the image though it was read.

@@ -186,6 +186,10 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// some may be, and publishing all again is safe, because the job's key sees repeats.
     async fn publish_all(&self, messages: &[Message]) -> Result<(), QueueError>;
 
+    /// Puts a message on the dead-letter queue that lies on no lane any more: its job was the ledger's, and stopped its
+    /// worker there.
+    async fn bury(&self, message: &Message, code: &str, reason: &str) -> Result<(), QueueError>;
+
     /// Begins to consume a lane with at most `prefetch` unsettled deliveries.
     async fn consume(&self, lane: Lane, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError>;
 

@@ -9,6 +9,10 @@ use std::fmt::Write as _;
 ///
 /// The result holds no character that FHIR strings or XML forbid.
 pub(crate) fn visible(text: &str) -> String {
+    // most text is, and every text of a report comes through here
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.trim().to_owned();
+    }
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -1,26 +1,28 @@
 //! One delivery from the queue to its settling: what it asks for, the job it becomes, and what the queue is told.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dicom_ingest::study::Study;
+use dicom_ingest::source::Fate;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, RwLock};
 
 use super::budget::{Budget, Share};
 use super::failpoint::{reach, reach_with};
-use super::fetch::{FetchError, Fetched, Sources};
+use super::fetch::{FetchError, Fetched, Located, Sources};
 use super::flight::{Flight, Landed};
+use super::spool::SpoolFolder;
 use crate::config::site::{RetryConfig, WorkerConfig};
-use crate::job::{Unread, hex};
+use crate::job::{Request, Unread, hex};
+use crate::lane::Lane;
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
 use crate::message::adapters::AdapterMapping;
 use crate::message::status::{self, Status};
-use crate::message::{self, JobRequest};
+use crate::message::{self, JobRequest, envelope};
 use crate::outcome::{Outcome, State};
-use crate::pipeline::STOPPED_THE_WORKER;
-use crate::queue::{Delivery, Disposition, Queue, Settled};
+use crate::pipeline::{STOPPED_THE_WORKER, Start};
+use crate::queue::{Delivery, Disposition, Message, Queue, Settled};
 
 /// Longest pause before a retry.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
@@ -87,9 +89,17 @@ impl<'a> Announced<'a> {
     }
 }
 
+/// What a job needs while it is carried: its study where it was read already, its files where they were fetched, its bytes.
+#[derive(Debug)]
+struct Load {
+    start: Start,
+    _spool: Option<SpoolFolder>,
+    _share: Share,
+}
+
 /// A request on its way to a leased job.
 enum Way {
-    Carry(Box<Job>, Option<Arc<Study>>, Share),
+    Carry(Box<Job>, Box<Load>),
     Known(String, JobState),
     Settle(Disposition),
 }
@@ -158,14 +168,16 @@ impl Arrivals {
                 self.announce_again(request, &job_key, state).await?;
                 Ok((Arrived::Passed, Disposition::Ack))
             }
-            Way::Carry(job, study, _share) => {
+            Way::Carry(job, load) => {
                 // The same of a job that was started before.
                 if job.is_suspect() && alone.is_none() {
                     drop(shared);
                     alone = Some(self.alone.write().await);
                 }
                 let job_key = job.job_key.clone();
-                let landed = self.flight.carry(*job, study).await?;
+                // Files and bytes are kept until the job has landed.
+                let Load { start, _spool, _share } = *load;
+                let landed = self.flight.carry(*job, start).await?;
                 let mut disposition = Disposition::Ack;
                 if let Landed::Ended { state, outcome } = &landed {
                     self.announce(&Announced::of(request, &job_key), *state, outcome).await;
@@ -192,15 +204,19 @@ impl Arrivals {
             flight.metrics.record_dead_letter("UnknownName");
             return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }));
         }
-        let (job, study, share) = match self.fetch(request).await {
-            Ok((Fetched { job, study }, share)) => (job, study, share),
+        let (job, load) = match self.fetch(request).await {
+            Ok((Fetched { job, study, spool }, share)) => {
+                let root = spool.as_ref().map(|spool| spool.path().to_owned());
+                let start = Start { study, root, ending: None };
+                (job, Load { start, _spool: spool, _share: share })
+            }
             Err(error) => match self.unfetched(request, &error, retries) {
                 Some(disposition) => return Ok(Way::Settle(disposition)),
-                None => (self.given_up(request, &error), None, self.budget.take(0, request.lane).await),
+                None => (self.given_up(request, &error), self.no_load(request.lane).await),
             },
         };
         reach_with("fetched", request.study_uid.as_str());
-        let accepted = self.accept(request, &job, study, share).await?;
+        let accepted = self.accept(request, &job, load).await?;
         // From here on the ledger counts the starts of the job.
         self.forget(arrival).await;
         Ok(accepted)
@@ -214,13 +230,7 @@ impl Arrivals {
         }
     }
 
-    async fn accept(
-        &self,
-        request: &JobRequest,
-        job: &NewJob,
-        study: Option<Arc<Study>>,
-        share: Share,
-    ) -> Result<Way, LedgerError> {
+    async fn accept(&self, request: &JobRequest, job: &NewJob, load: Load) -> Result<Way, LedgerError> {
         let ledger = &self.flight.ledger;
         let accepted = ledger.accept(job).await?;
         reach("accepted");
@@ -232,46 +242,62 @@ impl Arrivals {
             Accepted::Before(_) => {}
         }
         match ledger.lease_key(&job.job_key).await? {
-            Some(leased) => Ok(Way::Carry(Box::new(leased), study, share)),
+            Some(leased) => Ok(Way::Carry(Box::new(leased), Box::new(load))),
             // Another worker holds it, and the ledger sees to it that somebody ends it.
             None => Ok(Way::Known(job.job_key.clone(), JobState::Leased)),
         }
     }
 
-    /// Takes the bytes of the study from the budget, then reads it.
+    async fn no_load(&self, lane: Lane) -> Load {
+        Load { start: Start::default(), _spool: None, _share: self.budget.take(0, lane).await }
+    }
+
+    /// Takes the bytes of the study from the budget, then fetches and reads it.
     async fn fetch(&self, request: &JobRequest) -> Result<(Fetched, Share), FetchError> {
-        let began = std::time::Instant::now();
-        let (sources, limit) = (Arc::clone(&self.sources), self.limits.max_study_bytes);
-        let asked = request.clone();
-        let located = blocking(move || sources.locate(&asked, limit)).await?;
-        let share = self.budget.take(located.bytes.saturating_mul(MEMORY_A_BYTE), request.lane).await;
+        let began = Instant::now();
+        let located = self.sources.locate(request, self.limits.max_study_bytes).await?;
+        let share = self.share_of(&located, request.lane).await;
         self.flight.metrics.record_stage("wait", began.elapsed());
-        let began = std::time::Instant::now();
+        let began = Instant::now();
+        let here = self.sources.bring(located).await?;
         let (sources, stages, gate) =
             (Arc::clone(&self.sources), Arc::clone(&self.flight.stages), Arc::clone(&self.flight.gate));
         let asked = request.clone();
         let fetched = blocking(move || {
             let _turn = gate.enter(asked.lane);
-            sources.fetch(&asked, &located, &stages)
+            sources.read(&asked, here, &stages)
         })
         .await?;
         self.flight.metrics.record_stage("fetch", began.elapsed());
         Ok((fetched, share))
     }
 
+    /// The bytes are taken before a study is fetched.
+    pub(super) async fn share_of(&self, located: &Located, lane: Lane) -> Share {
+        self.budget.take(located.bytes().saturating_mul(MEMORY_A_BYTE), lane).await
+    }
+
+    pub(super) fn pause(&self, retries: u32) -> Duration {
+        self.retry.after.saturating_mul(1 << retries.min(10)).min(LONGEST_PAUSE)
+    }
+
     /// What to do with a request whose study is not there; `None` when there is no point in waiting longer.
     fn unfetched(&self, request: &JobRequest, error: &FetchError, retries: u32) -> Option<Disposition> {
+        let long = UNREACHABLE_RETRIES.max(self.retry.retries);
         let (most, code) = match error {
-            FetchError::Unknown(_) | FetchError::TooLarge { .. } => return None,
+            FetchError::Unknown(_) => return None,
             FetchError::NotThere { code, .. } => (self.retry.retries, *code),
-            FetchError::Unreachable { .. } => {
-                (UNREACHABLE_RETRIES.max(self.retry.retries), "SourceUnreachable")
-            }
+            FetchError::Source { source, .. } => match source.fate() {
+                Fate::Never => return None,
+                Fate::Absent => (self.retry.retries, source.code()),
+                Fate::Later => (long, source.code()),
+            },
+            FetchError::Unreachable { .. } => (long, "SourceUnreachable"),
         };
         if retries >= most {
             return None;
         }
-        let after = self.retry.after.saturating_mul(1 << retries.min(10)).min(LONGEST_PAUSE);
+        let after = self.pause(retries);
         tracing::info!(code, retries, pause_s = after.as_secs(), lane = %request.lane, "study not there yet");
         self.flight.metrics.record_deferral(code);
         Some(Disposition::Retry { after })
@@ -283,14 +309,12 @@ impl Arrivals {
             FetchError::NotThere { code, .. } => {
                 (false, *code, "Check that the whole study is at the source, and submit it again.")
             }
+            FetchError::Source { source, .. } => {
+                (source.fate() == Fate::Later, source.code(), source.next_step())
+            }
             FetchError::Unreachable { .. } => {
                 (true, "SourceUnreachable", "Bring the source back, and submit the study again.")
             }
-            FetchError::TooLarge { .. } => (
-                false,
-                "StudyTooLarge",
-                "Raise `worker.max_study_mib` if the machine has the memory, and submit it again.",
-            ),
         };
         let why =
             Unread { failed, code: code.into(), reason: error.to_string(), next_step: next_step.into() };
@@ -307,10 +331,10 @@ impl Arrivals {
             next_step: "Read the study without this program, and report its files as a defect.".into(),
         };
         let job = self.sources.unread(request, &self.flight.stages, why);
-        let share = self.budget.take(0, request.lane).await;
-        if let Way::Carry(job, ..) = self.accept(request, &job, None, share).await? {
+        let load = self.no_load(request.lane).await;
+        if let Way::Carry(job, ..) = self.accept(request, &job, load).await? {
             let job_key = job.job_key.clone();
-            if let Landed::Ended { state, outcome } = self.flight.carry(*job, None).await? {
+            if let Landed::Ended { state, outcome } = self.flight.carry(*job, Start::default()).await? {
                 self.announce(&Announced::of(request, &job_key), state, &outcome).await;
             }
         }
@@ -322,6 +346,36 @@ impl Arrivals {
         tracing::error!(code, "a request stopped its worker too often; it goes to the dead-letter queue");
         self.flight.metrics.record_dead_letter(code);
         Disposition::DeadLetter { code: code.into(), reason: STOPPED.into() }
+    }
+
+    /// The dead letter of a job that stopped its worker too often after its message had left the queue: the request as far
+    /// as the ledger keeps it. Jobs that were submitted by path had no message.
+    pub(super) fn letter_of(&self, job: &Job, request: &Request) -> Option<Message> {
+        if !job.is_poison(self.limits.poison_after) || request.out.is_some() {
+            return None;
+        }
+        let asked = JobRequest {
+            id: format!("job-{}", job.job_key.get(..16)?),
+            time: job.accepted_at.parse().ok()?,
+            study_uid: job.study_uid.parse().ok()?,
+            source: request.fetched_from.clone(),
+            record: None,
+            targets: request.targets.clone(),
+            pipeline: None,
+            lane: job.lane,
+            mode: request.mode,
+            expected_instances: None,
+            correlation_id: request.correlation_id.clone(),
+        };
+        Some(envelope::message(&asked, "urn:chiasm:worker", None))
+    }
+
+    /// Puts the letter on the dead-letter queue. The job is failed already, and seen in the ledger.
+    pub(super) async fn bury(&self, letter: &Message) {
+        let Disposition::DeadLetter { code, reason } = self.stopped_the_worker() else { return };
+        if let Err(error) = self.queue.bury(letter, &code, &reason).await {
+            tracing::warn!(%error, "the dead letter of a failed job was not stored");
+        }
     }
 
     /// Tells whoever listens. A listener sees an event at least once; its identifier tells repeats.

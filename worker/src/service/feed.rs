@@ -11,10 +11,12 @@ use tracing::Instrument;
 
 use super::arrival::{Announced, Arrivals, Arrived};
 use super::flight::Landed;
+use super::resume::Again;
 use crate::job::Request;
 use crate::lane::Lane;
 use crate::ledger::Job;
 use crate::outcome::Outcome;
+use crate::pipeline::STOPPED_THE_WORKER;
 use crate::queue::{Consumer, QueueError};
 use crate::telemetry::traces::delivery_span;
 
@@ -149,8 +151,11 @@ impl Feeds {
         let arrivals = &self.arrivals;
         let _under_way = arrivals.flight.metrics.job_under_way(job.lane);
         let request = serde_json::from_str::<Request>(&job.request).ok();
-        let bytes = request.as_ref().filter(|_| job.composed.is_none()).map_or(0, bytes_of);
-        let _share = arrivals.budget.take(bytes, job.lane).await;
+        let (start, _spool, _share) = match arrivals.again(&job, request.as_ref()).await {
+            Ok(Again::Carry { start, _spool, _share }) => (start, _spool, _share),
+            Ok(Again::Deferred(landed)) => return self.show(landed).await,
+            Err(error) => return self.ledger_error(&error).await,
+        };
         // A job that was started before may stop the worker: alone, no other job is counted with it.
         let (_shared, _alone) = if job.is_suspect() {
             (None, Some(arrivals.alone.write().await))
@@ -158,8 +163,9 @@ impl Feeds {
             (Some(arrivals.alone.read().await), None)
         };
         let (job_key, study_uid) = (job.job_key.clone(), job.study_uid.clone());
+        let letter = request.as_ref().and_then(|request| arrivals.letter_of(&job, request));
         let correlation = request.and_then(|request| request.correlation_id);
-        match arrivals.flight.carry(job, None).await {
+        match arrivals.flight.carry(job, start).await {
             Ok(landed) => {
                 if let Landed::Ended { state, outcome } = &landed {
                     let job = Announced {
@@ -168,6 +174,11 @@ impl Feeds {
                         correlation_id: correlation.as_deref(),
                     };
                     arrivals.announce(&job, *state, outcome).await;
+                    if let Some(letter) = letter
+                        && outcome.code.as_deref() == Some(STOPPED_THE_WORKER)
+                    {
+                        arrivals.bury(&letter).await;
+                    }
                 }
                 self.show(landed).await;
             }
@@ -206,10 +217,4 @@ impl Feeds {
             () = tokio::time::sleep(pause) => {}
         }
     }
-}
-
-/// Bytes of a job's files as they stand now, as much memory as its study takes at most.
-fn bytes_of(request: &Request) -> u64 {
-    let sizes = request.files.iter().filter_map(|file| std::fs::metadata(&file.path).ok());
-    sizes.map(|metadata| metadata.len()).sum::<u64>().saturating_mul(super::arrival::MEMORY_A_BYTE)
 }

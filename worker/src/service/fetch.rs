@@ -1,27 +1,48 @@
-//! From a request to a job: finds the study at its configured source, reads its headers, and finds the patient's record.
+//! From a request to a job: finds the study at its configured source, brings it to this machine where it is elsewhere,
+//! reads its headers, and finds the patient's record.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dicom_ingest::source::folder::discover;
+use dicom_ingest::source::{FetchLimits, Holding, Source, SourceError};
 use dicom_ingest::study::{Study, StudyOutcome};
 
-use crate::config::site::{Places, RecordConfig, SourceConfig};
+use super::spool::{Spool, SpoolFolder};
+use crate::config::Config;
+use crate::config::site::{Places, RecordConfig};
 use crate::intake::record::RecordIndex;
 use crate::intake::{self, new_job};
 use crate::job::{RecordSource, Request, Unread};
 use crate::ledger::NewJob;
 use crate::message::{JobRequest, Mode, Name};
 use crate::pipeline::Stages;
+use crate::remote::{self, SourceOpenError};
+
+/// The most files of one study.
+const MAX_FILES: usize = 20_000;
 
 /// Configured sources of studies and records.
 #[derive(Debug)]
 pub struct Sources {
     places: Places,
+    sources: BTreeMap<Name, Arc<dyn Source>>,
     records: BTreeMap<Name, Mutex<RecordIndex>>,
+    /// `None` where no study comes from another machine.
+    spool: Option<Spool>,
+}
+
+/// Sources cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum SourcesError {
+    /// One of them.
+    #[error("a source cannot be used as it is configured")]
+    Source(#[from] SourceOpenError),
+    /// The folder for fetched studies.
+    #[error("`spool` in the folder `state` cannot be used")]
+    Spool(#[source] io::Error),
 }
 
 /// A study that was read, and the job that its request became.
@@ -31,6 +52,8 @@ pub struct Fetched {
     pub job: NewJob,
     /// The study; `None` when it is not readable, which the job then says.
     pub study: Option<Arc<Study>>,
+    /// Where its files lie for as long as this lives, if they were brought here.
+    pub spool: Option<SpoolFolder>,
 }
 
 /// Why a request did not become a job yet. No text holds a path or patient data.
@@ -47,7 +70,15 @@ pub enum FetchError {
         /// One sentence.
         reason: String,
     },
-    /// The source cannot be reached now.
+    /// The source gives no study, for now or within the limits.
+    #[error("source `{source_name}`: {source}")]
+    Source {
+        /// Its configured name.
+        source_name: String,
+        /// Why.
+        source: SourceError,
+    },
+    /// The records cannot be read now.
     #[error("the source `{source_name}` cannot be read now")]
     Unreachable {
         /// Its configured name.
@@ -55,81 +86,136 @@ pub enum FetchError {
         /// What the system said.
         source: io::Error,
     },
-    /// The study is larger than the site allows.
-    #[error("the study has {bytes} bytes, the limit is {limit}")]
-    TooLarge {
-        /// Its size.
-        bytes: u64,
-        /// `worker.max_study_mib`, in bytes.
-        limit: u64,
-    },
 }
 
-/// Where a request's study lies and how much of it there is.
+/// A study at its source, located and not fetched.
 #[derive(Debug)]
 pub struct Located {
+    source: Name,
+    holding: Box<dyn Holding>,
+}
+
+/// A study's files on this machine.
+#[derive(Debug)]
+pub struct Here {
+    source: Name,
+    instances: Option<u64>,
     folder: PathBuf,
-    /// Bytes of its files.
-    pub bytes: u64,
+    spool: Option<SpoolFolder>,
+}
+
+impl Located {
+    /// Bytes of its files at most.
+    pub fn bytes(&self) -> u64 {
+        self.holding.bytes()
+    }
+}
+
+impl Here {
+    /// The files, where they were brought here.
+    pub fn into_spool(self) -> Option<SpoolFolder> {
+        self.spool
+    }
 }
 
 impl Sources {
-    /// The places that a site configured.
-    pub fn new(places: &Places) -> Self {
+    /// The places that a site configured. What killed workers left of fetched studies is removed.
+    pub fn open(config: &Config) -> Result<Self, SourcesError> {
+        let places = config.places.clone();
         let index = |record: &RecordConfig| match record {
             RecordConfig::Folder { path } => Mutex::new(RecordIndex::new(path.clone())),
         };
         let records = places.records.iter().map(|(name, record)| (name.clone(), index(record))).collect();
-        Self { places: places.clone(), records }
+        let spool = places.fetch_from_afar().then(|| Spool::open(&config.state)).transpose();
+        let spool = spool.map_err(SourcesError::Spool)?;
+        Ok(Self { sources: remote::open(&places.sources)?, places, records, spool })
     }
 
-    /// Finds the study without reading it.
-    pub fn locate(&self, request: &JobRequest, max_bytes: u64) -> Result<Located, FetchError> {
+    /// Finds the study of a request without fetching it.
+    pub async fn locate(&self, request: &JobRequest, max_bytes: u64) -> Result<Located, FetchError> {
         let (name, source) = self.source(request)?;
-        let SourceConfig::Folder { path } = source;
-        let unreachable = |source| FetchError::Unreachable { source_name: name.to_string(), source };
-        // A mount that is away shows an empty folder or none: the root must be there before a study can be missing.
-        fs::read_dir(path).map_err(unreachable)?;
-        let folder = path.join(request.study_uid.as_str());
-        match fs::metadata(&folder) {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => return Err(not_there()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_there()),
-            Err(error) => return Err(unreachable(error)),
+        Self::locate_at(name, source, &request.study_uid, max_bytes).await
+    }
+
+    /// Finds the study of a job that was accepted, at the source from which it came.
+    pub async fn locate_again(
+        &self,
+        name: &Name,
+        study_uid: &str,
+        max_bytes: u64,
+    ) -> Result<Located, FetchError> {
+        let source = self.sources.get(name).ok_or_else(|| {
+            FetchError::Unknown("the source that the study came from is not one of this site any more".into())
+        })?;
+        let unknown = |_| FetchError::Unknown("the job's StudyInstanceUID is none".into());
+        Self::locate_at(name, source, &study_uid.parse().map_err(unknown)?, max_bytes).await
+    }
+
+    async fn locate_at(
+        name: &Name,
+        source: &Arc<dyn Source>,
+        study_uid: &dicom_ingest::uid::Uid,
+        max_bytes: u64,
+    ) -> Result<Located, FetchError> {
+        let limits = FetchLimits { max_bytes, max_files: MAX_FILES };
+        let located = source.locate(study_uid, limits).await;
+        let holding =
+            located.map_err(|source| FetchError::Source { source_name: name.to_string(), source })?;
+        Ok(Located { source: name.clone(), holding })
+    }
+
+    /// Brings a study to this machine, unless it is here.
+    pub async fn bring(&self, located: Located) -> Result<Here, FetchError> {
+        let Located { source: name, holding } = located;
+        let failed = |source| FetchError::Source { source_name: name.to_string(), source };
+        let instances = holding.instances();
+        if let Some(folder) = holding.folder() {
+            let folder = folder.to_owned();
+            return Ok(Here { source: name, instances, folder, spool: None });
         }
-        let bytes = bytes_below(&folder).map_err(unreachable)?;
-        if bytes > max_bytes {
-            return Err(FetchError::TooLarge { bytes, limit: max_bytes });
-        }
-        Ok(Located { folder, bytes })
+        // There is a spool wherever a source is elsewhere.
+        let folder = self.spool.as_ref().ok_or_else(|| io::Error::other("no spool")).and_then(Spool::folder);
+        let spool = folder.map_err(|error| failed(SourceError::Spool(error)))?;
+        holding.fetch(spool.path()).await.map_err(failed)?;
+        Ok(Here { source: name, instances, folder: spool.path().to_owned(), spool: Some(spool) })
     }
 
     /// Reads the study's headers and digests, finds the record, and makes the job. Blocks.
-    pub fn fetch(
-        &self,
-        request: &JobRequest,
-        located: &Located,
-        stages: &Stages,
-    ) -> Result<Fetched, FetchError> {
-        let unreachable = |source| FetchError::Unreachable { source_name: "study".into(), source };
-        let discovery = discover(std::slice::from_ref(&located.folder), &stages.limits, &mut |_| {})
+    pub fn read(&self, request: &JobRequest, here: Here, stages: &Stages) -> Result<Fetched, FetchError> {
+        let unreachable = |error: io::Error| FetchError::Source {
+            source_name: here.source.to_string(),
+            source: SourceError::Unreachable(Some(error.into())),
+        };
+        let discovery = discover(std::slice::from_ref(&here.folder), &stages.limits, &mut |_| {})
             .map_err(|error| unreachable(error.source))?;
-        let found = discovery.studies.into_iter().find(|study| study.uid() == &request.study_uid);
-        let Some(found) = found else { return Err(not_there()) };
-        let files = intake::source_files(&found);
-        if request.expected_instances.is_some_and(|expected| (files.len() as u64) < u64::from(expected)) {
+        let readable = |study: &StudyOutcome| study.uid() == &request.study_uid;
+        let unreadable = discovery.unreadable.len() as u64;
+        let Some(found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };
+        let mut files = intake::source_files(&found);
+        let there = files.len() as u64;
+        let announced = request.expected_instances.is_some_and(|expected| there < u64::from(expected));
+        // What the source says that it holds has to be here, readable or not.
+        let stated = here.instances.is_some_and(|stated| there + unreadable < stated);
+        if announced || stated {
             let reason =
-                format!("the source holds {} instances of the study, fewer than were announced", files.len());
+                format!("the source holds {there} instances of the study, fewer than were announced");
             return Err(FetchError::NotThere { code: "StudyIncomplete", reason });
         }
         let record = self.record(request, &intake::person_of(&found), stages)?;
-        let stored = Request { files, record, ..stored(request, &self.places, None) };
+        let fetched_from = here.spool.is_some().then(|| here.source.clone());
+        if fetched_from.is_some() {
+            // Where the files lie now means nothing to whoever takes the job up again.
+            for file in &mut files {
+                file.path = file.path.file_name().map(PathBuf::from).unwrap_or_default();
+            }
+        }
+        let stored = Request { files, record, fetched_from, ..stored(request, &self.places, None) };
         let job = new_job(stages, &request.study_uid, request.lane, request.time, &stored);
         let study = match found {
             StudyOutcome::Ready(study) => Some(Arc::from(study)),
             StudyOutcome::Refused(_) => None,
         };
-        Ok(Fetched { job, study })
+        Ok(Fetched { job, study, spool: here.spool })
     }
 
     /// The job of a request whose study could not be read: it ends with the reason.
@@ -163,12 +249,11 @@ impl Sources {
         Ok(())
     }
 
-    fn source(&self, request: &JobRequest) -> Result<(&Name, &SourceConfig), FetchError> {
+    fn source(&self, request: &JobRequest) -> Result<(&Name, &Arc<dyn Source>), FetchError> {
         let name = request.source.as_ref().or(self.places.default_source.as_ref()).ok_or_else(|| {
             FetchError::Unknown("the request names no source, and the site has no default one".into())
         })?;
-        self.places
-            .sources
+        self.sources
             .get_key_value(name)
             .ok_or_else(|| FetchError::Unknown("`source` names no source of this site".into()))
     }
@@ -197,6 +282,7 @@ fn stored(request: &JobRequest, places: &Places, unread: Option<Unread>) -> Requ
         files: Vec::new(),
         record: RecordSource::NotGiven,
         out: None,
+        fetched_from: None,
         targets: if request.targets.is_empty() {
             places.default_targets.clone()
         } else {
@@ -210,22 +296,4 @@ fn stored(request: &JobRequest, places: &Places, unread: Option<Unread>) -> Requ
 
 fn not_there() -> FetchError {
     FetchError::NotThere { code: "StudyNotFound", reason: "the source holds no instance of the study".into() }
-}
-
-/// Bytes of all files below `folder`; links are not followed.
-fn bytes_below(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            if metadata.is_dir() {
-                waiting.push(entry.path());
-            } else {
-                bytes += metadata.len();
-            }
-        }
-    }
-    Ok(bytes)
 }

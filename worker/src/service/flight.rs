@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dicom_ingest::study::Study;
 use jiff::Timestamp;
 use tracing::Instrument;
 
@@ -19,7 +18,7 @@ use crate::ledger::{Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
 use crate::message::{Mode, Name};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::scoring::Scoring;
-use crate::pipeline::{Analysis, Room, Stages};
+use crate::pipeline::{Analysis, Room, Stages, Start};
 use crate::telemetry::metrics::Metrics;
 
 /// Pauses between attempts to deliver a report, in seconds; the last one repeats.
@@ -113,10 +112,10 @@ impl Flight {
     }
 
     /// Carries a leased job. `Err` means that the ledger itself failed; the job stays as it is and is taken up again.
-    pub async fn carry(&self, job: Job, fetched: Option<Arc<Study>>) -> Result<Landed, LedgerError> {
+    pub async fn carry(&self, job: Job, start: Start) -> Result<Landed, LedgerError> {
         let span = tracing::info_span!("job", job = %job.job_key, lane = %job.lane, attempt = job.attempts);
         self.under_way.add(&job);
-        let landed = self.fly(&job, fetched).instrument(span).await;
+        let landed = self.fly(&job, start).instrument(span).await;
         self.under_way.remove(&job);
         match landed {
             Err(LedgerError::LeaseLost { .. }) => {
@@ -138,7 +137,7 @@ impl Flight {
         }
     }
 
-    async fn fly(&self, job: &Job, fetched: Option<Arc<Study>>) -> Result<Landed, LedgerError> {
+    async fn fly(&self, job: &Job, start: Start) -> Result<Landed, LedgerError> {
         // What stopped its worker too often is not begun again.
         if !job.is_poison(self.stages.config.worker.poison_after) {
             reach_with("leased", &job.study_uid);
@@ -146,7 +145,7 @@ impl Flight {
         let (report, timings) = if let Some(stored) = &job.composed {
             (stored.clone(), BTreeMap::new())
         } else {
-            let analysis = self.analyse(job, fetched).await;
+            let analysis = self.analyse(job, start).await;
             reach_with("analysed", &job.study_uid);
             self.store(job, &analysis).await?;
             (analysis.report, analysis.timings_ms)
@@ -195,7 +194,7 @@ impl Flight {
     }
 
     /// The stages, on a thread that may block. A panic in them ends the job as failed.
-    async fn analyse(&self, job: &Job, fetched: Option<Arc<Study>>) -> Analysis {
+    async fn analyse(&self, job: &Job, start: Start) -> Analysis {
         let (stages, device, gate) =
             (Arc::clone(&self.stages), Arc::clone(&self.device), Arc::clone(&self.gate));
         let (owned, span) = (job.clone(), tracing::Span::current());
@@ -203,7 +202,7 @@ impl Flight {
             let _entered = span.entered();
             let scoring = device.scoring(&owned);
             let turns = LaneTurns { gate: &gate, lane: owned.lane };
-            stages.analyse(&owned, fetched, Room { scoring: scoring.as_ref(), turns: &turns })
+            stages.analyse(&owned, start, Room { scoring: scoring.as_ref(), turns: &turns })
         });
         if let Ok(analysis) = analysed.await {
             return analysis;

@@ -15,7 +15,9 @@ pub mod flight;
 pub mod gate;
 pub mod health;
 pub mod pressure;
+mod resume;
 pub mod shutdown;
+pub mod spool;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +64,8 @@ pub struct Worker {
     pub ledger: Arc<dyn Ledger>,
     /// Where requests wait.
     pub queue: Arc<dyn Queue>,
+    /// Where studies and records are.
+    pub sources: Arc<Sources>,
     /// The device.
     pub device: Arc<DeviceThread>,
     /// Where reports go, and whether intake pauses.
@@ -178,7 +182,7 @@ impl Worker {
         });
         let arrivals = Arc::new(Arrivals {
             flight,
-            sources: Arc::new(Sources::new(&config.places)),
+            sources: Arc::clone(&self.sources),
             queue: Arc::clone(&self.queue),
             budget: Budget::new(config.worker.memory_bytes),
             mapping: config.mapping.clone(),

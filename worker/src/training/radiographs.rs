@@ -55,11 +55,13 @@ pub fn photographs(folder: &Path) -> Result<Vec<GreyImage>, TableError> {
         .collect::<Result<_, _>>()
         .map_err(fail)?;
     paths.sort();
-    let grey = |path: &Path| {
-        let picture = image::open(path).ok()?.to_luma8();
-        let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let pixels = picture.pixels().map(|pixel| f32::from(pixel.0[0]) / 255.0).collect();
-        GreyImage::new(width, height, pixels).ok()
-    };
-    Ok(paths.iter().filter_map(|path| grey(path)).collect())
+    Ok(paths.iter().filter_map(|path| grey_picture(path)).collect())
+}
+
+/// A JPEG or PNG file as a grey picture.
+pub fn grey_picture(path: &Path) -> Option<GreyImage> {
+    let picture = image::open(path).ok()?.to_luma8();
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let pixels = picture.pixels().map(|pixel| f32::from(pixel.0[0]) / 255.0).collect();
+    GreyImage::new(width, height, pixels).ok()
 }

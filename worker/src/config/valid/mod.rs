@@ -2,6 +2,7 @@
 
 mod address;
 mod places;
+mod remote;
 mod servers;
 mod worker;
 

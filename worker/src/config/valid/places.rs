@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use super::super::environment::Environment;
 use super::super::problem::Findings;
-use super::super::raw::{FolderKind, RawConfig, RawRecord, RawSource, RawTarget, TargetKind};
+use super::super::raw::{FolderKind, RawConfig, RawRecord, RawSource, RawTarget, SourceKind, TargetKind};
 use super::super::secret;
 use super::super::site::{FhirConfig, Places, RecordConfig, SourceConfig, TargetConfig};
-use super::address;
+use super::{address, remote};
 use crate::message::Name;
 use crate::message::adapters::AdapterMapping;
 
 pub(super) fn places(raw: &RawConfig, environment: &Environment, findings: &mut Findings) -> Places {
-    let sources = named("sources", &raw.sources, findings, source);
+    let sources = named("sources", &raw.sources, findings, |key, raw, findings| {
+        source(key, raw, environment, findings)
+    });
     let records = named("records", &raw.records, findings, record);
     let targets = named("targets", &raw.targets, findings, |key, raw, findings| {
         target(key, raw, environment, findings)
@@ -80,8 +82,35 @@ fn named<R, T>(
     known
 }
 
-fn source(key: &str, raw: &RawSource, findings: &mut Findings) -> Option<SourceConfig> {
-    folder(key, raw.kind, raw.path.as_ref(), findings).map(|path| SourceConfig::Folder { path })
+fn source(
+    key: &str,
+    raw: &RawSource,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<SourceConfig> {
+    match raw.kind {
+        None => {
+            let problem = "is missing; write `kind = \"folder\"`, `kind = \"s3\"` or `kind = \"dicomweb\"`";
+            findings.wrong(&format!("{key}.kind"), problem);
+            None
+        }
+        Some(SourceKind::Folder) => {
+            if raw.url.is_some() || raw.bucket.is_some() {
+                findings.warn(key, "is a folder: the keys of a server have no effect");
+            }
+            path_of(key, raw.path.as_ref(), findings).map(|path| SourceConfig::Folder { path })
+        }
+        Some(kind) => {
+            if raw.path.is_some() {
+                findings.warn(&format!("{key}.path"), "has no effect: the source is a server");
+            }
+            if kind == SourceKind::S3 {
+                remote::s3_source(key, raw, environment, findings).map(SourceConfig::S3)
+            } else {
+                remote::dicomweb(key, raw, environment, findings).map(SourceConfig::Dicomweb)
+            }
+        }
+    }
 }
 
 fn record(key: &str, raw: &RawRecord, findings: &mut Findings) -> Option<RecordConfig> {
@@ -116,8 +145,10 @@ fn target(
 ) -> Option<TargetConfig> {
     match raw.kind {
         None => {
-            findings
-                .wrong(&format!("{key}.kind"), "is missing; write `kind = \"folder\"` or `kind = \"fhir\"`");
+            findings.wrong(
+                &format!("{key}.kind"),
+                "is missing; write `kind = \"folder\"`, `kind = \"fhir\"` or `kind = \"s3\"`",
+            );
             None
         }
         Some(TargetKind::Folder) => {
@@ -128,6 +159,12 @@ fn target(
             path_of(key, raw.path.as_ref(), findings).map(|path| TargetConfig::Folder { path })
         }
         Some(TargetKind::Fhir) => fhir(key, raw, environment, findings).map(TargetConfig::Fhir),
+        Some(TargetKind::S3) => {
+            if raw.path.is_some() || raw.token.is_some() {
+                findings.warn(key, "is a bucket: `path` and `token` have no effect");
+            }
+            remote::s3_target(key, raw, environment, findings).map(TargetConfig::S3)
+        }
     }
 }
 

@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{JobState, ReportBytes};
-    use crate::report::{fhir, sample};
+    use crate::report::{fhir, html, sample};
 
     fn read(bundle: Option<Value>) -> Result<(String, usize), TerminalCode> {
         let bundle = bundle.map(|bundle| bundle.to_string().into_bytes());
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn the_bundles_that_we_compose_are_read_and_their_report_carries_the_job_key() {
         for report in [sample::sample(), sample::refused()] {
-            let bytes = fhir::bundle(&report).unwrap();
+            let bytes = fhir::bundle(&report, &html::page(&report)).unwrap();
             let bundle: Value = serde_json::from_slice(&bytes).unwrap();
             let entries = bundle["entry"].as_array().unwrap();
             let own = &entries[0]["resource"];

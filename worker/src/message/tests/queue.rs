@@ -54,6 +54,10 @@ impl Queue for Remembering {
         Ok(())
     }
 
+    async fn bury(&self, _: &Message, _: &str, _: &str) -> Result<(), QueueError> {
+        Ok(())
+    }
+
     async fn consume(&self, _: Lane, _: u16) -> Result<Box<dyn Consumer>, QueueError> {
         Err(QueueError::Unusable { reason: "nobody consumes here".into() })
     }

@@ -155,6 +155,15 @@ impl Queue for EmbeddedQueue {
             .await
     }
 
+    async fn bury(&self, message: &Message, code: &str, reason: &str) -> Result<(), QueueError> {
+        let (message, code, reason) = (message.clone(), code.to_owned(), reason.to_owned());
+        self.store
+            .on("store a dead letter", move |store| {
+                store.with(|connection| table::bury(connection, &message, &code, &reason, now_ms()))
+            })
+            .await
+    }
+
     async fn consume(&self, lane: Lane, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError> {
         Ok(Box::new(EmbeddedConsumer::new(Arc::clone(&self.store), lane, prefetch)))
     }

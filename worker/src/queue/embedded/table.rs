@@ -100,6 +100,23 @@ pub(super) fn insert(connection: &mut Connection, messages: &[Message], now_ms: 
     transaction.commit()
 }
 
+/// Puts a message among the dead letters.
+pub(super) fn bury(
+    connection: &Connection,
+    message: &Message,
+    code: &str,
+    reason: &str,
+    now_ms: i64,
+) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO message (lane, message_id, body, published_at_ms, run_at_ms, dead_code, dead_reason)
+         VALUES (:lane, :id, :body, :now, :now, :code, :reason)",
+    )?;
+    let values = named_params! {":lane": message.lane.as_str(), ":id": message.id, ":body": message.body,
+    ":now": now_ms, ":code": code, ":reason": reason};
+    statement.execute(values).map(drop)
+}
+
 /// Leases the oldest message of a lane that is due. `is_alive` says whether another holder still runs: the messages of
 /// one that does not are free at once. Writes nothing when there is nothing to do.
 pub(super) fn lease(

@@ -145,6 +145,17 @@ impl Queue for RabbitMqQueue {
         publishing.buffer_unordered(UNCONFIRMED).try_collect().await
     }
 
+    async fn bury(&self, message: &Message, code: &str, reason: &str) -> Result<(), QueueError> {
+        let outgoing = Outgoing {
+            exchange: self.names.dead(),
+            key: message.lane.as_str().into(),
+            properties: Marks::new(message).dead(message.lane, code, reason, message.body.len()),
+            body: &message.body,
+            mandatory: true,
+        };
+        self.desk.publisher.publish(&outgoing).await
+    }
+
     async fn consume(&self, lane: Lane, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError> {
         let (line, desk) = (Arc::clone(&self.consuming), Arc::clone(&self.desk));
         Ok(Box::new(RabbitMqConsumer::new(lane, prefetch, line, desk)))

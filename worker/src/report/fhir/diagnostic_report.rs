@@ -6,7 +6,7 @@ use super::datatypes::{
 };
 use super::{references, terms};
 use crate::report::document::{Kind, Report};
-use crate::report::{html, wording};
+use crate::report::wording;
 
 elements! {
     /// <http://hl7.org/fhir/R4/diagnosticreport.html>
@@ -20,7 +20,7 @@ elements! {
 }
 
 /// Says everything in one resource, with the page as its presented form.
-pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
+pub(super) fn diagnostic_report(report: &Report, page: &str) -> DiagnosticReport {
     let conclusion = conclusion(report);
     let risks = report.risks.iter().map(|risk| {
         let risk = references::within("RiskAssessment", references::risk(report, risk));
@@ -55,7 +55,7 @@ pub(super) fn diagnostic_report(report: &Report) -> DiagnosticReport {
         conclusion: conclusion.join(" ").into(),
         presented_form: vec![Attachment {
             creation: Some(Instant(report.issued)),
-            ..Attachment::inline("text/html", html::page(report).as_bytes(), "Report for a reader")
+            ..Attachment::inline("text/html", page.as_bytes(), "Report for a reader")
         }],
     }
 }

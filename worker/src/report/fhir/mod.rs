@@ -24,6 +24,9 @@ use self::datatypes::{Identifier, Instant, Text, Token, elements};
 use crate::report::document::{Kind, Report};
 use crate::report::text::is_uid;
 
+/// What a bundle without its page is shorter than, as a rule.
+const ROOM: usize = 256 * 1024;
+
 /// The bundle could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -34,9 +37,12 @@ pub enum BundleError {
 
 /// Writes the bundle, indented, as UTF-8 JSON: the same report gives the same bytes.
 ///
-/// Its `presentedForm` is [`crate::report::html::page`], which is also what the caller writes beside it.
-pub fn bundle(report: &Report) -> Result<Vec<u8>, BundleError> {
-    let mut json = serde_json::to_vec_pretty(&transaction(report)).map_err(BundleError::Json)?;
+/// Its `presentedForm` is `page`: what [`crate::report::html::page`] made of the same report, and what the caller writes
+/// beside it.
+pub fn bundle(report: &Report, page: &str) -> Result<Vec<u8>, BundleError> {
+    // The page is the most of it: room for it as base64, so that the vector does not grow by copying.
+    let mut json = Vec::with_capacity(page.len() / 2 * 3 + ROOM);
+    serde_json::to_writer_pretty(&mut json, &transaction(report, page)).map_err(BundleError::Json)?;
     json.push(b'\n');
     Ok(json)
 }
@@ -67,21 +73,21 @@ enum Resource {
     Task(Box<task::Task>),
 }
 
-fn transaction(report: &Report) -> Bundle {
+fn transaction(report: &Report, page: &str) -> Bundle {
     Bundle {
         resource_type: "Bundle".into(),
         identifier: Some(Identifier::new(terms::JOB_KEYS, &report.keys.job)),
         r#type: "transaction".into(),
         timestamp: Some(Instant(report.issued)),
-        entry: entries(report),
+        entry: entries(report, page),
     }
 }
 
-fn entries(report: &Report) -> Vec<Entry> {
+fn entries(report: &Report, page: &str) -> Vec<Entry> {
     let mut entries = vec![put(
         "DiagnosticReport",
         references::report(report),
-        Resource::DiagnosticReport(Box::new(diagnostic_report::diagnostic_report(report))),
+        Resource::DiagnosticReport(Box::new(diagnostic_report::diagnostic_report(report, page))),
     )];
     entries.extend(report.findings.iter().map(|finding| {
         let resource = Resource::Observation(Box::new(observation::observation(report, finding)));

@@ -4,7 +4,8 @@
 //! a server rewrites when it stores the transaction. What is not in the bundle is referenced as the record states it,
 //! or by identifier.
 
-use uuid::{Uuid, uuid};
+use sha1::{Digest as _, Sha1};
+use uuid::{Builder, Uuid, uuid};
 
 use super::datatypes::{Extension, Identifier, Reference};
 use super::terms;
@@ -19,7 +20,11 @@ fn id(kind: &str, parts: &[&str]) -> Uuid {
     // the length keeps `ab`, `c` apart from `a`, `bc`
     let parts = parts.iter().map(|part| format!("{}:{part}", part.len()));
     let name: Vec<String> = std::iter::once(kind.to_owned()).chain(parts).collect();
-    Uuid::new_v5(&NAMESPACE, name.join("\u{1f}").as_bytes())
+    // UUID version 5 (RFC 9562, 5.5), with the SHA-1 that uses the processor's own: a model card is long
+    let hash = Sha1::new().chain_update(NAMESPACE).chain_update(name.join("\u{1f}")).finalize();
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash[..16]);
+    Builder::from_sha1_bytes(first).into_uuid()
 }
 
 /// The report itself: one id for all versions.
@@ -214,6 +219,12 @@ mod tests {
         assert_eq!(id("Device", &["a", "b"]), id("Device", &["a", "b"]));
         assert_ne!(id("Device", &["ab", "c"]), id("Device", &["a", "bc"]));
         assert_ne!(id("Device", &["a"]), id("Task", &["a"]));
+    }
+
+    #[test]
+    fn ids_are_uuids_of_version_5() {
+        let name = ["Device", "1:a", "2:bc"].join("\u{1f}");
+        assert_eq!(id("Device", &["a", "bc"]), Uuid::new_v5(&NAMESPACE, name.as_bytes()));
     }
 
     #[test]

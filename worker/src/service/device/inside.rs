@@ -98,7 +98,7 @@ mod tests {
         let bundle = Arc::new(Bundle::embedded().unwrap());
         let values = (0..64 * 64).map(|index| f32::from(u8::try_from(index % 64).unwrap()) / 64.0).collect();
         let picture = Arc::new(GreyImage::new(64, 64, values).unwrap());
-        let label = bundle.manifest().labels[0].name.clone();
+        let label = bundle.model_card().labels[0].name.clone();
         let mut asks = Vec::new();
         wire::write(&mut asks, &Asked::Score(vec![(64, 64); 2]), &[&picture, &picture]).unwrap();
         wire::write(&mut asks, &Asked::Saliency((64, 64), label), &[&picture]).unwrap();

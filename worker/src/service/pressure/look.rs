@@ -40,11 +40,12 @@ impl Pressure {
     pub fn new(config: &Config, targets: &Targets) -> Self {
         let folders = config.places.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(Disk::new(name.as_str(), path)),
-            TargetConfig::Fhir(_) => None,
+            TargetConfig::Fhir(_) | TargetConfig::S3(_) => None,
         });
-        // With RabbitMQ and PostgreSQL nothing is written there, and the folder need not exist.
-        let is_used =
-            matches!(config.queue, QueueConfig::Embedded) || matches!(config.ledger, LedgerConfig::Sqlite);
+        // With RabbitMQ and PostgreSQL and studies of this machine nothing is written there, and the folder need not exist.
+        let is_used = matches!(config.queue, QueueConfig::Embedded)
+            || matches!(config.ledger, LedgerConfig::Sqlite)
+            || config.places.fetch_from_afar();
         let state = is_used.then(|| Disk::new("state", &config.state));
         // Two workers of one machine have other numbers, and so have two machines nearly always.
         let seed = u64::from(std::process::id());

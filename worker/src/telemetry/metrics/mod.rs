@@ -213,8 +213,12 @@ impl Metrics {
             families.finding_probability.get_or_create(&label).observe(score.probability);
         }
         drop(seen);
-        families.novelty.observe(output.novelty);
-        families.frontal.observe(output.frontal);
+        if let Some(novelty) = output.novelty {
+            families.novelty.observe(novelty);
+        }
+        if let Some(frontal) = output.frontal {
+            families.frontal.observe(frontal);
+        }
     }
 
     /// What the record gave for one study, once its report is stored: for seeing that a feed of the record has stopped.

@@ -10,9 +10,9 @@ fn output(label: &str, probability: f64) -> ModelOutput {
         sop_instance_uid: "1.2.3".into(),
         device: "cpu".into(),
         findings: vec![score],
-        view_ap: 0.5,
-        frontal: 0.95,
-        novelty: 0.4,
+        view_ap: Some(0.5),
+        frontal: Some(0.95),
+        novelty: Some(0.4),
         dropped: Vec::new(),
         warnings: Vec::new(),
         picture: PictureData {

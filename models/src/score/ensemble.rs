@@ -1,12 +1,29 @@
-//! One batch through the networks.
+//! The networks of an ensemble: batches through all of them, and what their means say.
 
 use std::borrow::Borrow;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{MAX_BATCH, ScoreError, Scorer};
+use super::{ChestCheck, MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present};
+use crate::bundle::manifest::{Label, Manifest};
+use crate::bundle::selftest;
+use crate::bundle::weights::{Weights, WeightsError};
+use crate::calibration::sigmoid;
+use crate::device::Device;
 use crate::image::GreyImage;
+use crate::network::Network;
+use crate::novelty::Distance;
 use crate::preprocess::{resize, standardise};
+
+fn finding(label: &Label, logit: f64) -> Score {
+    let probability = label.calibration.probability(logit);
+    Score {
+        label: label.name.clone(),
+        logit,
+        probability,
+        present: present(probability, label.threshold_low, label.threshold_high),
+    }
+}
 
 /// What the networks and distances say of one picture, before calibration.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +37,85 @@ pub(crate) struct Raw {
     pub(crate) thumbnail_distance: f64,
 }
 
-impl Scorer {
+/// The networks of `cxr-findings` on a device.
+pub(crate) struct Ensemble {
+    pub(super) manifest: Manifest,
+    device: Device,
+    pub(super) findings: Vec<Network>,
+    frontal: Vec<Network>,
+    features: Vec<Distance>,
+    thumbnail: Distance,
+}
+
+impl Ensemble {
+    /// Puts the weights onto a device.
+    pub(super) fn new(manifest: &Manifest, weights: &[u8], device: &Device) -> Result<Self, WeightsError> {
+        let weights =
+            Weights::from_bytes(weights, &manifest.architecture, &manifest.preprocessing, device.burn())?;
+        let features = weights.feature_distances()?;
+        let thumbnail = weights.thumbnail_distance()?;
+        let Weights { findings, frontal, .. } = weights;
+        Ok(Self {
+            manifest: manifest.clone(),
+            device: device.clone(),
+            findings,
+            frontal,
+            features,
+            thumbnail,
+        })
+    }
+
+    /// Compares what the networks say of the self-test's picture with what the manifest states.
+    pub(super) fn self_test(&self) -> Result<(), ScorerError> {
+        let (id, words) = (self.manifest.id.clone(), self.device.description().to_owned());
+        let test = &self.manifest.self_test;
+        let raw = self
+            .raw(&[selftest::picture(test.width, test.height)])
+            .map_err(|source| ScorerError::SelfTest { id: id.clone(), device: words.clone(), source })?;
+        let tolerance = if self.device.is_gpu() { test.tolerance_gpu } else { test.tolerance_cpu };
+        let difference = raw
+            .iter()
+            .flat_map(|raw| raw.logits.iter().zip(&test.logits).chain([(&raw.frontal, &test.frontal_logit)]))
+            .map(|(found, stated)| (found - stated).abs())
+            .fold(0.0, f64::max);
+        if difference > tolerance || difference.is_nan() {
+            return Err(ScorerError::SelfTestDiffers { id, device: words, difference, tolerance });
+        }
+        Ok(())
+    }
+
+    /// Scores pictures, each by itself.
+    pub(super) fn score<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Scores>, ScoreError> {
+        Ok(self.raw(images)?.iter().map(|raw| self.scores(raw)).collect())
+    }
+
+    fn scores(&self, raw: &Raw) -> Scores {
+        let rule = &self.manifest.novelty;
+        let features = raw.features_distance / rule.features_threshold;
+        let thumbnail = raw.thumbnail_distance / rule.thumbnail_threshold;
+        let score = features.max(thumbnail);
+        let novelty = Novelty { features, thumbnail: Some(thumbnail), score, exceeded: score > 1.0 };
+        let frontal = sigmoid(raw.frontal);
+        let architecture = &self.manifest.architecture;
+        Scores {
+            findings: self
+                .manifest
+                .labels
+                .iter()
+                .zip(&raw.logits)
+                .map(|(label, x)| finding(label, *x))
+                .collect(),
+            chest: Some(ChestCheck {
+                frontal,
+                is_frontal: frontal >= self.manifest.frontal.threshold && !novelty.exceeded,
+                view_ap: sigmoid(raw.view_ap),
+                male: sigmoid(raw.male),
+                age_years: architecture.age_mean + architecture.age_deviation * raw.age,
+            }),
+            out_of_distribution: Some(novelty),
+        }
+    }
+
     /// The networks' means for each picture.
     pub(crate) fn raw<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Raw>, ScoreError> {
         let mut all = Vec::with_capacity(images.len());

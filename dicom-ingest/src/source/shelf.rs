@@ -1,0 +1,133 @@
+//! A folder as a source: `<path>/<Study Instance UID>/`, nested, whatever the files are called.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::{FetchLimits, Holding, Source, SourceError};
+use crate::uid::Uid;
+
+/// A folder with one folder a study.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    path: PathBuf,
+}
+
+/// A study on a shelf.
+#[derive(Debug)]
+struct OnShelf {
+    folder: PathBuf,
+    bytes: u64,
+}
+
+impl Shelf {
+    /// The shelf at `path`.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+}
+
+#[async_trait]
+impl Source for Shelf {
+    async fn locate(&self, study: &Uid, limits: FetchLimits) -> Result<Box<dyn Holding>, SourceError> {
+        let (root, folder) = (self.path.clone(), self.path.join(study.as_str()));
+        let found = blocking(move || look(&root, folder)).await?;
+        if found.bytes > limits.max_bytes {
+            return Err(SourceError::TooLarge { bytes: found.bytes, limit: limits.max_bytes });
+        }
+        Ok(Box::new(found))
+    }
+
+    async fn probe(&self) -> Result<(), SourceError> {
+        let root = self.path.clone();
+        blocking(move || fs::read_dir(root).map(drop).map_err(unreachable)).await
+    }
+}
+
+#[async_trait]
+impl Holding for OnShelf {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn instances(&self) -> Option<u64> {
+        None
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.folder)
+    }
+
+    async fn fetch(&self, _into: &Path) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
+fn look(root: &Path, folder: PathBuf) -> Result<OnShelf, SourceError> {
+    // A mount that is away shows an empty folder or none: the root must be there before a study can be missing.
+    fs::read_dir(root).map_err(unreachable)?;
+    match fs::metadata(&folder) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Err(SourceError::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SourceError::Absent),
+        Err(error) => return Err(unreachable(error)),
+    }
+    let bytes = bytes_below(&folder).map_err(unreachable)?;
+    Ok(OnShelf { folder, bytes })
+}
+
+/// Bytes of all files below `folder`; links are not followed.
+fn bytes_below(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                waiting.push(entry.path());
+            } else {
+                bytes += metadata.len();
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Disks and shares block: they are read on a thread that may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(SourceError::Unreachable(None)))
+}
+
+fn unreachable(error: io::Error) -> SourceError {
+    SourceError::Unreachable(Some(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: FetchLimits = FetchLimits { max_bytes: 10, max_files: 10 };
+
+    #[tokio::test]
+    async fn a_study_is_there_absent_or_its_root_is_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(folder.path().to_owned());
+        let uid: Uid = "1.2.3".parse().unwrap();
+        assert!(matches!(shelf.locate(&uid, LIMITS).await, Err(SourceError::Absent)));
+        fs::create_dir_all(folder.path().join("1.2.3/series")).unwrap();
+        fs::write(folder.path().join("1.2.3/series/a"), [0; 7]).unwrap();
+        let found = shelf.locate(&uid, LIMITS).await.unwrap();
+        assert_eq!((found.bytes(), found.folder()), (7, Some(folder.path().join("1.2.3").as_path())));
+        fs::write(folder.path().join("1.2.3/b"), [0; 4]).unwrap();
+        let larger = shelf.locate(&uid, LIMITS).await;
+        assert!(matches!(larger, Err(SourceError::TooLarge { bytes: 11, limit: 10 })));
+        let away = Shelf::new(folder.path().join("not mounted"));
+        assert!(matches!(away.locate(&uid, LIMITS).await, Err(SourceError::Unreachable(_))));
+        assert!(away.probe().await.is_err() && shelf.probe().await.is_ok());
+    }
+}

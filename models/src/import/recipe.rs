@@ -1,0 +1,288 @@
+//! What a file of weights does not say of itself: a recipe beside it, in TOML or JSON, and the bundle of both.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ImportError, Imported, Source, import_from, infer};
+use crate::bundle::Bundle;
+use crate::bundle::classifier::{
+    Activation, Calibration, ClassifierLabel, ClassifierManifest, ClassifierSelfTest, Coding, KIND,
+    NoveltyRecord, Origin, Performance,
+};
+use crate::bundle::gate::Gate;
+use crate::bundle::make::{self, MakeError};
+use crate::bundle::manifest::{FORMAT, WeightsFile};
+use crate::bundle::seal::Seal;
+use crate::image::GreyImage;
+use crate::network::Architecture;
+use crate::network::architecture::Task;
+use crate::preprocess::pipeline::Pipeline;
+
+/// TorchXRayVision's eighteen findings, in the order of its networks' outputs (`datasets.default_pathologies`).
+pub const TORCHXRAYVISION_LABELS: [&str; 18] = [
+    "Atelectasis",
+    "Consolidation",
+    "Infiltration",
+    "Pneumothorax",
+    "Edema",
+    "Emphysema",
+    "Fibrosis",
+    "Effusion",
+    "Pneumonia",
+    "Pleural_Thickening",
+    "Cardiomegaly",
+    "Nodule",
+    "Mass",
+    "Hernia",
+    "Lung Lesion",
+    "Fracture",
+    "Lung Opacity",
+    "Enlarged Cardiomediastinum",
+];
+
+/// The recipe of an import. Everything may be left out; what is left out is stated as not known.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// The bundle's name: letters, digits, `-`, `_` and `.`.
+    pub id: Option<String>,
+    /// The bundle's version.
+    pub version: Option<String>,
+    /// The name a person reads.
+    pub title: Option<String>,
+    /// What the model is for, and what it is not for.
+    pub intended_use: Option<String>,
+    /// What is known to go wrong.
+    pub limits: Vec<String>,
+    /// The network, where it is none of the published ones.
+    pub architecture: Option<Architecture>,
+    /// Whether outputs exclude each other (`softmax`) or not (`sigmoid`).
+    pub activation: Option<Activation>,
+    /// From a picture to the network's input.
+    pub preprocessing: Option<Pipeline>,
+    /// The findings; without them each output is one.
+    pub labels: Vec<RecipeLabel>,
+    /// The pictures it may be used on.
+    pub applies_to: Gate,
+    /// The data that calibration and thresholds were fitted on.
+    pub calibration_data: Option<String>,
+    /// The training data.
+    pub training_data: Option<String>,
+    /// Patients it was trained on.
+    pub training_patients: Option<u64>,
+    /// Licence or terms of data and weights.
+    pub licence: Option<String>,
+    /// The attribution that those ask for.
+    pub attribution: Option<String>,
+}
+
+/// A finding of a [`Recipe`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeLabel {
+    /// The stable name.
+    pub name: String,
+    /// The name a person reads; without it the stable name.
+    pub title: Option<String>,
+    /// Which output it is, from 0; without it the place in the list.
+    pub output: Option<usize>,
+    /// Its concepts.
+    #[serde(default)]
+    pub codes: Vec<Coding>,
+    /// Absent below this probability; without it one half.
+    pub threshold_low: Option<f64>,
+    /// Present from this probability on; without it one half.
+    pub threshold_high: Option<f64>,
+    /// How the thresholds were chosen.
+    pub threshold_source: Option<String>,
+    /// From its logit to a probability.
+    pub calibration: Option<Calibration>,
+    /// Share of the training patients that have it.
+    pub base_rate: Option<f64>,
+    /// What was measured on patients that were not trained on.
+    pub performance: Option<Performance>,
+}
+
+/// Why weights and a recipe are no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// The weights could not be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The bundle could not be made.
+    #[error(transparent)]
+    Make(#[from] MakeError),
+    /// The network gives maps, and a bundle holds classifiers.
+    #[error("the weights fit, but the network segments: bundles hold networks that classify")]
+    Segments,
+    /// The name of the bundle is none.
+    #[error(
+        "the bundle's name `{id}` is not of 1 to 64 letters, digits, `-`, `_` and `.`: state another `id`"
+    )]
+    Id {
+        /// The name.
+        id: String,
+    },
+}
+
+impl RecipeError {
+    /// The stable code of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Import(error) => error.code(),
+            Self::Make(error) => error.code(),
+            Self::Segments => "ImportSegments",
+            Self::Id { .. } => "ImportId",
+        }
+    }
+}
+
+/// Imports the file at `path` as the published network `preset` (or the recipe's own) and makes a bundle of it.
+/// `pictures` stand for the training pictures, with what they are in words; without them the model cannot tell what is
+/// unlike them.
+pub fn bundle(
+    path: &Path,
+    preset: &str,
+    recipe: &Recipe,
+    pictures: Option<(&[GreyImage], &str)>,
+) -> Result<(Bundle, Imported), RecipeError> {
+    let source = Source::open(path)?;
+    let xrv = preset == "xrv-densenet121";
+    let architecture = match &recipe.architecture {
+        Some(architecture) => architecture.clone(),
+        None => infer(&source, if xrv { "densenet121" } else { preset })?,
+    };
+    let imported = import_from(&source, &architecture)?;
+    if architecture.task() != Task::Classification {
+        return Err(RecipeError::Segments);
+    }
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut manifest = manifest(recipe, preset, &stem, architecture, &imported)?;
+    let mut state = imported.state.clone();
+    if let Some((pictures, data)) = pictures {
+        make::fit_novelty(&mut manifest, &mut state, pictures, data)?;
+    }
+    Ok((make::classifier(manifest, &state)?, imported))
+}
+
+fn manifest(
+    recipe: &Recipe,
+    preset: &str,
+    stem: &str,
+    architecture: Architecture,
+    imported: &Imported,
+) -> Result<ClassifierManifest, RecipeError> {
+    let id = recipe.id.clone().unwrap_or_else(|| stem.to_owned());
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if id.is_empty() || id.len() > 64 || id.starts_with('.') || !id.chars().all(plain) {
+        return Err(RecipeError::Id { id: id.chars().filter(|c| !c.is_control()).take(64).collect() });
+    }
+    let or = |text: &Option<String>, other: &str| text.clone().unwrap_or_else(|| other.to_owned());
+    let preprocessing = recipe.preprocessing.clone().unwrap_or_else(|| match preset {
+        "xrv-densenet121" => Pipeline::torchxrayvision(),
+        "resnet18-28" => Pipeline::medmnist(architecture.input_channels()),
+        _ => Pipeline::imagenet(architecture.input_channels()),
+    });
+    Ok(ClassifierManifest {
+        format: FORMAT,
+        kind: KIND.to_owned(),
+        title: or(&recipe.title, &id),
+        id,
+        version: or(&recipe.version, "0.0.0"),
+        intended_use: or(
+            &recipe.intended_use,
+            "Research software, not a medical device. What the model is for was not stated when it was imported.",
+        ),
+        limits: recipe.limits.clone(),
+        labels: labels(recipe, preset, &architecture, imported),
+        preprocessing,
+        activation: recipe.activation.unwrap_or(Activation::Sigmoid),
+        architecture,
+        applies_to: recipe.applies_to.clone(),
+        novelty: NoveltyRecord::None {
+            reason: "no training pictures were given when it was imported".to_owned(),
+        },
+        calibration_data: or(&recipe.calibration_data, "Nothing was stated of the data it was fitted on."),
+        origin: Origin {
+            training_data: or(&recipe.training_data, "Not stated."),
+            licence: or(&recipe.licence, "not stated"),
+            attribution: or(&recipe.attribution, "not stated"),
+            training_patients: recipe.training_patients,
+            command: format!("chiasm models import --arch {preset} FILE --out BUNDLE"),
+            imported_sha256: Some(imported.sha256.clone()),
+        },
+        weights: WeightsFile::default(),
+        self_test: ClassifierSelfTest::default(),
+        seal: Seal::default(),
+    })
+}
+
+fn labels(
+    recipe: &Recipe,
+    preset: &str,
+    architecture: &Architecture,
+    imported: &Imported,
+) -> Vec<ClassifierLabel> {
+    let outputs = architecture.outputs();
+    let name = |output: usize| match preset {
+        "xrv-densenet121" if outputs == TORCHXRAYVISION_LABELS.len() => {
+            TORCHXRAYVISION_LABELS[output].to_owned()
+        }
+        _ => format!("output_{output}"),
+    };
+    let own = if recipe.labels.is_empty() {
+        // an output with an operating point of NaN was not trained: it is no finding
+        let trained = |output: &usize| {
+            !imported.operating_points.as_ref().is_some_and(|points| points[*output].is_nan())
+        };
+        (0..outputs).filter(trained).map(|output| RecipeLabel::plain(name(output), output)).collect()
+    } else {
+        recipe.labels.clone()
+    };
+    own.into_iter()
+        .enumerate()
+        .map(|(index, label)| {
+            let output = label.output.unwrap_or(index);
+            let point = imported.operating_points.as_ref().and_then(|points| points.get(output));
+            let point = point.filter(|point| !point.is_nan());
+            let from_file = point.map(|point| Calibration::OperatingPoint { threshold: f64::from(*point) });
+            let source = match (&label.threshold_source, from_file.is_some() && label.calibration.is_none()) {
+                (Some(source), _) => source.clone(),
+                (None, true) => {
+                    "the operating point of the imported file, which the score's half is".to_owned()
+                }
+                (None, false) => "one half; nothing was chosen on data".to_owned(),
+            };
+            ClassifierLabel {
+                title: label.title.unwrap_or_else(|| label.name.replace('_', " ")),
+                name: label.name,
+                output,
+                codes: label.codes,
+                threshold_low: label.threshold_low.unwrap_or(0.5),
+                threshold_high: label.threshold_high.unwrap_or(0.5),
+                threshold_source: source,
+                calibration: label.calibration.or(from_file).unwrap_or(Calibration::None),
+                base_rate: label.base_rate,
+                performance: label.performance,
+            }
+        })
+        .collect()
+}
+
+impl RecipeLabel {
+    fn plain(name: String, output: usize) -> Self {
+        Self {
+            name,
+            title: None,
+            output: Some(output),
+            codes: Vec::new(),
+            threshold_low: None,
+            threshold_high: None,
+            threshold_source: None,
+            calibration: None,
+            base_rate: None,
+            performance: None,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One network on a device: a classifier's pictures to scores.
+
+use std::borrow::Borrow;
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::ensemble::numbers;
+use super::{MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present};
+use crate::bundle::classifier::{ClassifierManifest, NoveltyRecord};
+use crate::bundle::weights::WeightsError;
+use crate::bundle::{selftest, tensors};
+use crate::device::Device;
+use crate::image::GreyImage;
+use crate::network::{Classifier, StateDict};
+use crate::novelty::Distance;
+
+/// The tensor of the weights that holds the features' mean.
+pub(crate) const NOVELTY_MEAN: &str = "novelty.mean";
+/// The tensor of the weights that holds the features' whitening triangle.
+pub(crate) const NOVELTY_WHITENING: &str = "novelty.whitening";
+
+/// A classifier on a device.
+pub(crate) struct ClassifierNetwork {
+    pub(super) manifest: ClassifierManifest,
+    pub(super) device: Device,
+    pub(super) network: Classifier,
+    distance: Option<Distance>,
+}
+
+/// What the network says of one picture, before calibration.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Said {
+    /// One logit a label.
+    pub(crate) logits: Vec<f64>,
+    /// The pooled features.
+    pub(crate) features: Vec<f32>,
+}
+
+impl ClassifierNetwork {
+    /// Puts the weights onto a device.
+    pub(super) fn new(
+        manifest: &ClassifierManifest,
+        weights: &[u8],
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let state = tensors::read(weights).map_err(|error| WeightsError::new(error.to_string()))?;
+        Self::from_state(manifest, state, device)
+    }
+
+    /// Makes the network of its tensors.
+    pub(crate) fn from_state(
+        manifest: &ClassifierManifest,
+        mut state: StateDict,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let distance = match &manifest.novelty {
+            NoveltyRecord::None { .. } => None,
+            NoveltyRecord::Features { .. } => Some(distance(&mut state)?),
+        };
+        let network = Classifier::from_state(&manifest.architecture, &state, device.burn())
+            .ok_or_else(|| WeightsError::new("the architecture does not classify"))?
+            .map_err(|misfits| WeightsError::new(misfits.to_string()))?;
+        Ok(Self { manifest: manifest.clone(), device: device.clone(), network, distance })
+    }
+
+    /// Compares what the network says of the self-test's pictures with what the manifest states.
+    pub(super) fn self_test(&self) -> Result<(), ScorerError> {
+        let (id, words) = (self.manifest.id.clone(), self.device.description().to_owned());
+        let test = &self.manifest.self_test;
+        let tolerance = if self.device.is_gpu() { test.tolerance_gpu } else { test.tolerance_cpu };
+        let mut difference = 0.0_f64;
+        for vector in &test.vectors {
+            let picture = selftest::picture(vector.width, vector.height);
+            let said = self.say(&[picture]).map_err(|source| ScorerError::SelfTest {
+                id: id.clone(),
+                device: words.clone(),
+                source,
+            })?;
+            for (label, found) in self.manifest.labels.iter().zip(said.iter().flat_map(|said| &said.logits)) {
+                let stated = vector.logits.get(&label.name).copied().unwrap_or(f64::NAN);
+                let own = (found - stated).abs() / stated.abs().max(1.0);
+                difference = if own.is_nan() { f64::NAN } else { difference.max(own) };
+            }
+        }
+        if difference > tolerance || difference.is_nan() {
+            return Err(ScorerError::SelfTestDiffers { id, device: words, difference, tolerance });
+        }
+        Ok(())
+    }
+
+    /// Scores pictures, each by itself.
+    pub(super) fn score<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Scores>, ScoreError> {
+        Ok(self.say(images)?.iter().map(|said| self.scores(said)).collect())
+    }
+
+    /// Logits and features of each picture.
+    pub(crate) fn say<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Said>, ScoreError> {
+        let mut all = Vec::with_capacity(images.len());
+        for chunk in images.chunks(MAX_BATCH) {
+            let inputs: Vec<Vec<f32>> =
+                chunk.iter().map(|image| self.manifest.preprocessing.apply(image.borrow())).collect();
+            let outputs = self.network.forward(self.tensor(inputs));
+            let width = self.manifest.architecture.outputs();
+            let features = outputs.features.dims()[1];
+            let logits = numbers(outputs.logits)?;
+            let pooled = numbers(outputs.features)?;
+            for (row, features) in logits.chunks_exact(width).zip(pooled.chunks_exact(features)) {
+                let logits: Vec<f64> = self
+                    .manifest
+                    .labels
+                    .iter()
+                    .map(|label| self.manifest.activation.logit(row, label.output))
+                    .collect();
+                if !logits.iter().all(|logit| logit.is_finite()) {
+                    return Err(ScoreError::NotFinite { index: all.len() });
+                }
+                all.push(Said { logits, features: features.to_vec() });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Network inputs as `[batch, channels, height, width]`.
+    pub(super) fn tensor(&self, inputs: Vec<Vec<f32>>) -> Tensor<4> {
+        let rule = &self.manifest.preprocessing;
+        let shape = [inputs.len(), rule.channels.len(), rule.height, rule.width];
+        let values: Vec<f32> = inputs.into_iter().flatten().collect();
+        Tensor::from_data(TensorData::new(values, shape), self.device.burn())
+    }
+
+    fn scores(&self, said: &Said) -> Scores {
+        let findings = self.manifest.labels.iter().zip(&said.logits).map(|(label, logit)| {
+            let probability = label.calibration.probability(*logit);
+            Score {
+                label: label.name.clone(),
+                logit: *logit,
+                probability,
+                present: present(probability, label.threshold_low, label.threshold_high),
+            }
+        });
+        let novelty = match (&self.manifest.novelty, &self.distance) {
+            (NoveltyRecord::Features { threshold, .. }, Some(distance)) => {
+                let score = distance.of(&said.features) / threshold;
+                Some(Novelty { features: score, thumbnail: None, score, exceeded: score > 1.0 })
+            }
+            _ => None,
+        };
+        Scores { findings: findings.collect(), chest: None, out_of_distribution: novelty }
+    }
+}
+
+/// Takes the distance of the features out of the tensors.
+fn distance(state: &mut StateDict) -> Result<Distance, WeightsError> {
+    let mut take = |name: &str| {
+        let tensor = state.remove(name);
+        tensor.ok_or_else(|| WeightsError::new(format!("tensor `{name}` is missing")))
+    };
+    let (mean, whitening) = (take(NOVELTY_MEAN)?, take(NOVELTY_WHITENING)?);
+    Distance::from_parts(mean.values().to_vec(), whitening.values().to_vec())
+        .ok_or_else(|| WeightsError::new("a distance has the wrong shape"))
+}

@@ -1,0 +1,444 @@
+//! The bundle of an imported classifier: it scores as the file's network does, and one that was tampered with is refused.
+
+use std::path::Path;
+
+use models::bundle::classifier::{Calibration, ClassifierManifest};
+use models::bundle::gate::Gate;
+use models::bundle::seal::{SigningKey, Trust};
+use models::bundle::{CARD_FILE, Contents, MANIFEST_FILE, SIGNATURE_FILE, WEIGHTS_FILE};
+use models::import::recipe::{Recipe, RecipeLabel, bundle as import_bundle};
+use models::preprocess::pipeline::{Channel, Pipeline, Resampling, Step};
+use models::score::{Explanation, overlay};
+use models::{Applies, Bundle, Device, DeviceChoice, GreyImage, Scorer, StudyFacts};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{formula, import};
+
+const DX: &str = "1.2.840.10008.5.1.4.1.1.1.1";
+
+fn cpu() -> Device {
+    Device::open(DeviceChoice::Cpu).unwrap()
+}
+
+fn label(name: &str) -> RecipeLabel {
+    serde_json::from_value(serde_json::json!({
+        "name": name, "threshold_low": 0.4, "threshold_high": 0.6, "threshold_source": "a test",
+        "codes": [{ "system": "http://snomed.info/sct", "code": "233604007", "display": "Pneumonia" }],
+        "calibration": { "method": "temperature", "temperature": 2.0 },
+    }))
+    .unwrap()
+}
+
+pub(crate) fn recipe() -> Recipe {
+    Recipe {
+        id: Some("narrow".to_owned()),
+        version: Some("1.2.3".to_owned()),
+        architecture: Some(import::resnet()),
+        preprocessing: Some(Pipeline {
+            steps: vec![Step::Resize { height: 64, width: 64, rule: Resampling::TorchvisionBilinear }],
+            height: 64,
+            width: 64,
+            channels: vec![Channel { mean: 0.0, deviation: 1.0 }],
+        }),
+        labels: ["first", "second", "third"].map(label).to_vec(),
+        applies_to: Gate {
+            modalities: vec!["DX".to_owned()],
+            sop_classes: vec![DX.to_owned()],
+            body_parts: vec!["CHEST".to_owned()],
+            views: vec!["PA".to_owned()],
+            age_min_years: Some(18.0),
+            age_max_years: Some(90.0),
+            pixel_spacing_min_mm: Some(0.1),
+            pixel_spacing_max_mm: Some(0.3),
+            ..Gate::default()
+        },
+        ..Recipe::default()
+    }
+}
+
+fn made() -> Bundle {
+    import_bundle(&import::file("resnet.pt"), "resnet18", &recipe(), None).unwrap().0
+}
+
+fn written() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    made().write(folder.path()).unwrap();
+    folder
+}
+
+fn change(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    edit(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn code(folder: &Path) -> Option<&'static str> {
+    Bundle::open(folder).err().map(|error| error.code())
+}
+
+/// Changes the manifest and seals it again, as whoever can write the folder could.
+fn resealed(folder: &Path, edit: impl FnOnce(&mut ClassifierManifest)) {
+    change(&folder.join(MANIFEST_FILE), |bytes| {
+        let mut manifest: ClassifierManifest = serde_json::from_slice(bytes).unwrap();
+        edit(&mut manifest);
+        manifest.seal.manifest_sha256 = String::new();
+        let digest = Sha256::digest(serde_json::to_vec(&manifest).unwrap());
+        let hex: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        manifest.seal.manifest_sha256 = hex.concat();
+        *bytes = serde_json::to_vec(&manifest).unwrap();
+    });
+}
+
+#[test]
+fn a_bundle_is_the_same_after_its_folder_and_scores() {
+    let folder = written();
+    let opened = Bundle::open(folder.path()).unwrap();
+    let bundle = made();
+    assert_eq!(opened.contents(), bundle.contents());
+    assert_eq!(opened.card(), bundle.card());
+    assert_eq!((opened.id(), opened.version()), ("narrow", "1.2.3"));
+    for heading in
+        ["# narrow", "## Intended use", "## Applies to", "## Limits", "## Findings and performance"]
+    {
+        assert!(opened.card().contains(heading), "{heading}");
+    }
+    let scorer = Scorer::load(&opened, &cpu()).unwrap();
+    let pictures: Vec<GreyImage> =
+        [(64, 64), (90, 70), (30, 50)].map(|(height, width)| formula::smooth(height, width)).to_vec();
+    let together = scorer.score(&pictures).unwrap();
+    for (picture, scores) in pictures.iter().zip(&together) {
+        assert_eq!(scores.findings.len(), 3);
+        assert!(scores.chest.is_none() && scores.out_of_distribution.is_none());
+        let alone = scorer.score(std::slice::from_ref(picture)).unwrap();
+        for (one, other) in scores.findings.iter().zip(&alone[0].findings) {
+            assert!((one.logit - other.logit).abs() < 1e-4 * one.logit.abs().max(1.0));
+            let stated = 1.0 / (1.0 + (-one.logit / 2.0).exp());
+            assert!((one.probability - stated).abs() < 1e-12);
+        }
+    }
+}
+
+#[test]
+fn what_was_tampered_with_is_refused_and_says_why() {
+    let folder = written();
+    change(&folder.path().join(WEIGHTS_FILE), |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    assert_eq!(code(folder.path()), Some("BundleDigest"));
+    let folder = written();
+    change(&folder.path().join(MANIFEST_FILE), |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let text = text.replace("\"first\"", "\"?\"").replace("\"second\"", "\"first\"");
+        *bytes = text.replace("\"?\"", "\"second\"").into_bytes();
+    });
+    assert_eq!(code(folder.path()), Some("BundleSeal"));
+    let folder = written();
+    change(&folder.path().join(CARD_FILE), |bytes| bytes.push(b'x'));
+    assert_eq!(code(folder.path()), Some("BundleSeal"));
+    let folder = written();
+    change(&folder.path().join(MANIFEST_FILE), |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap().replace("\"format\": 2", "\"format\": 1");
+        *bytes = text.into_bytes();
+    });
+    assert_eq!(code(folder.path()), Some("BundleInconsistent"));
+}
+
+#[test]
+fn a_seal_of_ones_own_does_not_hide_what_the_self_test_sees() {
+    let refused = |edit: fn(&mut ClassifierManifest)| {
+        let folder = written();
+        resealed(folder.path(), edit);
+        match Bundle::open(folder.path()) {
+            Err(error) => error.code(),
+            Ok(bundle) => Scorer::load(&bundle, &cpu()).err().map_or("loaded", |error| error.code()),
+        }
+    };
+    // labels exchanged: each name would read another output
+    assert_eq!(
+        refused(|manifest| {
+            let name = manifest.labels[0].name.clone();
+            manifest.labels[0].name = std::mem::replace(&mut manifest.labels[1].name, name);
+        }),
+        "ModelSelfTestDiffers"
+    );
+    assert_eq!(refused(|manifest| manifest.labels[0].output = 1), "ModelSelfTestDiffers");
+    assert_eq!(refused(|manifest| manifest.self_test.vectors.clear()), "BundleInconsistent");
+    assert_eq!(refused(|manifest| manifest.self_test.tolerance_cpu = 1e9), "BundleInconsistent");
+    assert_eq!(refused(|manifest| manifest.preprocessing.channels[0].mean = 0.1), "ModelSelfTestDiffers");
+    assert_eq!(refused(|manifest| manifest.labels[2].output = 3), "BundleInconsistent");
+    assert_eq!(
+        refused(|manifest| manifest.labels[2].calibration = Calibration::Temperature { temperature: 0.0 }),
+        "BundleInconsistent"
+    );
+    assert_eq!(refused(|_| {}), "loaded");
+}
+
+#[test]
+fn a_missing_self_test_is_no_manifest() {
+    let folder = written();
+    change(&folder.path().join(MANIFEST_FILE), |bytes| {
+        let mut manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        manifest.as_object_mut().unwrap().remove("self_test");
+        *bytes = serde_json::to_vec(&manifest).unwrap();
+    });
+    assert_eq!(code(folder.path()), Some("BundleManifest"));
+}
+
+#[test]
+fn only_a_pinned_key_signs() {
+    let key = |digit: char| SigningKey::from_seed(&digit.to_string().repeat(64)).unwrap();
+    let (own, other) = (key('1'), key('2'));
+    let pinned = Trust::pinned(vec![own.public_key()]);
+    let opened = |folder: &Path, trust: &Trust| {
+        Bundle::open_trusted(folder, trust).map(|bundle| bundle.signature().is_some()).map_err(|e| e.code())
+    };
+    let folder = written();
+    assert_eq!(opened(folder.path(), &pinned), Err("BundleUnsigned"));
+    assert_eq!(opened(folder.path(), &Trust::anyone()), Ok(false));
+    let mut bundle = made();
+    bundle.sign(&own).unwrap();
+    bundle.write(folder.path()).unwrap();
+    assert_eq!(opened(folder.path(), &pinned), Ok(true));
+    assert_eq!(opened(folder.path(), &Trust::pinned(vec![other.public_key()])), Err("BundleUntrustedKey"));
+    // a manifest that was changed and sealed again keeps no signature
+    resealed(folder.path(), |manifest| manifest.labels[0].threshold_high = 0.9);
+    assert_eq!(opened(folder.path(), &pinned), Err("BundleSignature"));
+    assert_eq!(opened(folder.path(), &Trust::anyone()), Err("BundleSignature"));
+    // a signature taken from another version
+    let mut newer = recipe();
+    newer.version = Some("1.2.4".to_owned());
+    let newer = import_bundle(&import::file("resnet.pt"), "resnet18", &newer, None).unwrap().0;
+    newer.write(folder.path()).unwrap();
+    assert_eq!(opened(folder.path(), &pinned), Err("BundleSignature"));
+    std::fs::write(folder.path().join(SIGNATURE_FILE), "{}").unwrap();
+    assert_eq!(opened(folder.path(), &Trust::anyone()), Err("BundleSignature"));
+    // format 1 has nothing to sign: where a key is pinned it is not accepted
+    let old = tempfile::tempdir().unwrap();
+    let mut embedded = Bundle::embedded().unwrap();
+    embedded.write(old.path()).unwrap();
+    assert_eq!(opened(old.path(), &pinned), Err("BundleUnsigned"));
+    assert_eq!(embedded.sign(&own).unwrap_err().code(), "BundleInconsistent");
+}
+
+#[test]
+fn the_gate_asks_for_what_it_states() {
+    let bundle = made();
+    let facts = StudyFacts {
+        sop_class_uid: DX,
+        modality: "DX",
+        body_part: Some("CHEST"),
+        view_position: Some("PA"),
+        human: Ok(()),
+        lateral_text: false,
+        age_years: Some(60.0),
+        pixel_spacing_mm: Some(0.15),
+    };
+    let cases = [
+        (facts, ""),
+        (StudyFacts { pixel_spacing_mm: None, age_years: None, ..facts }, ""),
+        (StudyFacts { pixel_spacing_mm: Some(0.5), ..facts }, "NotApplicableSpacing"),
+        (StudyFacts { pixel_spacing_mm: Some(0.05), ..facts }, "NotApplicableSpacing"),
+        (StudyFacts { age_years: Some(95.0), ..facts }, "NotApplicableAge"),
+        (StudyFacts { age_years: Some(5.0), ..facts }, "NotApplicableAge"),
+        (StudyFacts { view_position: Some("AP"), ..facts }, "NotApplicableView"),
+        // it has no check of its own for a view that is not stated
+        (StudyFacts { view_position: None, ..facts }, "NotApplicableView"),
+        (StudyFacts { body_part: None, ..facts }, "NotApplicableView"),
+    ];
+    for (facts, stated) in cases {
+        let found = match bundle.model_card().applies(&facts) {
+            Applies::Yes => "",
+            Applies::NeedsFrontalCheck => "check",
+            Applies::No { code, .. } => code,
+        };
+        assert_eq!(found, stated, "{facts:?}");
+    }
+    // what nobody stated is not assumed
+    let silent = Recipe { applies_to: Gate::default(), ..recipe() };
+    let silent = import_bundle(&import::file("resnet.pt"), "resnet18", &silent, None).unwrap().0;
+    assert!(matches!(silent.model_card().applies(&facts), Applies::No { .. }));
+}
+
+#[test]
+fn pictures_unlike_the_given_ones_are_out_of_distribution() {
+    let usual: Vec<GreyImage> = (0..40).map(|n| formula::smooth(60 + n, 62 + n % 7)).collect();
+    let (bundle, _) = import_bundle(
+        &import::file("resnet.pt"),
+        "resnet18",
+        &recipe(),
+        Some((&usual, "forty drawn pictures")),
+    )
+    .unwrap();
+    let Contents::Classifier(_) = bundle.contents() else { panic!("a classifier") };
+    assert!(bundle.model_card().has_novelty && bundle.card().contains("forty drawn pictures"));
+    let scorer = Scorer::load(&bundle, &cpu()).unwrap();
+    let novelty = |picture: GreyImage| scorer.score(&[picture]).unwrap()[0].out_of_distribution.unwrap();
+    assert!(!novelty(formula::smooth(75, 66)).exceeded);
+    let stripes = (0..64 * 64).map(|i| if (i % 64) / 4 % 2 == 0 { 1.0 } else { 0.0 }).collect();
+    assert!(novelty(GreyImage::new(64, 64, stripes).unwrap()).exceeded);
+    let few = import_bundle(&import::file("resnet.pt"), "resnet18", &recipe(), Some((&usual[..5], "five")));
+    assert_eq!(few.unwrap_err().code(), "MakeTooFewPictures");
+}
+
+#[test]
+fn without_a_recipe_torchxrayvision_brings_labels_points_and_preprocessing() {
+    // the narrow network of the file is no published one, so its architecture is stated
+    let architecture = models::network::densenet::DensenetConfig {
+        input_channels: 1,
+        outputs: 18,
+        blocks: [1, 2, 1, 1],
+        growth: 4,
+        stem_channels: 8,
+        bottleneck: 2,
+    };
+    let own = Recipe {
+        architecture: Some(models::network::Architecture::Densenet(architecture)),
+        ..Recipe::default()
+    };
+    let (bundle, _) = import_bundle(&import::file("xrv-model.pt"), "xrv-densenet121", &own, None).unwrap();
+    let Contents::Classifier(manifest) = bundle.contents() else { panic!("a classifier") };
+    // output 13 (Hernia) has NaN for its operating point: it was not trained
+    let names: Vec<&str> = manifest.labels.iter().map(|label| label.name.as_str()).collect();
+    assert_eq!(names.len(), 17);
+    assert!(names.contains(&"Lung Opacity") && !names.contains(&"Hernia"));
+    assert_eq!(manifest.labels[0].calibration, Calibration::OperatingPoint { threshold: 0.100_000_001 });
+    assert_eq!(manifest.preprocessing, Pipeline::torchxrayvision());
+    Scorer::load(&bundle, &cpu()).unwrap();
+}
+
+#[derive(Deserialize)]
+struct OperatingPoints {
+    thresholds: Vec<f64>,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    probability: f64,
+    normalised: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct GradCam {
+    side: usize,
+    height: usize,
+    width: usize,
+    grad_cam: Vec<Vec<f64>>,
+    square: usize,
+    step: usize,
+    occlusion_rows: Vec<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    operating_points: OperatingPoints,
+    grad_cam: GradCam,
+}
+
+fn reference() -> Reference {
+    serde_json::from_str(include_str!("../reference/parity.json")).unwrap()
+}
+
+/// Reference: `torchxrayvision.models.op_norm`.
+#[test]
+fn operating_points_scale_as_torchxrayvision_does() {
+    let OperatingPoints { thresholds, rows } = reference().operating_points;
+    for Row { probability, normalised } in rows {
+        let logit = (probability / (1.0 - probability)).ln();
+        for (threshold, stated) in thresholds.iter().zip(normalised) {
+            let found = Calibration::OperatingPoint { threshold: *threshold }.probability(logit);
+            assert!((found - stated).abs() < 1e-6, "{probability} {threshold}: {found} {stated}");
+        }
+    }
+}
+
+/// Reference: hooks and autograd of torch on the same network.
+#[test]
+fn maps_are_those_of_pytorch() {
+    let stated = reference().grad_cam;
+    let scorer = Scorer::load(&made(), &cpu()).unwrap();
+    let picture = formula::smooth(stated.side, stated.side);
+    for (index, label) in ["first", "second", "third"].iter().enumerate() {
+        let small = GreyImage::new(
+            stated.width,
+            stated.height,
+            #[expect(clippy::cast_possible_truncation, reason = "pixels are f32")]
+            stated.grad_cam[index].iter().map(|value| *value as f32).collect(),
+        )
+        .unwrap();
+        let enlarged = recipe().preprocessing.unwrap().back(&small, stated.side, stated.side);
+        let found = scorer.saliency(&picture, label).unwrap();
+        let worst =
+            found.pixels().iter().zip(enlarged.pixels()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{label}: {worst}");
+        let occlusion = Explanation::Occlusion { side: stated.square, step: stated.step };
+        let found = scorer.explain(&picture, label, occlusion).unwrap();
+        let rows = (0..stated.side).step_by(8);
+        let values = rows.flat_map(|y| (0..stated.side).step_by(8).map(move |x| (y, x)));
+        for ((y, x), value) in values.zip(&stated.occlusion_rows[index]) {
+            let own = f64::from(found.pixels()[y * stated.side + x]);
+            assert!((own - value).abs() < 1e-3, "{label} at {x}, {y}: {own} {value}");
+        }
+    }
+    let too_fine = Explanation::Occlusion { side: 1, step: 1 };
+    // 64 x 64 windows are allowed, and no more
+    assert!(scorer.explain(&picture, "first", too_fine).is_ok());
+    assert_eq!(scorer.saliency(&picture, "fourth").unwrap_err().code(), "ScoreUnknownLabel");
+}
+
+/// Adebayo et al. 2018, "Sanity checks for saliency maps": a map that stays when the weights are drawn anew shows the
+/// picture, not the network.
+#[test]
+fn maps_change_when_the_weights_are_drawn_anew() {
+    let picture = formula::smooth(64, 64);
+    let trained = Scorer::load(&made(), &cpu()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.safetensors");
+    let state = models::import::import(&import::file("resnet.pt"), &import::resnet()).unwrap().state;
+    let bytes = models::bundle::tensors::write(&formula::filled(&state, 99)).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    let drawn = Scorer::load(&import_bundle(&path, "resnet18", &recipe(), None).unwrap().0, &cpu()).unwrap();
+    for explanation in [Explanation::Coarse, Explanation::Occlusion { side: 16, step: 8 }] {
+        for label in ["first", "second", "third"] {
+            let one = trained.explain(&picture, label, explanation).unwrap();
+            let other = drawn.explain(&picture, label, explanation).unwrap();
+            let alike = correlation(one.pixels(), other.pixels());
+            assert!(alike < 0.7, "{label} {explanation:?}: {alike}");
+            let again = trained.explain(&picture, label, explanation).unwrap();
+            assert_eq!(one, again);
+        }
+    }
+}
+
+fn correlation(one: &[f32], other: &[f32]) -> f64 {
+    let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
+    let (a, b) = (mean(one), mean(other));
+    let (mut ab, mut aa, mut bb) = (0.0, 1e-12, 1e-12);
+    for (x, y) in one.iter().zip(other) {
+        let (x, y) = (f64::from(*x) - a, f64::from(*y) - b);
+        ab += x * y;
+        aa += x * x;
+        bb += y * y;
+    }
+    ab / (aa * bb).sqrt()
+}
+
+#[test]
+fn an_overlay_is_a_picture_and_an_array_is_one_numpy_reads() {
+    let picture = formula::smooth(30, 44);
+    let map = formula::smooth(30, 44);
+    let png = overlay::png(&picture, &map).unwrap();
+    let decoded = image::load_from_memory(&png).unwrap();
+    assert_eq!((decoded.width(), decoded.height()), (44, 30));
+    assert!(overlay::png(&picture, &formula::smooth(44, 30)).is_none());
+    let npy = overlay::npy(&map);
+    assert_eq!(&npy[..8], b"\x93NUMPY\x01\x00");
+    let length = usize::from(u16::from_le_bytes([npy[8], npy[9]]));
+    assert_eq!((10 + length) % 64, 0);
+    assert_eq!(npy[9 + length], b'\n');
+    assert_eq!(npy.len(), 10 + length + 4 * 30 * 44);
+    let header = std::str::from_utf8(&npy[10..10 + length]).unwrap();
+    assert!(header.contains("'descr': '<f4', 'fortran_order': False, 'shape': (30, 44)"), "{header}");
+}

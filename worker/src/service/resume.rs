@@ -1,0 +1,107 @@
+//! Jobs that the ledger gives again: what they need before they can be carried.
+
+use std::time::Instant;
+
+use dicom_ingest::source::{Fate, SourceError};
+use jiff::Timestamp;
+
+use super::arrival::{Arrivals, MEMORY_A_BYTE};
+use super::budget::Share;
+use super::fetch::{FetchError, Here};
+use super::flight::Landed;
+use super::spool::SpoolFolder;
+use crate::ending::Ending;
+use crate::job::Request;
+use crate::ledger::{Job, LedgerError};
+use crate::message::Name;
+use crate::outcome::{Outcome, State};
+use crate::pipeline::Start;
+
+/// A job that is taken up again, with what it needs.
+#[derive(Debug)]
+pub(super) enum Again {
+    /// It can be carried.
+    Carry {
+        /// What its analysis begins with.
+        start: Start,
+        /// Its files, for as long as this lives.
+        _spool: Option<SpoolFolder>,
+        /// Its bytes.
+        _share: Share,
+    },
+    /// Its study cannot be fetched now; the ledger keeps the job until later.
+    Deferred(Landed),
+}
+
+impl Arrivals {
+    /// What a job needs that the ledger gave: its files are fetched again where they came from another machine. Where the
+    /// source is away, the job rests; where it no longer has the study, the job ends.
+    pub(super) async fn again(&self, job: &Job, request: Option<&Request>) -> Result<Again, LedgerError> {
+        let source =
+            request.filter(|_| job.composed.is_none()).and_then(|request| request.fetched_from.as_ref());
+        let Some(source) = source else {
+            let bytes = request.filter(|_| job.composed.is_none()).map_or(0, bytes_of);
+            let share = self.budget.take(bytes, job.lane).await;
+            return Ok(Again::Carry { start: Start::default(), _spool: None, _share: share });
+        };
+        let ending = match self.fetch_again(job, source).await {
+            Ok((here, share)) => {
+                let spool = here.into_spool();
+                let root = spool.as_ref().map(|spool| spool.path().to_owned());
+                let start = Start { root, ..Start::default() };
+                return Ok(Again::Carry { start, _spool: spool, _share: share });
+            }
+            Err(FetchError::Source { source, .. }) if source.fate() == Fate::Later => {
+                if self.is_patient(job) {
+                    return self.rest(job, &source).await.map(Again::Deferred);
+                }
+                Ending::failed(source.code(), source.to_string(), source.next_step())
+            }
+            // As with a file that is gone: what was accepted is not there any more.
+            Err(_) => Ending::refused(
+                "SourceChanged",
+                "the study is no longer at its source as it was when the job was accepted",
+            ),
+        };
+        let start = Start { ending: Some(ending), ..Start::default() };
+        Ok(Again::Carry { start, _spool: None, _share: self.budget.take(0, job.lane).await })
+    }
+
+    async fn fetch_again(&self, job: &Job, source: &Name) -> Result<(Here, Share), FetchError> {
+        let located = self.sources.locate_again(source, &job.study_uid, self.limits.max_study_bytes).await?;
+        let share = self.share_of(&located, job.lane).await;
+        let began = Instant::now();
+        let here = self.sources.bring(located).await?;
+        self.flight.metrics.record_stage("fetch", began.elapsed());
+        Ok((here, share))
+    }
+
+    /// Whether a job has not waited for its source for too long.
+    fn is_patient(&self, job: &Job) -> bool {
+        let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        let waited = Timestamp::now().duration_since(accepted).as_secs();
+        waited <= i64::try_from(self.flight.deliver_for.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    async fn rest(&self, job: &Job, error: &SourceError) -> Result<Landed, LedgerError> {
+        let retries = u32::try_from(job.deferrals).unwrap_or(u32::MAX);
+        let (code, after) = (error.code(), self.pause(retries));
+        tracing::info!(
+            code,
+            retries,
+            pause_s = after.as_secs(),
+            "the study of a job cannot be fetched again yet"
+        );
+        self.flight.metrics.record_deferral(code);
+        self.flight.ledger.defer(job, after, code).await?;
+        let outcome =
+            Outcome::without_result(State::Failed, code, &error.to_string()).of_study(&job.study_uid);
+        Ok(Landed::Deferred { code: code.to_owned(), outcome: Box::new(outcome) })
+    }
+}
+
+/// Bytes of a job's files as they stand now, as much memory as its study takes at most.
+fn bytes_of(request: &Request) -> u64 {
+    let sizes = request.files.iter().filter_map(|file| std::fs::metadata(&file.path).ok());
+    sizes.map(|metadata| metadata.len()).sum::<u64>().saturating_mul(MEMORY_A_BYTE)
+}
