@@ -24,3 +24,4 @@ mod queue;
 mod records;
 mod scope;
 mod submit;
+mod training;

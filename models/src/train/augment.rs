@@ -128,7 +128,12 @@ pub(crate) fn findings(image: &GreyImage, side: usize, rng: &mut ChaCha8Rng) -> 
 }
 
 /// One augmented picture.
-pub(crate) fn augmented(image: &GreyImage, side: usize, how: &Augmentation, rng: &mut ChaCha8Rng) -> GreyImage {
+pub(crate) fn augmented(
+    image: &GreyImage,
+    side: usize,
+    how: &Augmentation,
+    rng: &mut ChaCha8Rng,
+) -> GreyImage {
     let seen = rng.random_range(how.seen.0..how.seen.1);
     let stretch = rng.random_range(-how.stretch..how.stretch);
     let slack = ((1.0 - seen) / 2.0).max(0.0) + 0.02;
@@ -147,7 +152,8 @@ pub(crate) fn augmented(image: &GreyImage, side: usize, how: &Augmentation, rng:
 }
 
 fn mirrored(image: &GreyImage) -> GreyImage {
-    let pixels = image.pixels().chunks_exact(image.width()).flat_map(|row| row.iter().rev().copied()).collect();
+    let pixels =
+        image.pixels().chunks_exact(image.width()).flat_map(|row| row.iter().rev().copied()).collect();
     GreyImage::clamped(image.width(), image.height(), pixels)
 }
 

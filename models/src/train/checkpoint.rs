@@ -172,7 +172,8 @@ impl Checkpoints {
         };
         let fits = |values: &[f32]| values.is_empty() || values.len() == size;
         let numbers = &checkpoint.numbers;
-        let all = [&numbers.values, &numbers.average, &numbers.first, &numbers.second, &checkpoint.best_values];
+        let all =
+            [&numbers.values, &numbers.average, &numbers.first, &numbers.second, &checkpoint.best_values];
         if run != self.run || !all.into_iter().all(|values| fits(values)) {
             return Err(CheckpointError::OtherRun { path });
         }
@@ -209,7 +210,8 @@ fn from_bytes(bytes: &[u8]) -> Option<(String, Checkpoint)> {
         return None;
     }
     let (length, rest) = body.split_first_chunk::<8>()?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|length| *length <= MAX_HEAD_BYTES)?;
+    let length =
+        usize::try_from(u64::from_le_bytes(*length)).ok().filter(|length| *length <= MAX_HEAD_BYTES)?;
     let (head, mut rest) = rest.split_at_checked(length)?;
     let head: Head = serde_json::from_slice(head).ok()?;
     let mut take = |count: usize| {

@@ -266,7 +266,12 @@ fn targets(picture: &Picture, config: &ClassifierConfig) -> Vec<f32> {
     let weight = if picture.teacher.is_empty() { 0.0 } else { config.teacher_weight };
     let soft = |label: f32| label * (1.0 - 2.0 * config.smoothing) + config.smoothing;
     let teacher = picture.teacher.iter().copied().chain(std::iter::repeat(0.0));
-    picture.labels.iter().zip(teacher).map(|(label, teacher)| soft(*label) * (1.0 - weight) + teacher * weight).collect()
+    picture
+        .labels
+        .iter()
+        .zip(teacher)
+        .map(|(label, teacher)| soft(*label) * (1.0 - weight) + teacher * weight)
+        .collect()
 }
 
 impl Task<Classifier> for Pictures<'_> {
@@ -290,8 +295,7 @@ impl Task<Classifier> for Pictures<'_> {
     fn watch(&self, network: &Classifier) -> Result<Option<f64>, TrainError> {
         let rows = self.held_out_logits(network)?;
         let losses = rows.iter().flatten().zip(self.watched_labels.iter().flatten());
-        let sum: f64 =
-            losses.map(|(x, y)| x.max(0.0) - x * f64::from(*y) + (-x.abs()).exp().ln_1p()).sum();
+        let sum: f64 = losses.map(|(x, y)| x.max(0.0) - x * f64::from(*y) + (-x.abs()).exp().ln_1p()).sum();
         Ok(Some(sum / (rows.len() * self.config.architecture.outputs()).max(1) as f64))
     }
 }
@@ -320,11 +324,14 @@ fn check(pictures: &[Picture], config: &ClassifierConfig) -> Result<(), TrainErr
         return wrong("augmentation", "a range is empty or far too wide");
     }
     let rates = [config.weight_decay, config.gradient_norm, config.average_decay];
-    if !(config.peak_rate > 0.0 && config.peak_rate <= 1.0) || rates.iter().any(|v| !v.is_finite() || *v < 0.0) {
+    if !(config.peak_rate > 0.0 && config.peak_rate <= 1.0)
+        || rates.iter().any(|v| !v.is_finite() || *v < 0.0)
+    {
         return wrong("peak_rate", "rates have to be positive numbers");
     }
     let outputs = config.architecture.outputs();
-    let whole = |p: &Picture| p.labels.len() == outputs && (p.teacher.is_empty() || p.teacher.len() == outputs);
+    let whole =
+        |p: &Picture| p.labels.len() == outputs && (p.teacher.is_empty() || p.teacher.len() == outputs);
     if !pictures.iter().all(whole) {
         return wrong("architecture", "a picture has not one label an output");
     }

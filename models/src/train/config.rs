@@ -40,7 +40,7 @@ pub enum Split {
 /// The recipe of a training run. The same configuration and examples give the
 /// same bundle on the same kind of machine, with any number of threads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// The bundle's version.
     pub version: String,
@@ -78,7 +78,8 @@ pub struct TrainConfig {
     pub thumbnail_side: usize,
     /// Resamples of each bootstrap interval.
     pub bootstrap_rounds: usize,
-    /// The command that makes the bundle again, for manifest and card.
+    /// The command that makes the bundle again, for manifest and card; it stands in no file.
+    #[serde(skip)]
     pub command: String,
 }
 
@@ -163,6 +164,17 @@ pub enum Stage {
     Classifier,
 }
 
+impl Stage {
+    /// The stage in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Findings => "findings",
+            Self::Frontal => "frontal",
+            Self::Classifier => "classifier",
+        }
+    }
+}
+
 /// Why a training run stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -232,6 +244,12 @@ pub enum TrainError {
     Bundle {
         /// The cause.
         source: crate::bundle::BundleError,
+    },
+    /// The bundle of a classifier could not be made.
+    #[error("the trained classifier could not be made a bundle")]
+    Make {
+        /// The cause.
+        source: Box<crate::bundle::make::MakeError>,
     },
     /// The trained bundle could not be loaded again.
     #[error("the trained bundle could not be loaded")]

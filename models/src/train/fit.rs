@@ -37,12 +37,7 @@ pub(crate) trait Task<M> {
 impl Plan {
     /// The name of the network's checkpoint.
     fn name(&self) -> String {
-        let stage = match self.stage {
-            Stage::Findings => "findings",
-            Stage::Frontal => "frontal",
-            Stage::Classifier => "classifier",
-        };
-        format!("{stage}-{}", self.fold)
+        format!("{}-{}", self.stage.as_str(), self.fold)
     }
 }
 

@@ -13,6 +13,7 @@ mod baseline;
 mod card;
 mod checkpoint;
 pub mod classifier;
+pub mod classifier_bundle;
 mod config;
 mod data;
 mod describe;

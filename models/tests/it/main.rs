@@ -6,6 +6,7 @@ mod bundle;
 mod classifier;
 mod device;
 mod embedded;
+mod evaluation;
 mod formula;
 mod import;
 mod parity;

@@ -5,6 +5,7 @@ mod bundles;
 mod config;
 mod demo;
 mod device_process;
+mod evaluate;
 mod jobs;
 mod mercure;
 mod models;
@@ -12,6 +13,7 @@ mod queue;
 mod show;
 mod submit;
 mod top;
+mod train;
 mod worker;
 
 use anyhow::Context;

@@ -1,5 +1,9 @@
 //! Training input: labelled studies from a folder, read through the same DICOM path as every study.
 
+pub mod file;
 pub mod fusion;
+pub mod npz;
+pub mod pictures;
 pub mod radiographs;
+pub mod scores;
 mod table;
