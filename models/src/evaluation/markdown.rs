@@ -24,11 +24,10 @@ from {} resamples of the patients (seed {}). Mean AUROC over the labels: {}.\n",
 
 fn section(label: &LabelEvaluation, pictures: usize, figure: &str) -> String {
     let confusion = &label.confusion;
-    let rows: String = label
-        .measures
-        .iter()
-        .map(|(name, interval)| format!("| {} | {} |\n", name.replace('_', " "), words(Some(interval))))
-        .collect();
+    let mut rows = String::new();
+    for (name, interval) in &label.measures {
+        rows.extend(["| ", &name.replace('_', " "), " | ", &words(Some(interval)), " |\n"]);
+    }
     let mut text = format!(
         "\n## {}\n\n{} of {pictures} pictures have it. Called present from a probability of {:.4} on: {} of them rightly and {} wrongly; \
 called absent: {} rightly, {} wrongly.\n\n![ROC, precision and recall, calibration, subgroups]({figure})\n\n\
@@ -44,11 +43,15 @@ called absent: {} rightly, {} wrongly.\n\n![ROC, precision and recall, calibrati
     if !label.groups.is_empty() {
         text.push_str("\n| subgroup | pictures | cases | AUROC (95 % interval) |\n|---|---|---|---|\n");
         text.extend(label.groups.iter().map(row));
-        text.push_str(&format!(
-            "\nA group of fewer than {LEAST_GROUP} pictures, or with fewer than {LEAST_EVENTS} cases or controls, is named and not shown.\n"
-        ));
+        text.push_str(&small_groups());
     }
     text
+}
+
+fn small_groups() -> String {
+    format!(
+        "\nA group of fewer than {LEAST_GROUP} pictures, or with fewer than {LEAST_EVENTS} cases or controls, is named and not shown.\n"
+    )
 }
 
 fn row(group: &Group) -> String {

@@ -55,12 +55,16 @@ impl<'a> Panel<'a> {
         for tick in 0..=5 {
             let value = f64::from(tick) / 5.0;
             panel.line(&[(value, 0.0), (value, 1.0)], 1.0, PALE);
-            panel.line(&[(0.0, value), (1.0, value)], 1.0, PALE);
+            if !up.is_empty() {
+                panel.line(&[(0.0, value), (1.0, value)], 1.0, PALE);
+            }
             let text = format!("{value:.1}");
             let (x, y) = panel.at((value, 0.0));
             panel.scene.text((x, y + 24.0), Anchor::Middle, GREY, &text);
-            let (x, y) = panel.at((0.0, value));
-            panel.scene.text((x - 10.0, y + 6.0), Anchor::End, GREY, &text);
+            if !up.is_empty() {
+                let (x, y) = panel.at((0.0, value));
+                panel.scene.text((x - 10.0, y + 6.0), Anchor::End, GREY, &text);
+            }
         }
         panel.line(&[(0.0, 1.0), (0.0, 0.0), (1.0, 0.0)], 1.5, INK);
         panel
@@ -126,8 +130,12 @@ fn calibration(scene: &mut Scene, label: &LabelEvaluation) {
     for point in points {
         panel.mark(point, BLUE);
     }
-    panel.note(1.0, &format!("slope {}", words(label.measures.get("calibration_slope"))));
-    panel.note(0.0, &format!("Brier {}", words(label.measures.get("brier"))));
+    // the curve of rare findings lies below, so the words stand above
+    let (x, y) = panel.at((0.03, 0.93));
+    let slope = format!("slope {}", words(label.measures.get("calibration_slope")));
+    let score = format!("Brier {}", words(label.measures.get("brier")));
+    panel.scene.text((x, y), Anchor::Start, INK, &slope);
+    panel.scene.text((x, y + 22.0), Anchor::Start, INK, &score);
 }
 
 /// One bar a group with its interval; a group that is too small is named without a figure.
@@ -147,18 +155,15 @@ fn groups(scene: &mut Scene, label: &LabelEvaluation) {
         let half = (step * 0.3).min(0.03);
         let (x, y) = panel.at((0.0, middle));
         let name = [group.attribute.as_str(), group.value.as_str()].join(" ");
-        match group.auroc {
-            Some(area) => {
-                let (end, _) = panel.at((area.value, middle));
-                panel.scene.rectangle((x, y - half * SIDE), (end - x, 2.0 * half * SIDE), BLUE);
-                panel.line(&[(area.low, middle), (area.high, middle)], 2.5, ORANGE);
-                let text = format!("{} {:.3}", name.trim(), area.value);
-                panel.scene.text((x + 6.0, y - half * SIDE - 4.0), Anchor::Start, INK, &text);
-            }
-            None => {
-                let text = format!("{}: too few to show", name.trim());
-                panel.scene.text((x + 6.0, y + 6.0), Anchor::Start, GREY, &text);
-            }
+        if let Some(area) = group.auroc {
+            let (end, _) = panel.at((area.value, middle));
+            panel.scene.rectangle((x, y - half * SIDE), (end - x, 2.0 * half * SIDE), BLUE);
+            panel.line(&[(area.low, middle), (area.high, middle)], 2.5, ORANGE);
+            let text = format!("{} {:.3}", name.trim(), area.value);
+            panel.scene.text((x + 6.0, y - half * SIDE - 4.0), Anchor::Start, INK, &text);
+        } else {
+            let text = format!("{}: too few to show", name.trim());
+            panel.scene.text((x + 6.0, y + 6.0), Anchor::Start, GREY, &text);
         }
     }
 }

@@ -188,6 +188,9 @@ fn check(cohort: &Cohort) -> Result<(), EvaluateError> {
     Ok(())
 }
 
+/// A measure of scores against the truth.
+type Measure<'a> = &'a dyn Fn(&[f64], &[bool]) -> Option<f64>;
+
 /// A measure of the pictures in `sample`.
 fn of<T>(label: &LabelColumn, sample: &[usize], measure: impl Fn(&[f64], &[bool]) -> T) -> T {
     let scores: Vec<f64> = sample.iter().map(|i| label.probabilities[*i]).collect();
@@ -208,7 +211,7 @@ fn evaluate_label(
     };
     let both = |p: &[bool]| p.contains(&true) && p.contains(&false);
     let mut measures = BTreeMap::new();
-    let mut put = |name, measure: &dyn Fn(&[f64], &[bool]) -> Option<f64>| {
+    let mut put = |name, measure: Measure<'_>| {
         if let Some(interval) = patient_interval(patients, rounds, seed, |sample| of(label, sample, measure))
         {
             measures.insert(name, interval);
@@ -322,8 +325,8 @@ mod tests {
             change(&mut cohort);
             evaluate(&cohort, ("m", "c"), 1, 1).unwrap_err().code()
         };
-        assert_eq!(code(&|c| drop(c.labels[0].positive.pop())), "EvaluateLength");
-        assert_eq!(code(&|c| drop(c.attributes[0].1.pop())), "EvaluateLength");
+        assert_eq!(code(&|c| c.labels[0].positive.truncate(9)), "EvaluateLength");
+        assert_eq!(code(&|c| c.attributes[0].1.truncate(9)), "EvaluateLength");
         assert_eq!(code(&|c| c.labels[0].probabilities[7] = 1.5), "EvaluateProbability");
         assert_eq!(code(&|c| c.labels[0].probabilities[7] = f64::NAN), "EvaluateProbability");
         assert_eq!(code(&|c| c.labels.clear()), "EvaluateEmpty");

@@ -5,7 +5,8 @@
 //! that the next epoch depends on beside configuration and data, whose digest
 //! stands in the head: a run goes on only from a checkpoint of its own.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,9 @@ impl RunDigest {
     /// Adds numbers.
     pub(crate) fn numbers(&mut self, numbers: &[f32]) {
         self.0.update((numbers.len() as u64).to_le_bytes());
-        numbers.iter().for_each(|value| self.0.update(value.to_le_bytes()));
+        for value in numbers {
+            self.0.update(value.to_le_bytes());
+        }
     }
 
     /// Adds a text.
@@ -101,7 +104,11 @@ impl RunDigest {
 
     /// The digest, lower-case hexadecimal.
     pub(crate) fn finish(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            // writing into a String cannot fail
+            let _ignored = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

@@ -104,7 +104,9 @@ fn run_digest(examples: &[Example], negatives: &[GreyImage], config: &TrainConfi
         digest.numbers(&[example.age_years, flags[0], flags[1]]);
         digest.text(&example.patient);
     }
-    negatives.iter().for_each(|picture| digest.picture(picture));
+    for picture in negatives {
+        digest.picture(picture);
+    }
     digest.finish()
 }
 

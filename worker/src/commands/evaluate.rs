@@ -10,11 +10,11 @@ use models::evaluation::report::{Cohort, Evaluation, LabelColumn, evaluate};
 use models::evaluation::{markdown, plot};
 use models::train::Split;
 use models::train::classifier::Picture;
-use models::{Bundle, Device, DeviceChoice, GreyImage, Scorer};
+use models::{Bundle, GreyImage, Scorer};
 
 use super::Usage;
 use super::models::bar;
-use crate::cli::EvaluateArgs;
+use crate::cli::{DeviceArg, EvaluateArgs};
 use crate::training::file::TrainingFile;
 use crate::training::{pictures, radiographs, scores};
 
@@ -61,7 +61,7 @@ fn scored(config: &Path, data: &Path, model: &Path) -> anyhow::Result<(Cohort, S
         }
     };
     reading.finish_and_clear();
-    let scorer = Scorer::load(&bundle, &Device::open(DeviceChoice::Cpu)?)?;
+    let scorer = Scorer::load(&bundle, &crate::device::open(DeviceArg::Cpu)?)?;
     let scoring = bar("{bar:30} {pos}/{len} pictures scored, about {eta} left");
     scoring.set_length(pictures.len() as u64);
     let mut all = Vec::with_capacity(pictures.len());
