@@ -45,7 +45,8 @@ pub mod bucket;
 pub mod source;
 pub mod study;
 
-mod write;
+pub mod write;
 
+pub mod own;
 pub mod phantom;
 pub mod sr;

@@ -6,10 +6,12 @@
 //! | [`time`] | dates and times of FHIR, and what they mean beside an index time |
 //! | [`mod@features`] | dated, coded features with units, as they were known at t0: [`FeatureTable`] |
 //! | [`nodule`] | lung nodules that the record states as coded facts: [`Nodule`] |
-//! | [`formulas`] | Brock 2a and 2b, Mayo, PLCOm2012 as tables of coefficients |
-//! | [`learned`] | the late fusion over image logits and laboratory values: [`LateFusionModel`] |
+//! | [`formulas`] | published formulas and rules as tables: lung nodules, lung cancer, prostate cancer |
+//! | [`learned`] | the late fusion over image logits and laboratory values: [`LateFusionModel`]; record-only models of tables |
 //! | [`assess`](mod@assess) | the risks of a report, each computed or with the reason why not: [`Risk`] |
-//! | [`evaluation`] | AUROC, Brier score, calibration, patient bootstrap |
+//! | [`calibrate`] | Platt and isotonic by stratum; conformal sets that mark "indeterminate" |
+//! | [`explain`] | exact Shapley values over groups of inputs |
+//! | [`evaluation`] | discrimination, calibration, decisions, subgroups, stress; patient bootstrap |
 //! | [`phi`] | [`Phi`]: a value that identifies a patient |
 //!
 //! Everything is a function of its arguments: no clock, no environment, no network; the only file access is
@@ -19,7 +21,9 @@
 //! Research software, not a medical device.
 
 pub mod assess;
+pub mod calibrate;
 pub mod evaluation;
+pub mod explain;
 pub mod features;
 pub mod formulas;
 pub mod learned;
@@ -30,8 +34,8 @@ pub mod record;
 pub mod time;
 
 pub use assess::{
-    AssessInput, ChestView, Comparison, Contribution, HeaderDemographics, ImageScores, IntervalKind, Method,
-    Risk, RiskInput, Sex, assess,
+    AssessInput, ChestView, Comparison, Contribution, Guidance, HeaderDemographics, ImageScores,
+    IntervalKind, Method, Risk, RiskInput, Sex, assess,
 };
 pub use features::{
     Comparator, Excluded, Feature, FeatureTable, FeatureValue, Group, MissingReason, Schema, SchemaError,

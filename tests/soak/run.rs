@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chiasm_tests::site::check::Verdict;
 use chiasm_tests::site::nemesis::{Blow, Nemesis};
+use chiasm_tests::site::remote::Remote;
 use chiasm_tests::site::servers::Servers;
 use chiasm_tests::site::workers::Start;
 use chiasm_tests::site::{Mode, Plan, Site};
@@ -28,7 +29,7 @@ const STANDSTILL: Duration = Duration::from_mins(4);
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What happens besides plain kills, and how often.
-const BLOWS: [(Blow, u32); 12] = [
+const BLOWS: [(Blow, u32); 14] = [
     (Blow::Kill, 1000),
     (Blow::Failpoint, 60),
     (Blow::Stall, 15),
@@ -38,6 +39,8 @@ const BLOWS: [(Blow, u32); 12] = [
     (Blow::Blackhole, 15),
     (Blow::Slow, 15),
     (Blow::Fhir, 30),
+    (Blow::S3, 30),
+    (Blow::Pacs, 30),
     (Blow::BrokerRestart, 10),
     (Blow::BrokerKill, 10),
     (Blow::PostgresKill, 10),
@@ -60,7 +63,7 @@ pub(crate) fn run(args: &RunArgs) -> bool {
         },
     };
     let mode = servers.as_ref().map_or(Mode::Embedded, Mode::Distributed);
-    let mut site = Site::open(mode, Plan { patients: 40, ..Plan::new(seed) });
+    let mut site = Site::open(mode, Plan { patients: 40, remote: true, ..Plan::new(seed) });
     site.keep_folder();
     let mut soak = Soak::new(args, seed, site, servers.as_ref());
     let finished = catch_unwind(AssertUnwindSafe(|| soak.go()));
@@ -84,6 +87,8 @@ struct Soak<'a> {
     submitted: usize,
     kills: usize,
     blows: BTreeMap<Blow, usize>,
+    /// Studies by the source that has them.
+    from: BTreeMap<&'static str, usize>,
     problems: Vec<String>,
     memory: Vec<Value>,
     told: Instant,
@@ -102,6 +107,7 @@ impl<'a> Soak<'a> {
             submitted: 0,
             kills: 0,
             blows: BTreeMap::new(),
+            from: BTreeMap::new(),
             problems: Vec::new(),
             memory: Vec::new(),
             told: now,
@@ -195,7 +201,7 @@ impl<'a> Soak<'a> {
             if count == 0 {
                 return;
             }
-            let studies = self.site.studies(count);
+            let studies = self.new_studies(count);
             let lane = if self.nemesis.below(5) == 0 { Lane::Stat } else { Lane::Routine };
             self.site.submit(&studies, lane);
             // Some requests come more than once.
@@ -203,6 +209,22 @@ impl<'a> Soak<'a> {
                 self.site.submit(&studies[..count.div_ceil(10)], lane);
             }
             self.submitted += count;
+        }
+    }
+
+    /// Four of ten pieces are of the folder, three of the bucket, three of the DICOMweb server.
+    fn new_studies(&mut self, count: usize) -> Vec<String> {
+        let origins = self.site.remote.as_ref().map(Remote::origins).unwrap_or_default();
+        match self.nemesis.below(10) {
+            drawn @ 0..6 if !origins.is_empty() => {
+                let origin = origins[drawn % origins.len()];
+                *self.from.entry(origin.name()).or_default() += count;
+                self.site.studies_at(origin, count)
+            }
+            _ => {
+                *self.from.entry("folder").or_default() += count;
+                self.site.studies(count)
+            }
         }
     }
 
@@ -250,7 +272,7 @@ impl<'a> Soak<'a> {
             self.blows.iter().map(|(blow, count)| (blow.to_string(), *count)).collect();
         let record = json!({
             "holds": holds, "seed": self.seed, "mode": format!("{:?}", args.mode), "workers": args.workers,
-            "submitted": self.submitted, "kills": self.kills, "blows": blows, "seconds": seconds,
+            "submitted": self.submitted, "kills": self.kills, "blows": blows, "from": self.from, "seconds": seconds,
             "finished": finished, "problems": self.problems, "checked": verdict.json(), "memory": self.memory,
         });
         let text = serde_json::to_string_pretty(&record).expect("JSON");
@@ -262,6 +284,7 @@ impl<'a> Soak<'a> {
         eprintln!("ended           {:?}", verdict.states);
         eprintln!("kills           {}", self.kills);
         eprintln!("blows           {blows:?}");
+        eprintln!("studies from    {:?}", self.from);
         eprintln!("started again   {} times", verdict.restarts);
         eprintln!(
             "FHIR writes     {}, of them again with the same bytes {}",

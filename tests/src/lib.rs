@@ -9,10 +9,13 @@
 
 pub mod certificates;
 pub mod fhir_server;
+pub mod gateway;
 pub mod orthanc;
+pub mod pacs;
 pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod s3_server;
 pub mod site;
 pub mod watchdog;
 
@@ -105,6 +108,29 @@ pub fn phantom(seed: u64) -> Vec<u8> {
         opacity: None,
     })
     .expect("a phantom")
+}
+
+/// The same phantom as several instances of one series.
+///
+/// # Panics
+/// Where it cannot be made.
+pub fn phantom_series(seed: u64, instances: u64) -> Vec<Vec<u8>> {
+    let file = phantom(seed);
+    let instance = |number: u64| {
+        let mut object = dicom_object::from_reader(&file[..]).expect("a DICOM file");
+        let element = object.element(dicom_dictionary_std::tags::SOP_INSTANCE_UID).expect("a SOPInstanceUID");
+        let uid = format!("{}.{}", element.to_str().expect("a text").trim_end_matches('\0'), number + 1);
+        object.put(dicom_core::DataElement::new(
+            dicom_dictionary_std::tags::SOP_INSTANCE_UID,
+            dicom_core::VR::UI,
+            dicom_core::PrimitiveValue::from(uid.as_str()),
+        ));
+        object.update_meta(|meta| meta.media_storage_sop_instance_uid = uid);
+        let mut bytes = Vec::new();
+        object.write_all(&mut bytes).expect("a written file");
+        bytes
+    };
+    (0..instances).map(instance).collect()
 }
 
 /// The StudyInstanceUID of a DICOM file.

@@ -90,6 +90,7 @@ fn pure_stages_read_no_file_and_no_clock() {
         "fusion/src/formulas",
         "fusion/src/features",
         "models/src/preprocess.rs",
+        "models/src/preprocess",
     ];
     let tests_only = |path: &Path| {
         ["tests.rs", "sample"].iter().any(|name| path.ends_with(name))

@@ -5,6 +5,7 @@ mod calm;
 mod canaries;
 mod deaths;
 mod poison;
+mod remote;
 mod weather;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

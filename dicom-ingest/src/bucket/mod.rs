@@ -28,6 +28,9 @@ pub use read::WINDOW_BYTES;
 /// Tries of one request inside the SDK, with its own pauses between them.
 const TRIES: u32 = 3;
 
+/// The first of these pauses at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -94,13 +97,17 @@ impl Bucket {
         let url = config.url.as_deref().map(base_url).transpose()?;
         let is_plain = url.as_ref().is_some_and(|url| url.scheme() == "http");
         let http = connector::client(&config.web, is_plain)?;
+        let retries = RetryConfig::standard()
+            .with_max_attempts(TRIES)
+            .with_initial_backoff(FIRST_PAUSE)
+            .with_max_backoff(LONGEST_PAUSE);
         let mut builder = Builder::new()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(config.region.clone()))
             .force_path_style(config.path_style)
             .http_client(http.clone())
             .credentials_provider(credentials::provider(config.access_key.as_ref(), &config.region, http))
-            .retry_config(RetryConfig::standard().with_max_attempts(TRIES).with_max_backoff(LONGEST_PAUSE))
+            .retry_config(retries)
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(config.web.timeout).build());
         if let Some(url) = url {
             builder = builder.endpoint_url(url.as_str().trim_end_matches('/'));

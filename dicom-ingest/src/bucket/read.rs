@@ -27,12 +27,12 @@ impl Bucket {
             file.write(&self.window(object, None).await?).await?;
             return file.end().await.map(drop);
         }
-        let stated = self.stated(object).await?;
+        let (stated, object) = self.stated(object).await?;
         let mut sum = crc32fast::Hasher::new();
         let mut begin = 0;
         while begin < object.bytes {
             let end = object.bytes.min(begin + WINDOW_BYTES);
-            let bytes = self.window(object, Some((begin, end))).await?;
+            let bytes = self.window(&object, Some((begin, end))).await?;
             sum.update(&bytes);
             file.write(&bytes).await?;
             begin = end;
@@ -45,27 +45,34 @@ impl Bucket {
         if is_it { Ok(()) } else { Err(SourceError::Damaged) }
     }
 
-    /// The checksums of a whole object, where the server has them. Those of an object that was uploaded in parts are sums
-    /// of sums (`..-3`) and are of no use here.
-    async fn stated(&self, object: &Object) -> Result<Stated, SourceError> {
-        if self.checksums == Checksums::Required {
-            return Ok(Stated::default());
+    /// The checksums of a whole object, where the server has them, and the object with its ETag, where the list had none.
+    /// Checksums of an object that was uploaded in parts are sums of sums (`..-3`) and are of no use here.
+    async fn stated(&self, object: &Object) -> Result<(Stated, Object), SourceError> {
+        let mut request = self.client.head_object().bucket(&self.name).key(&object.key);
+        if self.checksums == Checksums::Supported {
+            request = request.checksum_mode(ChecksumMode::Enabled);
         }
-        let request = self.client.head_object().bucket(&self.name).key(&object.key);
-        let head = request.checksum_mode(ChecksumMode::Enabled).send().await.map_err(fault::of_object)?;
+        let head = request.send().await.map_err(fault::of_object)?;
         if object.etag.as_deref().is_some_and(|etag| head.e_tag() != Some(etag)) {
             return Err(SourceError::Changed);
         }
         let whole = |sum: Option<&str>| sum.filter(|sum| !sum.contains('-')).map(str::to_owned);
-        Ok(Stated { crc32: whole(head.checksum_crc32()), sha256: whole(head.checksum_sha256()) })
+        let stated = Stated { crc32: whole(head.checksum_crc32()), sha256: whole(head.checksum_sha256()) };
+        let etag = head.e_tag().map(str::to_owned);
+        Ok((stated, Object { etag, ..object.clone() }))
     }
 
-    /// A range of the object, or all of it, tried again where a passing fault is met.
+    /// A range of the object, or all of it, tried again where its body breaks off; what befalls a request before its body
+    /// comes is the SDK's to try again.
     async fn window(&self, object: &Object, range: Option<(u64, u64)>) -> Result<Vec<u8>, SourceError> {
         let mut tries = 1;
         loop {
             match self.once(object, range).await {
-                Err(error) if pause::before_next(tries, &error).await => tries += 1,
+                Err(error @ (SourceError::Truncated | SourceError::Damaged))
+                    if pause::before_next(tries, &error).await =>
+                {
+                    tries += 1;
+                }
                 read => return read,
             }
         }

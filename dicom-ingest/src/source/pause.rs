@@ -9,7 +9,7 @@ use super::SourceError;
 pub(crate) const TRIES: u32 = 4;
 
 /// The first pause at most; it doubles.
-const FIRST: Duration = Duration::from_millis(200);
+const FIRST: Duration = Duration::from_millis(100);
 
 /// Waits before the next try, the `tries`th having failed; false when it was the last, or when another is of no use.
 pub(crate) async fn before_next(tries: u32, error: &SourceError) -> bool {

@@ -1,7 +1,7 @@
 //! Brock / PanCan for the largest stated nodule.
 
 use super::inputs::{age, index_nodule, sex, truth_of};
-use super::{AssessInput, Card, Risk, Sex};
+use super::{AssessInput, Card, Guidance, Risk, Sex};
 use crate::formulas::brock::{Inputs, MAX_DIAMETER_MM, calculate};
 
 const CARD: Card = Card {
@@ -20,6 +20,9 @@ const CARD: Card = Card {
 
 /// Ages of the data the formula was made from, in years.
 const DEVELOPMENT_AGES: (f64, f64) = (50.0, 75.0);
+
+/// Least diameter that the guideline's threshold is for, mm.
+const LEAST_GUIDED_MM: f64 = 8.0;
 
 pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     let mut risk = CARD.empty();
@@ -65,7 +68,23 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         spiculated: nodule.spiculated,
     };
     match calculate(&inputs) {
-        Some(calculation) => risk.calculated(&calculation),
+        Some(calculation) => suggested(risk.calculated(&calculation), nodule.diameter_mm),
         None => risk.outside("the diameter is outside the formula's domain"),
     }
+}
+
+/// The threshold of the British Thoracic Society, which is for nodules of 8 mm and more.
+fn suggested(mut risk: Risk, diameter_mm: f64) -> Risk {
+    let (Some(probability), true) = (risk.probability, diameter_mm >= LEAST_GUIDED_MM) else { return risk };
+    let (category, text) = if probability < 0.1 {
+        ("below 10 %", "CT surveillance")
+    } else {
+        ("10 % and more", "PET-CT, and the risk after it by Herder")
+    };
+    risk.category = Some(category.to_owned());
+    risk.guidance = Some(Guidance {
+        text: format!("the guideline suggests: {text}"),
+        citation: "British Thoracic Society, Thorax 2015;70:ii1-ii54".to_owned(),
+    });
+    risk
 }

@@ -6,9 +6,11 @@
 
 mod brock;
 mod concurrent;
+mod herder;
 mod inputs;
 mod mayo;
 mod plcom2012;
+mod prostate;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -83,7 +85,7 @@ pub struct HeaderDemographics {
 /// One risk: a probability of a state or of an outcome in a horizon, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Risk {
-    /// Stable identifier: `brock`, `mayo`, `plcom2012` or `icu-concurrent`.
+    /// Stable identifier: `brock`, `mayo`, `herder`, `plcom2012`, `pbcg`, `pbcg-mri`, `tum-rc` or `icu-concurrent`.
     pub id: String,
     /// Title for a reader.
     pub title: String,
@@ -119,8 +121,23 @@ pub struct Risk {
     pub calibration: String,
     /// Average of the outcome in the method's own data, 0 to 1.
     pub average: Option<f64>,
+    /// Category by a published rule, such as `10 to 70 %`.
+    #[serde(default)]
+    pub category: Option<String>,
+    /// What a guideline suggests for the category.
+    #[serde(default)]
+    pub guidance: Option<Guidance>,
     /// Where the method is weak, and what was assumed; one sentence each.
     pub limits: Vec<String>,
+}
+
+/// What a guideline suggests; never an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guidance {
+    /// What it suggests.
+    pub text: String,
+    /// Guideline and version.
+    pub citation: String,
 }
 
 /// What the bounds of a risk are.
@@ -189,11 +206,19 @@ pub struct Comparison {
     pub note: Option<String>,
 }
 
-/// The risks of one examination, always all four: Brock, Mayo, PLCOm2012, and intensive care at the time
-/// of the examination.
+/// The risks of one examination. Brock, Mayo, PLCOm2012 and intensive care at the time of the examination are always
+/// listed, computed or with the reason why not. Herder is listed where the record states an uptake on PET, the prostate
+/// formulas for a man whose record states an antigen or a PI-RADS category: on other reports they would be noise.
 pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
-    let mut risks =
-        vec![brock::risk(input), mayo::risk(input), plcom2012::risk(input), concurrent::risk(input)];
+    let mayo = mayo::risk(input);
+    let herder = herder::is_relevant(input).then(|| herder::risk(input, &mayo));
+    let mut risks = vec![brock::risk(input), mayo];
+    risks.extend(herder);
+    risks.push(plcom2012::risk(input));
+    if prostate::is_relevant(input) {
+        risks.extend(prostate::risks(input));
+    }
+    risks.push(concurrent::risk(input));
     risks.iter_mut().for_each(Risk::round);
     risks
 }
@@ -241,6 +266,8 @@ impl Card {
             in_population: true,
             calibration: self.calibration.to_owned(),
             average: None,
+            category: None,
+            guidance: None,
             limits: self.limits.iter().map(|limit| (*limit).to_owned()).collect(),
         }
     }

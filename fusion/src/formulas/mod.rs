@@ -1,13 +1,28 @@
-//! Published clinical formulas: logistic sums of a few inputs, each one a table of coefficients with its
-//! citation and domain.
+//! Published clinical formulas, each one a table of coefficients with its citation and domain, and published rules.
 //!
-//! All formulas here are additive on the logit, so the range over unknown inputs is exact: the sum of the
+//! | module | what | status |
+//! |---|---|---|
+//! | [`brock`], [`mayo`], [`herder`] | malignancy of a lung nodule | shipped |
+//! | [`plcom2012`] | lung cancer within 6 years | shipped |
+//! | [`doubling`] | volume doubling time of a nodule | shipped |
+//! | [`fleischner`], [`lung_rads`] | rules for nodules found by chance and on screening | shipped as rules |
+//! | [`pbcg`], [`tum_rc`] | prostate cancer on biopsy, without and with MRI | shipped |
+//! | [`comparators`], [`pbcg::pcptrc`], [`herder::by_likelihood_ratio`] | one source each, or implausible outside the cohort | beside others only |
+//!
+//! The logistic sums ([`Calculation`]) are additive on the logit, so the range over unknown inputs is exact: the sum of the
 //! least and of the greatest terms. An unknown input is never taken as "no". Variants of one model are
 //! never mixed.
 
 pub mod brock;
+pub mod comparators;
+pub mod doubling;
+pub mod fleischner;
+pub mod herder;
+pub mod lung_rads;
 pub mod mayo;
+pub mod pbcg;
 pub mod plcom2012;
+pub mod tum_rc;
 
 /// One term of a formula: coefficient times input, or the range it could have where the input is unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]

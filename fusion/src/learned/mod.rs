@@ -1,4 +1,6 @@
-//! The learned late fusion: intensive care at the time of the examination, from the logits of the image
+//! Learned models: the late fusion of image and record, and record-only models of tables ([`tabular`]).
+//!
+//! The late fusion: intensive care at the time of the examination, from the logits of the image
 //! model and the laboratory values known by then.
 //!
 //! It is level L1 of the ladder "baselines, late, gated": a logistic regression for each side, both
@@ -14,6 +16,7 @@ mod evaluate;
 mod fit;
 mod linear;
 mod model;
+pub mod tabular;
 mod train;
 
 pub use evaluate::{Arm, ArmMetrics, BeatRates, Evaluation, Interval, PooledMetrics, SubsetEvaluation};
@@ -25,3 +28,11 @@ pub(crate) fn unpenalised(design: &[Vec<f64>], outcomes: &[f64]) -> Option<Vec<f
     let columns = design.first().map_or(0, Vec::len);
     linear::newton(design, outcomes, &vec![1.0; outcomes.len()], &vec![0.0; columns])
 }
+
+/// The same with every slope at least 0.
+pub(crate) fn non_negative(design: &[Vec<f64>], outcomes: &[f64]) -> Option<Vec<f64>> {
+    linear::fit_non_negative(design, outcomes, &vec![1.0; outcomes.len()], NO_PENALTY)
+}
+
+/// Keeps the slopes of classes that are told apart perfectly finite, and changes nothing else that could be seen.
+const NO_PENALTY: f64 = 1e-6;

@@ -198,3 +198,93 @@ fn the_untrained_model_says_so() {
     let found = risk(&input(&case), "icu-concurrent");
     assert_eq!((found.probability, found.missing), (None, vec!["model".to_owned()]));
 }
+
+fn ids(input: &AssessInput<'_>) -> Vec<String> {
+    assess(input).into_iter().map(|risk| risk.id).collect()
+}
+
+fn man(mut stated: Vec<Value>) -> Case {
+    let mut patient = crate::support::patient();
+    patient["gender"] = "male".into();
+    stated.insert(0, patient);
+    case(stated)
+}
+
+fn psa(value: f64) -> Value {
+    crate::support::lab("psa", "2857-1", "2024-04-01T08:00:00Z", value, "ng/mL")
+}
+
+fn pi_rads(code: &str) -> Value {
+    let value = crate::support::coded("http://radlex.org", code);
+    crate::support::observation("mri", "http://snomed.info/sct", "118565006", "2024-04-20T08:00:00Z", &value)
+}
+
+#[test]
+fn prostate_formulas_are_listed_for_men_with_an_antigen() {
+    let woman = case(vec![crate::support::patient(), psa(7.5)]);
+    assert!(!ids(&input(&woman)).contains(&"pbcg".to_owned()));
+    let man = man(vec![psa(7.5), pi_rads("RID50299")]);
+    let all = assess(&input(&man));
+    let found = |id: &str| all.iter().find(|risk| risk.id == id).unwrap();
+    let pbcg = found("pbcg");
+    assert!(pbcg.method.variant.contains("without biopsy history, rectal"), "{}", pbcg.method.variant);
+    let expected = fusion::formulas::pbcg::calculate(&fusion::formulas::pbcg::Inputs {
+        psa_ng_ml: 7.5,
+        age_years: 65.0,
+        african_ancestry: false,
+        prior_negative_biopsy: None,
+        abnormal_examination: None,
+        family_history: None,
+    })
+    .unwrap();
+    assert!((pbcg.probability.unwrap() - expected.high).abs() < 1e-9);
+    let updated = fusion::formulas::pbcg::updated(expected.high, fusion::formulas::pbcg::PiRads::Above3);
+    assert!((found("pbcg-mri").probability.unwrap() - updated).abs() < 1e-9);
+    assert!((found("pbcg-mri").comparators[0].probability.unwrap() - expected.high).abs() < 1e-9);
+    let tum = found("tum-rc");
+    assert_eq!((tum.probability, tum.missing.clone()), (None, vec!["prostate-volume".to_owned()]));
+}
+
+#[test]
+fn an_unknown_category_gives_the_range_and_a_high_antigen_no_update() {
+    let without = man(vec![psa(7.5)]);
+    let updated = risk_of(&input(&without), "pbcg-mri");
+    assert_eq!((updated.probability, updated.interval_kind), (None, IntervalKind::MissingRange));
+    assert_eq!(updated.missing, ["pi-rads"]);
+    assert!(updated.low.unwrap() < 0.06 && updated.high.unwrap() > 0.55, "{updated:?}");
+    let high = man(vec![psa(12.0), pi_rads("RID50299")]);
+    assert!(risk_of(&input(&high), "pbcg").probability.is_some());
+    let refused = risk_of(&input(&high), "pbcg-mri");
+    assert!(!refused.in_population && refused.reason.unwrap().contains("2 to 10 ng/mL"));
+    let cancer = condition("c", ICD10, "C61", "confirmed", "2023-01-01T08:00:00Z");
+    let known = man(vec![psa(7.5), cancer]);
+    assert!(!risk_of(&input(&known), "pbcg").in_population);
+}
+
+fn risk_of(input: &AssessInput<'_>, id: &str) -> Risk {
+    assess(input).into_iter().find(|risk| risk.id == id).unwrap()
+}
+
+#[test]
+fn herder_is_listed_where_an_uptake_is_stated_and_starts_from_mayo() {
+    assert!(!ids(&input(&case(resources()))).contains(&"herder".to_owned()));
+    let mut stated = resources();
+    let mut pet = crate::support::observation(
+        "pet",
+        "",
+        "",
+        "2024-04-25T08:00:00Z",
+        &serde_json::json!({ "valueString": "Moderate" }),
+    );
+    pet["code"] = serde_json::json!({ "text": "FDG uptake" });
+    stated.push(pet);
+    let case = case(stated);
+    let input = input(&case);
+    let mayo = risk_of(&input, "mayo").probability.unwrap();
+    let herder = risk_of(&input, "herder");
+    let expected = 1.0 / (1.0 + (4.739 - 3.691 * mayo - 4.617).exp());
+    assert!((herder.probability.unwrap() - expected).abs() < 1e-9);
+    assert_eq!(herder.category.as_deref(), Some("above 70 %"));
+    assert!(herder.guidance.unwrap().citation.contains("British Thoracic"));
+    assert!(risk_of(&input, "mayo").guidance.unwrap().text.contains("PET-CT or tissue"));
+}

@@ -11,3 +11,4 @@ mod record;
 mod schema;
 mod smoking;
 mod support;
+mod tabular;

@@ -6,6 +6,7 @@ pub mod check;
 pub mod cohort;
 pub mod evidence;
 pub mod nemesis;
+pub mod remote;
 pub mod servers;
 pub mod submit;
 pub mod workers;
@@ -23,10 +24,12 @@ use worker::ledger::Ledger;
 use worker::queue::Queue;
 
 use crate::fhir_server::FhirServer;
+use crate::pacs::StowServer;
 use crate::proxy::Proxy;
 use crate::watchdog;
 use check::End;
 use cohort::Cohort;
+use remote::{Origin, Remote};
 use servers::Servers;
 use workers::{Start, Worker, wait_until};
 
@@ -54,12 +57,14 @@ pub struct Plan {
     pub grace_s: u64,
     /// `worker.poison_after`.
     pub poison_after: u16,
+    /// Whether there are a bucket and a DICOMweb server beside the folders.
+    pub remote: bool,
 }
 
 impl Plan {
     /// The plan of the tests, for this seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed, patients: 7, lease_s: 5, jobs_at_once: 4, grace_s: 20, poison_after: 5 }
+        Self { seed, patients: 7, lease_s: 5, jobs_at_once: 4, grace_s: 20, poison_after: 5, remote: false }
     }
 }
 
@@ -68,6 +73,8 @@ impl Plan {
 pub struct Ways {
     /// To the FHIR server.
     pub fhir: Proxy,
+    /// To the PACS.
+    pub pacs: Proxy,
     /// To RabbitMQ, in the distributed mode.
     pub broker: Option<Proxy>,
     /// To PostgreSQL, in the distributed mode.
@@ -80,10 +87,16 @@ pub struct Site {
     pub workers: Vec<Worker>,
     /// Its FHIR server.
     pub fhir: FhirServer,
+    /// Its PACS.
+    pub pacs: StowServer,
     /// What lies between the workers and the servers.
     pub ways: Ways,
     /// Patients and studies.
     pub cohort: Cohort,
+    /// The bucket and the DICOMweb server, where the plan has them.
+    pub remote: Option<Remote>,
+    /// Where studies are that are not in the folder.
+    origins: BTreeMap<String, Origin>,
     /// How each accepted study is to end.
     accepted: BTreeMap<String, End>,
     /// Dead letters that are expected, by code.
@@ -115,14 +128,27 @@ impl Site {
         let fhir = FhirServer::start();
         let fhir_address: SocketAddr =
             fhir.url().trim_start_matches("http://").trim_end_matches("/fhir").parse().expect("its address");
+        let pacs = StowServer::start();
         let behind = mode.backend();
         let ways = Ways {
             fhir: Proxy::start(fhir_address),
+            pacs: Proxy::start(pacs.address()),
             broker: behind.as_ref().map(|behind| Proxy::start(behind.broker)),
             postgres: behind.as_ref().map(|behind| Proxy::start(behind.postgres)),
         };
+        let remote = plan.remote.then(|| Remote::start(&folder));
+        let places =
+            |is_direct| remote.as_ref().map(|remote| remote.settings(&folder, is_direct)).unwrap_or_default();
         let direct = folder.join("direct.toml");
-        let text = Settings { plan, folder: &folder, fhir: fhir_address, behind: behind.as_ref() }.text();
+        let settings = Settings {
+            plan,
+            folder: &folder,
+            fhir: fhir_address,
+            pacs: pacs.address(),
+            behind: behind.as_ref(),
+            places: places(true),
+        };
+        let text = settings.text();
         fs::write(&direct, text).expect("a written configuration");
         let through = behind.as_ref().map(|behind| servers::Backend {
             broker: ways.broker.as_ref().map_or(behind.broker, Proxy::address),
@@ -130,8 +156,15 @@ impl Site {
             ..behind.clone()
         });
         let config = folder.join("chiasm.toml");
-        let text =
-            Settings { plan, folder: &folder, fhir: ways.fhir.address(), behind: through.as_ref() }.text();
+        let settings = Settings {
+            plan,
+            folder: &folder,
+            fhir: ways.fhir.address(),
+            pacs: ways.pacs.address(),
+            behind: through.as_ref(),
+            places: places(false),
+        };
+        let text = settings.text();
         fs::write(&config, text).expect("a written configuration");
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -145,8 +178,11 @@ impl Site {
         Self {
             workers: Vec::new(),
             fhir,
+            pacs,
             ways,
             cohort,
+            remote,
+            origins: BTreeMap::new(),
             accepted: BTreeMap::new(),
             dead: BTreeMap::new(),
             plan,
@@ -255,14 +291,18 @@ struct Settings<'a> {
     plan: Plan,
     folder: &'a Path,
     fhir: SocketAddr,
+    pacs: SocketAddr,
     behind: Option<&'a servers::Backend>,
+    /// More sources and targets.
+    places: String,
 }
 
 impl Settings<'_> {
     fn text(&self) -> String {
         let Plan { lease_s, jobs_at_once, grace_s, poison_after, .. } = self.plan;
         let folder = self.folder.display();
-        let fhir = self.fhir;
+        let (fhir, pacs, places) = (self.fhir, self.pacs, &self.places);
+        let shelf = if places.is_empty() { "" } else { ", \"shelf\"" };
         let queue_and_ledger = match self.behind {
             None => format!(
                 "[queue]\nkind = \"embedded\"\nretry_after_s = 1\n\n[ledger]\nkind = \"sqlite\"\nlease_s = {lease_s}\n"
@@ -281,11 +321,12 @@ impl Settings<'_> {
         fs::set_permissions(&password, Permissions::from_mode(0o600)).expect("its owner's alone");
         format!(
             "tenant = \"soak\"\nstate = \"{folder}/state\"\ndefault_source = \"archive\"\ndefault_record = \"ehr\"\n\
-             default_targets = [\"ehr\", \"reports\"]\n\n{queue_and_ledger}\n\
+             default_targets = [\"ehr\", \"pacs\", \"reports\"{shelf}]\n\n{queue_and_ledger}\n\
              [sources.archive]\nkind = \"folder\"\npath = \"{folder}/studies\"\n\n\
              [records.ehr]\nkind = \"folder\"\npath = \"{folder}/records\"\n\n\
              [targets.ehr]\nkind = \"fhir\"\nurl = \"http://{fhir}/fhir\"\ntimeout_s = 5\n\n\
-             [targets.reports]\nkind = \"folder\"\npath = \"{folder}/reports\"\n\n\
+             [targets.pacs]\nkind = \"dicomweb\"\nurl = \"http://{pacs}/dicom-web\"\ntimeout_s = 5\n\n\
+             [targets.reports]\nkind = \"folder\"\npath = \"{folder}/reports\"\n\n{places}\
              [worker]\njobs_at_once = {jobs_at_once}\ngrace_s = {grace_s}\npoison_after = {poison_after}\nmin_free_disk_mib = 1\n"
         )
     }

@@ -7,6 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Site;
+use super::remote;
 use super::servers::Servers;
 use super::workers::{Start, wait_until};
 use crate::fhir_server::{Fault, FaultRule};
@@ -33,6 +34,10 @@ pub enum Blow {
     Slow,
     /// The FHIR server fails now and then for a while.
     Fhir,
+    /// The S3 server, which holds studies and takes reports, fails now and then for a while.
+    S3,
+    /// The DICOMweb server fails now and then for a while.
+    Pacs,
     /// The broker is stopped and started again.
     BrokerRestart,
     /// The broker is killed and started again.
@@ -111,15 +116,30 @@ impl Nemesis {
             Blow::Fhir => {
                 let seed = self.random.random();
                 site.fhir.fault_by_rule(Some(FaultRule { seed, per_mille: 300, faults: faults() }));
+                site.pacs.fault_by_rule(Some(FaultRule { seed: !seed, per_mille: 300, faults: faults() }));
                 std::thread::sleep(self.time(Duration::from_secs(3)));
                 site.fhir.fault_by_rule(None);
+                site.pacs.fault_by_rule(None);
             }
+            Blow::S3 | Blow::Pacs => self.spoil(blow, site),
             Blow::BrokerRestart | Blow::BrokerKill | Blow::PostgresKill => {
                 if let Some(servers) = servers {
                     servers.strike(blow);
                 }
             }
         }
+    }
+
+    /// A third of the answers is spoiled for up to three seconds.
+    fn spoil(&mut self, blow: Blow, site: &Site) {
+        let Some(remote) = &site.remote else { return };
+        let gateway = match (&remote.pacs, blow) {
+            (Some((_, gateway)), Blow::Pacs) => gateway,
+            _ => &remote.to_s3,
+        };
+        gateway.spoil_some(remote::faults(), 300, self.random.random());
+        std::thread::sleep(self.time(Duration::from_secs(3)));
+        gateway.pass();
     }
 
     fn terminate(&mut self, number: usize, site: &mut Site, twice: bool) {
@@ -151,7 +171,12 @@ impl Nemesis {
     }
 
     fn weather(&mut self, blow: Blow, site: &Site) {
-        let ways = [Some(&site.ways.fhir), site.ways.broker.as_ref(), site.ways.postgres.as_ref()];
+        let ways = [
+            Some(&site.ways.fhir),
+            Some(&site.ways.pacs),
+            site.ways.broker.as_ref(),
+            site.ways.postgres.as_ref(),
+        ];
         let ways: Vec<_> = ways.into_iter().flatten().collect();
         let way = ways[self.below(ways.len())];
         let longest = Duration::from_secs(2 * site.plan().lease_s);
@@ -196,7 +221,7 @@ impl Servers {
     }
 }
 
-/// What a FHIR server does to quick requests.
+/// What a FHIR server or a PACS does to quick requests.
 pub fn faults() -> Vec<Fault> {
     vec![
         Fault::Status(500, "exception"),

@@ -1,5 +1,6 @@
 //! How requests come to the queue: through the program, and as messages of other makers.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use worker::queue::Message;
 
 use super::Site;
 use super::check::End;
+use super::remote::Origin;
 use crate::chiasm;
 
 /// Studies that one call of the program submits.
@@ -25,15 +27,40 @@ impl Site {
         self.cohort.add(count, &source)
     }
 
+    /// Makes so many new studies at a place.
+    ///
+    /// # Panics
+    /// Where the site has no such place, or it does not take them.
+    pub fn studies_at(&mut self, origin: Origin, count: usize) -> Vec<String> {
+        let remote = self.remote.as_ref().expect("a site with a bucket and a DICOMweb server");
+        let studies = self.cohort.add(count, &remote.studies());
+        if origin == Origin::Pacs {
+            remote.store(&studies);
+        }
+        self.origins.extend(studies.iter().map(|study| (study.clone(), origin)));
+        studies
+    }
+
     /// Submits studies with `chiasm submit` until it says that all are accepted.
     ///
     /// # Panics
     /// Where it keeps failing.
     pub fn submit(&mut self, studies: &[String], lane: Lane) {
+        let origin_of = |study: &&String| self.origins.get(*study).copied();
+        let mut by_origin: BTreeMap<Option<Origin>, Vec<String>> = BTreeMap::new();
+        for study in studies {
+            by_origin.entry(origin_of(&study)).or_default().push(study.clone());
+        }
+        for (origin, studies) in &by_origin {
+            self.submit_from(*origin, studies, lane);
+        }
+    }
+
+    fn submit_from(&mut self, origin: Option<Origin>, studies: &[String], lane: Lane) {
         for studies in studies.chunks(A_CALL) {
             let began = Instant::now();
             loop {
-                let output = self.chiasm_submit(studies, lane);
+                let output = self.chiasm_submit_from(origin, studies, lane);
                 if output.status.success() {
                     break;
                 }
@@ -50,10 +77,20 @@ impl Site {
     /// # Panics
     /// Where the program cannot be started.
     pub fn chiasm_submit(&self, studies: &[String], lane: Lane) -> std::process::Output {
+        self.chiasm_submit_from(None, studies, lane)
+    }
+
+    fn chiasm_submit_from(
+        &self,
+        origin: Option<Origin>,
+        studies: &[String],
+        lane: Lane,
+    ) -> std::process::Output {
         let priority = if lane == Lane::Stat { "255" } else { "100" };
         Command::new(chiasm())
             .args(["submit", "--json", "--priority", priority, "--config"])
             .arg(&self.direct)
+            .args(origin.iter().flat_map(|origin| ["--source", origin.name()]))
             .args(studies.iter().flat_map(|study| ["--study", study]))
             .output()
             .expect("the program starts")

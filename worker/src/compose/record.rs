@@ -11,7 +11,9 @@ pub(super) fn record(parts: &Parts<'_>) -> doc::Record {
     let features = parts.evidence.features.as_ref();
     doc::Record {
         state: state(parts),
-        features: features.map(|table| table.features.iter().map(feature).collect()).unwrap_or_default(),
+        features: features
+            .map(|table| table.features.iter().filter(|one| is_shown(one)).map(feature).collect())
+            .unwrap_or_default(),
         sources: sources(parts),
         excluded: features.map(|table| excluded(&table.excluded)).unwrap_or_default(),
     }
@@ -24,6 +26,13 @@ fn state(parts: &Parts<'_>) -> doc::RecordState {
         (None, Some(RecordSource::NotGiven) | None) => doc::RecordState::NotGiven,
         (None, Some(_)) => doc::RecordState::NoMatch,
     }
+}
+
+/// A chapter without a diagnosis is no line: there are many, and they say nothing.
+fn is_shown(feature: &Feature) -> bool {
+    let chapter = feature.id.starts_with("diagnoses-");
+    let stated = matches!(feature.value, FeatureValue::Number(number) if number > 0.0);
+    !chapter || stated
 }
 
 fn feature(feature: &Feature) -> doc::Feature {

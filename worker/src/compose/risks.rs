@@ -80,8 +80,11 @@ fn risk(risk: &Risk) -> doc::Risk {
         in_population: risk.in_population,
         calibration: risk.calibration.clone(),
         average: risk.average,
-        category: None,
-        guidance: None,
+        category: risk.category.clone(),
+        guidance: risk.guidance.as_ref().map(|guidance| doc::Guidance {
+            text: guidance.text.clone(),
+            citation: guidance.citation.clone(),
+        }),
         limits: risk.limits.clone(),
     }
 }

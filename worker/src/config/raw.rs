@@ -221,6 +221,8 @@ pub(super) enum TargetKind {
     Folder,
     Fhir,
     S3,
+    DicomWeb,
+    Dicom,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -237,6 +239,11 @@ pub(super) struct RawTarget {
     pub(super) secret_access_key: Option<RawSecret>,
     pub(super) checksums: RawChecksums,
     pub(super) token: Option<RawSecret>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<RawSecret>,
+    pub(super) address: Option<String>,
+    pub(super) called_ae: Option<String>,
+    pub(super) calling_ae: String,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
     pub(super) timeout_s: u64,
@@ -256,6 +263,11 @@ impl Default for RawTarget {
             secret_access_key: None,
             checksums: RawChecksums::Supported,
             token: None,
+            user: None,
+            password: None,
+            address: None,
+            called_ae: None,
+            calling_ae: "CHIASM".into(),
             ca_file: None,
             allow_plaintext: false,
             timeout_s: 30,

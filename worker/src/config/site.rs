@@ -116,6 +116,38 @@ pub enum TargetConfig {
     Fhir(FhirConfig),
     /// `<prefix><Study Instance UID>/` in a bucket.
     S3(S3Config),
+    /// A PACS over DICOMweb (STOW-RS).
+    DicomWeb(DicomWebConfig),
+    /// A PACS over DICOM (C-STORE).
+    Dicom(DicomConfig),
+}
+
+/// How to reach a PACS over DICOMweb.
+#[derive(Debug, Clone)]
+pub struct DicomWebConfig {
+    /// Base URL of its services.
+    pub url: String,
+    /// Bearer token.
+    pub token: Option<Secret>,
+    /// User and password of HTTP basic authentication.
+    pub login: Option<(String, Secret)>,
+    /// PEM file of the authority to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Time for one request.
+    pub timeout: Duration,
+}
+
+/// How to reach a PACS over DICOM.
+#[derive(Debug, Clone)]
+pub struct DicomConfig {
+    /// `host:port`.
+    pub address: String,
+    /// The PACS' application entity title.
+    pub called_ae: String,
+    /// Ours.
+    pub calling_ae: String,
+    /// Time for one association, from its beginning to its end.
+    pub timeout: Duration,
 }
 
 /// How to reach a FHIR server.
@@ -164,7 +196,10 @@ impl Places {
             self.records.iter().map(|(name, RecordConfig::Folder { path })| ("records", name, path));
         let targets = self.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(("targets", name, path)),
-            TargetConfig::Fhir(_) | TargetConfig::S3(_) => None,
+            TargetConfig::Fhir(_)
+            | TargetConfig::S3(_)
+            | TargetConfig::DicomWeb(_)
+            | TargetConfig::Dicom(_) => None,
         });
         let missing = sources.chain(records).chain(targets).filter(|(_, _, path)| !path.is_dir());
         missing

@@ -61,7 +61,9 @@ fn the_shipped_file_is_the_default() {
 fn the_examples_in_the_shipped_file_load() {
     let folder = TempDir::new().unwrap();
     let place = folder.path().display().to_string();
-    for file in ["ca.pem", "worker.pem", "worker.key", "fhir-token", "chiasm-postgres"] {
+    for file in
+        ["ca.pem", "worker.pem", "worker.key", "fhir-token", "chiasm-postgres", "s3-secret", "pacs-password"]
+    {
         let path = folder.path().join(file);
         fs::write(&path, "text\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -84,24 +86,39 @@ fn the_examples_in_the_shipped_file_load() {
     assert_eq!(config.places.default_targets.len(), 2);
     let target = config.places.targets.get(&"ehr".parse::<Name>().unwrap());
     assert!(matches!(target, Some(TargetConfig::Fhir(fhir)) if fhir.token.is_some()));
+    let source = |name: &str| &config.places.sources[&name.parse::<Name>().unwrap()];
+    assert!(matches!(source("bucket"), SourceConfig::S3(s3) if s3.access_key.is_some() && s3.path_style));
+    assert!(matches!(source("pacs"), SourceConfig::Dicomweb(pacs) if pacs.login.is_some()));
+    let target = |name: &str| config.places.targets.get(&name.parse::<Name>().unwrap());
+    assert!(matches!(target("shelf"), Some(TargetConfig::S3(s3)) if s3.prefix == "chiasm/"));
+    assert!(matches!(target("pacs"), Some(TargetConfig::DicomWeb(pacs)) if pacs.login.is_some()));
+    assert!(matches!(target("archive"), Some(TargetConfig::Dicom(pacs)) if pacs.called_ae == "PACS"));
     assert!(config.orthanc.is_some() && config.http.intake_token.is_some() && config.log.otlp_url.is_some());
 }
 
 #[test]
 fn the_shipped_file_shows_every_key() {
-    let shown: Table = toml::from_str(&uncommented()).unwrap();
+    let parsed: Table = toml::from_str(&uncommented()).unwrap();
+    let shown = &parsed;
+    // Kinds have keys of their own: together they show all.
+    let all = |table: &str| -> Table {
+        let kinds = shown[table].as_table().unwrap().values().filter_map(|kind| kind.as_table());
+        kinds.flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    let (sources, targets) = (all("sources"), all("targets"));
     let sections = [
-        ("", &shown),
+        ("", shown),
         ("queue", shown["queue"].as_table().unwrap()),
         ("ledger", shown["ledger"].as_table().unwrap()),
-        ("sources.archive", shown["sources"]["archive"].as_table().unwrap()),
+        ("sources.archive", &sources),
         ("records.ehr", shown["records"]["ehr"].as_table().unwrap()),
-        ("targets.ehr", shown["targets"]["ehr"].as_table().unwrap()),
+        ("targets.ehr", &targets),
         ("worker", shown["worker"].as_table().unwrap()),
         ("http", shown["http"].as_table().unwrap()),
         ("orthanc", shown["orthanc"].as_table().unwrap()),
         ("log", shown["log"].as_table().unwrap()),
     ];
+    let targets = uncommented["targets"].as_table().unwrap();
     for (section, shown) in sections {
         let unknown = if section.is_empty() { "zzz = 1".to_owned() } else { format!("[{section}]\nzzz = 1") };
         let error = RawConfig::deserialize(toml::from_str::<Table>(&unknown).unwrap()).unwrap_err();
@@ -109,11 +126,9 @@ fn the_shipped_file_shows_every_key() {
         let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
         assert!(known.len() > 1, "{known:?}");
         for key in known {
-            let of_folder_target = section == "targets.ehr" && key == "path";
-            assert!(
-                shown.contains_key(key) || of_folder_target,
-                "chiasm.toml does not show `{section}.{key}`"
-            );
+            // A source has either a user or a token: the file tells of the token in words.
+            let in_words = (section, key) == ("sources.archive", "token");
+            assert!(shown.contains_key(key) || in_words, "chiasm.toml does not show `{section}.{key}`");
         }
     }
 }
@@ -283,6 +298,8 @@ fn plaintext_leaves_the_machine_only_when_allowed() {
         ledger("postgres://u@db.example.org/x", ""),
         ledger("postgres://u@db.example.org/x?sslmode=prefer", ""),
         "[log]\notlp_url = 'http://collector:4318/v1/traces'".to_owned(),
+        "[targets.a]\nkind = 'dicom'\naddress = 'pacs.example.org:104'\ncalled_ae = 'PACS'".to_owned(),
+        "[targets.a]\nkind = 'dicomweb'\nurl = 'http://pacs.example.org/dicom-web'".to_owned(),
     ] {
         let problems = problems(&refused, &none);
         assert!(problems[0].contains("allow_plaintext"), "{refused}: {problems:?}");
@@ -300,6 +317,92 @@ fn plaintext_leaves_the_machine_only_when_allowed() {
         let loaded = read(&taken, &none).unwrap();
         assert_eq!(loaded.warnings.len(), warnings, "{taken}: {:?}", loaded.warnings);
     }
+}
+
+#[test]
+fn buckets_and_dicomweb_servers_are_checked() {
+    let s3 = |more: &str| format!("[sources.a]\nkind = 's3'\nbucket = 'dicom'\n{more}");
+    let pacs = |more: &str| format!("[sources.a]\nkind = 'dicomweb'\n{more}");
+    let variables = Environment::from([("SECRET", "hunter2")]);
+    let secret = "{ env = 'SECRET' }";
+    for (text, expected) in [
+        ("[sources.a]\npath = '/srv'".to_owned(), "`sources.a.kind`: is missing"),
+        ("[sources.a]\nkind = 's3'".to_owned(), "`sources.a.bucket`: must be"),
+        ("[sources.a]\nkind = 's3'\nbucket = 'a/b'".to_owned(), "`sources.a.bucket`: must be"),
+        (s3("prefix = 'studies'"), "`sources.a.prefix`: must end with `/`"),
+        (s3("prefix = '../'"), "`sources.a.prefix`: must end with `/`"),
+        (s3("prefix = '/'"), "`sources.a.prefix`: must end with `/`"),
+        (s3("region = 'EU'"), "`sources.a.region`: must be"),
+        (s3("url = 'http://s3.example.org'"), "`sources.a.url`: leads to another machine without encryption"),
+        (s3("url = 'https://u:hunter2@s3.example.org'"), "`sources.a.url`: has a password in it"),
+        (s3("access_key_id = 'a'"), "`sources.a.access_key_id`: access key and secret go together"),
+        (s3("secret_access_key = 'hunter2'"), "`sources.a.secret_access_key`: a secret never stands"),
+        (pacs(""), "`sources.a.url`: is missing"),
+        (
+            pacs("url = 'http://pacs.example.org'"),
+            "`sources.a.url`: leads to another machine without encryption",
+        ),
+        (
+            pacs("url = 'https://pacs.example.org/dw'\nuser = 'u'"),
+            "`sources.a.user`: user and password go together",
+        ),
+        (
+            pacs(&format!(
+                "url = 'https://p.example.org'\nuser = 'u'\npassword = {secret}\ntoken = {secret}"
+            )),
+            "`sources.a.token`: a token and a user",
+        ),
+        (
+            pacs("url = 'https://pacs.example.org'\nclient_key_file = '/does/not/exist'"),
+            "`sources.a.client_key_file`: `/does/not/exist` cannot be read",
+        ),
+        ("[targets.a]\nkind = 's3'\nbucket = 'r'".to_owned(), "`targets.a.bucket`: must be"),
+    ] {
+        let problems = problems(&text, &variables).join("\n");
+        assert!(problems.contains(expected), "no `{expected}` in: {problems}");
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+    let text = format!(
+        "{}[sources.b]\nkind = 'dicomweb'\nurl = 'http://localhost/dicom-web/'\ntoken = {secret}\n",
+        s3(&format!("access_key_id = 'a'\nsecret_access_key = {secret}\n"))
+    );
+    let loaded = read(&text, &variables).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let places = &loaded.config.places;
+    assert!(places.fetch_from_afar());
+    let SourceConfig::S3(s3) = &places.sources[&"a".parse::<Name>().unwrap()] else { panic!("no bucket") };
+    assert_eq!((s3.url.as_deref(), s3.region.as_str(), s3.prefix.as_str()), (None, "us-east-1", ""));
+    let SourceConfig::Dicomweb(pacs) = &places.sources[&"b".parse::<Name>().unwrap()] else {
+        panic!("no PACS")
+    };
+    assert_eq!((pacs.url.as_str(), pacs.max_instance_bytes), ("http://localhost/dicom-web", 64 << 20));
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_pacs_is_named_whole_or_told_of() {
+    let dicom = |more: &str| format!("[targets.a]\nkind = 'dicom'\n{more}");
+    let web = |more: &str| format!("[targets.a]\nkind = 'dicomweb'\nurl = 'https://a/dicom-web'\n{more}");
+    let none = Environment::from([("SECRET", "x")]);
+    for (text, key) in [
+        (dicom("called_ae = 'PACS'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = '127.0.0.1'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = 'u@127.0.0.1:104'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = '127.0.0.1:104/x'"), "address"),
+        (dicom("address = '127.0.0.1:104'"), "called_ae"),
+        (dicom("called_ae = 'SEVENTEEN_LETTERS'\naddress = '127.0.0.1:104'"), "called_ae"),
+        (dicom("called_ae = 'P'\naddress = '127.0.0.1:104'\ncalling_ae = ' '"), "calling_ae"),
+        (web("user = 'u'"), "user"),
+        (web("password = { env = 'SECRET' }"), "user"),
+        (web("user = 'u'\npassword = { env = 'SECRET' }\ntoken = { env = 'SECRET' }"), "token"),
+    ] {
+        let problems = problems(&text, &none);
+        assert!(
+            problems.len() == 1 && problems[0].contains(&format!("targets.a.{key}")),
+            "{text}: {problems:?}"
+        );
+    }
+    assert!(read(&dicom("called_ae = 'PACS'\naddress = '[::1]:104'"), &none).is_ok());
 }
 
 #[test]

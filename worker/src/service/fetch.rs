@@ -192,7 +192,8 @@ impl Sources {
         let unreadable = discovery.unreadable.len() as u64;
         let Some(found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };
         let mut files = intake::source_files(&found);
-        let there = files.len() as u64;
+        // whoever counted may have counted our reports too
+        let there = (files.len() + intake::own_reports(&found)) as u64;
         let announced = request.expected_instances.is_some_and(|expected| there < u64::from(expected));
         // What the source says that it holds has to be here, readable or not.
         let stated = here.instances.is_some_and(|stated| there + unreadable < stated);

@@ -9,7 +9,7 @@ use super::super::problem::Findings;
 use super::super::raw::{FolderKind, RawConfig, RawRecord, RawSource, RawTarget, SourceKind, TargetKind};
 use super::super::secret;
 use super::super::site::{FhirConfig, Places, RecordConfig, SourceConfig, TargetConfig};
-use super::{address, remote};
+use super::{address, pacs, remote};
 use crate::message::Name;
 use crate::message::adapters::AdapterMapping;
 
@@ -147,7 +147,7 @@ fn target(
         None => {
             findings.wrong(
                 &format!("{key}.kind"),
-                "is missing; write `kind = \"folder\"`, `kind = \"fhir\"` or `kind = \"s3\"`",
+                "is missing; write `kind = \"folder\"`, `\"fhir\"`, `\"dicomweb\"`, `\"dicom\"` or `\"s3\"`",
             );
             None
         }
@@ -165,6 +165,10 @@ fn target(
             }
             remote::s3_target(key, raw, environment, findings).map(TargetConfig::S3)
         }
+        Some(TargetKind::DicomWeb) => {
+            pacs::dicomweb(key, raw, environment, findings).map(TargetConfig::DicomWeb)
+        }
+        Some(TargetKind::Dicom) => pacs::dicom(key, raw, findings).map(TargetConfig::Dicom),
     }
 }
 

@@ -1,0 +1,264 @@
+//! Prostate cancer on biopsy: PBCG without MRI, PBCG updated by PI-RADS, TUM-RC. Listed for men whose record states an
+//! antigen or a PI-RADS category.
+
+use super::inputs::{age, described, number, number_of, truth_of};
+use super::{AssessInput, Card, Comparison, IntervalKind, Risk, Sex};
+use crate::features::FeatureTable;
+use crate::formulas::pbcg::{self, Biopsy, PiRads};
+use crate::formulas::{comparators, tum_rc};
+
+const PBCG: Card = Card {
+    id: "pbcg",
+    title: "High-grade prostate cancer on biopsy (PBCG)",
+    outcome: "a biopsy taken now would show a prostate cancer of Gleason 7 or more",
+    horizon: Some("at a biopsy now"),
+    name: "PBCG",
+    version: "2018",
+    citation: "Prostate Biopsy Collaborative Group, riskcalc.org (ClevelandClinicQHS/riskcalc-website, prompt/risk.R)",
+    population: "Men of 40 to 90 years with a PSA of 2 to 50 ng/mL and no known prostate cancer",
+    ages: pbcg::AGES,
+    calibration: "as published; not recalibrated for this site",
+    limits: &[
+        "ancestry is a term of the published formula and contested; both values are shown where it is unknown",
+        "no MRI takes part in this risk",
+    ],
+};
+
+const UPDATED: Card = Card {
+    id: "pbcg-mri",
+    title: "High-grade prostate cancer on biopsy, with MRI (PBCG and PI-RADS)",
+    name: "PBCG updated by PI-RADS",
+    citation: "riskcalc.org (ClevelandClinicQHS/riskcalc-website, PBCGExtension/server.R)",
+    population: "Men of 40 years and more with a PSA of 2 to 10 ng/mL, an MRI and no known prostate cancer",
+    limits: &[
+        "above a risk of 46 % without MRI the curve of PI-RADS 4 and 5 flattens near 62 %: the risk with MRI may be below the one without",
+    ],
+    ..PBCG
+};
+
+const TUM_RC: Card = Card {
+    id: "tum-rc",
+    title: "Prostate cancer above ISUP grade group 2 on biopsy (TUM-RC)",
+    outcome: "a biopsy taken now would show a prostate cancer of ISUP grade group 3 or more",
+    name: "TUM-RC",
+    version: "commit 1938c14",
+    citation: "riskcalc.org (ClevelandClinicQHS/riskcalc-website, Pirads/riskcalc.R)",
+    population: "Men of 55 to 90 years with an MRI and no positive biopsy before",
+    ages: tum_rc::AGES,
+    limits: &[
+        "made from 603 men of one specialist hospital, about 35 % with the outcome; external validation is awaited",
+    ],
+    ..PBCG
+};
+
+/// Whether there is anything to compute from, in a man.
+pub(super) fn is_relevant(input: &AssessInput<'_>) -> bool {
+    let Some(table) = input.features else { return false };
+    let header = input.header.and_then(|header| header.sex);
+    let woman =
+        table.code("sex") == Some("female") || (table.code("sex").is_none() && header == Some(Sex::Female));
+    !woman && (table.number("psa").is_some() || table.number("pi-rads").is_some())
+}
+
+/// What all three need.
+struct Facts {
+    age: Option<f64>,
+    psa: Option<f64>,
+    volume: Option<f64>,
+    pi_rads: Option<f64>,
+    /// A biopsy was made and no cancer is stated: negative.
+    prior_negative: Option<bool>,
+    examination: Option<bool>,
+    family: Option<bool>,
+    african: Option<bool>,
+    cancer: Option<bool>,
+    doubled: bool,
+}
+
+pub(super) fn risks(input: &AssessInput<'_>) -> Vec<Risk> {
+    let Some(table) = input.features else { return Vec::new() };
+    vec![without_mri(input, table), with_mri(input, table), tum(input, table)]
+}
+
+fn facts(input: &AssessInput<'_>, table: &FeatureTable, risk: &mut Risk) -> Facts {
+    let african = match table.code("race") {
+        Some("black") => Some(true),
+        Some(_) => Some(false),
+        None => None,
+    };
+    let shown = table.feature("race").filter(|_| african.is_some());
+    risk.inputs.extend(shown.map(described));
+    let doubled = table.truth("five-alpha-reductase-inhibitor") == Some(true);
+    if doubled {
+        risk.limits.push(
+            "finasteride or dutasteride is active: it halves the antigen, and the formula does not correct for it"
+                .to_owned(),
+        );
+    }
+    Facts {
+        age: age(input, risk),
+        psa: number_of(input, "psa", risk),
+        volume: number_of(input, "prostate-volume", risk),
+        pi_rads: number_of(input, "pi-rads", risk),
+        prior_negative: truth_of(input, "prior-prostate-biopsy", "Earlier biopsy of the prostate", risk),
+        examination: truth_of(input, "dre-abnormal", "Digital rectal examination, abnormal", risk),
+        family: truth_of(input, "family-prostate-cancer", "Prostate cancer in a first-degree relative", risk),
+        african,
+        cancer: table.truth("prostate-cancer"),
+        doubled,
+    }
+}
+
+/// The inputs of PBCG for each ancestry that is possible, or why there is none.
+fn pbcg_inputs(
+    facts: &Facts,
+    psa_range: (f64, f64),
+) -> Result<Vec<pbcg::Inputs>, (Vec<&'static str>, String)> {
+    let outside = |reason: &str| (vec!["population"], reason.to_owned());
+    if facts.cancer == Some(true) {
+        return Err(outside("the record states a prostate cancer"));
+    }
+    let (Some(age_years), Some(psa_ng_ml)) = (facts.age, facts.psa) else {
+        let absent: Vec<&'static str> = [("age", facts.age.is_none()), ("psa", facts.psa.is_none())]
+            .iter()
+            .filter(|(_, absent)| *absent)
+            .map(|(word, _)| *word)
+            .collect();
+        let reason = format!("{} not known", absent.join(" and "));
+        return Err((absent, reason));
+    };
+    if !(pbcg::AGES.0..=pbcg::AGES.1).contains(&age_years) {
+        return Err(outside("the age is not within 40 to 90 years"));
+    }
+    if !(psa_range.0..=psa_range.1).contains(&psa_ng_ml) {
+        let reason =
+            format!("the PSA is not within {} to {} ng/mL", number(psa_range.0), number(psa_range.1));
+        return Err(outside(&reason));
+    }
+    let ancestries = facts.african.map_or_else(|| vec![false, true], |known| vec![known]);
+    let made = |african_ancestry| pbcg::Inputs {
+        psa_ng_ml,
+        age_years,
+        african_ancestry,
+        prior_negative_biopsy: facts.prior_negative,
+        abnormal_examination: facts.examination,
+        family_history: facts.family,
+    };
+    Ok(ancestries.into_iter().map(made).collect())
+}
+
+/// A probability where all agree, else the range over what is unknown.
+fn fill(mut risk: Risk, probabilities: &[f64], missing: &[&str]) -> Risk {
+    let low = probabilities.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if missing.is_empty() {
+        risk.probability = probabilities.first().copied();
+        return risk;
+    }
+    (risk.low, risk.high, risk.interval_kind) = (Some(low), Some(high), IntervalKind::MissingRange);
+    risk.lacks(missing, &format!("{} not known", missing.join(" and ")))
+}
+
+fn refused(risk: Risk, (missing, reason): (Vec<&'static str>, String)) -> Risk {
+    if missing == ["population"] { risk.outside(&reason) } else { risk.lacks(&missing, &reason) }
+}
+
+fn without_mri(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
+    let mut risk = PBCG.empty();
+    let facts = facts(input, table, &mut risk);
+    let inputs = match pbcg_inputs(&facts, pbcg::PSA_NG_ML) {
+        Ok(inputs) => inputs,
+        Err(why) => return refused(risk, why),
+    };
+    let found: Vec<Biopsy> = inputs.iter().filter_map(pbcg::calculate).collect();
+    if let Some(first) = found.first() {
+        first.variant.clone_into(&mut risk.method.variant);
+    }
+    if let [only] = found.as_slice() {
+        add(&mut risk, "low grade", Some(only.low), "Gleason 6, by the same formula");
+        add(&mut risk, "no cancer", Some(only.none), "by the same formula");
+    }
+    if let [only] = inputs.as_slice() {
+        let older = pbcg::pcptrc(only).map(|found| found.high);
+        add(
+            &mut risk,
+            "PCPTRC 2.0",
+            older,
+            "high grade by an older formula that needs every input; comparator only",
+        );
+    }
+    let missing: &[&str] = if inputs.len() > 1 { &["ancestry"] } else { &[] };
+    let highs: Vec<f64> = found.iter().map(|found| found.high).collect();
+    fill(risk, &highs, missing)
+}
+
+fn add(risk: &mut Risk, name: &str, probability: Option<f64>, note: &str) {
+    risk.comparators.push(Comparison { name: name.to_owned(), probability, note: Some(note.to_owned()) });
+}
+
+fn with_mri(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
+    let mut risk = UPDATED.empty();
+    let facts = facts(input, table, &mut risk);
+    let inputs = match pbcg_inputs(&facts, pbcg::UPDATE_PSA_NG_ML) {
+        Ok(inputs) => inputs,
+        Err(why) => return refused(risk, why),
+    };
+    let found: Vec<Biopsy> = inputs.iter().filter_map(pbcg::calculate).collect();
+    if let Some(first) = found.first() {
+        first.variant.clone_into(&mut risk.method.variant);
+    }
+    let without = if let [only] = found.as_slice() { Some(only.high) } else { None };
+    add(&mut risk, "without MRI", without, "PBCG alone");
+    let known = facts.pi_rads.and_then(PiRads::of);
+    let bands = known.map_or_else(|| PiRads::ALL.to_vec(), |band| vec![band]);
+    let probabilities: Vec<f64> =
+        found.iter().flat_map(|one| bands.iter().map(|band| pbcg::updated(one.high, *band))).collect();
+    let mut missing = Vec::new();
+    missing.extend((inputs.len() > 1).then_some("ancestry"));
+    missing.extend(known.is_none().then_some("pi-rads"));
+    fill(risk, &probabilities, &missing)
+}
+
+fn tum(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
+    let mut risk = TUM_RC.empty();
+    let facts = facts(input, table, &mut risk);
+    if facts.cancer == Some(true) {
+        return risk.outside("the record states a prostate cancer");
+    }
+    let (Some(age_years), Some(psa_ng_ml), Some(volume_ml)) = (facts.age, facts.psa, facts.volume) else {
+        let words = [
+            ("age", facts.age.is_none()),
+            ("psa", facts.psa.is_none()),
+            ("prostate-volume", facts.volume.is_none()),
+        ];
+        let absent: Vec<&str> = words.iter().filter(|(_, absent)| *absent).map(|(word, _)| *word).collect();
+        let reason = format!("{} not known", absent.join(" and "));
+        return risk.lacks(&absent, &reason);
+    };
+    let inputs = tum_rc::Inputs {
+        age_years,
+        psa_ng_ml,
+        volume_ml,
+        pi_rads: facts.pi_rads,
+        prior_negative_biopsy: facts.prior_negative,
+    };
+    let Some(calculation) = tum_rc::calculate(&inputs) else {
+        return risk.outside("the age is not within 55 to 90 years");
+    };
+    if let (Some(true), Some(examined), Some(category), false) =
+        (facts.prior_negative, facts.examination, facts.pi_rads.and_then(category), facts.doubled)
+    {
+        let other = comparators::mri_erspc(psa_ng_ml, examined, volume_ml, age_years, category);
+        add(
+            &mut risk,
+            "MRI-ERSPC after a negative biopsy",
+            other,
+            "high grade, another outcome; one source; comparator only",
+        );
+    }
+    risk.calculated(&calculation)
+}
+
+fn category(value: f64) -> Option<u8> {
+    (1..=5_u8).find(|category| (f64::from(*category) - value).abs() < 1e-9)
+}

@@ -1,0 +1,247 @@
+//! The card of a model of a table: what it is, for whom, how it did, and the TRIPOD+AI checklist as far as it is known.
+
+use std::fmt::Write as _;
+
+use super::model::TabularModel;
+use crate::calibrate::Curve;
+use crate::evaluation::{ArmReport, Comparison, Estimate, Report};
+
+/// The card in Markdown.
+pub(super) fn write(model: &TabularModel, report: &Report) -> String {
+    let mut card = String::new();
+    // Writing to a String cannot fail; a line that did would be missing, not wrong.
+    let written = head(&mut card, model)
+        .and_then(|()| evaluation(&mut card, report))
+        .and_then(|()| limits(&mut card, model))
+        .and_then(|()| checklist(&mut card, model, report));
+    debug_assert!(written.is_ok());
+    card
+}
+
+fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
+    let (config, body) = (model.config(), &model.body);
+    writeln!(card, "# {} {}\n", config.id, config.version)?;
+    writeln!(card, "{}. **Research, not for clinical use.** {}\n", config.title, config.intended_use)?;
+    writeln!(card, "| | |\n|---|---|")?;
+    writeln!(card, "| predicts | {} ({}) |", config.outcome, config.horizon)?;
+    writeln!(card, "| population | {} |", config.population)?;
+    writeln!(card, "| data | {} |", config.data)?;
+    writeln!(card, "| trained | {} |", config.created)?;
+    writeln!(card, "| model file SHA-256 | `{}` |", model.digest())?;
+    let [rows, patients, events] = body.fitted;
+    writeln!(card, "| fitted on | {rows} rows of {patients} patients, {events} with the outcome |")?;
+    let [rows, patients, events] = body.calibrated;
+    writeln!(
+        card,
+        "| calibrated on | {rows} rows of {patients} other patients, {events} with the outcome |"
+    )?;
+    writeln!(
+        card,
+        "| form | ridge logistic regression (penalty {}), {} columns{}; missing values count as the average |",
+        body.lambda,
+        body.columns.len(),
+        if config.missing_flags { " with missing flags" } else { ", no missing flags" }
+    )?;
+    let curve = match &body.calibration.pooled {
+        Curve::Platt { intercept, slope } => format!("Platt, intercept {intercept:.3}, slope {slope:.3}"),
+        Curve::Isotonic { at, .. } => format!("isotonic, {} points", at.len()),
+    };
+    let strata: Vec<&str> = body.calibration.strata.keys().map(String::as_str).collect();
+    let own = if strata.is_empty() { "none".to_owned() } else { strata.join(", ") };
+    writeln!(card, "| calibration | {curve}; strata with a curve of their own: {own} |")?;
+    writeln!(
+        card,
+        "| interval of one prediction | 95 % over {} models of resampled patients |",
+        body.members.len()
+    )?;
+    writeln!(
+        card,
+        "| indeterminate | neither or both classes within the {:.0} % conformal bounds, by class and by what is missing |\n",
+        (1.0 - body.conformal.alpha) * 100.0
+    )?;
+    writeln!(
+        card,
+        "## Inputs and weights\n\nWeights on the logit for one standard deviation.\n\n| column | weight |\n|---|---|"
+    )?;
+    let mut weights: Vec<(&String, &f64)> = body.columns.iter().zip(&body.linear.weights).collect();
+    weights.sort_by(|one, other| other.1.abs().total_cmp(&one.1.abs()).then_with(|| one.0.cmp(other.0)));
+    for (column, weight) in weights {
+        writeln!(card, "| {column} | {weight:+.3} |")?;
+    }
+    writeln!(card)
+}
+
+/// A report in Markdown, for an evaluation of its own.
+pub fn report_markdown(title: &str, report: &Report) -> String {
+    let mut text = format!("# {title}\n\n");
+    let written = evaluation(&mut text, report);
+    debug_assert!(written.is_ok());
+    text
+}
+
+fn evaluation(card: &mut String, report: &Report) -> std::fmt::Result {
+    let Some(first) = report.arms.first() else { return Ok(()) };
+    writeln!(
+        card,
+        "## Evaluation\n\n{} rows of {} patients that were neither fitted nor calibrated on, {} with the outcome. Intervals: 95 % over {} draws of patients.\n",
+        first.cases, report.patients, first.events, report.draws
+    )?;
+    writeln!(
+        card,
+        "| | cases | AUROC | average precision | Brier | scaled Brier | log-loss | slope | intercept | ECE |\n|---|---|---|---|---|---|---|---|---|---|"
+    )?;
+    for arm in &report.arms {
+        row(card, arm)?;
+    }
+    comparisons(card, &report.comparisons)?;
+    writeln!(
+        card,
+        "\n### At thresholds\n\nF1 is neither proper nor decision-analytic: secondary.\n\n| threshold | sensitivity | specificity | PPV | NPV | F1 |\n|---|---|---|---|---|---|"
+    )?;
+    for at in &first.at_thresholds {
+        let cells = [at.sensitivity, at.specificity, at.ppv, at.npv, at.f1].map(number);
+        writeln!(card, "| {} | {} |", at.threshold, cells.join(" | "))?;
+    }
+    writeln!(card, "\n### Calibration curve\n\n| predicted | observed | cases |\n|---|---|---|")?;
+    for bin in &first.curve {
+        writeln!(card, "| {:.3} | {:.3} | {} |", bin.predicted, bin.observed, bin.cases)?;
+    }
+    if !report.subgroups.is_empty() {
+        writeln!(
+            card,
+            "\n### Subgroups\n\nGroups below 50 cases, or 10 of either outcome, are not shown.\n\n| group | cases | events | AUROC | Brier | intercept |\n|---|---|---|---|---|---|"
+        )?;
+        for group in &report.subgroups {
+            let Some((cases, events)) = group.cases.zip(group.events) else {
+                writeln!(card, "| {} {} | too few | | | | |", group.column, group.value)?;
+                continue;
+            };
+            writeln!(
+                card,
+                "| {} {} | {cases} | {events} | {} | {} | {} |",
+                group.column,
+                group.value,
+                estimate(group.auroc.as_ref()),
+                number(group.brier),
+                number(group.intercept)
+            )?;
+        }
+    }
+    writeln!(card, "\n### Under stress\n\n| | AUROC | Brier | intercept |\n|---|---|---|---|")?;
+    for one in &report.stress {
+        writeln!(
+            card,
+            "| {} | {} | {} | {} |",
+            one.name,
+            number(one.auroc),
+            number(one.brier),
+            number(one.intercept)
+        )?;
+    }
+    writeln!(card)
+}
+
+fn row(card: &mut String, arm: &ArmReport) -> std::fmt::Result {
+    writeln!(
+        card,
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+        arm.name,
+        arm.cases,
+        estimate(arm.auroc.as_ref()),
+        estimate(arm.average_precision.as_ref()),
+        estimate(arm.brier.as_ref()),
+        number(arm.scaled_brier),
+        estimate(arm.log_loss.as_ref()),
+        number(arm.slope),
+        number(arm.intercept),
+        number(arm.expected_calibration_error)
+    )
+}
+
+fn comparisons(card: &mut String, comparisons: &[Comparison]) -> std::fmt::Result {
+    if comparisons.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        card,
+        "\n| the model less | common cases | AUROC | DeLong p (as if rows were independent) | Brier |\n|---|---|---|---|---|"
+    )?;
+    for one in comparisons {
+        let p = one.delong.map_or_else(|| "-".to_owned(), |found| format!("{:.2e}", found.p));
+        writeln!(
+            card,
+            "| {} | {} | {} | {p} | {} |",
+            one.against,
+            one.cases,
+            estimate(one.auroc.as_ref()),
+            estimate(one.brier.as_ref())
+        )?;
+    }
+    Ok(())
+}
+
+fn limits(card: &mut String, model: &TabularModel) -> std::fmt::Result {
+    writeln!(card, "## Limits\n")?;
+    for limit in &model.config().limits {
+        writeln!(card, "- {limit}")?;
+    }
+    writeln!(card)
+}
+
+/// TRIPOD+AI (BMJ 2024;385:e078378), item by item; what is not known says so.
+fn checklist(card: &mut String, model: &TabularModel, report: &Report) -> std::fmt::Result {
+    let config = model.config();
+    let rows = report.arms.first().map_or(0, |arm| arm.cases);
+    let reported = [
+        ("1 title", "model development and internal evaluation; named as research"),
+        ("2 abstract", "the first paragraph of this card"),
+        ("3 background", "shows the machinery on public data; no clinical question is answered"),
+        ("4 objectives", "development and evaluation on patients kept apart"),
+        ("5 data", &config.data),
+        ("6 participants", &config.population),
+        ("7 data preparation", "as the configuration states; values outside the stated ranges are missing"),
+        ("8 outcome", &config.outcome),
+        ("9 predictors", "the table of inputs above"),
+        ("10 sample size", "all rows that are published; no calculation was made"),
+        ("11 missing data", "counted as the average of the fitted rows; with flags only where stated"),
+        (
+            "12 analysis",
+            "ridge penalty by cross-validation over patients; Platt; intervals by patient bootstrap",
+        ),
+        ("13 class imbalance", "no re-weighting: it would break the calibration"),
+        ("14 fairness", "subgroups above; groups too small are not shown"),
+        ("15 output", "a calibrated probability, an interval, and whether it is indeterminate"),
+        ("16 training and evaluation", "the same source, other patients; no second site, no later period"),
+        ("17 ethics", "public, de-identified data; the publishers' approvals apply"),
+        (
+            "18 open science",
+            "code, configuration, model file and this card are public; no protocol was registered",
+        ),
+        ("19 patients and public", "not involved"),
+        ("20 participants, results", "counts above"),
+        ("21 development", "counts above"),
+        ("22 specification", "model file with every coefficient"),
+        ("23 performance", "tables above"),
+        ("24 updating", "none was made; a site must recalibrate before it uses anything of this"),
+        ("25 interpretation", "see the limits"),
+        ("26 limitations", "see the limits"),
+        ("27 usability", "a row without any input gets no number; what is missing is named with each answer"),
+    ];
+    writeln!(card, "## TRIPOD+AI\n\nEvaluated on {rows} rows.\n\n| item | reported |\n|---|---|")?;
+    for (item, text) in reported {
+        writeln!(card, "| {item} | {text} |")?;
+    }
+    Ok(())
+}
+
+fn number(found: Option<f64>) -> String {
+    found.map_or_else(|| "-".to_owned(), |found| format!("{found:.3}"))
+}
+
+fn estimate(found: Option<&Estimate>) -> String {
+    let Some(found) = found else { return "-".to_owned() };
+    match found.low.zip(found.high) {
+        Some((low, high)) => format!("{:.3} ({low:.3} to {high:.3})", found.value),
+        None => format!("{:.3}", found.value),
+    }
+}

@@ -1,0 +1,166 @@
+//! What a model of a table reads, what it predicts, and for whom: data, written by whoever trains it.
+
+use serde::{Deserialize, Serialize};
+
+/// A model of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TabularConfig {
+    /// Identifier, such as `lidc-malignancy-rating`.
+    pub id: String,
+    /// Version.
+    pub version: String,
+    /// Title for a reader.
+    pub title: String,
+    /// Exactly what the probability is of.
+    pub outcome: String,
+    /// Horizon for a reader.
+    pub horizon: String,
+    /// Whom it is for, in one sentence.
+    pub population: String,
+    /// Where the data come from, with their licence.
+    pub data: String,
+    /// Who may use it for what, and who may not.
+    pub intended_use: String,
+    /// Day of training, as the card states it.
+    pub created: String,
+    /// Column that tells patients apart.
+    pub patient: String,
+    /// What is positive.
+    pub label: LabelRule,
+    /// Numbers.
+    #[serde(default)]
+    pub numeric: Vec<Numeric>,
+    /// Yes or no.
+    #[serde(default)]
+    pub truth: Vec<Truth>,
+    /// Closed lists of values.
+    #[serde(default)]
+    pub category: Vec<Category>,
+    /// Whether it is an input that a value is missing. Not where missing depends on the outcome.
+    pub missing_flags: bool,
+    /// Columns that subgroups are formed by.
+    #[serde(default)]
+    pub subgroups: Vec<String>,
+    /// What is evaluated beside the model.
+    #[serde(default)]
+    pub comparators: Vec<Comparator>,
+    /// Thresholds at which sensitivity and the like are given.
+    pub thresholds: Vec<f64>,
+    /// Seed of the splits.
+    pub seed: u64,
+    /// Where it is weak, one sentence each.
+    #[serde(default)]
+    pub limits: Vec<String>,
+}
+
+/// What is positive; rows of neither are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelRule {
+    /// Column.
+    pub column: String,
+    /// Values that are the outcome.
+    pub positive: Vec<String>,
+    /// Values that are not.
+    pub negative: Vec<String>,
+}
+
+/// Which way a column may push.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnSign {
+    /// Either.
+    #[default]
+    Any,
+    /// A greater value never lowers the risk.
+    NonNegative,
+    /// A greater value never raises it.
+    NonPositive,
+}
+
+/// A number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Numeric {
+    /// Column.
+    pub column: String,
+    /// Title for a reader.
+    pub label: String,
+    /// UCUM unit.
+    pub unit: String,
+    /// What is possible; anything else is missing.
+    pub range: (f64, f64),
+    /// Whether log(1 + value) is taken.
+    #[serde(default)]
+    pub log1p: bool,
+    /// Which way it may push.
+    #[serde(default)]
+    pub sign: ColumnSign,
+}
+
+/// Yes or no; other values are missing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Truth {
+    /// Column.
+    pub column: String,
+    /// Title for a reader.
+    pub label: String,
+    /// Values that mean yes.
+    pub yes: Vec<String>,
+    /// Values that mean no.
+    pub no: Vec<String>,
+    /// Which way it may push.
+    #[serde(default)]
+    pub sign: ColumnSign,
+}
+
+/// A closed list; other values count as `other`, an empty one is missing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Category {
+    /// Column.
+    pub column: String,
+    /// Title for a reader.
+    pub label: String,
+    /// Values that have a column of their own.
+    pub values: Vec<String>,
+}
+
+/// What is evaluated beside the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Comparator {
+    /// The number of one column, brought to 0 to 1 by its rank: for AUROC alone.
+    Column {
+        /// Column.
+        column: String,
+    },
+    /// Brock 2b with the terms of the nodule that a table has; everything of the person is held at the formula's centre, so
+    /// that its order of cases means something and its level does not.
+    BrockNodule {
+        /// Column of the diameter, mm.
+        diameter: String,
+        /// Column of spiculation.
+        spiculation: String,
+        /// From which value on a nodule is spiculated.
+        spiculated_from: f64,
+        /// Column of the texture.
+        texture: String,
+        /// Up to which value it is nonsolid.
+        nonsolid_to: f64,
+        /// From which value on it is solid.
+        solid_from: f64,
+    },
+}
+
+impl Comparator {
+    /// Name for a reader.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Column { column } => format!("{column} alone (rank)"),
+            Self::BrockNodule { .. } => "Brock 2b, terms of the nodule alone".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Record-only models of a table (level L0 of the ladder): a ridge logistic regression over columns that a configuration
+//! declares, calibrated and evaluated on patients of their own.
+//!
+//! The machinery knows no organ: what is read, what is positive, whom it is for stands in the configuration, and goes into
+//! the model file and the card. A row with no input at all gets no number.
+
+mod card;
+mod columns;
+mod config;
+mod model;
+mod train;
+
+pub use card::report_markdown;
+pub use columns::{Row, Table, TableError};
+pub use config::{Category, ColumnSign, Comparator, LabelRule, Numeric, TabularConfig, Truth};
+pub use model::{TabularError, TabularModel, TabularPrediction};
+pub use train::{TabularTrainError, TabularTrained, evaluate_table, train_table};

@@ -1,0 +1,201 @@
+//! A trained model of a table: its file, its answers, and why.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::columns::{Row, columns, encode};
+use super::config::TabularConfig;
+use crate::calibrate::{Calibration, Conformal, bounded_logit};
+use crate::evaluation::quantile;
+use crate::explain::{MAX_GROUPS, shapley};
+use crate::learned::linear::Linear;
+
+/// Version of the file's form.
+pub(super) const FORMAT: u32 = 1;
+
+/// What is in the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    pub(super) format: u32,
+    pub(super) config: TabularConfig,
+    pub(super) columns: Vec<String>,
+    pub(super) linear: Linear,
+    pub(super) lambda: f64,
+    pub(super) calibration: Calibration,
+    pub(super) conformal: Conformal,
+    /// The model on resampled patients, for the interval of one prediction.
+    pub(super) members: Vec<Linear>,
+    /// Rows, patients and events that it was fitted on, and that it was calibrated on.
+    pub(super) fitted: [usize; 3],
+    pub(super) calibrated: [usize; 3],
+}
+
+/// A trained model of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TabularModel {
+    pub(super) body: Body,
+    /// The file, so that what is written is what was read, to the byte.
+    text: String,
+    digest: String,
+}
+
+/// Why a model file is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TabularError {
+    /// The file is no model.
+    #[error("the model file is not readable: line {line}, column {column}")]
+    Json {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// The file is of another form.
+    #[error("the model file has format {0}; this program reads format {FORMAT}")]
+    Format(u32),
+    /// Numbers or widths of the file do not fit its configuration.
+    #[error("the model file does not fit its own configuration")]
+    Unsound,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TabularPrediction {
+    /// Calibrated, 0 to 1.
+    pub probability: f64,
+    /// 2.5 % point over models of resampled patients.
+    pub low: f64,
+    /// 97.5 % point.
+    pub high: f64,
+    /// Neither class, or both, would be surprising.
+    pub indeterminate: bool,
+    /// What each input adds to the logit before calibration, against the average row; the largest first.
+    pub contributions: Vec<(String, f64)>,
+    /// Inputs without a value, by title.
+    pub missing: Vec<String>,
+}
+
+impl TabularModel {
+    /// The model as its file has it: numbers that were written and read again, so that it answers as the file does.
+    pub(super) fn of(body: &Body) -> Result<Self, TabularError> {
+        // Plain numbers and strings always serialise.
+        Self::from_json(serde_json::to_string(body).unwrap_or_default().as_bytes())
+    }
+
+    /// Reads a model file.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, TabularError> {
+        let body: Body = serde_json::from_slice(bytes)
+            .map_err(|error| TabularError::Json { line: error.line(), column: error.column() })?;
+        if body.format != FORMAT {
+            return Err(TabularError::Format(body.format));
+        }
+        let names: Vec<String> = columns(&body.config).into_iter().map(|column| column.name).collect();
+        let sound = body.linear.is_sound(names.len())
+            && body.members.iter().all(|member| member.is_sound(names.len()))
+            && !body.members.is_empty()
+            && names == body.columns;
+        if !sound {
+            return Err(TabularError::Unsound);
+        }
+        let digest =
+            Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        Ok(Self { body, text: String::from_utf8_lossy(bytes).into_owned(), digest })
+    }
+
+    /// The model file.
+    pub fn to_json(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of the model file.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What it reads and predicts.
+    pub fn config(&self) -> &TabularConfig {
+        &self.body.config
+    }
+
+    /// The answer for a row; `None` where no input has a value.
+    pub fn predict(&self, row: Row<'_>) -> Option<TabularPrediction> {
+        let encoded = encode(&self.body.config, row);
+        if encoded.present == 0 {
+            return None;
+        }
+        let stratum = encoded.stratum();
+        let probability =
+            |model: &Linear| self.body.calibration.apply(stratum, model.logit(&encoded.columns));
+        let mut members: Vec<f64> = self.body.members.iter().map(probability).collect();
+        members.sort_by(f64::total_cmp);
+        let probability = probability(&self.body.linear);
+        Some(TabularPrediction {
+            probability,
+            low: quantile(&members, 0.025).min(probability),
+            high: quantile(&members, 0.975).max(probability),
+            indeterminate: self.body.conformal.is_indeterminate(stratum, probability),
+            contributions: self.contributions(&encoded.columns),
+            missing: self.missing(row),
+        })
+    }
+
+    /// The calibrated probability alone.
+    pub fn probability(&self, row: Row<'_>) -> Option<f64> {
+        let encoded = encode(&self.body.config, row);
+        (encoded.present > 0)
+            .then(|| self.body.calibration.apply(encoded.stratum(), self.body.linear.logit(&encoded.columns)))
+    }
+
+    /// Exact for a linear model: what a column adds against the average row, summed over the columns of an input.
+    fn contributions(&self, values: &[Option<f64>]) -> Vec<(String, f64)> {
+        let mut found: Vec<(String, f64)> = Vec::new();
+        for (column, term) in columns(&self.body.config).into_iter().zip(self.body.linear.terms(values)) {
+            match found.iter_mut().find(|(group, _)| *group == column.group) {
+                Some((_, sum)) => *sum += term,
+                None => found.push((column.group, term)),
+            }
+        }
+        found.retain(|(_, term)| *term != 0.0);
+        found.sort_by(|one, other| other.1.abs().total_cmp(&one.1.abs()).then_with(|| one.0.cmp(&other.0)));
+        found
+    }
+
+    /// Exact Shapley values of the calibrated logit over the inputs; `None` where there are more than ten.
+    pub fn shapley(&self, row: Row<'_>) -> Option<Vec<(String, f64)>> {
+        let encoded = encode(&self.body.config, row);
+        let all = columns(&self.body.config);
+        let mut groups: Vec<&str> = Vec::new();
+        for column in &all {
+            if !groups.contains(&column.group.as_str()) {
+                groups.push(&column.group);
+            }
+        }
+        if groups.len() > MAX_GROUPS {
+            return None;
+        }
+        let stratum = encoded.stratum();
+        let value = |known: u32| {
+            let shown: Vec<Option<f64>> = all
+                .iter()
+                .zip(&encoded.columns)
+                .map(|(column, value)| {
+                    let group = groups.iter().position(|group| *group == column.group)?;
+                    value.filter(|_| known >> group & 1 == 1)
+                })
+                .collect();
+            bounded_logit(self.body.calibration.apply(stratum, self.body.linear.logit(&shown)))
+        };
+        let values = shapley(groups.len(), value)?;
+        Some(groups.into_iter().map(str::to_owned).zip(values).collect())
+    }
+
+    fn missing(&self, row: Row<'_>) -> Vec<String> {
+        let config = &self.body.config;
+        let numeric = config.numeric.iter().map(|one| (&one.column, &one.label));
+        let truth = config.truth.iter().map(|one| (&one.column, &one.label));
+        let category = config.category.iter().map(|one| (&one.column, &one.label));
+        let all = numeric.chain(truth).chain(category);
+        all.filter(|(column, _)| row.text(column).is_none()).map(|(_, label)| label.clone()).collect()
+    }
+}

@@ -1,0 +1,161 @@
+//! Models of tables: the committed ones are what training gives, and what a made-up table must teach.
+
+use std::path::Path;
+
+use fusion::evaluation::Report;
+use fusion::learned::tabular::{
+    Table, TabularConfig, TabularError, TabularModel, TabularTrainError, evaluate_table, train_table,
+};
+use proptest::prelude::*;
+
+use crate::support::data;
+
+fn table(text: &[u8]) -> Table {
+    let mut reader = csv::Reader::from_reader(text);
+    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+    Table::new(&names, rows).unwrap()
+}
+
+fn config(id: &str) -> TabularConfig {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(id).join("config.toml");
+    toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Trains from the published table and compares with the committed files, byte for byte. To renew them after a wanted
+/// change, run the test and copy the folder that its message names.
+fn committed_is_what_training_gives(id: &str, folder: &str, file: &str) {
+    let Some(folder) = data(folder) else { return };
+    let table = table(&std::fs::read(folder.join(file)).unwrap());
+    let trained = train_table(&config(id), &table).unwrap();
+    let report = serde_json::to_string_pretty(&trained.report).unwrap() + "\n";
+    let made =
+        [("model.json", trained.model.to_json()), ("card.md", &trained.card), ("evaluation.json", &report)];
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(id);
+    std::fs::create_dir_all(&out).unwrap();
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(id);
+    let mut same = true;
+    for (name, text) in made {
+        same &= std::fs::read_to_string(committed.join(name)).ok().as_deref() == Some(text);
+        std::fs::write(out.join(name), text).unwrap();
+    }
+    assert!(same, "the model changed; the new one is {}", out.display());
+    let first = &trained.report.arms[0];
+    assert!(first.auroc.unwrap().low.unwrap() > 0.6, "{:?}", first.auroc);
+}
+
+#[test]
+fn lidc_malignancy_rating() {
+    committed_is_what_training_gives("lidc-malignancy-rating", "tabular/lidc", "nodules.csv");
+}
+
+#[test]
+fn pad_ufes_20_malignancy() {
+    committed_is_what_training_gives("pad-ufes-20-malignancy", "tabular/pad-ufes-20", "metadata.csv");
+}
+
+/// 300 patients of two rows: the outcome follows `x` and, less, the place; `noise` says nothing.
+fn made_up() -> (TabularConfig, String) {
+    let mut text = "who,y,x,place,noise,bleeds\n".to_owned();
+    for case in 0..600_u32 {
+        let mixed = case.wrapping_mul(2_654_435_761) >> 8;
+        let x = f64::from(mixed % 1000) / 100.0;
+        let place = ["A", "B", "C"][(mixed / 7 % 3) as usize];
+        let odds = 0.9 * (x - 5.0) + if place == "B" { 1.0 } else { 0.0 };
+        let sick = f64::from(mixed / 11 % 997) / 997.0 < 1.0 / (1.0 + (-odds).exp());
+        let shown = if case % 10 == 0 { String::new() } else { x.to_string() };
+        let bleeds = if case % 3 == 0 { "True" } else { "False" };
+        text += &format!("p{},{},{shown},{place},{},{bleeds}\n", case / 2, u8::from(sick), mixed / 13 % 10);
+    }
+    let config = r#"
+id = "made-up"
+version = "1"
+title = "t"
+outcome = "o"
+horizon = "h"
+population = "p"
+data = "made in code"
+intended_use = "a test"
+created = "2026-01-01"
+patient = "who"
+missing_flags = true
+thresholds = [0.5]
+seed = 1
+label = { column = "y", positive = ["1"], negative = ["0"] }
+numeric = [
+    { column = "x", label = "X", unit = "1", range = [0.0, 10.0], sign = "non-negative" },
+    { column = "noise", label = "Noise", unit = "1", range = [0.0, 10.0] },
+]
+truth = [{ column = "bleeds", label = "Bleeds", yes = ["True"], no = ["False"] }]
+category = [{ column = "place", label = "Place", values = ["A", "B"] }]
+"#;
+    (toml::from_str(config).unwrap(), text)
+}
+
+#[test]
+fn a_made_up_table_is_learnt_and_explained() {
+    let (config, text) = made_up();
+    let table = table(text.as_bytes());
+    let trained = train_table(&config, &table).unwrap();
+    let first = &trained.report.arms[0];
+    assert!(first.auroc.unwrap().value > 0.8, "{:?}", first.auroc);
+    assert!(trained.report.stress[2].auroc.unwrap() < 0.51, "with everything taken away nothing is left");
+    let again = train_table(&config, &table).unwrap();
+    assert_eq!(again.model.to_json(), trained.model.to_json(), "the seed decides");
+    let read = TabularModel::from_json(trained.model.to_json().as_bytes()).unwrap();
+    assert_eq!(read, trained.model);
+    let rows =
+        table_of("who,y,x,place,noise,bleeds\np,1,9.5,B,5,True\np,1,0.5,Z,5,False\np,1,,,,\np,1,9.5,,,\n");
+    let answers: Vec<_> = rows.rows().map(|row| read.predict(row)).collect();
+    let (high, low) = (answers[0].as_ref().unwrap(), answers[1].as_ref().unwrap());
+    assert!(high.probability > 0.9 && low.probability < 0.1, "{high:?} {low:?}");
+    assert!(high.low <= high.probability && high.probability <= high.high && !high.indeterminate);
+    assert_eq!(high.contributions[0].0, "X");
+    assert!(answers[2].is_none(), "a row without any input gets no number");
+    assert_eq!(answers[3].as_ref().unwrap().missing, ["Noise", "Bleeds", "Place"]);
+    let row = rows.rows().next().unwrap();
+    let shapley = read.shapley(row).unwrap();
+    assert_eq!(shapley.len(), 4);
+    let logit = |p: f64| (p / (1.0 - p)).ln();
+    let sum: f64 = shapley.iter().map(|(_, value)| value).sum();
+    let platt = |value: f64| value; // the calibrated logit is linear in the model's: both ways of explaining agree in order
+    assert!(platt(sum) > 0.0 && (sum - logit(high.probability)).abs() < 3.0);
+    assert_eq!(shapley.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0, "X");
+}
+
+fn table_of(text: &str) -> Table {
+    table(text.as_bytes())
+}
+
+#[test]
+fn a_sign_that_the_data_contradict_leaves_the_column_out() {
+    let (mut config, text) = made_up();
+    config.numeric[0].sign = fusion::learned::tabular::ColumnSign::NonPositive;
+    let trained = train_table(&config, &table(text.as_bytes())).unwrap();
+    assert!(trained.card.contains("| x | +0.000 |"), "{}", trained.card);
+}
+
+#[test]
+fn kept_apart_rows_are_scored_and_foreign_tables_refused() {
+    let (config, text) = made_up();
+    let trained = train_table(&config, &table(text.as_bytes())).unwrap();
+    let report: Report = evaluate_table(&trained.model, &table(text.as_bytes())).unwrap();
+    assert_eq!((report.patients, report.arms[0].cases), (300, 600));
+    let lacking = table_of("who,y,x\np,1,2\n");
+    assert!(matches!(evaluate_table(&trained.model, &lacking), Err(TabularTrainError::Table(_))));
+    let few = table_of("who,y,x,place,noise,bleeds\np,1,2,A,1,True\n");
+    assert!(matches!(train_table(&config, &few), Err(TabularTrainError::TooFew { rows: 1, .. })));
+    let damaged = trained.model.to_json().replacen("\"format\":1", "\"format\":2", 1);
+    assert_eq!(TabularModel::from_json(damaged.as_bytes()), Err(TabularError::Format(2)));
+    let renamed = trained.model.to_json().replacen("\"x missing\"", "\"x lost\"", 1);
+    assert_eq!(TabularModel::from_json(renamed.as_bytes()), Err(TabularError::Unsound));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_file_panics(text in ".{0,300}") {
+        prop_assert!(TabularModel::from_json(text.as_bytes()).is_err());
+    }
+}
