@@ -23,7 +23,7 @@ kind = "classifier"
 format = "npz"
 [recipe]
 side = 12
-epochs = 30
+epochs = 80
 batch = 16
 peak_rate = 3e-3
 weight_decay = 0.05

@@ -273,4 +273,36 @@ mod tests {
         assert!(rates[..30].windows(2).all(|w| w[0] < w[1]));
         assert!(rates[30..].windows(2).all(|w| w[0] > w[1]));
     }
+
+    #[test]
+    fn a_step_is_that_of_burns_own_optimiser() {
+        use burn::nn::{Initializer, Linear, LinearConfig};
+        use burn::optim::AdamWConfig;
+
+        let device = crate::device::Device::reference().burn().clone().autodiff();
+        let start: Linear =
+            LinearConfig::new(3, 2).with_initializer(Initializer::Constant { value: 0.3 }).init(&device);
+        let loss = |network: &Linear, step: usize| {
+            let shift = step as f32 / 10.0;
+            let input = Tensor::<2>::from_floats([[0.5, -1.0, shift], [2.0, shift, 0.25]], &device);
+            let target = Tensor::<2>::from_floats([[1.0, -0.5], [0.0, 2.0]], &device);
+            (network.forward(input) - target).square().mean()
+        };
+        let rates = Rates { peak: 0.05, weight_decay: 0.1, gradient_norm: 1e9, average_decay: 0.5 };
+        let mut learner = Learner::new(start.clone(), rates, 12);
+        let mut optimizer = AdamWConfig::new().with_weight_decay(0.1).with_epsilon(EPSILON).init();
+        let mut reference = start;
+        for step in 0..12 {
+            let own = loss(learner.network(), step);
+            learner.step(own).unwrap();
+            let gradients = GradientsParams::from_grads(loss(&reference, step).backward(), &reference);
+            reference = optimizer.step(one_cycle(step, 12, 0.05), reference, gradients);
+            let mut collect = Collect::default();
+            reference.visit(&mut collect);
+            let stated = collect.finish().unwrap().0;
+            for (found, stated) in learner.state().unwrap().values.iter().zip(stated) {
+                assert!((found - stated).abs() < 1e-6, "step {step}: {found} and not {stated}");
+            }
+        }
+    }
 }

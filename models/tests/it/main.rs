@@ -10,6 +10,7 @@ mod evaluation;
 mod formula;
 mod import;
 mod parity;
+mod pneumonia;
 mod preprocessing;
 mod scoring;
 mod small;
