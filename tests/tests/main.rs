@@ -28,3 +28,4 @@ mod renderings;
 mod scope;
 mod sources;
 mod submit;
+mod training;

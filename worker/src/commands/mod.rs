@@ -7,6 +7,7 @@ mod demo;
 mod device_process;
 mod features;
 mod fusion;
+mod evaluate;
 mod jobs;
 mod mercure;
 mod models;
@@ -14,6 +15,7 @@ mod queue;
 mod show;
 mod submit;
 mod top;
+mod train;
 mod worker;
 
 use anyhow::Context;
