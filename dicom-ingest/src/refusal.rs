@@ -59,6 +59,12 @@ refusal_codes! {
     DecoderFailed,
     /// The codec panicked; the panic was contained.
     DecoderPanicked,
+    /// The process that read the instance ended, each time it was tried.
+    DecoderDied,
+    /// The process that read the instance gave no answer in time.
+    DecoderHung,
+    /// No process could be started to read the instance; the instance itself may be sound.
+    DecoderUnavailable,
     /// An instance without an image.
     NoPixelData,
     /// A UID that is not one.

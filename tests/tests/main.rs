@@ -12,6 +12,7 @@
 mod analyze;
 mod architecture;
 mod corpus;
+mod decoders;
 mod deliver;
 mod device;
 mod documents;

@@ -70,9 +70,7 @@ fn number(view: &View<'_>, id: &str, label: &str, value: f64, from: &[&Known<'_,
     let mut made = feature(id, label, Group::Condition, FeatureValue::Number(value));
     made.unit = Some("1".to_owned());
     let mut sorted: Vec<&&Known<'_, Condition>> = from.iter().collect();
-    sorted.sort_by_key(|known| {
-        (std::cmp::Reverse(known.available), known.fact.origin.reference.clone())
-    });
+    sorted.sort_by_key(|known| (std::cmp::Reverse(known.available), known.fact.origin.reference.clone()));
     let Some((latest, others)) = sorted.split_first() else { return made };
     let text = latest.fact.onset.as_ref().or(latest.fact.recorded.as_ref());
     let mut made = made.stated_by(view, &latest.fact.origin, text, (latest.available, latest.effective));
@@ -90,9 +88,8 @@ fn identity(fact: &Condition) -> Option<String> {
 
 fn diagnoses(view: &View<'_>, stated: &[&Known<'_, Condition>], all: &mut Vec<Feature>) {
     let rules = &view.schema.diagnoses;
-    let within = |known: &&Known<'_, Condition>| {
-        view.age_days(known.available) < f64::from(rules.window_days)
-    };
+    let within =
+        |known: &&Known<'_, Condition>| view.age_days(known.available) < f64::from(rules.window_days);
     let recent: Vec<&Known<'_, Condition>> = stated.iter().copied().filter(within).collect();
     let year = format!("{}d", rules.window_days);
     let mut count = |id: String, label: String, prefixes: Option<&[String]>, of: &[&Known<'_, Condition>]| {
@@ -103,7 +100,9 @@ fn diagnoses(view: &View<'_>, stated: &[&Known<'_, Condition>], all: &mut Vec<Fe
             return;
         }
         let mut distinct: BTreeMap<String, &Known<'_, Condition>> = BTreeMap::new();
-        for known in of.iter().copied().filter(|known| prefixes.is_none_or(|list| in_chapter(known.fact, list))) {
+        for known in
+            of.iter().copied().filter(|known| prefixes.is_none_or(|list| in_chapter(known.fact, list)))
+        {
             if let Some(identity) = identity(known.fact) {
                 distinct.insert(identity, known);
             }
@@ -114,7 +113,8 @@ fn diagnoses(view: &View<'_>, stated: &[&Known<'_, Condition>], all: &mut Vec<Fe
     count(rules.id.clone(), rules.label.clone(), None, stated);
     count(format!("{}-{year}", rules.id), format!("{}, last {year}", rules.label), None, &recent);
     for chapter in &rules.chapters {
-        let (id, label) = (format!("{}-{}", rules.id, chapter.id), format!("{}: {}", rules.label, chapter.label));
+        let (id, label) =
+            (format!("{}-{}", rules.id, chapter.id), format!("{}: {}", rules.label, chapter.label));
         let listed = Some(chapter.icd10.as_slice());
         count(format!("{id}-{year}"), format!("{label}, last {year}"), listed, &recent);
         count(id, label, listed, stated);

@@ -157,13 +157,7 @@ fn years_since(any: &Feature, named: &Named) -> Feature {
     match (&any.value, any.age_days) {
         (FeatureValue::Bool(true), Some(days)) => {
             let value = FeatureValue::Number(days / super::statistics::DAYS_PER_YEAR);
-            Feature {
-                id: id.clone(),
-                label: label.clone(),
-                value,
-                unit: Some("a".to_owned()),
-                ..any.clone()
-            }
+            Feature { id: id.clone(), label: label.clone(), value, unit: Some("a".to_owned()), ..any.clone() }
         }
         (FeatureValue::Missing { reason }, _) => missing(id, label, GROUP, *reason),
         _ => missing(id, label, GROUP, MissingReason::NotRecorded),

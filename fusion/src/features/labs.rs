@@ -59,8 +59,7 @@ fn stated<'a>(
     fact: &'a Observation,
     measurement: &'a Measurement,
 ) -> Option<(&'a MeasuredCode, &'a ObservedValue)> {
-    let code_of =
-        |concept: &Concept| measurement.codes.iter().find(|code| code.is(concept, &fact.body_site));
+    let code_of = |concept: &Concept| measurement.codes.iter().find(|code| code.is(concept, &fact.body_site));
     let by_text = || {
         let first = measurement.codes.first()?;
         let text = fact.code.text.as_deref().filter(|_| fact.code.codings.is_empty())?;
@@ -83,8 +82,7 @@ fn point<'a>(
         per_mole: measurement.umol_per_mg.map(f64::recip),
         plain: measurement.plain,
     };
-    let conversion =
-        units::fit(quantity, &unit, code.contradiction.as_deref()).ok_or(MissingReason::Unit)?;
+    let conversion = units::fit(quantity, &unit, code.contradiction.as_deref()).ok_or(MissingReason::Unit)?;
     let value = (quantity.value * conversion.factor + conversion.offset) * code.factor;
     if !(measurement.range.0..=measurement.range.1).contains(&value) {
         return Err(MissingReason::Implausible);
@@ -216,7 +214,9 @@ fn kinetics(view: &View<'_>, kinetic: &Kinetic) -> Option<Feature> {
         return Some(missing(&kinetic.id, &kinetic.label, Group::Derived, MissingReason::NotRecorded));
     };
     let mut found = of_point(view, &kinetic.id, &kinetic.label, value, last);
-    found.other_sources.extend(earlier.iter().rev().filter_map(|point| point.known.fact.origin.reference.clone()));
+    found
+        .other_sources
+        .extend(earlier.iter().rev().filter_map(|point| point.known.fact.origin.reference.clone()));
     found.unit = Some(kinetic.unit.clone());
     found.note = Some(format!("from {} values", points.len()));
     Some(found)

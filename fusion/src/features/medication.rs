@@ -119,7 +119,5 @@ fn name(view: &View<'_>, fact: &Medication) -> Option<String> {
     let first = |concept: &Concept| {
         concept.codings.iter().find(|coding| coding.code.is_some()).map(crate::record::Coding::token)
     };
-    first(&fact.code)
-        .or_else(|| referred(view, fact).and_then(first))
-        .or_else(|| fact.code.text.clone())
+    first(&fact.code).or_else(|| referred(view, fact).and_then(first)).or_else(|| fact.code.text.clone())
 }

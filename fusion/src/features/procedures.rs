@@ -33,9 +33,8 @@ fn procedure(view: &View<'_>, stated: &Stated) -> Feature {
         );
     }
     let refused = view.procedures.refused.iter().filter(|refused| is_one(stated, &refused.fact.code));
-    observed(view, stated, presence_of).unwrap_or_else(|| {
-        missing(&stated.id, &stated.label, Group::Procedure, strongest(refused))
-    })
+    observed(view, stated, presence_of)
+        .unwrap_or_else(|| missing(&stated.id, &stated.label, Group::Procedure, strongest(refused)))
 }
 
 fn examination(view: &View<'_>, stated: &Stated) -> Feature {
@@ -70,12 +69,13 @@ fn presence_of(fact: &Observation) -> Option<bool> {
 }
 
 fn abnormal(fact: &Observation) -> Option<bool> {
-    let says = |concept: &Concept, abnormal: (&str, &str), normal: (&str, &str)| {
-        match (concept.has(abnormal.0, abnormal.1), concept.has(normal.0, normal.1)) {
-            (true, false) => Some(true),
-            (false, true) => Some(false),
-            _ => None,
-        }
+    let says = |concept: &Concept, abnormal: (&str, &str), normal: (&str, &str)| match (
+        concept.has(abnormal.0, abnormal.1),
+        concept.has(normal.0, normal.1),
+    ) {
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        _ => None,
     };
     let by_value = match &fact.value {
         ObservedValue::Concept(concept) => says(concept, (SNOMED, ABNORMAL), (SNOMED, NORMAL)),

@@ -80,7 +80,18 @@ impl<'a> View<'a> {
         let medications = sorter.sort(&record.medications, medication_times);
         let relatives = sorter.sort(&record.relatives, relative_times);
         let procedures = sorter.sort(&record.procedures, procedure_times);
-        Self { record, schema, t0, zone, observations, conditions, medications, relatives, procedures, excluded }
+        Self {
+            record,
+            schema,
+            t0,
+            zone,
+            observations,
+            conditions,
+            medications,
+            relatives,
+            procedures,
+            excluded,
+        }
     }
 
     pub(crate) fn into_excluded(self) -> Excluded {

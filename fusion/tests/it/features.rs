@@ -367,11 +367,19 @@ fn later(index: usize, kind: usize, seconds: i64, number: f64, by_issue: bool) -
             "relationship": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "MTH" }] },
             "condition": [{ "code": { "coding": [{ "system": SNOMED, "code": "254637007" }] } }] }),
         8 => lab(&id, "2857-1", happened, number, "ng/mL"),
-        9 => observation(&id, LOINC, "2857-1", happened, &json!({ "valueCodeableConcept": { "coding": [{
-            "system": "http://radlex.org", "code": "RID50293" }] } })),
-        10 => json!({ "resourceType": "Procedure", "id": id, "status": "completed", "performedDateTime": known,
+        9 => observation(
+            &id,
+            LOINC,
+            "2857-1",
+            happened,
+            &json!({ "valueCodeableConcept": { "coding": [{
+            "system": "http://radlex.org", "code": "RID50293" }] } }),
+        ),
+        10 => {
+            json!({ "resourceType": "Procedure", "id": id, "status": "completed", "performedDateTime": known,
             "subject": { "reference": "Patient/p1" },
-            "code": { "coding": [{ "system": SNOMED, "code": "65575008" }] } }),
+            "code": { "coding": [{ "system": SNOMED, "code": "65575008" }] } })
+        }
         6 => json!({ "resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
             "subject": { "reference": "Patient/p1" }, "authoredOn": known,
             "medicationCodeableConcept": { "coding": [{ "system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": id }] } }),

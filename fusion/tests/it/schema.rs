@@ -114,7 +114,10 @@ fn prostate_facts() {
 fn a_volume_of_something_else_or_in_another_unit_is_not_read() {
     let mut other = volume("2024-01-01T08:00:00Z", 50.0, "mL");
     other["bodySite"]["coding"][0]["code"] = json!("64033007");
-    assert_eq!(reason(&table(vec![patient(), other], t0()), "prostate-volume"), Some(MissingReason::NotRecorded));
+    assert_eq!(
+        reason(&table(vec![patient(), other], t0()), "prostate-volume"),
+        Some(MissingReason::NotRecorded)
+    );
     let wrong = volume("2024-01-01T08:00:00Z", 50.0, "mg/dL");
     assert_eq!(reason(&table(vec![patient(), wrong], t0()), "prostate-volume"), Some(MissingReason::Unit));
 }
@@ -145,7 +148,8 @@ fn charlson_counts_the_graver_category_once() {
     close(&found, "diagnoses-circulatory-365d", 1.0);
     let index = found.feature("charlson").unwrap();
     assert_eq!(index.other_sources.len() + 1, 4, "one resource a category");
-    let old = table(vec![patient(), condition("a", ICD10, "I50.9", "confirmed", "2020-01-01T08:00:00Z")], t0());
+    let old =
+        table(vec![patient(), condition("a", ICD10, "I50.9", "confirmed", "2020-01-01T08:00:00Z")], t0());
     close(&old, "diagnoses-circulatory", 1.0);
     close(&old, "diagnoses-circulatory-365d", 0.0);
     assert_eq!(reason(&table(vec![patient()], t0()), "charlson"), Some(MissingReason::NotRecorded));
@@ -153,9 +157,11 @@ fn charlson_counts_the_graver_category_once() {
 
 #[test]
 fn a_drug_is_known_by_code_or_name_and_never_absent() {
-    let drug = |text: &str| json!({ "resourceType": "MedicationRequest", "id": "x", "status": "active", "intent": "order",
+    let drug = |text: &str| {
+        json!({ "resourceType": "MedicationRequest", "id": "x", "status": "active", "intent": "order",
         "subject": { "reference": "Patient/p1" }, "authoredOn": "2024-01-01T00:00:00Z",
-        "medicationCodeableConcept": { "text": text } });
+        "medicationCodeableConcept": { "text": text } })
+    };
     let found = table(vec![patient(), drug("Finasteride 5 MG Oral Tablet")], t0());
     assert_eq!(found.truth("five-alpha-reductase-inhibitor"), Some(true));
     let other = table(vec![patient(), drug("Pseudofinasteride")], t0());
@@ -164,11 +170,17 @@ fn a_drug_is_known_by_code_or_name_and_never_absent() {
 
 #[test]
 fn blood_pressure_is_read_from_the_parts_of_a_panel() {
-    let panel = observation("bp", "http://loinc.org", "85354-9", "2024-05-01T08:00:00Z", &json!({ "component": [
+    let panel = observation(
+        "bp",
+        "http://loinc.org",
+        "85354-9",
+        "2024-05-01T08:00:00Z",
+        &json!({ "component": [
         { "code": { "coding": [{ "system": "http://loinc.org", "code": "8480-6" }] },
           "valueQuantity": { "value": 17.6, "unit": "kPa", "code": "kPa", "system": "http://unitsofmeasure.org" } },
         { "code": { "coding": [{ "system": "http://loinc.org", "code": "8462-4" }] },
-          "valueQuantity": { "value": 81, "unit": "mmHg", "code": "mm[Hg]", "system": "http://unitsofmeasure.org" } } ] }));
+          "valueQuantity": { "value": 81, "unit": "mmHg", "code": "mm[Hg]", "system": "http://unitsofmeasure.org" } } ] }),
+    );
     let found = table(vec![patient(), panel], t0());
     close(&found, "systolic-pressure", 17.6 * 7.50062);
     close(&found, "diastolic-pressure", 81.0);

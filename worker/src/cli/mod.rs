@@ -48,6 +48,7 @@ impl Cli {
             | Command::Jobs(_)
             | Command::Queue(_)
             | Command::Models(_)
+            | Command::DecodeProcess
             | Command::DeviceProcess(_) => None,
         }
     }
@@ -80,6 +81,9 @@ pub enum Command {
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// A reader of files, bounded by the system, which whoever reads files starts itself.
+    #[command(hide = true)]
+    DecodeProcess,
     /// The device of a worker, which starts this itself.
     #[command(hide = true)]
     DeviceProcess(DeviceProcessArgs),

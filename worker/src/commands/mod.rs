@@ -2,6 +2,7 @@
 
 mod analyze;
 mod config;
+mod decode_process;
 mod demo;
 mod device_process;
 mod jobs;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Models(command) => models::run(&command),
+        Command::DecodeProcess => decode_process::run(),
         Command::DeviceProcess(args) => device_process::run(&args),
     }
 }

@@ -186,7 +186,7 @@ impl Sources {
             source_name: here.source.to_string(),
             source: SourceError::Unreachable(Some(error.into())),
         };
-        let discovery = discover(std::slice::from_ref(&here.folder), &stages.limits, &mut |_| {})
+        let discovery = discover(std::slice::from_ref(&here.folder), stages.reader.as_ref(), &mut |_| {})
             .map_err(|error| unreachable(error.source))?;
         let readable = |study: &StudyOutcome| study.uid() == &request.study_uid;
         let unreadable = discovery.unreadable.len() as u64;

@@ -34,7 +34,9 @@ impl Findings {
             let windows = &defaults.windows_days;
             let rising = windows.windows(2).all(|pair| pair[0] < pair[1]) && windows.first() > Some(&0);
             self.unless(rising, || format!("the windows of `{group}` are not rising lengths above 0"));
-            self.unless(defaults.max_age_days > 0.0, || format!("`max_age_days` of `{group}` is not above 0"));
+            self.unless(defaults.max_age_days > 0.0, || {
+                format!("`max_age_days` of `{group}` is not above 0")
+            });
             self.unless(defaults.missing == MissingPolicy::Unknown, || {
                 format!("a measurement of `{group}` cannot be 0 because it was not made")
             });
@@ -57,7 +59,9 @@ impl Findings {
 
     fn measurement(&mut self, schema: &Schema, found: &Measurement) {
         let id = &found.id;
-        self.unless(schema.defaults(found.group).is_some(), || format!("`{id}` is of a group without defaults"));
+        self.unless(schema.defaults(found.group).is_some(), || {
+            format!("`{id}` is of a group without defaults")
+        });
         self.unless(found.range.0 < found.range.1 && found.range.1.is_finite(), || {
             format!("the range of `{id}` is none")
         });
@@ -70,7 +74,8 @@ impl Findings {
             let one = code.loinc.is_some() != code.snomed.is_some();
             self.unless(one, || format!("a code of `{id}` is not exactly one of `loinc` and `snomed`"));
             let loinc = code.loinc.as_deref().is_none_or(is_loinc);
-            let snomed = [&code.snomed, &code.body_site].iter().all(|code| code.as_deref().is_none_or(is_snomed));
+            let snomed =
+                [&code.snomed, &code.body_site].iter().all(|code| code.as_deref().is_none_or(is_snomed));
             self.unless(loinc && snomed, || format!("a code of `{id}` has a wrong check digit"));
             self.unless(code.factor > 0.0 && code.factor.is_finite(), || {
                 format!("a factor of `{id}` is not above 0")
@@ -84,7 +89,9 @@ impl Findings {
             self.unless(measured(&ratio.over) && measured(&ratio.under), || {
                 format!("a part of the ratio `{}` is no measurement", ratio.id)
             });
-            self.unless(ratio.max_gap_days > 0.0, || format!("`max_gap_days` of `{}` is not above 0", ratio.id));
+            self.unless(ratio.max_gap_days > 0.0, || {
+                format!("`max_gap_days` of `{}` is not above 0", ratio.id)
+            });
         }
         for kinetic in &schema.kinetics {
             self.unless(measured(&kinetic.of), || format!("`{}` is of what is no measurement", kinetic.id));
@@ -134,7 +141,9 @@ impl Findings {
         }
         for drug in &schema.drugs {
             let digits = |code: &String| !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
-            self.unless(drug.rxnorm.iter().all(digits), || format!("a code of `{}` is no RxNorm number", drug.id));
+            self.unless(drug.rxnorm.iter().all(digits), || {
+                format!("a code of `{}` is no RxNorm number", drug.id)
+            });
             let lower = drug.names.iter().all(|name| !name.is_empty() && *name == name.to_lowercase());
             self.unless(lower, || format!("a name of `{}` is not lower case", drug.id));
         }
@@ -142,7 +151,9 @@ impl Findings {
 
     fn snomed(&mut self, id: &str, codes: &[String]) {
         for code in codes {
-            self.unless(is_snomed(code), || format!("the SNOMED CT code `{code}` of `{id}` has a wrong check digit"));
+            self.unless(is_snomed(code), || {
+                format!("the SNOMED CT code `{code}` of `{id}` has a wrong check digit")
+            });
         }
     }
 

@@ -22,9 +22,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::Group;
-pub(crate) use code::{
-    CodeList, LOINC, MeasuredCode, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts,
-};
+pub(crate) use code::{CodeList, LOINC, MeasuredCode, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts};
 
 /// A feature schema: what is read of a record, and how.
 #[derive(Debug, Clone, Deserialize)]

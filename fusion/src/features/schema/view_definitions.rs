@@ -34,7 +34,14 @@ pub(super) fn all(schema: &Schema) -> Vec<(String, Value)> {
     made.into_iter().map(|(name, view)| (format!("{name}.json"), view)).collect()
 }
 
-fn view(schema: &Schema, name: &str, resource: &str, description: &str, select: &Value, filter: &[String]) -> Value {
+fn view(
+    schema: &Schema,
+    name: &str,
+    resource: &str,
+    description: &str,
+    select: &Value,
+    filter: &[String],
+) -> Value {
     let mut made = json!({
         "resourceType": "http://hl7.org/fhir/uv/sql-on-fhir/StructureDefinition/ViewDefinition",
         "name": format!("{}_v{}_{name}", schema.id.replace('-', "_"), schema.version),
@@ -55,7 +62,11 @@ fn column(name: &str, path: &str, kind: &str) -> Value {
 }
 
 fn patient(schema: &Schema) -> Value {
-    let columns = [column("id", "getResourceKey()", "string"), column("gender", "gender", "code"), column("birth_date", "birthDate", "date")];
+    let columns = [
+        column("id", "getResourceKey()", "string"),
+        column("gender", "gender", "code"),
+        column("birth_date", "birthDate", "date"),
+    ];
     view(schema, "patient", "Patient", "Who the rows are of.", &json!([{ "column": columns }]), &[])
 }
 
@@ -99,7 +110,14 @@ fn measurement(schema: &Schema) -> Value {
     let own = json!({ "column": value(""), "select": [coding.clone()] });
     let part = json!({ "forEach": "component", "column": value(""), "select": [coding] });
     let select = json!([{ "column": shared }, { "unionAll": [own, part] }]);
-    view(schema, "measurement", "Observation", "Measured values and their parts, one row a code.", &select, &[USABLE.to_owned()])
+    view(
+        schema,
+        "measurement",
+        "Observation",
+        "Measured values and their parts, one row a code.",
+        &select,
+        &[USABLE.to_owned()],
+    )
 }
 
 fn condition(schema: &Schema) -> Value {
@@ -113,7 +131,14 @@ fn condition(schema: &Schema) -> Value {
     let coding = json!({ "forEach": "code.coding", "column": [
         column("system", "system", "uri"), column("code", "code", "code") ] });
     let entered = "verificationStatus.coding.where(code = 'entered-in-error').empty()".to_owned();
-    view(schema, "condition", "Condition", "Diagnoses, one row a code.", &json!([{ "column": columns }, coding]), &[entered])
+    view(
+        schema,
+        "condition",
+        "Condition",
+        "Diagnoses, one row a code.",
+        &json!([{ "column": columns }, coding]),
+        &[entered],
+    )
 }
 
 fn medication_request(schema: &Schema) -> Value {
@@ -126,7 +151,14 @@ fn medication_request(schema: &Schema) -> Value {
     let coding = json!({ "forEachOrNull": "medication.ofType(CodeableConcept).coding", "column": [
         column("system", "system", "uri"), column("code", "code", "code"), column("display", "display", "string") ] });
     let planned = "intent != 'proposal'".to_owned();
-    view(schema, "medication_request", "MedicationRequest", "Drugs, one row a code.", &json!([{ "column": columns }, coding]), &[planned])
+    view(
+        schema,
+        "medication_request",
+        "MedicationRequest",
+        "Drugs, one row a code.",
+        &json!([{ "column": columns }, coding]),
+        &[planned],
+    )
 }
 
 fn family_member_history(schema: &Schema) -> Value {
@@ -140,7 +172,14 @@ fn family_member_history(schema: &Schema) -> Value {
     let coding = json!({ "forEachOrNull": "condition.code.coding", "column": [
         column("system", "system", "uri"), column("code", "code", "code") ] });
     let select = json!([{ "column": columns }, coding]);
-    view(schema, "family_member_history", "FamilyMemberHistory", "Diseases of relatives, one row a code.", &select, &[])
+    view(
+        schema,
+        "family_member_history",
+        "FamilyMemberHistory",
+        "Diseases of relatives, one row a code.",
+        &select,
+        &[],
+    )
 }
 
 fn tobacco(schema: &Schema) -> Value {
@@ -153,8 +192,11 @@ fn tobacco(schema: &Schema) -> Value {
         &smoking.time_since_quitting,
         &smoking.quit_date,
     ];
-    let codes: Vec<String> =
-        lists.iter().flat_map(|list| list.iter()).map(|token| of_system(token.system, &[&token.code])).collect();
+    let codes: Vec<String> = lists
+        .iter()
+        .flat_map(|list| list.iter())
+        .map(|token| of_system(token.system, &[&token.code]))
+        .collect();
     let columns = [
         column("id", "getResourceKey()", "string"),
         column("patient_id", "subject.getReferenceKey(Patient)", "string"),
@@ -168,5 +210,12 @@ fn tobacco(schema: &Schema) -> Value {
     let coding = json!({ "forEach": format!("code.coding.where({})", codes.join(" or ")), "column": [
         column("system", "system", "uri"), column("code", "code", "code") ] });
     let select = json!([{ "column": columns }, coding]);
-    view(schema, "tobacco", "Observation", "Statements about tobacco, one row a code.", &select, &[USABLE.to_owned()])
+    view(
+        schema,
+        "tobacco",
+        "Observation",
+        "Statements about tobacco, one row a code.",
+        &select,
+        &[USABLE.to_owned()],
+    )
 }
