@@ -81,6 +81,13 @@ refusal_codes! {
     BadUnit,
 }
 
+impl RefusalCode {
+    /// Whether it tells what became of the process that read the instance, not what the instance holds.
+    pub const fn is_of_the_process(self) -> bool {
+        matches!(self, Self::DecoderDied | Self::DecoderHung | Self::DecoderUnavailable)
+    }
+}
+
 impl fmt::Display for RefusalCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

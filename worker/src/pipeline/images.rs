@@ -75,6 +75,10 @@ fn paths(request: &Request, root: Option<&Path>) -> Option<Vec<PathBuf>> {
 /// The study as its files stand now; `None` when they are not what was accepted.
 fn read(study_uid: &str, paths: &[PathBuf], reader: &dyn Reader) -> Result<Option<Study>, Ending> {
     let Ok(discovery) = discover(paths, reader, &mut |_| {}) else { return Ok(None) };
+    // A file that was accepted could be read then: that it cannot be now is its reader's doing, not another content's.
+    if let Some(file) = discovery.unreadable.iter().find(|file| file.refusal.code.is_of_the_process()) {
+        return Err(ending(file.refusal.clone()));
+    }
     match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
         None => Ok(None),
         Some(StudyOutcome::Ready(study)) => Ok(Some(*study)),
