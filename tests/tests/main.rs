@@ -13,6 +13,7 @@ mod analyze;
 mod architecture;
 mod bundles;
 mod corpus;
+mod decoders;
 mod deliver;
 mod device;
 mod documents;

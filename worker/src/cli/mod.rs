@@ -55,6 +55,7 @@ impl Cli {
             | Command::Features(_)
             | Command::Fusion(_)
             | Command::Models(_)
+            | Command::DecodeProcess
             | Command::DeviceProcess(_) => None,
         }
     }
@@ -92,6 +93,9 @@ pub enum Command {
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// A reader of files, bounded by the system, which whoever reads files starts itself.
+    #[command(hide = true)]
+    DecodeProcess,
     /// The device of a worker, which starts this itself.
     #[command(hide = true)]
     DeviceProcess(DeviceProcessArgs),

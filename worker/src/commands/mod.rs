@@ -3,11 +3,12 @@
 mod analyze;
 mod bundles;
 mod config;
+mod decode_process;
 mod demo;
 mod device_process;
+mod evaluate;
 mod features;
 mod fusion;
-mod evaluate;
 mod jobs;
 mod mercure;
 mod models;
@@ -65,6 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Features(args) => features::run(&args),
         Command::Fusion(command) => fusion::run(&command),
         Command::Models(command) => models::run(&command),
+        Command::DecodeProcess => decode_process::run(),
         Command::DeviceProcess(args) => device_process::run(&args),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use dicom_ingest::reader::InProcess;
 use fusion::LateFusionModel;
 use fusion::learned::TrainOptions;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -38,7 +40,8 @@ pub(super) fn run(command: &ModelsCommand) -> anyhow::Result<u8> {
 }
 
 fn train_fusion(args: &TrainFusionArgs) -> anyhow::Result<u8> {
-    let stages = Stages::new(Config::load(None, None)?)?;
+    // A training set is of known origin.
+    let stages = Stages::new(Config::load(None, None)?, Arc::new(InProcess::default()))?;
     let decoded = bar("{bar:30} {pos}/{len} exams scored");
     let device = service::device_on_demand(&stages, DeviceArg::Cpu, &Metrics::new(stages.bundle.digest()));
     let exams = fusion_input::exams(&args.data, &stages, &&device, &mut |done, of| {
