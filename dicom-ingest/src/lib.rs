@@ -10,6 +10,7 @@
 
 pub mod limits;
 pub mod phi;
+pub mod outcome;
 pub mod refusal;
 pub mod transfer_syntax;
 pub mod uid;
@@ -27,6 +28,7 @@ pub mod prescan;
 pub mod code;
 pub mod instance;
 pub mod patient;
+pub mod plane;
 pub mod read;
 pub mod species;
 pub mod study_time;
@@ -44,6 +46,7 @@ pub mod voi;
 pub mod bucket;
 pub mod source;
 pub mod study;
+pub mod volume;
 
 mod write;
 
