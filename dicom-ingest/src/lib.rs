@@ -9,8 +9,8 @@
 //! Where things are, in reading order.
 
 pub mod limits;
-pub mod phi;
 pub mod outcome;
+pub mod phi;
 pub mod refusal;
 pub mod transfer_syntax;
 pub mod uid;

@@ -65,7 +65,8 @@ mod tests {
         ];
         for (outcome, start) in bullets {
             let line = section.lines().find_map(|line| line.strip_prefix(start)).unwrap();
-            let mut named: Vec<&str> = line.trim_end_matches('.').split(',').map(|code| code.trim_matches([' ', '`'])).collect();
+            let mut named: Vec<&str> =
+                line.trim_end_matches('.').split(',').map(|code| code.trim_matches([' ', '`'])).collect();
             named.sort_unstable();
             let with = RefusalCode::ALL.iter().filter(|code| code.outcome() == outcome);
             let mut listed: Vec<&str> = with.map(|code| code.as_str()).collect();

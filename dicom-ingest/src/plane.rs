@@ -106,8 +106,9 @@ pub fn dot(one: Vector, other: Vector) -> f64 {
 }
 
 /// The vector product.
-pub fn cross([a, b, c]: Vector, [d, e, f]: Vector) -> Vector {
-    [b * f - c * e, c * d - a * f, a * e - b * d]
+pub fn cross(one: Vector, other: Vector) -> Vector {
+    let minor = |first: usize, second: usize| one[first] * other[second] - one[second] * other[first];
+    [minor(1, 2), minor(2, 0), minor(0, 1)]
 }
 
 /// A vector times a number.
@@ -116,8 +117,8 @@ pub fn scaled(vector: Vector, by: f64) -> Vector {
 }
 
 /// The sum of two vectors.
-pub fn sum([a, b, c]: Vector, [d, e, f]: Vector) -> Vector {
-    [a + d, b + e, c + f]
+pub fn sum(one: Vector, other: Vector) -> Vector {
+    std::array::from_fn(|axis| one[axis] + other[axis])
 }
 
 #[cfg(test)]
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn directions_are_unit_vectors_at_a_right_angle_or_none() {
-        let rounded = [0.9999992, -0.0003986, -0.0011920, 0.0, 0.9483765, -0.3171468];
+        let rounded = [0.999_999_2, -0.000_398_6, -0.001_192, 0.0, 0.948_376_5, -0.317_146_8];
         let [row, column] = directions(&rounded).unwrap();
         assert!(dot(row, column).abs() < 1e-15 && (dot(column, column) - 1.0).abs() < 1e-15);
         let normal = cross(row, column);

@@ -7,6 +7,10 @@
 mod plan;
 mod resample;
 
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
 pub use plan::{LeftOut, Member, Plan, Series};
 
 use crate::frame::Frame;
@@ -75,35 +79,82 @@ impl Wanted {
 /// Takes one decoded frame with its index.
 pub type TakeFrame<'a> = dyn FnMut(usize, Frame) -> Result<(), Refusal> + 'a;
 
+/// Hands over the frames of an instance, given by its index in the series, one after the other. It says where the bytes
+/// come from and who decodes them, and is called from several threads.
+pub type ReadFrames<'a> = dyn Fn(usize, &mut TakeFrame<'_>) -> Result<(), Refusal> + Sync + 'a;
+
+/// A decoded slice on its way to the volume; `None` after the last one of an instance.
+type Sent = Result<Option<(usize, Vec<f32>)>, Refusal>;
+
 impl Volume {
-    /// Reads a volume. `frames` is called once for each instance of the plan, with its index in the series, and hands
-    /// over its frames, one after the other; it says where the bytes come from and who decodes them.
-    pub fn read(
-        plan: &Plan,
-        wanted: Wanted,
-        frames: &mut dyn FnMut(usize, &mut TakeFrame<'_>) -> Result<(), Refusal>,
-    ) -> Result<Self, Refusal> {
+    /// Reads a volume, several instances at a time, on as many threads as the machine has processors. Beside the volume
+    /// there are never more than three slices a thread. Slices are added in the order of the plan, so that the same
+    /// series gives the same bits.
+    pub fn read(plan: &Plan, wanted: Wanted, frames: &ReadFrames<'_>) -> Result<Self, Refusal> {
         let mut resampler = Resampler::new(&plan.grid, wanted)?;
-        let mut seen = vec![false; plan.members.len()];
-        for instance in plan.instances() {
-            frames(instance, &mut |index, frame| {
-                let Some(slice) = plan.slice_of(instance, index) else { return Ok(()) };
-                if (frame.rows, frame.columns) != (plan.grid.size[1], plan.grid.size[2]) {
-                    return Err(incomplete("a decoded slice has another size than its header said"));
-                }
-                match seen.get_mut(slice) {
-                    Some(seen) if !*seen => *seen = true,
-                    _ => return Err(incomplete("a slice was handed over twice")),
-                }
-                resampler.add(slice, &frame.modality_values());
-                Ok(())
-            })?;
-        }
-        if seen.contains(&false) {
-            return Err(incomplete("a slice of the series was not handed over"));
-        }
+        let instances = plan.instances();
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(instances.len());
+        thread::scope(|scope| {
+            let lanes: Vec<Receiver<Sent>> = (0..threads)
+                .map(|lane| {
+                    let (sender, receiver) = sync_channel(1);
+                    let own = instances.iter().copied().skip(lane).step_by(threads);
+                    scope.spawn(move || {
+                        for instance in own {
+                            if read_instance(plan, instance, frames, &sender).is_err() {
+                                return; // whoever waits for slices has the error, or gave up
+                            }
+                        }
+                    });
+                    receiver
+                })
+                .collect();
+            gather(plan, &mut resampler, lanes.iter().cycle().take(instances.len()))
+        })?;
         Ok(resampler.finish())
     }
+}
+
+/// Decodes the slices of one instance. A refusal is sent on, and ends the thread.
+fn read_instance(
+    plan: &Plan,
+    instance: usize,
+    frames: &ReadFrames<'_>,
+    sender: &SyncSender<Sent>,
+) -> Result<(), Refusal> {
+    let send = |sent| sender.send(Ok(sent)).map_err(|_| incomplete("another slice was refused"));
+    let read = frames(instance, &mut |index, frame| {
+        let Some(slice) = plan.slice_of(instance, index) else { return Ok(()) };
+        let [_, rows, columns] = plan.grid.size;
+        if (frame.rows, frame.columns, frame.stored.len()) != (rows, columns, rows * columns) {
+            return Err(incomplete("a decoded slice has another size than its header said"));
+        }
+        send(Some((slice, frame.modality_values())))
+    });
+    read.and_then(|()| send(None)).inspect_err(|refusal| drop(sender.send(Err(refusal.clone()))))
+}
+
+/// Takes the slices, instance by instance; each has to come once. An error ends the wait, and with it the threads.
+fn gather<'a>(
+    plan: &Plan,
+    resampler: &mut Resampler,
+    lanes: impl Iterator<Item = &'a Receiver<Sent>>,
+) -> Result<(), Refusal> {
+    let mut seen = vec![false; plan.members.len()];
+    for lane in lanes {
+        let gone = |_| incomplete("an instance could not be read to its end");
+        while let Some((slice, values)) = lane.recv().map_err(gone)?? {
+            match seen.get_mut(slice) {
+                Some(seen) if !*seen => *seen = true,
+                _ => return Err(incomplete("a slice was handed over twice")),
+            }
+            resampler.add(slice, &values);
+        }
+    }
+    if seen.contains(&false) {
+        return Err(incomplete("a slice of the series was not handed over"));
+    }
+    Ok(())
 }
 
 fn incomplete(message: &str) -> Refusal {

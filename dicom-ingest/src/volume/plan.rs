@@ -83,10 +83,11 @@ impl Plan {
         if frames.len() > 1 {
             return Err(mixed("its slices are of more than one frame of reference"));
         }
-        let first = match slices.as_slice() {
-            [first, _, ..] => (first.directions, first.spacing, first.size),
-            _ => return Err(incomplete(format!("a volume needs two slices, the series has {}", slices.len()))),
+        let [first, _, ..] = slices.as_slice() else {
+            let message = format!("a volume needs two slices, the series has {}", slices.len());
+            return Err(incomplete(message));
         };
+        let first = (first.directions, first.spacing, first.size);
         check_alike(&slices, first)?;
         let ([row, column], spacing, size) = first;
         let normal = cross(row, column);
@@ -120,11 +121,11 @@ impl Plan {
         Ok(Self { grid, members, left_out, tilt_degrees, warnings, by_member })
     }
 
-    /// The instances that hold slices, by their index in the series, each once.
-    pub fn instances(&self) -> impl Iterator<Item = usize> {
-        let mut instances: Vec<usize> = self.by_member.iter().map(|(member, _)| member.instance).collect();
-        instances.dedup();
-        instances.into_iter()
+    /// The instances that hold slices, by their index in the series, each once, in the order of their first slices.
+    pub fn instances(&self) -> Vec<usize> {
+        let mut seen = BTreeSet::new();
+        let instances = self.members.iter().map(|member| member.instance);
+        instances.filter(|instance| seen.insert(*instance)).collect()
     }
 
     /// The slice that a frame becomes; `None` for one that was left out.
@@ -202,8 +203,7 @@ fn check_alike(slices: &[Slice], first: ([Vector; 2], [f64; 2], [usize; 2])) -> 
 
 /// Refuses several slices at one place.
 fn check_places(slices: &[Slice]) -> Result<(), Refusal> {
-    let places =
-        1 + slices.windows(2).filter(|pair| pair[1].along - pair[0].along > SAME_PLACE_MM).count();
+    let places = 1 + slices.windows(2).filter(|pair| pair[1].along - pair[0].along > SAME_PLACE_MM).count();
     if places < slices.len() {
         return Err(incomplete(format!(
             "{} slices lie at {places} places: a slice is there twice, or the series holds several acquisitions, such as \
@@ -264,9 +264,8 @@ fn slice_step(slices: &[Slice], normal: Vector) -> Result<Vector, Refusal> {
 fn warnings(series: &Series<'_>, members: &[Member], step_mm: f64, tilt: Option<f64>) -> Vec<String> {
     let mut warnings = Vec::new();
     let plane = |member: &Member| series.get(member.instance)?.planes.get(member.frame);
-    let differs = |plane: &&Plane| {
-        plane.stated_step.is_some_and(|stated| !near(stated, step_mm, STATED_TOLERANCE))
-    };
+    let differs =
+        |plane: &&Plane| plane.stated_step.is_some_and(|stated| !near(stated, step_mm, STATED_TOLERANCE));
     if let Some(plane) = members.iter().filter_map(plane).find(differs) {
         warnings.push(format!(
             "SpacingBetweenSlices (0018,0088) states {} mm where {step_mm:.3} mm are measured; the measured ones are used",
