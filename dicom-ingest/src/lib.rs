@@ -48,7 +48,8 @@ pub mod source;
 pub mod study;
 pub mod volume;
 
-mod write;
+pub mod write;
 
+pub mod own;
 pub mod phantom;
 pub mod sr;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::instance::Instance;
+use crate::own::is_own;
 use crate::patient::PatientIdentity;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::study_time::StudyTime;
@@ -49,6 +50,8 @@ pub struct Study {
     pub instances: Vec<StudyFile>,
     /// Files that were left out.
     pub dropped: Vec<Dropped>,
+    /// Reports of our own ([`crate::own`]) that lie in the study beside its instances; nothing else is said of them.
+    pub own_reports: usize,
     /// What was odd but harmless, each once; no patient data.
     pub warnings: Vec<String>,
 }
@@ -95,7 +98,7 @@ pub struct RefusedFile {
 }
 
 /// Groups instances by study. Refused files go to the study they name, when that study has an instance that
-/// could be read; the others are handed back. The order of the input decides nothing.
+/// could be read; the others are handed back. Reports of our own are counted and left aside. The order of the input decides nothing.
 pub fn group(files: Vec<StudyFile>, refused: Vec<RefusedFile>) -> (Vec<StudyOutcome>, Vec<RefusedFile>) {
     let mut by_study: BTreeMap<Uid, (Vec<StudyFile>, Vec<Dropped>)> = BTreeMap::new();
     for file in files {
@@ -111,8 +114,12 @@ pub fn group(files: Vec<StudyFile>, refused: Vec<RefusedFile>) -> (Vec<StudyOutc
         }
     }
     homeless.sort_by(|a, b| a.path.cmp(&b.path));
-    let outcomes =
-        by_study.into_iter().map(|(uid, (files, dropped))| assemble(uid, files, dropped)).collect();
+    let outcomes = by_study
+        .into_iter()
+        // of a study whose images are gone, our reports are all that is left: there is nothing to read
+        .filter(|(_, (files, _))| !files.iter().all(|file| is_own(&file.instance)))
+        .map(|(uid, (files, dropped))| assemble(uid, files, dropped))
+        .collect();
     (outcomes, homeless)
 }
 
@@ -122,6 +129,9 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
         (*series_number, series_uid.clone(), *instance_number, sop_instance_uid.clone(), file.path.clone())
     };
     files.sort_by_cached_key(key);
+    let all = files.len();
+    files.retain(|file| !is_own(&file.instance));
+    let own_reports = all - files.len();
     let paths = files.iter().map(|file| file.path.clone()).collect();
     let refuse = |refusal| StudyOutcome::Refused(RefusedStudy { uid: uid.clone(), refusal, paths });
     let instances = match deduplicate(files, &mut dropped) {
@@ -149,7 +159,7 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
     let started = times
         .min_by_key(|time| (time.source != "StudyDate", time.date, time.time.is_none(), time.time))
         .cloned();
-    StudyOutcome::Ready(Box::new(Study { uid, patient, started, instances, dropped, warnings }))
+    StudyOutcome::Ready(Box::new(Study { uid, patient, started, instances, dropped, own_reports, warnings }))
 }
 
 /// Keeps every instance once; the same UID with other bytes refuses the study.

@@ -1,7 +1,9 @@
-//! A small writer of DICOM files in explicit VR little endian, for the phantom.
+//! A small writer of DICOM files in explicit VR little endian, for the phantom and for reports of our own.
 
-use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
+use std::fmt;
+
+pub use dicom_core::{Tag, VR};
+pub use dicom_dictionary_std::tags;
 
 /// Explicit VR Little Endian.
 const TRANSFER_SYNTAX: &str = "1.2.840.10008.1.2.1";
@@ -9,20 +11,34 @@ const TRANSFER_SYNTAX: &str = "1.2.840.10008.1.2.1";
 const IMPLEMENTATION_CLASS: &str = "2.25.127390511928450276637108211946355172471";
 const IMPLEMENTATION_VERSION: &str = "CHIASM";
 
-/// The elements of a data set or item, in the order of tags.
-#[derive(Debug, Default)]
-pub(crate) struct Elements(Vec<(Tag, Vec<u8>)>);
+/// Greatest even length of a value whose length field has 16 bits (PS3.5 7.1.2).
+const MAX_SHORT: usize = 0xFFFE;
+/// Characters of a Code Value (0008,0100); a longer one is a Long Code Value (0008,0119), PS3.3 8.1.
+const MAX_CODE: usize = 16;
+
+/// The elements of a data set or item; they are written in the order of their tags.
+#[derive(Default)]
+pub struct Elements(Vec<(Tag, Vec<u8>)>);
+
+/// Values can hold patient data and are not shown.
+impl fmt::Debug for Elements {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} elements", self.0.len())
+    }
+}
 
 impl Elements {
-    /// Adds an element; its value is padded to an even length.
-    pub(crate) fn bytes(&mut self, tag: Tag, vr: VR, value: &[u8]) -> &mut Self {
+    /// Adds an element; its value is padded to an even length. What is longer than its length field can say is cut.
+    pub fn bytes(&mut self, tag: Tag, vr: VR, value: &[u8]) -> &mut Self {
+        let is_long = matches!(vr, VR::OB | VR::OW | VR::SQ | VR::UT | VR::UC | VR::UN);
+        let value = if is_long { value } else { &value[..value.len().min(MAX_SHORT)] };
         let padding = if vr == VR::UI || vr == VR::OB { 0 } else { b' ' };
         let mut element = Vec::with_capacity(value.len() + 14);
         element.extend_from_slice(&tag.0.to_le_bytes());
         element.extend_from_slice(&tag.1.to_le_bytes());
         element.extend_from_slice(vr.to_string().as_bytes());
         let length = value.len() + value.len() % 2;
-        if matches!(vr, VR::OB | VR::OW | VR::SQ | VR::UT | VR::UC | VR::UN) {
+        if is_long {
             element.extend_from_slice(&[0, 0]);
             element.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
         } else {
@@ -37,17 +53,17 @@ impl Elements {
     }
 
     /// Adds a text element.
-    pub(crate) fn text(&mut self, tag: Tag, vr: VR, value: &str) -> &mut Self {
+    pub fn text(&mut self, tag: Tag, vr: VR, value: &str) -> &mut Self {
         self.bytes(tag, vr, value.as_bytes())
     }
 
     /// Adds an unsigned 16-bit number.
-    pub(crate) fn number(&mut self, tag: Tag, value: u16) -> &mut Self {
+    pub fn number(&mut self, tag: Tag, value: u16) -> &mut Self {
         self.bytes(tag, VR::US, &value.to_le_bytes())
     }
 
     /// Adds a sequence of items.
-    pub(crate) fn sequence(&mut self, tag: Tag, items: Vec<Elements>) -> &mut Self {
+    pub fn sequence(&mut self, tag: Tag, items: Vec<Elements>) -> &mut Self {
         let mut value = Vec::new();
         for item in items {
             let content = item.concat();
@@ -59,14 +75,19 @@ impl Elements {
     }
 
     /// Adds a sequence of one coded item.
-    pub(crate) fn code(&mut self, tag: Tag, scheme: &str, value: &str, meaning: &str) -> &mut Self {
+    pub fn code(&mut self, tag: Tag, scheme: &str, value: &str, meaning: &str) -> &mut Self {
         self.sequence(tag, vec![Self::coded(scheme, value, meaning)])
     }
 
     /// A coded item.
-    pub(crate) fn coded(scheme: &str, value: &str, meaning: &str) -> Self {
+    pub fn coded(scheme: &str, value: &str, meaning: &str) -> Self {
         let mut item = Self::default();
-        item.text(tags::CODE_VALUE, VR::SH, value).text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, scheme).text(
+        let (tag, vr) = if value.chars().count() > MAX_CODE {
+            (tags::LONG_CODE_VALUE, VR::UC)
+        } else {
+            (tags::CODE_VALUE, VR::SH)
+        };
+        item.text(tag, vr, value).text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, scheme).text(
             tags::CODE_MEANING,
             VR::LO,
             meaning,
@@ -80,7 +101,7 @@ impl Elements {
     }
 
     /// The whole file: preamble, prefix, file meta information, data set.
-    pub(crate) fn file(self, sop_class: &str, sop_instance: &str) -> Vec<u8> {
+    pub fn file(self, sop_class: &str, sop_instance: &str) -> Vec<u8> {
         let mut meta = Self::default();
         meta.bytes(tags::FILE_META_INFORMATION_VERSION, VR::OB, &[0, 1])
             .text(tags::MEDIA_STORAGE_SOP_CLASS_UID, VR::UI, sop_class)

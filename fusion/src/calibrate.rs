@@ -181,7 +181,8 @@ impl Conformal {
         for (stratum, probability, label) in cases {
             by.entry(stratum).or_default().push((*probability, *label));
         }
-        let all: Vec<(f64, bool)> = cases.iter().map(|(_, probability, label)| (*probability, *label)).collect();
+        let all: Vec<(f64, bool)> =
+            cases.iter().map(|(_, probability, label)| (*probability, *label)).collect();
         let enough = |own: &[(f64, bool)]| {
             let yes = own.iter().filter(|(_, label)| *label).count();
             yes.min(own.len() - yes) >= LEAST_CONFORMAL
@@ -242,7 +243,9 @@ mod tests {
     fn pooled_violators_by_hand() {
         let cases = [case(1.0, 0), case(2.0, 1), case(3.0, 0), case(4.0, 1)];
         let curve = isotonic(&cases).unwrap();
-        for (value, expected) in [(0.0, 0.0), (1.0, 0.0), (1.5, 0.25), (2.0, 0.5), (2.7, 0.5), (3.5, 0.75), (9.0, 1.0)] {
+        for (value, expected) in
+            [(0.0, 0.0), (1.0, 0.0), (1.5, 0.25), (2.0, 0.5), (2.7, 0.5), (3.5, 0.75), (9.0, 1.0)]
+        {
             assert!((curve.apply(value) - expected).abs() < 1e-12, "{value}: {}", curve.apply(value));
         }
         assert_eq!(isotonic(&[]), None);
@@ -251,8 +254,16 @@ mod tests {
 
     #[test]
     fn a_stratum_with_few_events_is_pooled() {
-        let many = (0..500).map(|index| Case { stratum: "full".into(), logit: f64::from(index % 7), label: index % 2 == 0 });
-        let few = (0..50).map(|index| Case { stratum: "image".into(), logit: f64::from(index % 5), label: index % 3 == 0 });
+        let many = (0..500).map(|index| Case {
+            stratum: "full".into(),
+            logit: f64::from(index % 7),
+            label: index % 2 == 0,
+        });
+        let few = (0..50).map(|index| Case {
+            stratum: "image".into(),
+            logit: f64::from(index % 5),
+            label: index % 3 == 0,
+        });
         let cases: Vec<Case> = many.chain(few).collect();
         let found = Calibration::fit(&cases, false).unwrap();
         assert_eq!(found.strata.keys().collect::<Vec<_>>(), ["full"]);

@@ -34,8 +34,8 @@ pub mod record;
 pub mod time;
 
 pub use assess::{
-    AssessInput, ChestView, Comparison, Contribution, Guidance, HeaderDemographics, ImageScores, IntervalKind, Method,
-    Risk, RiskInput, Sex, assess,
+    AssessInput, ChestView, Comparison, Contribution, Guidance, HeaderDemographics, ImageScores,
+    IntervalKind, Method, Risk, RiskInput, Sex, assess,
 };
 pub use features::{
     Comparator, Excluded, Feature, FeatureTable, FeatureValue, Group, MissingReason, Schema, SchemaError,

@@ -104,8 +104,8 @@ impl Device {
         self.allocated.as_ref().and_then(|ask| ask())
     }
 
-    /// Burn's device, without autodiff.
-    pub(crate) fn burn(&self) -> &burn::tensor::Device {
+    /// Burn's device, without autodiff: what a network alone ([`crate::network`]) is made on.
+    pub fn burn(&self) -> &burn::tensor::Device {
         &self.inner
     }
 

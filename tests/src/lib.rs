@@ -11,11 +11,13 @@ pub mod certificates;
 pub mod fhir_server;
 pub mod gateway;
 pub mod orthanc;
+pub mod pacs;
 pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod s3_server;
 pub mod site;
+pub mod tls_front;
 pub mod watchdog;
 
 use std::path::{Path, PathBuf};

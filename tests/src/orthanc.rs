@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,9 +11,6 @@ use serde_json::{Value, json};
 
 /// Debian's program.
 const PROGRAM: &str = "/usr/sbin/Orthanc";
-
-/// Debian's plugin.
-const DICOMWEB: &str = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so";
 
 /// Seconds until a study counts as stable.
 const STABLE_AGE_S: u32 = 1;
@@ -33,14 +30,20 @@ pub struct Hook {
     pub environment: Vec<(String, String)>,
 }
 
+/// Debian's DICOMweb plugin.
+const DICOM_WEB: &str = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so";
+
+/// AE titles of the test's Orthanc and of the only caller that it knows.
+pub const TITLES: (&str, &str) = ("ORTHANC", "CHIASM");
+
 /// A running Orthanc.
 #[derive(Debug)]
 pub struct Orthanc {
     child: Child,
     port: u16,
+    dicom_port: Option<u16>,
     folder: PathBuf,
     hook: Option<Hook>,
-    dicomweb: bool,
 }
 
 impl Orthanc {
@@ -49,36 +52,30 @@ impl Orthanc {
     /// # Panics
     /// Where it does not come up.
     pub fn start(folder: &Path, hook: Option<&Hook>) -> Option<Self> {
-        Self::start_as(folder, hook, false)
+        Self::open(folder, hook, false)
     }
 
-    /// Starts one that serves DICOMweb too; `None` with a line that says what is skipped where its plugin is missing.
-    ///
-    /// # Panics
-    /// Where it does not come up.
-    pub fn start_with_dicomweb(folder: &Path) -> Option<Self> {
-        if !Path::new(DICOMWEB).exists() {
-            eprintln!("skipped: no {DICOMWEB} (Debian package orthanc-dicomweb)");
+    /// Starts one that takes studies over DICOMweb and over DICOM, from this machine alone.
+    pub fn start_pacs(folder: &Path) -> Option<Self> {
+        if !Path::new(DICOM_WEB).exists() {
+            eprintln!("skipped: no {DICOM_WEB} (Debian package orthanc-dicomweb)");
             return None;
         }
-        Self::start_as(folder, None, true)
+        Self::open(folder, None, true)
     }
 
-    fn start_as(folder: &Path, hook: Option<&Hook>, dicomweb: bool) -> Option<Self> {
+    fn open(folder: &Path, hook: Option<&Hook>, is_pacs: bool) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             eprintln!("skipped: no {PROGRAM} (Debian package orthanc)");
             return None;
         }
         // A port that is free now can be taken before Orthanc has it: then another one is tried.
         let started = (0..5).find_map(|_| {
-            let port = TcpListener::bind("127.0.0.1:0")
-                .expect("a free port")
-                .local_addr()
-                .expect("an address")
-                .port();
-            let child = spawn(folder, port, hook, dicomweb);
-            let (folder, hook) = (folder.to_owned(), hook.cloned());
-            let mut orthanc = Self { child, port, folder, hook, dicomweb };
+            let port = free_port();
+            let dicom_port = is_pacs.then(free_port);
+            let child = spawn(folder, port, dicom_port, hook);
+            let folder = folder.to_owned();
+            let mut orthanc = Self { child, port, dicom_port, folder, hook: hook.cloned() };
             orthanc.is_up().then_some(orthanc)
         });
         Some(started.expect("Orthanc comes up"))
@@ -89,9 +86,36 @@ impl Orthanc {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+    /// Base URL of its DICOMweb services.
+    pub fn dicom_web(&self) -> String {
+        format!("{}/dicom-web", self.url())
+    }
+
+    /// Where it speaks DICOM.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn dicom(&self) -> std::net::SocketAddr {
+        std::net::SocketAddr::from(([127, 0, 0, 1], self.dicom_port.expect("a PACS")))
+    }
+
+    /// Where it speaks HTTP.
+    pub fn http(&self) -> std::net::SocketAddr {
+        std::net::SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The files of all instances with this UID, as it hands them out.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn files(&self, sop_instance_uid: &str) -> Vec<Vec<u8>> {
+        let found = self.ask("POST", "/tools/lookup", sop_instance_uid.as_bytes()).expect("an answer");
+        let ids = found.as_array().expect("a list").iter().filter(|one| one["Type"] == "Instance");
+        ids.map(|one| {
+            let place = format!("/instances/{}/file", one["ID"].as_str().expect("an identifier"));
+            self.exchange("GET", &place, b"").expect("a file")
+        })
+        .collect()
     }
 
     /// Deletes a study by its identifier.
@@ -100,6 +124,16 @@ impl Orthanc {
     /// Where it is not there.
     pub fn delete(&self, study: &str) {
         self.ask("DELETE", &format!("/studies/{study}"), b"").expect("a deleted study");
+    }
+
+    /// How many studies and instances it holds.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn counts(&self) -> (u64, u64) {
+        let said = self.ask("GET", "/statistics", b"").expect("statistics");
+        let count = |name: &str| said[name].as_u64().expect("a number");
+        (count("CountStudies"), count("CountInstances"))
     }
 
     /// Kills it and starts it again on the same port; with `emptied` its database is gone.
@@ -111,7 +145,7 @@ impl Orthanc {
         if emptied {
             fs::remove_dir_all(self.folder.join("store")).expect("a database to remove");
         }
-        self.child = spawn(&self.folder, self.port, self.hook.as_ref(), self.dicomweb);
+        self.child = spawn(&self.folder, self.port, self.dicom_port, self.hook.as_ref());
         assert!(self.is_up(), "Orthanc comes up again");
     }
 
@@ -155,8 +189,13 @@ impl Orthanc {
         false
     }
 
-    /// One exchange over HTTP/1.0; `None` without a JSON answer.
+    /// One exchange; `None` without a JSON answer.
     fn ask(&self, method: &str, place: &str, body: &[u8]) -> Option<Value> {
+        serde_json::from_slice(&self.exchange(method, place, body)?).ok()
+    }
+
+    /// One exchange over HTTP/1.0; gives the body of the answer.
+    fn exchange(&self, method: &str, place: &str, body: &[u8]) -> Option<Vec<u8>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(DEADLINE)).ok()?;
         let login = base64(format!("{}:{}", LOGIN.0, LOGIN.1).as_bytes());
@@ -168,8 +207,8 @@ impl Orthanc {
         stream.write_all(body).ok()?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
-        let text = String::from_utf8_lossy(&answer);
-        serde_json::from_str(text.split_once("\r\n\r\n")?.1).ok()
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+        Some(answer.split_off(end + 4))
     }
 
     fn kill(&mut self) {
@@ -184,15 +223,23 @@ impl Drop for Orthanc {
     }
 }
 
-fn spawn(folder: &Path, port: u16, hook: Option<&Hook>, dicomweb: bool) -> Child {
-    let plugins: &[&str] = if dicomweb { &[DICOMWEB] } else { &[] };
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port()
+}
+
+/// Its DICOM port listens on all interfaces, which no setting of this version changes: it takes calls of this machine's
+/// one known application entity alone.
+fn spawn(folder: &Path, port: u16, dicom_port: Option<u16>, hook: Option<&Hook>) -> Child {
     let scripts: Vec<_> = hook.iter().map(|hook| &hook.script).collect();
+    let plugins: &[&str] = if dicom_port.is_some() { &[DICOM_WEB] } else { &[] };
     let store = folder.join("store");
     let configuration = json!({
-        "StorageDirectory": store, "IndexDirectory": store, "HttpPort": port, "DicomServerEnabled": false,
+        "StorageDirectory": store, "IndexDirectory": store, "HttpPort": port, "DicomServerEnabled": dicom_port.is_some(), "DicomPort": dicom_port.unwrap_or(4242),
+        "DicomAet": TITLES.0, "DicomCheckCalledAet": true, "DicomCheckModalityHost": true, "DicomAlwaysAllowEcho": false,
+        "DicomAlwaysAllowStore": false, "DicomModalities": {"caller": [TITLES.1, "127.0.0.1", 11112]},
+        "DicomWeb": {"Enable": true, "Root": "/dicom-web/"}, "OverwriteInstances": false,
         "RemoteAccessAllowed": false, "AuthenticationEnabled": true, "RegisteredUsers": {LOGIN.0: LOGIN.1},
-        "StableAge": STABLE_AGE_S, "LuaScripts": scripts, "Plugins": plugins,
-        "DicomWeb": {"Enable": dicomweb, "Root": "/dicom-web/"}
+        "StableAge": STABLE_AGE_S, "LuaScripts": scripts, "Plugins": plugins
     });
     fs::create_dir_all(folder).expect("a folder");
     let file = folder.join("orthanc.json");

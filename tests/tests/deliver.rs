@@ -384,7 +384,7 @@ fn report_at(place: &str, job_key: &str, more: &[Value]) -> ReportBytes {
     });
     bundle["entry"].as_array_mut().unwrap().extend(more.iter().cloned());
     let bundle: Option<Vec<u8>> = Some(bytes(&bundle));
-    ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: b"<p>".to_vec() }
+    ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: b"<p>".to_vec(), sr: None }
 }
 
 /// Written wide, so that bytes that were read and written again would differ.

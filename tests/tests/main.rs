@@ -11,6 +11,7 @@
 
 mod analyze;
 mod architecture;
+mod bundles;
 mod corpus;
 mod deliver;
 mod device;
@@ -19,9 +20,11 @@ mod encodings;
 mod killed;
 mod mercure;
 mod orthanc;
+mod pacs;
 mod proof;
 mod queue;
 mod records;
+mod renderings;
 mod scope;
 mod sources;
 mod submit;

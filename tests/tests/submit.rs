@@ -68,6 +68,7 @@ fn a_study_that_was_asked_for_by_uid_is_reported_once() {
     assert_eq!(outcomes[0]["state"], "reported");
     let report = folder.path().join("reports").join(&uid);
     assert!(report.join("bundle.json").exists() && report.join("report.html").exists());
+    assert!(report.join("report.dcm").exists());
 }
 
 #[test]

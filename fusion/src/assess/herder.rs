@@ -61,7 +61,9 @@ pub(super) fn risk(input: &AssessInput<'_>, mayo: &Risk) -> Risk {
     if let Some(probability) = risk.probability {
         let (category, text) = match probability {
             low if low < 0.1 => ("below 10 %", "CT surveillance"),
-            middle if middle <= 0.7 => ("10 to 70 %", "image-guided biopsy, excision or CT surveillance, by risk and preference"),
+            middle if middle <= 0.7 => {
+                ("10 to 70 %", "image-guided biopsy, excision or CT surveillance, by risk and preference")
+            }
             _ => ("above 70 %", "excision or non-surgical treatment"),
         };
         risk.category = Some(category.to_owned());

@@ -45,7 +45,9 @@ const TUM_RC: Card = Card {
     citation: "riskcalc.org (ClevelandClinicQHS/riskcalc-website, Pirads/riskcalc.R)",
     population: "Men of 55 to 90 years with an MRI and no positive biopsy before",
     ages: tum_rc::AGES,
-    limits: &["made from 603 men of one specialist hospital, about 35 % with the outcome; external validation is awaited"],
+    limits: &[
+        "made from 603 men of one specialist hospital, about 35 % with the outcome; external validation is awaited",
+    ],
     ..PBCG
 };
 
@@ -53,7 +55,8 @@ const TUM_RC: Card = Card {
 pub(super) fn is_relevant(input: &AssessInput<'_>) -> bool {
     let Some(table) = input.features else { return false };
     let header = input.header.and_then(|header| header.sex);
-    let woman = table.code("sex") == Some("female") || (table.code("sex").is_none() && header == Some(Sex::Female));
+    let woman =
+        table.code("sex") == Some("female") || (table.code("sex").is_none() && header == Some(Sex::Female));
     !woman && (table.number("psa").is_some() || table.number("pi-rads").is_some())
 }
 
@@ -63,7 +66,7 @@ struct Facts {
     psa: Option<f64>,
     volume: Option<f64>,
     pi_rads: Option<f64>,
-    /// A biopsy was made and no cancer is stated: negative.
+    /// A biopsy was made and the record states that there is no cancer. That none is stated is not enough.
     prior_negative: Option<bool>,
     examination: Option<bool>,
     family: Option<bool>,
@@ -92,22 +95,36 @@ fn facts(input: &AssessInput<'_>, table: &FeatureTable, risk: &mut Risk) -> Fact
                 .to_owned(),
         );
     }
+    let biopsy = truth_of(input, "prior-prostate-biopsy", "Earlier biopsy of the prostate", risk);
+    let cancer = table.truth("prostate-cancer");
+    let prior_negative = match (biopsy, cancer) {
+        (Some(true), Some(false)) => Some(true),
+        (Some(false), _) => Some(false),
+        (Some(true), _) => {
+            risk.limits.push("a biopsy is recorded and its result is not: it counts as unknown".to_owned());
+            None
+        }
+        (None, _) => None,
+    };
     Facts {
         age: age(input, risk),
         psa: number_of(input, "psa", risk),
         volume: number_of(input, "prostate-volume", risk),
         pi_rads: number_of(input, "pi-rads", risk),
-        prior_negative: truth_of(input, "prior-prostate-biopsy", "Earlier biopsy of the prostate", risk),
+        prior_negative,
         examination: truth_of(input, "dre-abnormal", "Digital rectal examination, abnormal", risk),
         family: truth_of(input, "family-prostate-cancer", "Prostate cancer in a first-degree relative", risk),
         african,
-        cancer: table.truth("prostate-cancer"),
+        cancer,
         doubled,
     }
 }
 
 /// The inputs of PBCG for each ancestry that is possible, or why there is none.
-fn pbcg_inputs(facts: &Facts, psa_range: (f64, f64)) -> Result<Vec<pbcg::Inputs>, (Vec<&'static str>, String)> {
+fn pbcg_inputs(
+    facts: &Facts,
+    psa_range: (f64, f64),
+) -> Result<Vec<pbcg::Inputs>, (Vec<&'static str>, String)> {
     let outside = |reason: &str| (vec!["population"], reason.to_owned());
     if facts.cancer == Some(true) {
         return Err(outside("the record states a prostate cancer"));
@@ -125,7 +142,8 @@ fn pbcg_inputs(facts: &Facts, psa_range: (f64, f64)) -> Result<Vec<pbcg::Inputs>
         return Err(outside("the age is not within 40 to 90 years"));
     }
     if !(psa_range.0..=psa_range.1).contains(&psa_ng_ml) {
-        let reason = format!("the PSA is not within {} to {} ng/mL", number(psa_range.0), number(psa_range.1));
+        let reason =
+            format!("the PSA is not within {} to {} ng/mL", number(psa_range.0), number(psa_range.1));
         return Err(outside(&reason));
     }
     let ancestries = facts.african.map_or_else(|| vec![false, true], |known| vec![known]);
@@ -173,7 +191,12 @@ fn without_mri(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
     }
     if let [only] = inputs.as_slice() {
         let older = pbcg::pcptrc(only).map(|found| found.high);
-        add(&mut risk, "PCPTRC 2.0", older, "high grade by an older formula that needs every input; comparator only");
+        add(
+            &mut risk,
+            "PCPTRC 2.0",
+            older,
+            "high grade by an older formula that needs every input; comparator only",
+        );
     }
     let missing: &[&str] = if inputs.len() > 1 { &["ancestry"] } else { &[] };
     let highs: Vec<f64> = found.iter().map(|found| found.high).collect();
@@ -237,7 +260,12 @@ fn tum(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
         (facts.prior_negative, facts.examination, facts.pi_rads.and_then(category), facts.doubled)
     {
         let other = comparators::mri_erspc(psa_ng_ml, examined, volume_ml, age_years, category);
-        add(&mut risk, "MRI-ERSPC after a negative biopsy", other, "high grade, another outcome; one source; comparator only");
+        add(
+            &mut risk,
+            "MRI-ERSPC after a negative biopsy",
+            other,
+            "high grade, another outcome; one source; comparator only",
+        );
     }
     risk.calculated(&calculation)
 }

@@ -168,8 +168,13 @@ pub fn delong_paired(first: &[f64], second: &[f64], labels: &[bool]) -> Option<P
         gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / (count - 1.0) / count
     };
     let difference = one.area - other.area;
-    let error = (variance(&one.positives, &other.positives) + variance(&one.negatives, &other.negatives)).sqrt();
-    let p = if error > 0.0 { 2.0 * normal_tail((difference / error).abs()) } else { f64::from(u8::from(difference == 0.0)) };
+    let error =
+        (variance(&one.positives, &other.positives) + variance(&one.negatives, &other.negatives)).sqrt();
+    let p = if error > 0.0 {
+        2.0 * normal_tail((difference / error).abs())
+    } else {
+        f64::from(u8::from(difference == 0.0))
+    };
     Some(PairedDelong { difference, error, p })
 }
 

@@ -72,9 +72,15 @@ impl<'a> Resampler<'a> {
         while at < self.ascending.len() {
             let score = self.probabilities[self.ascending[at]];
             let (mut yes, mut no) = (0.0, 0.0);
-            while at < self.ascending.len() && self.probabilities[self.ascending[at]].total_cmp(&score).is_eq() {
+            while at < self.ascending.len()
+                && self.probabilities[self.ascending[at]].total_cmp(&score).is_eq()
+            {
                 let case = self.ascending[at];
-                if self.labels[case] { yes += weight(case) } else { no += weight(case) }
+                if self.labels[case] {
+                    yes += weight(case);
+                } else {
+                    no += weight(case);
+                }
                 at += 1;
             }
             pairs += yes * (below + no / 2.0);

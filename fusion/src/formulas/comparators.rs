@@ -11,7 +11,13 @@ pub fn va(age_years: f64, ever_smoker: bool, years_quit: f64, diameter_mm: f64) 
 
 /// MRI-ERSPC after an earlier negative biopsy: high-grade prostate cancer. Alberts AR et al. 2019, as in the public
 /// repository ToishY/pca-riskcalculator. `None` where the category is not 1 to 5 or a number is not above 0.
-pub fn mri_erspc(psa_ng_ml: f64, abnormal_examination: bool, volume_ml: f64, age_years: f64, pi_rads: u8) -> Option<f64> {
+pub fn mri_erspc(
+    psa_ng_ml: f64,
+    abnormal_examination: bool,
+    volume_ml: f64,
+    age_years: f64,
+    pi_rads: u8,
+) -> Option<f64> {
     if !(psa_ng_ml > 0.0 && volume_ml > 0.0) {
         return None;
     }

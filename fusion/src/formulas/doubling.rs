@@ -71,7 +71,8 @@ mod tests {
     fn worked_values() {
         let rows = [(150.0, 200.0, 90.0, 216.85), (100.0, 200.0, 90.0, 90.0), (100.0, 125.0, 90.0, 279.57)];
         for (first, second, days, expected) in rows {
-            let Some(Growth::Growing { doubling_days, pace: Pace::Fast }) = growth(first, second, days) else {
+            let Some(Growth::Growing { doubling_days, pace: Pace::Fast }) = growth(first, second, days)
+            else {
                 panic!("{first} to {second}")
             };
             assert!((doubling_days - expected).abs() < 0.005, "{doubling_days}");

@@ -30,7 +30,7 @@ impl Size {
             Self::DiameterMm(value) => (value, 6.0, 8.0),
             Self::VolumeMm3(value) => (value, 100.0, 250.0),
         };
-        (value.is_finite() && value > 0.0).then(|| match value {
+        (value.is_finite() && value > 0.0).then_some(match value {
             low if low < small => Class::Small,
             middle if middle <= large => Class::Middle,
             _ => Class::Large,
@@ -106,16 +106,18 @@ pub fn suggest(inputs: &Inputs) -> Result<Suggestion, NotCovered> {
 fn solid(class: Class, multiple: bool, high_risk: Option<bool>) -> Suggestion {
     let (low, high) = match (class, multiple) {
         (Class::Small, _) => ("no routine follow-up", "optional CT at 12 months"),
-        (Class::Middle, false) => {
-            ("CT at 6 to 12 months, then consider CT at 18 to 24 months", "CT at 6 to 12 months, then at 18 to 24 months")
-        }
+        (Class::Middle, false) => (
+            "CT at 6 to 12 months, then consider CT at 18 to 24 months",
+            "CT at 6 to 12 months, then at 18 to 24 months",
+        ),
         (Class::Large, false) => {
             let same = "consider CT at 3 months, PET-CT or tissue sampling";
             (same, same)
         }
-        (Class::Middle | Class::Large, true) => {
-            ("CT at 3 to 6 months, then consider CT at 18 to 24 months", "CT at 3 to 6 months, then at 18 to 24 months")
-        }
+        (Class::Middle | Class::Large, true) => (
+            "CT at 3 to 6 months, then consider CT at 18 to 24 months",
+            "CT at 3 to 6 months, then at 18 to 24 months",
+        ),
     };
     match high_risk {
         Some(true) => Suggestion::One(high),
@@ -177,7 +179,11 @@ mod tests {
         assert!(matches!(open, Ok(Suggestion::ByRisk { .. })), "both where the group is not known");
         // a sphere of 5.8 mm is below 6 mm by diameter and above 100 mm3 by volume
         let volume = super::super::doubling::sphere_mm3(5.8);
-        assert!(volume > 100.0 && suggest(&inputs(mm(5.8), Solid, false, Some(false))) != suggest(&inputs(Size::VolumeMm3(volume), Solid, false, Some(false))));
+        assert!(
+            volume > 100.0
+                && suggest(&inputs(mm(5.8), Solid, false, Some(false)))
+                    != suggest(&inputs(Size::VolumeMm3(volume), Solid, false, Some(false)))
+        );
     }
 
     #[test]

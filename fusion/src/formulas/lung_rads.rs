@@ -241,11 +241,20 @@ mod tests {
     #[test]
     fn what_is_not_covered_has_no_category() {
         assert_eq!(classify(Finding::Cyst, false), Err(NotClassified::Cyst));
-        assert_eq!(classify(Finding::Juxtapleural { diameter_mm: 10.0 }, false), Err(NotClassified::JuxtapleuralSize));
+        assert_eq!(
+            classify(Finding::Juxtapleural { diameter_mm: 10.0 }, false),
+            Err(NotClassified::JuxtapleuralSize)
+        );
         let odd = Finding::PartSolid { total_mm: 8.0, solid_mm: 9.0, course: Baseline };
         assert_eq!(classify(odd, false), Err(NotClassified::Size));
-        assert_eq!(classify(Finding::Solid { diameter_mm: f64::NAN, course: New }, false), Err(NotClassified::Size));
-        assert_eq!((Three.stepped_down(), FourA.stepped_down(), FourX.stepped_down()), (Some(Two), Some(Three), None));
+        assert_eq!(
+            classify(Finding::Solid { diameter_mm: f64::NAN, course: New }, false),
+            Err(NotClassified::Size)
+        );
+        assert_eq!(
+            (Three.stepped_down(), FourA.stepped_down(), FourX.stepped_down()),
+            (Some(Two), Some(Three), None)
+        );
         assert_eq!(FourB.text(), "4B");
     }
 }

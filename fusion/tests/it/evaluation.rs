@@ -66,7 +66,11 @@ fn measures_agree_with_scikit_learn() {
         close(found.slope, case.slope, "slope");
         close(found.intercept, case.intercept, "intercept");
         close(average_precision(p, labels).unwrap(), case.average_precision, "average precision");
-        close(expected_calibration_error(p, labels, 15).unwrap(), case.calibration_error, "calibration error");
+        close(
+            expected_calibration_error(p, labels, 15).unwrap(),
+            case.calibration_error,
+            "calibration error",
+        );
         let paired = delong_paired(p, &case.other, labels).unwrap();
         close(paired.difference, case.paired.difference, "difference");
         close(paired.error, case.paired.error, "error of the difference");
@@ -123,7 +127,8 @@ fn a_draw_is_the_measure_of_the_repeated_cases() {
     // patients in the order of their first case: 7, 3, 9
     let drawn = resampler.measure(&[2, 0, 1]);
     let repeated = [0, 1, 0, 1, 4, 5];
-    let (scores, truths): (Vec<f64>, Vec<bool>) = repeated.iter().map(|case| (p[*case], labels[*case])).unzip();
+    let (scores, truths): (Vec<f64>, Vec<bool>) =
+        repeated.iter().map(|case| (p[*case], labels[*case])).unzip();
     assert!((drawn.auroc.unwrap() - auroc(&scores, &truths).unwrap()).abs() < 1e-12);
     assert!((drawn.brier.unwrap() - brier(&scores, &truths).unwrap()).abs() < 1e-12);
     assert!((drawn.average_precision.unwrap() - average_precision(&scores, &truths).unwrap()).abs() < 1e-12);
@@ -136,11 +141,12 @@ fn a_report_compares_on_common_cases_and_hides_small_groups() {
     let labels: Vec<bool> = (0..cases).map(|case| case % 3 == 0).collect();
     let patients: Vec<usize> = (0..cases).map(|case| case / 2).collect();
     let good: Vec<Option<f64>> = (0..cases)
-        .map(|case| Some(0.3 + if case % 3 == 0 { 0.25 } else { 0.0 } + f64::from((case * 37 % 100) as u8) / 300.0))
+        .map(|case| {
+            Some(0.3 + if case % 3 == 0 { 0.25 } else { 0.0 } + f64::from((case * 37 % 100) as u8) / 300.0)
+        })
         .collect();
-    let poor: Vec<Option<f64>> = (0..cases)
-        .map(|case| (case % 4 != 0).then(|| f64::from((case * 53 % 97) as u8) / 100.0))
-        .collect();
+    let poor: Vec<Option<f64>> =
+        (0..cases).map(|case| (case % 4 != 0).then(|| f64::from((case * 53 % 97) as u8) / 100.0)).collect();
     let values = (0..cases).map(|case| if case < 40 { "few" } else { "many" }.to_owned()).collect();
     let subgroups = [SubgroupColumn { name: "site".to_owned(), values }];
     let arms = [("model".to_owned(), good), ("other".to_owned(), poor)];
@@ -162,7 +168,10 @@ fn a_report_compares_on_common_cases_and_hides_small_groups() {
     let auroc = report.arms[0].auroc.unwrap();
     assert!(auroc.low.unwrap() < auroc.value && auroc.value < auroc.high.unwrap(), "{auroc:?}");
     assert_eq!(report.comparisons[0].cases, 300);
-    assert!(report.comparisons[0].auroc.unwrap().low.unwrap() > 0.0 && report.comparisons[0].delong.unwrap().p < 0.001);
+    assert!(
+        report.comparisons[0].auroc.unwrap().low.unwrap() > 0.0
+            && report.comparisons[0].delong.unwrap().p < 0.001
+    );
     assert_eq!(report.subgroups[0].cases, None, "40 cases are too few to be shown");
     assert_eq!(report.subgroups[1].cases, Some(360));
     assert_eq!(report, make(200), "the seed decides");

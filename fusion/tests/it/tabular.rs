@@ -29,7 +29,8 @@ fn committed_is_what_training_gives(id: &str, folder: &str, file: &str) {
     let table = table(&std::fs::read(folder.join(file)).unwrap());
     let trained = train_table(&config(id), &table).unwrap();
     let report = serde_json::to_string_pretty(&trained.report).unwrap() + "\n";
-    let made = [("model.json", trained.model.to_json()), ("card.md", &trained.card), ("evaluation.json", &report)];
+    let made =
+        [("model.json", trained.model.to_json()), ("card.md", &trained.card), ("evaluation.json", &report)];
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(id);
     std::fs::create_dir_all(&out).unwrap();
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(id);
@@ -103,7 +104,8 @@ fn a_made_up_table_is_learnt_and_explained() {
     assert_eq!(again.model.to_json(), trained.model.to_json(), "the seed decides");
     let read = TabularModel::from_json(trained.model.to_json().as_bytes()).unwrap();
     assert_eq!(read, trained.model);
-    let rows = table_of("who,y,x,place,noise,bleeds\np,1,9.5,B,5,True\np,1,0.5,Z,5,False\np,1,,,,\np,1,9.5,,,\n");
+    let rows =
+        table_of("who,y,x,place,noise,bleeds\np,1,9.5,B,5,True\np,1,0.5,Z,5,False\np,1,,,,\np,1,9.5,,,\n");
     let answers: Vec<_> = rows.rows().map(|row| read.predict(row)).collect();
     let (high, low) = (answers[0].as_ref().unwrap(), answers[1].as_ref().unwrap());
     assert!(high.probability > 0.9 && low.probability < 0.1, "{high:?} {low:?}");

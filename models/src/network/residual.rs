@@ -104,10 +104,10 @@ impl Network {
         Outputs { maps, features, logits }
     }
 
-    /// The weights of one output of the linear layer, one a feature.
-    pub fn head_weights(&self, output: usize) -> Tensor<1> {
+    /// The weights of the linear layer's first outputs, which are the labels: `[features, labels]`.
+    pub fn label_weights(&self, labels: usize) -> Tensor<2> {
         let weights = self.head.weight.val(); // [features, outputs]
-        let [features, _] = weights.dims();
-        weights.slice([0..features, output..output + 1]).reshape([features])
+        let [features, outputs] = weights.dims();
+        weights.slice([0..features, 0..labels.min(outputs)])
     }
 }

@@ -145,7 +145,7 @@ impl ClassifierNetwork {
             }
             _ => None,
         };
-        Scores { findings: findings.collect(), chest: None, out_of_distribution: novelty }
+        Scores { findings: findings.collect(), chest: None, out_of_distribution: novelty, maps: None }
     }
 }
 

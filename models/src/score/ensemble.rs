@@ -3,7 +3,9 @@
 use std::borrow::Borrow;
 
 use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
 
+use super::maps::{LabelMaps, MapSum};
 use super::{ChestCheck, MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present};
 use crate::bundle::manifest::{Label, Manifest};
 use crate::bundle::selftest;
@@ -11,7 +13,7 @@ use crate::bundle::weights::{Weights, WeightsError};
 use crate::calibration::sigmoid;
 use crate::device::Device;
 use crate::image::GreyImage;
-use crate::network::Network;
+use crate::network::{Network, Outputs};
 use crate::novelty::Distance;
 use crate::preprocess::{resize, standardise};
 
@@ -35,6 +37,8 @@ pub(crate) struct Raw {
     pub(crate) frontal: f64,
     pub(crate) features_distance: f64,
     pub(crate) thumbnail_distance: f64,
+    /// Of each label, the mean of the members' maps.
+    maps: MapSum,
 }
 
 /// The networks of `cxr-findings` on a device.
@@ -42,9 +46,18 @@ pub(crate) struct Ensemble {
     pub(super) manifest: Manifest,
     device: Device,
     pub(super) findings: Vec<Network>,
+    /// The last layer's weights of each findings network for the labels, `[1, features, labels]`.
+    heads: Vec<Tensor<3>>,
     frontal: Vec<Network>,
     features: Vec<Distance>,
     thumbnail: Distance,
+}
+
+impl Raw {
+    /// The members' maps of every label.
+    pub(super) fn label_maps(&self) -> LabelMaps {
+        self.maps.label_maps()
+    }
 }
 
 impl Ensemble {
@@ -55,10 +68,13 @@ impl Ensemble {
         let features = weights.feature_distances()?;
         let thumbnail = weights.thumbnail_distance()?;
         let Weights { findings, frontal, .. } = weights;
+        let labels = manifest.labels.len();
+        let heads = findings.iter().map(|network| network.label_weights(labels).unsqueeze()).collect();
         Ok(Self {
             manifest: manifest.clone(),
             device: device.clone(),
             findings,
+            heads,
             frontal,
             features,
             thumbnail,
@@ -113,6 +129,7 @@ impl Ensemble {
                 age_years: architecture.age_mean + architecture.age_deviation * raw.age,
             }),
             out_of_distribution: Some(novelty),
+            maps: Some(raw.label_maps()),
         }
     }
 
@@ -159,19 +176,28 @@ impl Ensemble {
                     frontal: 0.0,
                     features_distance: 0.0,
                     thumbnail_distance: self.thumbnail.of(&standardise(thumbnail.pixels())),
+                    maps: MapSum::default(),
                 }
             })
             .collect();
         let share = 1.0 / self.findings.len() as f64;
         let pictures = self.pictures(&whole, rule.side);
-        for (network, distance) in self.findings.iter().zip(&self.features) {
-            let outputs = network.forward(pictures.clone());
+        let outputs = self.forward(&self.findings, &pictures);
+        let maps: Vec<Tensor<3>> =
+            outputs.iter().zip(&self.heads).map(|(outputs, head)| label_maps(&outputs.maps, head)).collect();
+        for ((outputs, maps), distance) in outputs.into_iter().zip(maps).zip(&self.features) {
+            let [_, _, height, width] = outputs.maps.dims();
             let logits = numbers(outputs.logits)?;
             let features = numbers(outputs.features)?;
+            let maps = numbers(maps)?;
             let rows = logits.chunks_exact(labels + crate::network::AUXILIARY);
-            for ((raw, row), features) in
-                raws.iter_mut().zip(rows).zip(features.chunks_exact(distance.size()))
+            for (((raw, row), features), maps) in raws
+                .iter_mut()
+                .zip(rows)
+                .zip(features.chunks_exact(distance.size()))
+                .zip(maps.chunks_exact(labels * height * width))
             {
+                raw.maps.add(maps, height, width);
                 let [logits @ .., age, male, view_ap] = row else { continue };
                 raw.logits.iter_mut().zip(logits).for_each(|(sum, x)| *sum += share * f64::from(*x));
                 raw.age += share * f64::from(*age);
@@ -181,13 +207,24 @@ impl Ensemble {
             }
         }
         let pictures = self.pictures(&small, rule.frontal_side);
-        for network in &self.frontal {
-            let logits = numbers(network.forward(pictures.clone()).logits)?;
-            for (raw, logit) in raws.iter_mut().zip(logits) {
+        for outputs in self.forward(&self.frontal, &pictures) {
+            for (raw, logit) in raws.iter_mut().zip(numbers(outputs.logits)?) {
                 raw.frontal += f64::from(logit) / self.frontal.len() as f64;
             }
         }
         Ok(raws)
+    }
+
+    /// What each network gives for the same pictures, in the networks' order. On the CPU they are computed side by side:
+    /// one small network keeps less than two cores busy. On a GPU all are asked before the first is read, so that reading
+    /// one stalls none.
+    fn forward(&self, networks: &[Network], pictures: &Tensor<4>) -> Vec<Outputs> {
+        let forward = |network: &Network| network.forward(pictures.clone());
+        if self.device.is_gpu() {
+            networks.iter().map(forward).collect()
+        } else {
+            networks.par_iter().map(forward).collect()
+        }
     }
 
     /// Standardised pictures as `[batch, 1, side, side]`.
@@ -195,6 +232,16 @@ impl Ensemble {
         let values: Vec<f32> = images.iter().flat_map(|image| standardise(image.pixels())).collect();
         Tensor::from_data(TensorData::new(values, [images.len(), 1, side, side]), self.device.burn())
     }
+}
+
+/// Class activation maps of all labels (Zhou et al. 2016): `[batch, features, height, width]` and `[1, features, labels]`
+/// to `[batch, labels, height * width]`.
+fn label_maps(maps: &Tensor<4>, head: &Tensor<3>) -> Tensor<3> {
+    let [batch, features, height, width] = maps.dims();
+    let [_, _, labels] = head.dims();
+    let flat = maps.clone().reshape([batch, features, height * width]);
+    let head = head.clone().swap_dims(1, 2).expand([batch, labels, features]);
+    head.matmul(flat)
 }
 
 /// A tensor's values on this side of the device.

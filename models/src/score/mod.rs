@@ -2,6 +2,7 @@
 
 mod classifier;
 mod ensemble;
+mod maps;
 pub mod overlay;
 mod saliency;
 
@@ -18,6 +19,7 @@ use crate::image::GreyImage;
 use ensemble::Ensemble;
 
 pub(crate) use classifier::{ClassifierNetwork, NOVELTY_MEAN, NOVELTY_WHITENING};
+pub use maps::LabelMaps;
 pub use saliency::Explanation;
 
 /// Pictures that go through the networks at once, at most; more are cut into such batches.
@@ -138,6 +140,9 @@ pub struct Scores {
     pub chest: Option<ChestCheck>,
     /// How far the picture is from the training pictures; `None` where the model cannot tell.
     pub out_of_distribution: Option<Novelty>,
+    /// Where each finding's score comes from, in the findings' order; `None` where the model's scores come without maps
+    /// and [`Scorer::saliency`] has to be asked.
+    pub maps: Option<LabelMaps>,
 }
 
 /// What is checked of a frontal chest radiograph beside its findings.

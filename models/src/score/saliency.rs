@@ -15,7 +15,6 @@ use super::ensemble::{Ensemble, numbers};
 use super::{MAX_BATCH, Networks, ScoreError, Scorer};
 use crate::bundle::classifier::Activation;
 use crate::image::GreyImage;
-use crate::preprocess::resize;
 
 /// The most windows of an occlusion.
 const MAX_WINDOWS: usize = 4096;
@@ -65,22 +64,10 @@ impl Scorer {
 
 impl Ensemble {
     /// The mean of the members' maps, negative parts cut off.
-    fn activation_map(&self, image: &GreyImage, output: usize) -> Result<GreyImage, ScoreError> {
-        let side = self.manifest.preprocessing.side;
-        let pictures = self.pictures(&[resize(image, side, side)], side);
-        let mut sum: Vec<f32> = Vec::new();
-        let mut shape = [1, 1];
-        for network in &self.findings {
-            let maps = network.forward(pictures.clone()).maps; // [1, features, height, width]
-            let [_, features, height, width] = maps.dims();
-            let weights = network.head_weights(output).reshape([1, features, 1, 1]);
-            let values = numbers((maps * weights).sum_dim(1))?;
-            shape = [height, width];
-            sum.resize(values.len(), 0.0);
-            sum.iter_mut().zip(values).for_each(|(total, value)| *total += value);
-        }
-        let map = GreyImage::clamped(shape[1], shape[0], scaled(&sum));
-        Ok(resize(&map, image.width(), image.height()))
+    fn activation_map(&self, image: &GreyImage, label: usize) -> Result<GreyImage, ScoreError> {
+        let raw = self.raw(std::slice::from_ref(image))?;
+        let map = raw.first().and_then(|raw| raw.label_maps().of(label, image.width(), image.height()));
+        map.ok_or_else(|| ScoreError::Device { reason: "it gave no map".to_owned() })
     }
 }
 
@@ -108,7 +95,7 @@ impl ClassifierNetwork {
             Tensor::from_data(TensorData::new(values, [1, features, height, width]), &learning)
                 .require_grad();
         let logits = self.network.clone().train().tail(leaf.clone()).logits;
-        let gradients = self.label_logit(logits, label).backward();
+        let gradients = self.label_logit(&logits, label).backward();
         let gradient = leaf
             .grad(&gradients)
             .ok_or_else(|| ScoreError::Device { reason: "it gave no gradient".to_owned() })?; // [1, features, height, width]
@@ -118,7 +105,7 @@ impl ClassifierNetwork {
     }
 
     /// The logit of a label as a tensor of one value, `[1, outputs]` to `[1]`.
-    fn label_logit(&self, logits: Tensor<2>, label: usize) -> Tensor<1> {
+    fn label_logit(&self, logits: &Tensor<2>, label: usize) -> Tensor<1> {
         let output = self.manifest.labels[label].output;
         let own = logits.clone().slice([0..1, output..output + 1]).reshape([1]);
         match self.manifest.activation {
@@ -205,7 +192,7 @@ fn hide(input: &[f32], height: usize, width: usize, at: (usize, usize), side: us
 }
 
 /// Negative parts cut off, the largest value to 1.
-fn scaled(values: &[f32]) -> Vec<f32> {
+pub(super) fn scaled(values: &[f32]) -> Vec<f32> {
     let most = values.iter().copied().fold(0.0_f32, f32::max);
     values.iter().map(|value| if most > 0.0 { value.max(0.0) / most } else { 0.0 }).collect()
 }

@@ -4,7 +4,7 @@
 mod gpu {
     use models::{Device, DeviceChoice, DeviceError, GreyImage, Scorer};
 
-    use crate::small;
+    use crate::{parity, small};
 
     /// The largest difference of a logit or probability that passes.
     const TOLERANCE: f64 = 1e-3;
@@ -32,6 +32,23 @@ mod gpu {
         }
         eprintln!("largest difference between {} and the CPU: {worst:.2e}", gpu.description());
         assert!(worst < TOLERANCE, "{worst}");
+    }
+
+    /// Reference: torchvision, by way of the parity cases.
+    #[test]
+    fn a_wgpu_adapter_gives_what_torchvision_gives() {
+        let gpu = match Device::open(DeviceChoice::Gpu) {
+            Ok(gpu) => gpu,
+            Err(error @ (DeviceError::NoAdapter | DeviceError::Open { .. })) => {
+                eprintln!("skipped: {error}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let case = parity::cases().into_iter().find(|case| case.name == "narrow resnet").unwrap();
+        let worst = parity::difference(&case, gpu.burn());
+        eprintln!("largest difference between {} and torchvision: {worst:.2e}", gpu.description());
+        assert!(worst < parity::TOLERANCE, "{worst}");
     }
 
     #[test]

@@ -12,10 +12,10 @@ use serde::Deserialize;
 use crate::formula;
 
 /// The largest difference that passes, times the larger of 1 and the reference.
-const TOLERANCE: f64 = 1e-4;
+pub(crate) const TOLERANCE: f64 = 1e-4;
 
 #[derive(Deserialize)]
-pub(crate) struct Parity {
+struct Parity {
     cases: Vec<Case>,
 }
 

@@ -88,7 +88,7 @@ impl Fault {
     }
 
     /// What is answered instead of `good`.
-    pub(super) fn spoil(fault: Option<Self>, good: Reply) -> Reply {
+    pub(crate) fn spoil(fault: Option<Self>, good: Reply) -> Reply {
         let page = || Reply::Whole {
             status: 200,
             headers: vec![("content-type".into(), "text/html".into())],
@@ -131,23 +131,23 @@ pub struct FaultRule {
 
 /// What is still to go wrong.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     queued: VecDeque<(Route, Fault)>,
     rule: Option<FaultRule>,
     drawn: u64,
 }
 
 impl Faults {
-    pub(super) fn queue(&mut self, on: Route, fault: Fault) {
+    pub(crate) fn queue(&mut self, on: Route, fault: Fault) {
         self.queued.push_back((on, fault));
     }
 
-    pub(super) fn set_rule(&mut self, rule: Option<FaultRule>) {
+    pub(crate) fn set_rule(&mut self, rule: Option<FaultRule>) {
         self.rule = rule;
     }
 
     /// The fault of the next request of this kind.
-    pub(super) fn next(&mut self, route: Route) -> Option<Fault> {
+    pub(crate) fn next(&mut self, route: Route) -> Option<Fault> {
         if let Some(place) = self.queued.iter().position(|(on, _)| *on == route) {
             return self.queued.remove(place).map(|(_, fault)| fault);
         }

@@ -16,16 +16,16 @@ const BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The head of a request.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) authorization: Option<String>,
-    pub(super) content_type: Option<String>,
+pub(crate) struct Head {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) content_type: Option<String>,
     body_bytes: usize,
 }
 
 /// Where requests are answered.
-pub(super) trait Desk {
+pub(crate) trait Desk {
     /// What will go wrong with the request that begins like this.
     fn fault(&self, head: &Head) -> Option<Fault>;
 
@@ -35,7 +35,7 @@ pub(super) trait Desk {
 
 /// What is done instead of, or as, an answer.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Whole {
         status: u16,
         headers: Vec<(String, String)>,
@@ -55,12 +55,12 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn json(status: u16, body: &Value) -> Self {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
         let headers = vec![("content-type".into(), "application/fhir+json; charset=utf-8".into())];
         Self::Whole { status, headers, body: body.to_string().into_bytes() }
     }
 
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         if let Self::Whole { headers, .. } = &mut self {
             headers.push((name.into(), value.into()));
         }
@@ -68,7 +68,7 @@ impl Reply {
     }
 
     /// The answer whose body ends in the middle, though it says that it is whole.
-    pub(super) fn truncated(mut self) -> Self {
+    pub(crate) fn truncated(mut self) -> Self {
         if let Self::Whole { body, .. } = &mut self {
             body.truncate(body.len() / 2);
         }
@@ -76,7 +76,7 @@ impl Reply {
     }
 
     /// The first half of the bytes of the answer, head included.
-    pub(super) fn first_half(&self) -> Vec<u8> {
+    pub(crate) fn first_half(&self) -> Vec<u8> {
         let mut bytes = self.bytes();
         bytes.truncate(bytes.len() / 2);
         bytes
@@ -92,7 +92,7 @@ impl Reply {
 }
 
 /// Answers requests on one connection until it ends. A connection that breaks is the client's business.
-pub(super) async fn serve(mut stream: TcpStream, desk: impl Desk) {
+pub(crate) async fn serve(mut stream: TcpStream, desk: impl Desk) {
     let mut unread = Vec::new();
     while let Some(head) = read_head(&mut stream, &mut unread).await {
         let fault = desk.fault(&head);

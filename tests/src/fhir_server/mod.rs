@@ -5,8 +5,8 @@
 //! can be stopped and started again on the same port with its data. It is strict where servers differ: every write is a
 //! new version, even of the same bytes, so that a second write cannot hide.
 
-mod fault;
-mod http;
+pub(crate) mod fault;
+pub(crate) mod http;
 mod store;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -5,6 +5,8 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use dicom_ingest::limits::Limits;
+use dicom_ingest::read::read_header;
 use serde_json::{Value, json};
 use worker::ledger::{JobFilter, ReportBytes};
 
@@ -44,7 +46,9 @@ pub struct Verdict {
     pub states: BTreeMap<String, usize>,
     /// Transactions that the FHIR server stored.
     pub writes: usize,
-    /// Times that a report was written to the FHIR server again with the same bytes.
+    /// Instances that the PACS was given.
+    pub pacs_writes: usize,
+    /// Times that a report was written to the FHIR server or the PACS again with the same bytes.
     pub rewrites: usize,
     /// Times that jobs were started beyond their first.
     pub restarts: u64,
@@ -74,7 +78,7 @@ impl Verdict {
     pub fn json(&self) -> Value {
         json!({
             "problems": self.problems, "accepted": self.accepted, "states": self.states, "fhir_writes": self.writes,
-            "fhir_rewrites": self.rewrites, "restarts": self.restarts, "dead_letters": self.dead,
+            "pacs_writes": self.pacs_writes, "rewrites": self.rewrites, "restarts": self.restarts, "dead_letters": self.dead,
         })
     }
 
@@ -133,6 +137,7 @@ impl Site {
         self.check_queue(&mut verdict);
         self.check_ends(&jobs, &stored, &mut verdict);
         self.check_fhir(&jobs, &stored, &mut verdict);
+        self.check_pacs(&jobs, &stored, &mut verdict);
         self.check_folder(&jobs, &stored, &mut verdict);
         self.check_bucket(&jobs, &stored, &mut verdict);
         verdict
@@ -273,6 +278,55 @@ impl Site {
         }
     }
 
+    /// The PACS holds one instance a version, only bytes that the ledger holds, each in the study that it is about.
+    fn check_pacs(
+        &self,
+        jobs: &BTreeMap<String, Vec<Value>>,
+        stored: &BTreeMap<String, ReportBytes>,
+        verdict: &mut Verdict,
+    ) {
+        let mut known: BTreeMap<String, (&String, &Vec<u8>, String)> = BTreeMap::new();
+        for (key, report) in stored {
+            let Some(sr) = &report.sr else { continue };
+            let Ok(header) = read_header(sr, &Limits::default()) else {
+                verdict.wrong(format!("job {key}: its structured report cannot be read"));
+                continue;
+            };
+            let (uid, study) = (header.sop_instance_uid.to_string(), header.study_uid.to_string());
+            if known.insert(uid, (key, sr, study)).is_some() {
+                verdict.wrong(format!("job {key}: another version has the same SOP Instance UID"));
+            }
+        }
+        let copies = self.pacs.copies();
+        verdict.pacs_writes = copies.values().map(Vec::len).sum();
+        for (uid, copies) in &copies {
+            match known.get(uid) {
+                Some((key, sr, _)) if copies.iter().any(|copy| copy != *sr) => {
+                    verdict.wrong(format!("job {key}: the PACS has other bytes than the ledger"));
+                }
+                Some(_) => {}
+                None => verdict.wrong(format!("the PACS has {uid}, which no job of the ledger wrote")),
+            }
+            verdict.rewrites += copies.len() - 1;
+        }
+        for (study, jobs) in jobs {
+            for job in current(Some(jobs)).into_iter().filter(|job| job["state"] != "failed") {
+                let key = text(job, "job");
+                let own: Vec<_> = known.iter().filter(|(_, (owner, _, _))| **owner == key).collect();
+                let [(uid, (_, _, of))] = own[..] else {
+                    verdict.wrong(format!("job {key}: it has {} structured reports", own.len()));
+                    continue;
+                };
+                if !copies.contains_key(uid) {
+                    verdict.wrong(format!("job {key} ended and its structured report is not on the PACS"));
+                }
+                if of != study {
+                    verdict.wrong(format!("job {key}: its structured report is of another study"));
+                }
+            }
+        }
+    }
+
     /// The folder holds the same bytes, nothing half written, and each report names the patient of its study.
     fn check_folder(
         &self,
@@ -284,9 +338,11 @@ impl Site {
         for (study, jobs) in jobs {
             for job in current(Some(jobs)).into_iter().filter(|job| job["state"] != "failed") {
                 let key = text(job, "job");
-                let written = fs::read(reports.join(study).join("bundle.json")).ok();
+                let written = |name: &str| fs::read(reports.join(study).join(name)).ok();
                 let bundle = stored.get(&key).and_then(|report| report.bundle.clone());
-                if written.is_none() || written != bundle {
+                let sr = stored.get(&key).and_then(|report| report.sr.clone());
+                let there = (written("bundle.json"), written("report.dcm"));
+                if there.0.is_none() || there.1.is_none() || there != (bundle.clone(), sr) {
                     verdict.wrong(format!("job {key}: the folder has other bytes than the ledger"));
                 }
                 let bundle: Value =
@@ -300,7 +356,8 @@ impl Site {
             let files = fs::read_dir(study.path()).into_iter().flatten().flatten();
             let names: BTreeSet<String> =
                 files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
-            if names.iter().any(|name| !["bundle.json", "report.html"].contains(&name.as_str())) {
+            if names.iter().any(|name| !["bundle.json", "report.dcm", "report.html"].contains(&name.as_str()))
+            {
                 verdict.wrong(format!("left behind in the reports' folder: {names:?}"));
             }
         }

@@ -24,6 +24,7 @@ use worker::ledger::Ledger;
 use worker::queue::Queue;
 
 use crate::fhir_server::FhirServer;
+use crate::pacs::StowServer;
 use crate::proxy::Proxy;
 use crate::watchdog;
 use check::End;
@@ -72,6 +73,8 @@ impl Plan {
 pub struct Ways {
     /// To the FHIR server.
     pub fhir: Proxy,
+    /// To the PACS.
+    pub pacs: Proxy,
     /// To RabbitMQ, in the distributed mode.
     pub broker: Option<Proxy>,
     /// To PostgreSQL, in the distributed mode.
@@ -84,6 +87,8 @@ pub struct Site {
     pub workers: Vec<Worker>,
     /// Its FHIR server.
     pub fhir: FhirServer,
+    /// Its PACS.
+    pub pacs: StowServer,
     /// What lies between the workers and the servers.
     pub ways: Ways,
     /// Patients and studies.
@@ -123,9 +128,11 @@ impl Site {
         let fhir = FhirServer::start();
         let fhir_address: SocketAddr =
             fhir.url().trim_start_matches("http://").trim_end_matches("/fhir").parse().expect("its address");
+        let pacs = StowServer::start();
         let behind = mode.backend();
         let ways = Ways {
             fhir: Proxy::start(fhir_address),
+            pacs: Proxy::start(pacs.address()),
             broker: behind.as_ref().map(|behind| Proxy::start(behind.broker)),
             postgres: behind.as_ref().map(|behind| Proxy::start(behind.postgres)),
         };
@@ -137,11 +144,11 @@ impl Site {
             plan,
             folder: &folder,
             fhir: fhir_address,
+            pacs: pacs.address(),
             behind: behind.as_ref(),
             places: places(true),
         };
-        let text = settings.text();
-        fs::write(&direct, text).expect("a written configuration");
+        settings.write(&direct);
         let through = behind.as_ref().map(|behind| servers::Backend {
             broker: ways.broker.as_ref().map_or(behind.broker, Proxy::address),
             postgres: ways.postgres.as_ref().map_or(behind.postgres, Proxy::address),
@@ -152,11 +159,11 @@ impl Site {
             plan,
             folder: &folder,
             fhir: ways.fhir.address(),
+            pacs: ways.pacs.address(),
             behind: through.as_ref(),
             places: places(false),
         };
-        let text = settings.text();
-        fs::write(&config, text).expect("a written configuration");
+        settings.write(&config);
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
@@ -169,6 +176,7 @@ impl Site {
         Self {
             workers: Vec::new(),
             fhir,
+            pacs,
             ways,
             cohort,
             remote,
@@ -281,16 +289,21 @@ struct Settings<'a> {
     plan: Plan,
     folder: &'a Path,
     fhir: SocketAddr,
+    pacs: SocketAddr,
     behind: Option<&'a servers::Backend>,
     /// More sources and targets.
     places: String,
 }
 
 impl Settings<'_> {
+    fn write(&self, file: &Path) {
+        fs::write(file, self.text()).expect("a written configuration");
+    }
+
     fn text(&self) -> String {
         let Plan { lease_s, jobs_at_once, grace_s, poison_after, .. } = self.plan;
         let folder = self.folder.display();
-        let (fhir, places) = (self.fhir, &self.places);
+        let (fhir, pacs, places) = (self.fhir, self.pacs, &self.places);
         let shelf = if places.is_empty() { "" } else { ", \"shelf\"" };
         let queue_and_ledger = match self.behind {
             None => format!(
@@ -310,10 +323,11 @@ impl Settings<'_> {
         fs::set_permissions(&password, Permissions::from_mode(0o600)).expect("its owner's alone");
         format!(
             "tenant = \"soak\"\nstate = \"{folder}/state\"\ndefault_source = \"archive\"\ndefault_record = \"ehr\"\n\
-             default_targets = [\"ehr\", \"reports\"{shelf}]\n\n{queue_and_ledger}\n\
+             default_targets = [\"ehr\", \"pacs\", \"reports\"{shelf}]\n\n{queue_and_ledger}\n\
              [sources.archive]\nkind = \"folder\"\npath = \"{folder}/studies\"\n\n\
              [records.ehr]\nkind = \"folder\"\npath = \"{folder}/records\"\n\n\
              [targets.ehr]\nkind = \"fhir\"\nurl = \"http://{fhir}/fhir\"\ntimeout_s = 5\n\n\
+             [targets.pacs]\nkind = \"dicomweb\"\nurl = \"http://{pacs}/dicom-web\"\ntimeout_s = 5\n\n\
              [targets.reports]\nkind = \"folder\"\npath = \"{folder}/reports\"\n\n{places}\
              [worker]\njobs_at_once = {jobs_at_once}\ngrace_s = {grace_s}\npoison_after = {poison_after}\nmin_free_disk_mib = 1\n"
         )

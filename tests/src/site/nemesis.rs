@@ -116,8 +116,10 @@ impl Nemesis {
             Blow::Fhir => {
                 let seed = self.random.random();
                 site.fhir.fault_by_rule(Some(FaultRule { seed, per_mille: 300, faults: faults() }));
+                site.pacs.fault_by_rule(Some(FaultRule { seed: !seed, per_mille: 300, faults: faults() }));
                 std::thread::sleep(self.time(Duration::from_secs(3)));
                 site.fhir.fault_by_rule(None);
+                site.pacs.fault_by_rule(None);
             }
             Blow::S3 | Blow::Pacs => self.spoil(blow, site),
             Blow::BrokerRestart | Blow::BrokerKill | Blow::PostgresKill => {
@@ -169,7 +171,12 @@ impl Nemesis {
     }
 
     fn weather(&mut self, blow: Blow, site: &Site) {
-        let ways = [Some(&site.ways.fhir), site.ways.broker.as_ref(), site.ways.postgres.as_ref()];
+        let ways = [
+            Some(&site.ways.fhir),
+            Some(&site.ways.pacs),
+            site.ways.broker.as_ref(),
+            site.ways.postgres.as_ref(),
+        ];
         let ways: Vec<_> = ways.into_iter().flatten().collect();
         let way = ways[self.below(ways.len())];
         let longest = Duration::from_secs(2 * site.plan().lease_s);
@@ -214,7 +221,7 @@ impl Servers {
     }
 }
 
-/// What a FHIR server does to quick requests.
+/// What a FHIR server or a PACS does to quick requests.
 pub fn faults() -> Vec<Fault> {
     vec![
         Fault::Status(500, "exception"),

@@ -47,9 +47,9 @@ impl Remote {
     pub fn start(folder: &Path) -> Self {
         let s3 = S3Server::start(&folder.join("s3"));
         let to_s3 = Gateway::start(s3.address());
-        let orthanc = Orthanc::start_with_dicomweb(&folder.join("orthanc"));
+        let orthanc = Orthanc::start_pacs(&folder.join("orthanc"));
         let pacs = orthanc.map(|orthanc| {
-            let gateway = Gateway::start(orthanc.address());
+            let gateway = Gateway::start(orthanc.http());
             (orthanc, gateway)
         });
         for (name, secret) in [("s3-secret", ACCESS_KEY.1), ("pacs-password", LOGIN.1)] {

@@ -30,7 +30,7 @@ fn source(url: &str, password: &'static str, timeout: Duration) -> Dicomweb {
 
 /// An Orthanc with one study, its UID, and Orthanc's name for it.
 fn archive(folder: &std::path::Path, instances: u64) -> Option<(Orthanc, String, String)> {
-    let orthanc = Orthanc::start_with_dicomweb(folder)?;
+    let orthanc = Orthanc::start_pacs(folder)?;
     let files = phantom_series(60, instances);
     let study = files.iter().map(|file| orthanc.store(file)).last().unwrap();
     Some((orthanc, study_uid(&files[0]), study))
@@ -76,7 +76,7 @@ async fn every_fault_is_typed_or_overcome_and_no_redirect_is_followed() {
     let Some((orthanc, uid, _)) = archive(folder.path(), 2) else { return };
     let whole: BTreeSet<String> = fetch(&source(&orthanc.url(), LOGIN.1, PATIENT), &uid).await.unwrap();
     assert_eq!(whole.len(), 2);
-    let elsewhere = Gateway::start(orthanc.address());
+    let elsewhere = Gateway::start(orthanc.http());
     let always = usize::MAX;
     let retrieve = format!("/studies/{uid}{STUDY}");
     let retrieve = retrieve.as_str();
@@ -107,7 +107,7 @@ async fn every_fault_is_typed_or_overcome_and_no_redirect_is_followed() {
     cells.push((Fault::Status(200, "welcome"), SEARCH, 1, Some("SourceNotUnderstood"), PATIENT));
     cells.push((Fault::Status(200, "welcome"), retrieve, 1, Some("SourceNotUnderstood"), PATIENT));
     for (fault, on, times, code, limit) in cells {
-        let gateway = Gateway::start(orthanc.address());
+        let gateway = Gateway::start(orthanc.http());
         let source = source(&gateway.url(), LOGIN.1, limit);
         let what = format!("{fault:?} on {on} x {times}");
         gateway.spoil(fault, on, times);

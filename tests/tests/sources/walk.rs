@@ -114,7 +114,7 @@ fn states(jobs: &[Value]) -> Vec<&str> {
 fn a_study_of_a_bucket_and_of_a_dicomweb_server_gets_the_same_report_as_from_anywhere() {
     let folder = tempfile::tempdir().unwrap();
     let (server, study) = bucket_with(folder.path(), 70);
-    let orthanc = Orthanc::start_with_dicomweb(&folder.path().join("orthanc"));
+    let orthanc = Orthanc::start_pacs(&folder.path().join("orthanc"));
     let pacs = orthanc.as_ref().map_or_else(|| "http://127.0.0.1:1".to_owned(), Orthanc::url);
     let site = Site::new(folder.path(), &server.url(), &pacs);
     let check = site.chiasm(&["config", "check"]);

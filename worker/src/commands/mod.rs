@@ -5,6 +5,8 @@ mod bundles;
 mod config;
 mod demo;
 mod device_process;
+mod features;
+mod fusion;
 mod jobs;
 mod mercure;
 mod models;
@@ -58,6 +60,8 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Queue(command) => queue::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Features(args) => features::run(&args),
+        Command::Fusion(command) => fusion::run(&command),
         Command::Models(command) => models::run(&command),
         Command::DeviceProcess(args) => device_process::run(&args),
     }

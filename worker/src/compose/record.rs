@@ -11,7 +11,9 @@ pub(super) fn record(parts: &Parts<'_>) -> doc::Record {
     let features = parts.evidence.features.as_ref();
     doc::Record {
         state: state(parts),
-        features: features.map(|table| table.features.iter().filter(|one| is_shown(one)).map(feature).collect()).unwrap_or_default(),
+        features: features
+            .map(|table| table.features.iter().filter(|one| is_shown(one)).map(feature).collect())
+            .unwrap_or_default(),
         sources: sources(parts),
         excluded: features.map(|table| excluded(&table.excluded)).unwrap_or_default(),
     }

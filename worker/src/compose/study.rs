@@ -31,6 +31,7 @@ pub(super) fn study(parts: &Parts<'_>) -> doc::Study {
             .map(|number| number.expose().clone()),
         started: parts.evidence.started.map(|(started, _)| started),
         started_text: started_text(study),
+        local_start: study.and_then(|study| study.started.as_ref()).map(|start| (start.date, start.time)),
         zone_rule: zone_rule(parts.evidence.started, &parts.config.site_zone_name),
         modalities,
         description: first.and_then(|one| one.study_description.as_ref()).map(|text| text.expose().clone()),
@@ -141,6 +142,10 @@ pub(super) fn patient(parts: &Parts<'_>) -> doc::Patient {
     doc::Patient {
         subject,
         name: stated.and_then(|stated| stated.display_name.as_ref()).map(|name| readable(name.expose())),
+        name_as_stated: stated
+            .and_then(|stated| stated.display_name.as_ref())
+            .map(|name| name.expose().clone()),
+        issuer: stated.and_then(|stated| stated.issuer.clone()),
         identifier: id,
         sex: stated.and_then(|stated| stated.sex).map(|sex| {
             match sex {

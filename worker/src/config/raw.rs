@@ -138,12 +138,6 @@ impl Default for RawLedger {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum FolderKind {
-    Folder,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub(super) enum SourceKind {
     Folder,
     S3,
@@ -208,11 +202,40 @@ impl Default for RawSource {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RecordKind {
+    Folder,
+    Ndjson,
+    Fhir,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawRecord {
-    pub(super) kind: Option<FolderKind>,
+    pub(super) kind: Option<RecordKind>,
     pub(super) path: Option<PathBuf>,
+    pub(super) url: Option<String>,
+    pub(super) token: Option<RawSecret>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) allow_plaintext: bool,
+    pub(super) timeout_s: u64,
+    pub(super) updated_since: Option<String>,
+}
+
+impl Default for RawRecord {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            path: None,
+            url: None,
+            token: None,
+            ca_file: None,
+            allow_plaintext: false,
+            timeout_s: 30,
+            updated_since: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -221,6 +244,8 @@ pub(super) enum TargetKind {
     Folder,
     Fhir,
     S3,
+    DicomWeb,
+    Dicom,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -237,6 +262,11 @@ pub(super) struct RawTarget {
     pub(super) secret_access_key: Option<RawSecret>,
     pub(super) checksums: RawChecksums,
     pub(super) token: Option<RawSecret>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<RawSecret>,
+    pub(super) address: Option<String>,
+    pub(super) called_ae: Option<String>,
+    pub(super) calling_ae: String,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
     pub(super) timeout_s: u64,
@@ -256,6 +286,11 @@ impl Default for RawTarget {
             secret_access_key: None,
             checksums: RawChecksums::Supported,
             token: None,
+            user: None,
+            password: None,
+            address: None,
+            called_ae: None,
+            calling_ae: "CHIASM".into(),
             ca_file: None,
             allow_plaintext: false,
             timeout_s: 30,

@@ -102,6 +102,18 @@ pub enum RecordConfig {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder with the NDJSON files of a bulk export.
+    Export {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A FHIR R4 server.
+    Fhir {
+        /// How to reach it.
+        server: FhirConfig,
+        /// Only what changed since then: a date.
+        updated_since: Option<String>,
+    },
 }
 
 /// Where reports go.
@@ -116,6 +128,38 @@ pub enum TargetConfig {
     Fhir(FhirConfig),
     /// `<prefix><Study Instance UID>/` in a bucket.
     S3(S3Config),
+    /// A PACS over DICOMweb (STOW-RS).
+    DicomWeb(DicomWebConfig),
+    /// A PACS over DICOM (C-STORE).
+    Dicom(DicomConfig),
+}
+
+/// How to reach a PACS over DICOMweb.
+#[derive(Debug, Clone)]
+pub struct DicomWebConfig {
+    /// Base URL of its services.
+    pub url: String,
+    /// Bearer token.
+    pub token: Option<Secret>,
+    /// User and password of HTTP basic authentication.
+    pub login: Option<(String, Secret)>,
+    /// PEM file of the authority to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Time for one request.
+    pub timeout: Duration,
+}
+
+/// How to reach a PACS over DICOM.
+#[derive(Debug, Clone)]
+pub struct DicomConfig {
+    /// `host:port`.
+    pub address: String,
+    /// The PACS' application entity title.
+    pub called_ae: String,
+    /// Ours.
+    pub calling_ae: String,
+    /// Time for one association, from its beginning to its end.
+    pub timeout: Duration,
 }
 
 /// How to reach a FHIR server.
@@ -160,11 +204,16 @@ impl Places {
             SourceConfig::Folder { path } => Some(("sources", name, path)),
             SourceConfig::S3(_) | SourceConfig::Dicomweb(_) => None,
         });
-        let records =
-            self.records.iter().map(|(name, RecordConfig::Folder { path })| ("records", name, path));
+        let records = self.records.iter().filter_map(|(name, record)| match record {
+            RecordConfig::Folder { path } | RecordConfig::Export { path } => Some(("records", name, path)),
+            RecordConfig::Fhir { .. } => None,
+        });
         let targets = self.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(("targets", name, path)),
-            TargetConfig::Fhir(_) | TargetConfig::S3(_) => None,
+            TargetConfig::Fhir(_)
+            | TargetConfig::S3(_)
+            | TargetConfig::DicomWeb(_)
+            | TargetConfig::Dicom(_) => None,
         });
         let missing = sources.chain(records).chain(targets).filter(|(_, _, path)| !path.is_dir());
         missing

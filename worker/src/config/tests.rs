@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use toml::Table;
 
 use super::raw::RawConfig;
-use super::site::{LedgerConfig, QueueConfig, SourceConfig, TargetConfig};
+use super::site::{LedgerConfig, QueueConfig, RecordConfig, SourceConfig, TargetConfig};
 use super::*;
 use crate::message::Name;
 
@@ -86,17 +86,24 @@ fn the_examples_in_the_shipped_file_load() {
     assert_eq!(config.places.default_targets.len(), 2);
     let target = config.places.targets.get(&"ehr".parse::<Name>().unwrap());
     assert!(matches!(target, Some(TargetConfig::Fhir(fhir)) if fhir.token.is_some()));
+    let record = config.places.records.get(&"server".parse::<Name>().unwrap());
+    assert!(
+        matches!(record, Some(RecordConfig::Fhir { server, updated_since: Some(_) }) if server.token.is_some())
+    );
     let source = |name: &str| &config.places.sources[&name.parse::<Name>().unwrap()];
     assert!(matches!(source("bucket"), SourceConfig::S3(s3) if s3.access_key.is_some() && s3.path_style));
     assert!(matches!(source("pacs"), SourceConfig::Dicomweb(pacs) if pacs.login.is_some()));
-    let target = config.places.targets.get(&"shelf".parse::<Name>().unwrap());
-    assert!(matches!(target, Some(TargetConfig::S3(s3)) if s3.prefix == "chiasm/"));
+    let target = |name: &str| config.places.targets.get(&name.parse::<Name>().unwrap());
+    assert!(matches!(target("shelf"), Some(TargetConfig::S3(s3)) if s3.prefix == "chiasm/"));
+    assert!(matches!(target("pacs"), Some(TargetConfig::DicomWeb(pacs)) if pacs.login.is_some()));
+    assert!(matches!(target("archive"), Some(TargetConfig::Dicom(pacs)) if pacs.called_ae == "PACS"));
     assert!(config.orthanc.is_some() && config.http.intake_token.is_some() && config.log.otlp_url.is_some());
 }
 
 #[test]
 fn the_shipped_file_shows_every_key() {
-    let shown: Table = toml::from_str(&uncommented()).unwrap();
+    let parsed: Table = toml::from_str(&uncommented()).unwrap();
+    let shown = &parsed;
     // Kinds have keys of their own: together they show all.
     let all = |table: &str| -> Table {
         let kinds = shown[table].as_table().unwrap().values().filter_map(|kind| kind.as_table());
@@ -104,11 +111,11 @@ fn the_shipped_file_shows_every_key() {
     };
     let (sources, targets) = (all("sources"), all("targets"));
     let sections = [
-        ("", &shown),
+        ("", shown),
         ("queue", shown["queue"].as_table().unwrap()),
         ("ledger", shown["ledger"].as_table().unwrap()),
         ("sources.archive", &sources),
-        ("records.ehr", shown["records"]["ehr"].as_table().unwrap()),
+        ("records.server", shown["records"]["server"].as_table().unwrap()),
         ("targets.ehr", &targets),
         ("worker", shown["worker"].as_table().unwrap()),
         ("http", shown["http"].as_table().unwrap()),
@@ -122,8 +129,9 @@ fn the_shipped_file_shows_every_key() {
         let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
         assert!(known.len() > 1, "{known:?}");
         for key in known {
-            // A source has either a user or a token: the file tells of the token in words.
-            let in_words = (section, key) == ("sources.archive", "token");
+            // A source has either a user or a token: the file tells of the token in words. A server has no path.
+            let in_words =
+                [("sources.archive", "token"), ("records.server", "path")].contains(&(section, key));
             assert!(shown.contains_key(key) || in_words, "chiasm.toml does not show `{section}.{key}`");
         }
     }
@@ -294,6 +302,8 @@ fn plaintext_leaves_the_machine_only_when_allowed() {
         ledger("postgres://u@db.example.org/x", ""),
         ledger("postgres://u@db.example.org/x?sslmode=prefer", ""),
         "[log]\notlp_url = 'http://collector:4318/v1/traces'".to_owned(),
+        "[targets.a]\nkind = 'dicom'\naddress = 'pacs.example.org:104'\ncalled_ae = 'PACS'".to_owned(),
+        "[targets.a]\nkind = 'dicomweb'\nurl = 'http://pacs.example.org/dicom-web'".to_owned(),
     ] {
         let problems = problems(&refused, &none);
         assert!(problems[0].contains("allow_plaintext"), "{refused}: {problems:?}");
@@ -371,6 +381,32 @@ fn buckets_and_dicomweb_servers_are_checked() {
     };
     assert_eq!((pacs.url.as_str(), pacs.max_instance_bytes), ("http://localhost/dicom-web", 64 << 20));
     assert!(!format!("{loaded:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_pacs_is_named_whole_or_told_of() {
+    let dicom = |more: &str| format!("[targets.a]\nkind = 'dicom'\n{more}");
+    let web = |more: &str| format!("[targets.a]\nkind = 'dicomweb'\nurl = 'https://a/dicom-web'\n{more}");
+    let none = Environment::from([("SECRET", "x")]);
+    for (text, key) in [
+        (dicom("called_ae = 'PACS'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = '127.0.0.1'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = 'u@127.0.0.1:104'"), "address"),
+        (dicom("called_ae = 'PACS'\naddress = '127.0.0.1:104/x'"), "address"),
+        (dicom("address = '127.0.0.1:104'"), "called_ae"),
+        (dicom("called_ae = 'SEVENTEEN_LETTERS'\naddress = '127.0.0.1:104'"), "called_ae"),
+        (dicom("called_ae = 'P'\naddress = '127.0.0.1:104'\ncalling_ae = ' '"), "calling_ae"),
+        (web("user = 'u'"), "user"),
+        (web("password = { env = 'SECRET' }"), "user"),
+        (web("user = 'u'\npassword = { env = 'SECRET' }\ntoken = { env = 'SECRET' }"), "token"),
+    ] {
+        let problems = problems(&text, &none);
+        assert!(
+            problems.len() == 1 && problems[0].contains(&format!("targets.a.{key}")),
+            "{text}: {problems:?}"
+        );
+    }
+    assert!(read(&dicom("called_ae = 'PACS'\naddress = '[::1]:104'"), &none).is_ok());
 }
 
 #[test]

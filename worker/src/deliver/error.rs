@@ -125,6 +125,10 @@ codes! {
         AnswerNotUnderstood,
         /// Status 200 with an OperationOutcome of failure.
         AnswerContradictory,
+        /// The PACS does not let this application entity in.
+        AssociationRejected,
+        /// The PACS takes no Comprehensive 3D SR.
+        SopClassRefused,
     }
 }
 
@@ -142,13 +146,13 @@ impl TransientCode {
                 "check the server and the way to it; it is tried again"
             }
             Self::ServerBusy | Self::ServerFailed => "the server is tried again",
-            Self::AuthenticationFailed => "renew the token",
-            Self::PermissionDenied => {
-                "allow the token to read DiagnosticReport and to write the report's resources"
-            }
+            Self::AuthenticationFailed => "renew the token or the password",
+            Self::PermissionDenied => "allow this login to read and to write what the report consists of",
             Self::AnswerTooLong | Self::AnswerNotUnderstood | Self::AnswerContradictory => {
-                "check that the URL is a FHIR R4 server's base and that no proxy answers for it"
+                "check that the address is this kind of server's and that no proxy answers for it"
             }
+            Self::AssociationRejected => "check both AE titles, and that the PACS knows ours",
+            Self::SopClassRefused => "let the PACS accept Comprehensive 3D SR Storage",
         }
     }
 }
@@ -160,6 +164,8 @@ codes! {
         NoBundle,
         /// The stored bundle is not one of ours, or another version's.
         BundleUnusable,
+        /// The stored structured report is no DICOM file of ours.
+        StructuredReportUnusable,
         /// The Study Instance UID cannot name a folder.
         StudyUidUnusable,
         /// The server sent the request elsewhere; a report is never sent where the configuration does not say.
@@ -184,7 +190,7 @@ mod tests {
         let now = DeliverError::Transient { target: target.clone(), code, retry_after: None, source: None };
         assert_eq!(
             now.to_string(),
-            "target `ehr` cannot take the report now (AuthenticationFailed); renew the token"
+            "target `ehr` cannot take the report now (AuthenticationFailed); renew the token or the password"
         );
         assert_eq!((now.code(), now.is_transient()), ("AuthenticationFailed", true));
         let code = TerminalCode::Rejected;

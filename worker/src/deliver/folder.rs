@@ -1,4 +1,4 @@
-//! A folder: `<path>/<Study Instance UID>/report.html` and `bundle.json`.
+//! A folder: `<path>/<Study Instance UID>/report.html`, `bundle.json` and `report.dcm`.
 //!
 //! A reader sees the whole old file or the whole new one, never half of one, and what was delivered is on the disk.
 
@@ -44,6 +44,17 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()?;
     remove_left_behind(folder, name);
     Ok(())
+}
+
+/// Removes `folder/name` durably; what is not there is no error.
+fn remove(folder: &Path, name: &str) -> Result<(), WriteError> {
+    let path = folder.join(name);
+    let removed = match fs::remove_file(&path) {
+        Ok(()) => File::open(folder).and_then(|folder| folder.sync_all()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    removed.map_err(|source| WriteError { path, source })
 }
 
 /// Makes the folder, so that its name is on the disk too.
@@ -187,14 +198,19 @@ impl Target for FolderTarget {
         self.apart(move |root| {
             let folder = root.join(uid);
             let mut receipts = Receipts::new();
-            // the page last: who finds it finds the bundle too
+            // the page last: who finds it finds the others too
             for (kind, name, bytes) in [
+                ("sr", "report.dcm", report.sr.as_ref()),
                 ("bundle", "bundle.json", report.bundle.as_ref()),
                 ("html", "report.html", Some(&report.html)),
             ] {
-                if let Some(bytes) = bytes {
-                    let path = deliver(&folder, name, bytes)?;
-                    receipts.insert(kind.to_owned(), path.to_string_lossy().into_owned());
+                match bytes {
+                    Some(bytes) => {
+                        let path = deliver(&folder, name, bytes)?;
+                        receipts.insert(kind.to_owned(), path.to_string_lossy().into_owned());
+                    }
+                    // an older version may have had one
+                    None => remove(&folder, name)?,
                 }
             }
             Ok(receipts)
@@ -303,14 +319,25 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
         let receipts = target.deliver(&parcel("1.2", &report)).await.unwrap();
-        assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html"]);
+        assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html", "sr"]);
         assert_eq!(std::fs::read(&receipts["html"]).unwrap(), report.html);
         assert_eq!(std::fs::read(&receipts["bundle"]).unwrap(), b"{}");
+        assert_eq!(std::fs::read(&receipts["sr"]).unwrap(), b"DICM");
+        let newer = ReportBytes { sr: None, ..report };
+        let receipts = target.deliver(&parcel("1.2", &newer)).await.unwrap();
+        assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html"]);
+        assert_eq!(std::fs::read_dir(root.join("1.2")).unwrap().count(), 2, "no other version's is left");
     }
 
     fn report() -> ReportBytes {
         let bundle = Some(b"{}".to_vec());
-        ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: b"<p>".to_vec() }
+        ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle,
+            html: b"<p>".to_vec(),
+            sr: Some(b"DICM".to_vec()),
+        }
     }
 
     fn parcel<'a>(study_uid: &'a str, report: &'a ReportBytes) -> Parcel<'a> {

@@ -1,13 +1,19 @@
-//! Where reports go: folders, FHIR servers and buckets behind one trait.
+//! Where reports go: folders, FHIR servers, PACS and buckets behind one trait.
 //!
 //! Delivery is the outbox's last step, so it may happen more than once: every target takes the same bytes again without
 //! a second effect. A target never decides which version of a report is the newest; that is the ledger's, and its
 //! caller asks [`crate::ledger::Ledger::is_superseded`] before it delivers.
 
+pub mod dicom;
+pub mod dicomweb;
 mod error;
 pub mod fhir;
 pub mod folder;
+mod retry_after;
 pub mod s3;
+mod sr;
+pub(crate) mod trouble;
+pub(crate) mod web;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +45,7 @@ pub struct Parcel<'a> {
     pub sent_before: bool,
 }
 
-/// Where each part of a report lies now: `html`, `bundle` or `diagnostic_report` with a path or URL.
+/// Where each part of a report lies now: `html`, `bundle`, `sr` or `diagnostic_report` with a path or URL.
 pub type Receipts = BTreeMap<String, String>;
 
 /// A place that reports go to.
@@ -110,6 +116,8 @@ pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Targets, OpenEr
             TargetConfig::Folder { path } => Arc::new(folder::FolderTarget::new(name.clone(), path.clone())),
             TargetConfig::Fhir(config) => Arc::new(fhir::FhirTarget::new(name.clone(), config)?),
             TargetConfig::S3(config) => Arc::new(s3::S3Target::new(name.clone(), config)?),
+            TargetConfig::DicomWeb(config) => Arc::new(dicomweb::DicomWebTarget::new(name.clone(), config)?),
+            TargetConfig::Dicom(config) => Arc::new(dicom::DicomTarget::new(name.clone(), config)),
         };
         Ok((name.clone(), target))
     };

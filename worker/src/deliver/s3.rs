@@ -1,7 +1,7 @@
 //! A bucket of an S3 server: each version under keys of its own, and one small object that names the newest.
 //!
-//! `<prefix><Study Instance UID>/<job key>/` holds `report.html` and `bundle.json`, exactly as the ledger stores them; the
-//! same version a second time is the same bytes under the same keys. `<prefix><Study Instance UID>/latest.json` names the
+//! `<prefix><Study Instance UID>/<job key>/` holds `report.html`, `bundle.json` and `report.dcm`, exactly as the ledger
+//! stores them; the same version a second time is the same bytes under the same keys. `<prefix><Study Instance UID>/latest.json` names the
 //! version that was delivered last. It is written after what it names, so whoever follows it finds whole objects. Which
 //! version is the newest is the ledger's to say; its caller asks it before each delivery.
 
@@ -72,6 +72,9 @@ impl Target for S3Target {
             vec![("html", "report.html", "text/html; charset=utf-8", parcel.report.html.as_slice())];
         if let Some(bundle) = &parcel.report.bundle {
             parts.push(("bundle", "bundle.json", "application/fhir+json", bundle));
+        }
+        if let Some(sr) = &parcel.report.sr {
+            parts.push(("sr", "report.dcm", "application/dicom", sr));
         }
         let pointer = pointer(parcel, &parts);
         let latest = format!("{}{study}/latest.json", self.prefix);

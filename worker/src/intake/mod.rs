@@ -174,6 +174,11 @@ pub fn person_of(found: &StudyOutcome) -> Person {
     ready(found).map(|study| convert::person_of_images(&study.patient)).unwrap_or_default()
 }
 
+/// How many reports of our own lie in the study; they are none of its files.
+pub fn own_reports(found: &StudyOutcome) -> usize {
+    ready(found).map_or(0, |study| study.own_reports)
+}
+
 fn ready(found: &StudyOutcome) -> Option<&Study> {
     match found {
         StudyOutcome::Ready(study) => Some(study.as_ref()),

@@ -95,13 +95,19 @@ pub struct ReportBytes {
     pub bundle: Option<Vec<u8>>,
     /// The page.
     pub html: Vec<u8>,
+    /// The DICOM structured report, where one is written.
+    pub sr: Option<Vec<u8>>,
 }
 
 impl ReportBytes {
     /// What the audit trail says of them and of the model output they were made from: state and SHA-256 digests.
     pub(super) fn digests(&self, model_output: Option<&str>) -> String {
         let mut detail = format!("{} html={}", self.ends, hex(&Sha256::digest(&self.html)));
-        let others = [("bundle", self.bundle.as_deref()), ("model_output", model_output.map(str::as_bytes))];
+        let others = [
+            ("bundle", self.bundle.as_deref()),
+            ("sr", self.sr.as_deref()),
+            ("model_output", model_output.map(str::as_bytes)),
+        ];
         for (name, bytes) in others {
             if let Some(bytes) = bytes {
                 detail = format!("{detail} {name}={}", hex(&Sha256::digest(bytes)));

@@ -45,12 +45,11 @@ pub(super) fn study(
             "a file of the study was changed or removed after the job was accepted",
         )
     };
-    let study = match evidence.study.take() {
-        Some(fetched) => fetched,
-        None => {
-            let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
-            Arc::new(read(study_uid, &paths, limits)?.ok_or_else(changed)?)
-        }
+    let study = if let Some(fetched) = evidence.study.take() {
+        fetched
+    } else {
+        let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
+        Arc::new(read(study_uid, &paths, limits)?.ok_or_else(changed)?)
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
@@ -146,7 +145,10 @@ fn score_candidate(
         ));
     }
     let label = most_telling(&scores);
-    let saliency = timings.time("saliency", || room.scoring.saliency(&input, &label))?;
+    let saliency = timings.time("saliency", || match map(&scores, &label, page_size(&image)) {
+        Some(map) => Ok(map),
+        None => room.scoring.saliency(&input, &label),
+    })?;
     let _turn = room.turns.take();
     Ok(ModelOutput {
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
@@ -267,15 +269,26 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
     notes
 }
 
-/// The radiograph and the overlay as PNG files of the same size.
-fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<PictureData, Ending> {
+/// The map that came with the scores, in the picture's geometry on the page.
+fn map(scores: &Scores, label: &str, (width, height): (usize, usize)) -> Option<GreyImage> {
+    let index = scores.findings.iter().position(|score| score.label == label)?;
+    scores.maps.as_ref()?.of(index, width, height)
+}
+
+/// Width and height of a picture on the page.
+fn page_size(image: &GreyImage) -> (usize, usize) {
     let longer = image.width().max(image.height());
     let side = |length: usize| (length * PAGE_SIDE / longer).max(1);
-    let (width, height) = if longer > PAGE_SIDE {
+    if longer > PAGE_SIDE {
         (side(image.width()), side(image.height()))
     } else {
         (image.width(), image.height())
-    };
+    }
+}
+
+/// The radiograph and the overlay as PNG files of the same size.
+fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<PictureData, Ending> {
+    let (width, height) = page_size(image);
     let small = models::preprocess::resize(image, width, height);
     let overlay = models::preprocess::resize(saliency, width, height);
     let written = png::grey(&small).and_then(|grey| Ok((grey, png::heat(&overlay)?)));

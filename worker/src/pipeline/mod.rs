@@ -28,7 +28,7 @@ use crate::job::Request;
 use crate::ledger::{Job, JobState, ReportBytes};
 use crate::outcome::{Outcome, State};
 use crate::report::document::Report;
-use crate::report::{fhir, html};
+use crate::report::{fhir, html, sr};
 use crate::select;
 
 use evidence::Evidence;
@@ -215,7 +215,7 @@ impl Stages {
     }
 }
 
-/// Both renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
+/// The renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
 fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
     let page = html::page(report);
     let (outcome, bundle) = match fhir::bundle(report, &page) {
@@ -230,11 +230,13 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         State::Refused => JobState::Refused,
         State::Failed => JobState::Failed,
     };
+    let sr = bundle.as_ref().and_then(|_| sr::document(report));
     // An outcome is plain strings and finite numbers: it always serialises.
     ReportBytes {
         ends,
         outcome: serde_json::to_string(&outcome).unwrap_or_default(),
         bundle,
         html: page.into_bytes(),
+        sr,
     }
 }

@@ -1,12 +1,14 @@
-//! The report and its renderings: a FHIR R4 bundle and a page.
+//! The report and its renderings: a FHIR R4 bundle, a page, and a DICOM structured report.
 //!
-//! [`Report`] is composed once from what a job stored. [`fhir::bundle`] and [`html::page`] are pure functions of
-//! it: they do no I/O and read no clock, so that the same job gives the same bytes. Only [`fhir`] knows FHIR's JSON,
-//! and only it writes percent as numbers.
+//! [`Report`] is composed once from what a job stored. [`fhir::bundle`], [`html::page`] and [`sr::document`] are pure
+//! functions of it: they do no I/O and read no clock, so that the same job gives the same bytes. Only [`fhir`] knows
+//! FHIR's JSON, only [`sr`] knows DICOM's content items; both write percent as numbers, each in one place.
 
 pub mod document;
 pub mod fhir;
 pub mod html;
+mod ids;
+pub mod sr;
 mod text;
 mod wording;
 

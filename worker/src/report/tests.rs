@@ -6,7 +6,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::document::{Kind, Report, RiskValue};
 use super::sample::{failed, hostile, image_only, refused, sample};
-use super::{fhir, html};
+use super::{fhir, html, sr};
 
 fn reports() -> Vec<(&'static str, Report)> {
     vec![
@@ -51,6 +51,7 @@ fn the_same_report_gives_the_same_bytes() {
     for (name, report) in reports() {
         assert_eq!(rendered(&report).expect("a bundle"), rendered(&report).expect("a bundle"), "{name}");
         assert_eq!(html::page(&report), html::page(&report), "{name}");
+        assert_eq!(sr::document(&report), sr::document(&report), "{name}");
     }
 }
 
@@ -247,5 +248,8 @@ fn samples_for_the_validators() {
         let path = |extension: &str| std::path::Path::new(&folder).join(format!("{name}.{extension}"));
         std::fs::write(path("json"), rendered(&report).expect("a bundle")).expect("a bundle is written");
         std::fs::write(path("html"), html::page(&report)).expect("a page is written");
+        if let Some(sr) = sr::document(&report) {
+            std::fs::write(path("dcm"), sr).expect("a structured report is written");
+        }
     }
 }

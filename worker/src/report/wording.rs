@@ -24,6 +24,16 @@ pub(crate) fn bottom_line(report: &Report) -> Vec<String> {
     }
 }
 
+/// What the report is, and its bottom line: the conclusion of the renderings that are not the page.
+pub(crate) fn conclusion(report: &Report) -> Vec<String> {
+    let mut conclusion = vec![format!("{}. {}.", STATUS, NOT_A_DEVICE)];
+    if !matches!(report.kind, Kind::Analysis) {
+        conclusion.push(format!("{}.", no_result_title(&report.kind)));
+    }
+    conclusion.extend(bottom_line(report));
+    conclusion
+}
+
 /// What was examined, from the pipeline's identifier: `chest-radiograph` becomes `Chest radiograph`.
 pub(crate) fn examination(report: &Report) -> String {
     let words = visible(&report.pipeline.id).replace(['-', '_'], " ");

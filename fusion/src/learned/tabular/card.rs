@@ -31,7 +31,10 @@ fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
     let [rows, patients, events] = body.fitted;
     writeln!(card, "| fitted on | {rows} rows of {patients} patients, {events} with the outcome |")?;
     let [rows, patients, events] = body.calibrated;
-    writeln!(card, "| calibrated on | {rows} rows of {patients} other patients, {events} with the outcome |")?;
+    writeln!(
+        card,
+        "| calibrated on | {rows} rows of {patients} other patients, {events} with the outcome |"
+    )?;
     writeln!(
         card,
         "| form | ridge logistic regression (penalty {}), {} columns{}; missing values count as the average |",
@@ -46,13 +49,20 @@ fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
     let strata: Vec<&str> = body.calibration.strata.keys().map(String::as_str).collect();
     let own = if strata.is_empty() { "none".to_owned() } else { strata.join(", ") };
     writeln!(card, "| calibration | {curve}; strata with a curve of their own: {own} |")?;
-    writeln!(card, "| interval of one prediction | 95 % over {} models of resampled patients |", body.members.len())?;
+    writeln!(
+        card,
+        "| interval of one prediction | 95 % over {} models of resampled patients |",
+        body.members.len()
+    )?;
     writeln!(
         card,
         "| indeterminate | neither or both classes within the {:.0} % conformal bounds, by class and by what is missing |\n",
         (1.0 - body.conformal.alpha) * 100.0
     )?;
-    writeln!(card, "## Inputs and weights\n\nWeights on the logit for one standard deviation.\n\n| column | weight |\n|---|---|")?;
+    writeln!(
+        card,
+        "## Inputs and weights\n\nWeights on the logit for one standard deviation.\n\n| column | weight |\n|---|---|"
+    )?;
     let mut weights: Vec<(&String, &f64)> = body.columns.iter().zip(&body.linear.weights).collect();
     weights.sort_by(|one, other| other.1.abs().total_cmp(&one.1.abs()).then_with(|| one.0.cmp(other.0)));
     for (column, weight) in weights {
@@ -76,12 +86,18 @@ fn evaluation(card: &mut String, report: &Report) -> std::fmt::Result {
         "## Evaluation\n\n{} rows of {} patients that were neither fitted nor calibrated on, {} with the outcome. Intervals: 95 % over {} draws of patients.\n",
         first.cases, report.patients, first.events, report.draws
     )?;
-    writeln!(card, "| | cases | AUROC | average precision | Brier | scaled Brier | log-loss | slope | intercept | ECE |\n|---|---|---|---|---|---|---|---|---|---|")?;
+    writeln!(
+        card,
+        "| | cases | AUROC | average precision | Brier | scaled Brier | log-loss | slope | intercept | ECE |\n|---|---|---|---|---|---|---|---|---|---|"
+    )?;
     for arm in &report.arms {
         row(card, arm)?;
     }
     comparisons(card, &report.comparisons)?;
-    writeln!(card, "\n### At thresholds\n\nF1 is neither proper nor decision-analytic: secondary.\n\n| threshold | sensitivity | specificity | PPV | NPV | F1 |\n|---|---|---|---|---|---|")?;
+    writeln!(
+        card,
+        "\n### At thresholds\n\nF1 is neither proper nor decision-analytic: secondary.\n\n| threshold | sensitivity | specificity | PPV | NPV | F1 |\n|---|---|---|---|---|---|"
+    )?;
     for at in &first.at_thresholds {
         let cells = [at.sensitivity, at.specificity, at.ppv, at.npv, at.f1].map(number);
         writeln!(card, "| {} | {} |", at.threshold, cells.join(" | "))?;
@@ -91,7 +107,10 @@ fn evaluation(card: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(card, "| {:.3} | {:.3} | {} |", bin.predicted, bin.observed, bin.cases)?;
     }
     if !report.subgroups.is_empty() {
-        writeln!(card, "\n### Subgroups\n\nGroups below 50 cases, or 10 of either outcome, are not shown.\n\n| group | cases | events | AUROC | Brier | intercept |\n|---|---|---|---|---|---|")?;
+        writeln!(
+            card,
+            "\n### Subgroups\n\nGroups below 50 cases, or 10 of either outcome, are not shown.\n\n| group | cases | events | AUROC | Brier | intercept |\n|---|---|---|---|---|---|"
+        )?;
         for group in &report.subgroups {
             let Some((cases, events)) = group.cases.zip(group.events) else {
                 writeln!(card, "| {} {} | too few | | | | |", group.column, group.value)?;
@@ -110,7 +129,14 @@ fn evaluation(card: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(card, "\n### Under stress\n\n| | AUROC | Brier | intercept |\n|---|---|---|---|")?;
     for one in &report.stress {
-        writeln!(card, "| {} | {} | {} | {} |", one.name, number(one.auroc), number(one.brier), number(one.intercept))?;
+        writeln!(
+            card,
+            "| {} | {} | {} | {} |",
+            one.name,
+            number(one.auroc),
+            number(one.brier),
+            number(one.intercept)
+        )?;
     }
     writeln!(card)
 }
@@ -136,7 +162,10 @@ fn comparisons(card: &mut String, comparisons: &[Comparison]) -> std::fmt::Resul
     if comparisons.is_empty() {
         return Ok(());
     }
-    writeln!(card, "\n| the model less | common cases | AUROC | DeLong p (as if rows were independent) | Brier |\n|---|---|---|---|---|")?;
+    writeln!(
+        card,
+        "\n| the model less | common cases | AUROC | DeLong p (as if rows were independent) | Brier |\n|---|---|---|---|---|"
+    )?;
     for one in comparisons {
         let p = one.delong.map_or_else(|| "-".to_owned(), |found| format!("{:.2e}", found.p));
         writeln!(
@@ -175,13 +204,19 @@ fn checklist(card: &mut String, model: &TabularModel, report: &Report) -> std::f
         ("9 predictors", "the table of inputs above"),
         ("10 sample size", "all rows that are published; no calculation was made"),
         ("11 missing data", "counted as the average of the fitted rows; with flags only where stated"),
-        ("12 analysis", "ridge penalty by cross-validation over patients; Platt; intervals by patient bootstrap"),
+        (
+            "12 analysis",
+            "ridge penalty by cross-validation over patients; Platt; intervals by patient bootstrap",
+        ),
         ("13 class imbalance", "no re-weighting: it would break the calibration"),
         ("14 fairness", "subgroups above; groups too small are not shown"),
         ("15 output", "a calibrated probability, an interval, and whether it is indeterminate"),
         ("16 training and evaluation", "the same source, other patients; no second site, no later period"),
         ("17 ethics", "public, de-identified data; the publishers' approvals apply"),
-        ("18 open science", "code, configuration, model file and this card are public; no protocol was registered"),
+        (
+            "18 open science",
+            "code, configuration, model file and this card are public; no protocol was registered",
+        ),
         ("19 patients and public", "not involved"),
         ("20 participants, results", "counts above"),
         ("21 development", "counts above"),

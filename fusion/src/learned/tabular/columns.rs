@@ -150,7 +150,9 @@ pub(super) struct Column {
 /// The columns that a configuration makes, in the order of [`encode`].
 pub(super) fn columns(config: &TabularConfig) -> Vec<Column> {
     let mut all = Vec::new();
-    let mut add = |name: String, group: &str, sign: ColumnSign| all.push(Column { name, group: group.to_owned(), sign });
+    let mut add = |name: String, group: &str, sign: ColumnSign| {
+        all.push(Column { name, group: group.to_owned(), sign });
+    };
     let flag = |column: &str| format!("{column} missing");
     for one in &config.numeric {
         add(one.column.clone(), &one.label, one.sign);
@@ -220,7 +222,8 @@ pub(super) fn encode(config: &TabularConfig, row: Row<'_>) -> Encoded {
         let text = row.text(&one.column);
         let known = text.is_some_and(|text| one.values.iter().any(|value| value == text));
         let is = |truth: bool| text.map(|_| f64::from(u8::from(truth)));
-        let mut values: Vec<Option<f64>> = one.values.iter().map(|value| is(text == Some(value.as_str()))).collect();
+        let mut values: Vec<Option<f64>> =
+            one.values.iter().map(|value| is(text == Some(value.as_str()))).collect();
         values.push(is(!known));
         add(values, text.is_some());
     }

@@ -14,4 +14,4 @@ pub use card::report_markdown;
 pub use columns::{Row, Table, TableError};
 pub use config::{Category, ColumnSign, Comparator, LabelRule, Numeric, TabularConfig, Truth};
 pub use model::{TabularError, TabularModel, TabularPrediction};
-pub use train::{TabularTrained, TabularTrainError, evaluate_table, train_table};
+pub use train::{TabularTrainError, TabularTrained, evaluate_table, train_table};

@@ -98,7 +98,8 @@ impl TabularModel {
         if !sound {
             return Err(TabularError::Unsound);
         }
-        let digest = Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let digest =
+            Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         Ok(Self { body, text: String::from_utf8_lossy(bytes).into_owned(), digest })
     }
 
@@ -124,7 +125,8 @@ impl TabularModel {
             return None;
         }
         let stratum = encoded.stratum();
-        let probability = |model: &Linear| self.body.calibration.apply(stratum, model.logit(&encoded.columns));
+        let probability =
+            |model: &Linear| self.body.calibration.apply(stratum, model.logit(&encoded.columns));
         let mut members: Vec<f64> = self.body.members.iter().map(probability).collect();
         members.sort_by(f64::total_cmp);
         let probability = probability(&self.body.linear);

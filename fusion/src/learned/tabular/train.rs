@@ -44,7 +44,9 @@ pub enum TabularTrainError {
     #[error(transparent)]
     Model(#[from] TabularError),
     /// Too few patients, or one class only in one of the parts.
-    #[error("the table has {rows} labelled rows of {patients} patients; fitting, calibration and evaluation each need both outcomes")]
+    #[error(
+        "the table has {rows} labelled rows of {patients} patients; fitting, calibration and evaluation each need both outcomes"
+    )]
     TooFew {
         /// Rows with an outcome.
         rows: usize,
@@ -94,7 +96,8 @@ pub fn train_table(config: &TabularConfig, table: &Table) -> Result<TabularTrain
             _ => 2,
         };
     }
-    let of = |wanted: u8| -> Vec<&Case<'_>> { all.iter().filter(|case| part[case.patient] == wanted).collect() };
+    let of =
+        |wanted: u8| -> Vec<&Case<'_>> { all.iter().filter(|case| part[case.patient] == wanted).collect() };
     let (fit_on, calibrate_on, test_on) = (of(0), of(1), of(2));
     let columns = columns(config);
     let lambda = choose(&fit_on, &columns, &mut random).ok_or_else(too_few)?;
@@ -148,7 +151,12 @@ fn counts(cases: &[&Case<'_>]) -> [usize; 3] {
 
 /// A ridge logistic regression with the signs that the columns ask for: a column whose weight comes out on the wrong side
 /// is left out, the worst first, and the rest is fitted again.
-fn fit(cases: &[&Case<'_>], columns: &[Column], lambda: f64, weight: impl Fn(usize) -> f64) -> Option<Linear> {
+fn fit(
+    cases: &[&Case<'_>],
+    columns: &[Column],
+    lambda: f64,
+    weight: impl Fn(usize) -> f64,
+) -> Option<Linear> {
     let used: Vec<&&Case<'_>> = cases.iter().filter(|case| weight(case.patient) > 0.0).collect();
     let labels: Vec<f64> = used.iter().map(|case| f64::from(u8::from(case.label))).collect();
     let weights: Vec<f64> = used.iter().map(|case| weight(case.patient)).collect();
@@ -204,8 +212,12 @@ fn choose(cases: &[&Case<'_>], columns: &[Column], random: &mut ChaCha8Rng) -> O
 }
 
 fn members(cases: &[&Case<'_>], columns: &[Column], lambda: f64, random: &mut ChaCha8Rng) -> Vec<Linear> {
-    let patients: Vec<usize> =
-        cases.iter().map(|case| case.patient).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    let patients: Vec<usize> = cases
+        .iter()
+        .map(|case| case.patient)
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
     let highest = patients.last().copied().unwrap_or_default();
     (0..MEMBERS)
         .filter_map(|_| {
@@ -239,7 +251,10 @@ fn report(model: &TabularModel, cases: &[&Case<'_>]) -> Option<Report> {
         .iter()
         .map(|column| SubgroupColumn {
             name: column.clone(),
-            values: cases.iter().map(|case| case.row.text(column).unwrap_or("not stated").to_owned()).collect(),
+            values: cases
+                .iter()
+                .map(|case| case.row.text(column).unwrap_or("not stated").to_owned())
+                .collect(),
         })
         .collect();
     let stress = [25_u64, 50, 100].map(|share| {
@@ -263,7 +278,12 @@ fn report(model: &TabularModel, cases: &[&Case<'_>]) -> Option<Report> {
 }
 
 /// Each input is missing with this chance in percent: its columns have no number, its flag is 1.
-fn masked(config: &TabularConfig, values: &[Option<f64>], percent: u64, random: &mut ChaCha8Rng) -> Vec<Option<f64>> {
+fn masked(
+    config: &TabularConfig,
+    values: &[Option<f64>],
+    percent: u64,
+    random: &mut ChaCha8Rng,
+) -> Vec<Option<f64>> {
     let mut made = Vec::with_capacity(values.len());
     let widths = config.numeric.iter().map(|_| 1);
     let widths = widths.chain(config.truth.iter().map(|_| 1));

@@ -36,6 +36,7 @@ async fn ledger(folder: &std::path::Path) -> SqliteLedger {
         outcome: serde_json::to_string(&outcome).unwrap(),
         bundle: None,
         html: b"page".to_vec(),
+        sr: None,
     };
     for key in &KEYS[..3] {
         let job = ledger.lease_key(key).await.unwrap().unwrap();

@@ -20,6 +20,30 @@ pub(super) fn http(key: &str, text: &str, allow_plaintext: bool, findings: &mut 
     Some(text.trim_end_matches('/').to_owned())
 }
 
+/// A valid `host:port` of a DICOM application entity. DICOM itself is never encrypted here.
+pub(super) fn dicom(key: &str, text: &str, allow_plaintext: bool, findings: &mut Findings) -> Option<String> {
+    let url = Url::parse(&format!("dicom://{text}")).ok();
+    let is_bare = |url: &Url| {
+        url.username().is_empty()
+            && url.password().is_none()
+            && url.path().is_empty()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    let Some(url) = url.filter(|url| url.host_str().is_some_and(|host| !host.is_empty()) && is_bare(url))
+    else {
+        findings.wrong(key, "is no `host:port`; an example is `pacs.example.org:104`");
+        return None;
+    };
+    if url.port().is_none_or(|port| port == 0) {
+        findings.wrong(key, "names no port; DICOM's is 104 or 11112");
+        return None;
+    }
+    let remedy = "put a TLS tunnel in front of it";
+    refuse_plaintext(key, &url, true, allow_plaintext, remedy, findings);
+    Some(text.to_owned())
+}
+
 /// A valid AMQP address without a password.
 pub(super) fn amqp(key: &str, text: &str, allow_plaintext: bool, findings: &mut Findings) -> Option<Url> {
     let url = parse(key, text, &["amqps", "amqp"], findings)?;

@@ -1,6 +1,7 @@
 //! From the raw form to valid values. Nothing stops at the first problem: all are collected.
 
 mod address;
+mod pacs;
 mod places;
 mod remote;
 mod servers;

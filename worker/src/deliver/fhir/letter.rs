@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Trouble;
+use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
 use crate::report::fhir::JOB_KEYS;
@@ -93,7 +93,13 @@ mod tests {
 
     fn read(bundle: Option<Value>) -> Result<(String, usize), TerminalCode> {
         let bundle = bundle.map(|bundle| bundle.to_string().into_bytes());
-        let report = ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: Vec::new() };
+        let report = ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle,
+            html: Vec::new(),
+            sr: None,
+        };
         let parcel =
             Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
         match Letter::of(&parcel) {
@@ -146,6 +152,7 @@ mod tests {
                 outcome: "{}".into(),
                 bundle: Some(bytes),
                 html: Vec::new(),
+                sr: None,
             };
             let parcel = Parcel {
                 study_uid: "1.2",

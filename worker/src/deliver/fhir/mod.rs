@@ -13,23 +13,28 @@
 //! is followed. Proxies of the environment are not used.
 
 mod answer;
-mod client;
 mod letter;
-mod retry_after;
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::answer::{Found, Verdict};
-use self::client::Client;
 use self::letter::Letter;
-use super::{DeliverError, OpenError, Parcel, Receipts, Target, TerminalCode, TransientCode};
+use super::trouble::Trouble;
+use super::web::{ANSWER_BYTES, Client, Login, Post};
+use super::{DeliverError, OpenError, Parcel, Receipts, Target};
 use crate::config::site::FhirConfig;
 use crate::message::Name;
 
 /// How often a transaction is sent in one delivery when others write the same models' devices at that moment (409).
 const SENDS: u32 = 4;
+
+/// The media type of FHIR R4 as JSON.
+const FHIR_JSON: &str = "application/fhir+json";
+
+/// A transaction, of which one line an entry is asked for in return.
+fn post(bundle: &[u8]) -> Post {
+    Post { content_type: FHIR_JSON.to_owned(), prefer: Some("return=minimal"), body: bundle.to_vec() }
+}
 
 /// A FHIR server as a target.
 #[derive(Debug)]
@@ -41,15 +46,16 @@ pub struct FhirTarget {
 impl FhirTarget {
     /// Makes the client; nothing is reached yet.
     pub fn new(name: Name, config: &FhirConfig) -> Result<Self, OpenError> {
-        let client = Client::new(&name, config)?;
+        let client = client(&name, config)?;
         Ok(Self { name, client })
     }
 
     /// Whether the server holds exactly this version.
     async fn holds(&self, letter: &Letter<'_>) -> Result<bool, DeliverError> {
         // the page lies in the report, so the answer may be as long as the bundle, written more widely
-        let limit = client::ANSWER_BYTES.saturating_add(letter.bytes.len().saturating_mul(2));
-        let answer = self.client.get(&letter.report_url, limit).await.map_err(|error| self.error(error))?;
+        let limit = ANSWER_BYTES.saturating_add(letter.bytes.len().saturating_mul(2));
+        let answer =
+            self.client.get(&letter.report_url, &[], limit).await.map_err(|error| self.error(error))?;
         match answer::found(&answer, letter.job_key).map_err(|error| self.error(error))? {
             Found::This => Ok(true),
             Found::Another | Found::Nothing => Ok(false),
@@ -58,7 +64,7 @@ impl FhirTarget {
 
     async fn send(&self, letter: &Letter<'_>) -> Result<(), DeliverError> {
         for send in 1..=SENDS {
-            let answer = self.client.post(letter.bytes).await.map_err(|error| self.error(error))?;
+            let answer = self.client.post("", post(letter.bytes)).await.map_err(|error| self.error(error))?;
             match answer::judge(&answer, letter.entries) {
                 Verdict::Stored => return Ok(()),
                 Verdict::Unclear(otherwise) => {
@@ -81,14 +87,7 @@ impl FhirTarget {
     }
 
     fn error(&self, trouble: Trouble) -> DeliverError {
-        let target = self.name.clone();
-        match trouble {
-            Trouble::Now { code, retry_after, source } => {
-                let source = source.map(Into::into);
-                DeliverError::Transient { target, code, retry_after, source }
-            }
-            Trouble::Good { code, reason } => DeliverError::Terminal { target, code, reason },
-        }
+        trouble.at(&self.name)
     }
 }
 
@@ -104,24 +103,13 @@ impl Target for FhirTarget {
     }
 
     async fn probe(&self) -> Result<(), DeliverError> {
-        let answer = self.client.get("metadata", 0).await.map_err(|error| self.error(error))?;
+        let answer = self.client.get("metadata", &[], 0).await.map_err(|error| self.error(error))?;
         answer::is_fhir_server(&answer).map_err(|error| self.error(error))
     }
 }
 
-/// A [`DeliverError`] before it knows its target.
-#[derive(Debug)]
-enum Trouble {
-    Now { code: TransientCode, retry_after: Option<Duration>, source: Option<reqwest::Error> },
-    Good { code: TerminalCode, reason: String },
-}
-
-impl Trouble {
-    const fn now(code: TransientCode) -> Self {
-        Self::Now { code, retry_after: None, source: None }
-    }
-
-    fn good(code: TerminalCode, reason: impl Into<String>) -> Self {
-        Self::Good { code, reason: reason.into() }
-    }
+/// A client of the FHIR server with this configured name.
+pub(crate) fn client(name: &Name, config: &FhirConfig) -> Result<Client, OpenError> {
+    let login = config.token.clone().map_or(Login::None, Login::Bearer);
+    Client::new(name, &config.url, login, config.ca_file.as_deref(), config.timeout, FHIR_JSON)
 }

@@ -200,7 +200,8 @@ impl Ledger for PostgresLedger {
             .bind(report.html.clone())
             .bind(model_output.map(str::to_owned))
             .bind(self.actor.clone())
-            .bind(report.digests(model_output));
+            .bind(report.digests(model_output))
+            .bind(report.sr.clone());
         self.fenced("store a report", job, statement).await
     }
 

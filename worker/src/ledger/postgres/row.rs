@@ -20,7 +20,8 @@ pub(super) fn job(row: &PgRow) -> Result<Job, Error> {
     let html: Option<Vec<u8>> = row.try_get("html")?;
     let composed = match (ends, outcome, html) {
         (Some(ends), Some(outcome), Some(html)) => {
-            Some(ReportBytes { ends: state(&ends)?, outcome, bundle: row.try_get("bundle")?, html })
+            let (bundle, sr) = (row.try_get("bundle")?, row.try_get("sr")?);
+            Some(ReportBytes { ends: state(&ends)?, outcome, bundle, html, sr })
         }
         _ => None,
     };

@@ -123,7 +123,9 @@ macro_rules! again {
             kept!(),
             " THEN job.bundle END, html = CASE WHEN ",
             kept!(),
-            " THEN job.html END"
+            " THEN job.html END, sr = CASE WHEN ",
+            kept!(),
+            " THEN job.sr END"
         )
     };
 }
@@ -168,12 +170,12 @@ pub(super) const CANCEL: &str = "
      SELECT job_key FROM cancelled";
 
 /// Stores what was composed under the lease of job $1, fence $2, worker $3: ends $4, outcome $5, bundle $6, page $7, model
-/// output $8, for the actor $9 with the digests $10. Gives one row when the lease was kept.
+/// output $8, for the actor $9 with the digests $10, structured report $11. Gives one row when the lease was kept.
 pub(super) const STORE_REPORT: &str = concat!(
     "WITH stored AS (
         UPDATE job SET state = 'composed', composed_at_ms = ",
     now_ms!(),
-    ", ends = $4, outcome = $5, bundle = $6, html = $7, model_output = coalesce($8, model_output)
+    ", ends = $4, outcome = $5, bundle = $6, html = $7, sr = $11, model_output = coalesce($8, model_output)
         WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $9, 'composed', $10 FROM stored)
      SELECT job_key FROM stored"

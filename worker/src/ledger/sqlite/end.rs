@@ -23,10 +23,10 @@ pub(super) fn store_report(
 ) -> Result<bool> {
     let changed = connection.execute(
         "UPDATE job SET state = 'composed', composed_at_ms = :now, ends = :ends, outcome = :outcome,
-            bundle = :bundle, html = :html, model_output = coalesce(:model_output, model_output)
+            bundle = :bundle, html = :html, sr = :sr, model_output = coalesce(:model_output, model_output)
          WHERE job_key = :job_key AND fence = :fence AND lease_holder = :holder",
         named_params! {":now": lessee.now_ms, ":ends": report.ends.as_str(), ":outcome": report.outcome,
-        ":bundle": report.bundle, ":html": report.html, ":model_output": model_output,
+        ":bundle": report.bundle, ":html": report.html, ":sr": report.sr, ":model_output": model_output,
         ":job_key": lease.job_key, ":fence": lease.fence, ":holder": lessee.holder},
     )?;
     if changed == 1 {

@@ -79,7 +79,10 @@ const VERSION_2: &str =
     CREATE INDEX message_by_turn ON message (lane, id) WHERE dead_code IS NULL;
     CREATE INDEX message_by_holder ON message (lease_holder) WHERE lease_holder IS NOT NULL;";
 
-const STEPS: &[M<'static>] = &[M::up(VERSION_1), M::up(VERSION_2)];
+/// The DICOM structured report beside bundle and page. A report that is stored already has none and gets none.
+const VERSION_3: &str = "ALTER TABLE job ADD COLUMN sr BLOB;";
+
+const STEPS: &[M<'static>] = &[M::up(VERSION_1), M::up(VERSION_2), M::up(VERSION_3)];
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,8 @@ pub(crate) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let html: Option<Vec<u8>> = row.get("html")?;
     let composed = match (ends, outcome, html) {
         (Some(ends), Some(outcome), Some(html)) => {
-            Some(ReportBytes { ends: parse_state(&ends)?, outcome, bundle: row.get("bundle")?, html })
+            let (bundle, sr) = (row.get("bundle")?, row.get("sr")?);
+            Some(ReportBytes { ends: parse_state(&ends)?, outcome, bundle, html, sr })
         }
         _ => None,
     };

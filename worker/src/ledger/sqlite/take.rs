@@ -29,7 +29,8 @@ const AGAIN: &str = "UPDATE job SET
 
 /// What is analysed again has no report yet.
 const CLEAR_REPORT: &str =
-    "UPDATE job SET composed_at_ms = NULL, ends = NULL, outcome = NULL, bundle = NULL, html = NULL
+    "UPDATE job SET composed_at_ms = NULL, ends = NULL, outcome = NULL, bundle = NULL, html = NULL,
+        sr = NULL
      WHERE job_key = :job_key AND state = 'accepted'";
 
 /// The rest of `SELECT .. WHERE`: nobody holds the job or another version of its report.

@@ -10,7 +10,7 @@ use super::migrations::{MIGRATIONS, VERSION_1};
 use crate::lane::Lane;
 use crate::ledger::JobState::{Accepted, Composed, Failed, Refused, Reported, Superseded};
 use crate::ledger::tests::site::{LONG, report, states};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, ReportBytes};
 
 /// Rows as version 0.1.0 left them: one in each state, two of them leased by a worker that is gone.
 const ROWS: &str = "INSERT INTO job (job_key, report_key, study_uid, request, accepted_at, state, attempts, lease_holder,
@@ -35,6 +35,11 @@ fn write_version_1(folder: &std::path::Path) {
     connection.pragma_update(None, "user_version", 1).unwrap();
 }
 
+/// A report of version 0.1.0, which wrote no structured report.
+fn without_sr() -> ReportBytes {
+    ReportBytes { sr: None, ..report(Reported) }
+}
+
 #[tokio::test]
 async fn a_file_of_version_1_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -43,13 +48,13 @@ async fn a_file_of_version_1_goes_on() {
         std::sync::Arc::new(SqliteLedger::open(folder.path(), LONG).unwrap());
     let expected = [Accepted, Accepted, Composed, Reported, Refused, Failed, Superseded];
     assert_eq!(states(&ledger).await, expected, "no worker of that version goes on with a lease");
-    assert_eq!(ledger.report("reported").await.unwrap(), Some(report(Reported)));
+    assert_eq!(ledger.report("reported").await.unwrap(), Some(without_sr()));
 
     let leased = ledger.lease_key("leased").await.unwrap().expect("its worker is gone");
     assert_eq!((leased.attempts, leased.fence, leased.lane), (4, 4, Lane::Routine));
     let composed = ledger.lease_key("composed").await.unwrap().expect("its worker is gone");
     assert_eq!((composed.attempts, composed.model_output.as_deref()), (8, Some("output")));
-    assert_eq!(composed.composed, Some(report(Reported)));
+    assert_eq!(composed.composed, Some(without_sr()), "it is delivered as it was composed");
     assert!(composed.composed_at.is_some(), "it waits for its delivery since now");
     assert!(ledger.outbox_age().await.unwrap().unwrap() < Duration::from_mins(1));
     ledger.settle(&composed, Reported, None).await.unwrap();
@@ -76,7 +81,7 @@ fn writes_are_on_the_disk_when_they_return() {
     let number = |name| -> i64 { connection.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
     assert_eq!((text("journal_mode").as_str(), number("synchronous")), ("wal", 2));
     assert!(number("busy_timeout") >= 10_000);
-    assert_eq!(MIGRATIONS.current_version(&connection).unwrap().to_string(), "2 (inside)");
+    assert_eq!(MIGRATIONS.current_version(&connection).unwrap().to_string(), "3 (inside)");
 }
 
 #[test]

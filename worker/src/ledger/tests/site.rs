@@ -117,6 +117,7 @@ pub(in crate::ledger) fn report(ends: JobState) -> ReportBytes {
         outcome: format!(r#"{{"state":"{ends}"}}"#),
         bundle: Some(b"bundle".to_vec()),
         html: b"page".to_vec(),
+        sr: Some(b"sr".to_vec()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The images, the person they are of, and the picture for the page.
 
 use jiff::Timestamp;
+use jiff::civil::{Date, Time};
 
 /// The images, as the study states them.
 #[derive(Clone, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Study {
     pub started: Option<Timestamp>,
     /// t0 as the images state it, for a reader, such as `2020-03-14 09:30`.
     pub started_text: String,
+    /// The date and the time of day that the images state, in their own zone; `None` where they state no date.
+    pub local_start: Option<(Date, Option<Time>)>,
     /// Which rule gave the time zone, for a reader, such as `site zone UTC, the images state no offset`.
     pub zone_rule: String,
     /// Modalities (0008,0060) of the instances used, such as `DX`.
@@ -72,11 +75,15 @@ pub struct Patient {
     pub subject: Subject,
     /// Name, as a reader would write it. For the page only.
     pub name: Option<String>,
-    /// The identifier the match was made with. For the page only.
+    /// Patient's Name (0010,0010) as the images state it, such as `Public^Jane`. For the DICOM rendering only.
+    pub name_as_stated: Option<String>,
+    /// Issuer of Patient ID (0010,0021) as the images state it. For the DICOM rendering only.
+    pub issuer: Option<String>,
+    /// Patient ID (0010,0020), which the match was made with. For the page and the DICOM rendering.
     pub identifier: Option<String>,
-    /// Sex, one of `female`, `male`, `other`, `unknown`. For the page only.
+    /// Sex, one of `female`, `male`, `other`, `unknown`. For the page and the DICOM rendering.
     pub sex: Option<String>,
-    /// Birth date, `YYYY-MM-DD` or shorter. For the page only.
+    /// Birth date, `YYYY-MM-DD` or shorter. For the page and the DICOM rendering.
     pub birth_date: Option<String>,
     /// Age at t0 in completed years. For the page only.
     pub age_years: Option<u32>,

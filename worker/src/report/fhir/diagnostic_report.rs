@@ -21,7 +21,7 @@ elements! {
 
 /// Says everything in one resource, with the page as its presented form.
 pub(super) fn diagnostic_report(report: &Report, page: &str) -> DiagnosticReport {
-    let conclusion = conclusion(report);
+    let conclusion = wording::conclusion(report);
     let risks = report.risks.iter().map(|risk| {
         let risk = references::within("RiskAssessment", references::risk(report, risk));
         Extension::reference(terms::REPORT_RISK, risk)
@@ -66,13 +66,4 @@ fn status(kind: &Kind) -> &'static str {
         Kind::Analysis => "preliminary",
         Kind::Refused(_) | Kind::Failed(_) => "cancelled",
     }
-}
-
-fn conclusion(report: &Report) -> Vec<String> {
-    let mut conclusion = vec![format!("{}. {}.", wording::STATUS, wording::NOT_A_DEVICE)];
-    if !matches!(report.kind, Kind::Analysis) {
-        conclusion.push(format!("{}.", wording::no_result_title(&report.kind)));
-    }
-    conclusion.extend(wording::bottom_line(report));
-    conclusion
 }

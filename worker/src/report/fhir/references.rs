@@ -4,42 +4,18 @@
 //! a server rewrites when it stores the transaction. What is not in the bundle is referenced as the record states it,
 //! or by identifier.
 
-use sha1::{Digest as _, Sha1};
-use uuid::{Builder, Uuid, uuid};
+use uuid::Uuid;
 
 use super::datatypes::{Extension, Identifier, Reference};
 use super::terms;
-use crate::report::document::{Finding, Model, Report, Risk, Source, Subject};
+use crate::report::document::{Model, Report, Source, Subject};
+use crate::report::ids::id;
+pub(super) use crate::report::ids::{finding, model, risk, software};
 use crate::report::text::is_uid;
-
-/// Name space of all our identifiers. Never change it: a stored report would get a twin.
-const NAMESPACE: Uuid = uuid!("7210f3e6-404c-4dd8-b515-2286166f831b");
-
-/// Makes an id from a kind and the parts that tell one thing of the kind from another.
-fn id(kind: &str, parts: &[&str]) -> Uuid {
-    // the length keeps `ab`, `c` apart from `a`, `bc`
-    let parts = parts.iter().map(|part| format!("{}:{part}", part.len()));
-    let name: Vec<String> = std::iter::once(kind.to_owned()).chain(parts).collect();
-    // UUID version 5 (RFC 9562, 5.5), with the SHA-1 that uses the processor's own: a model card is long
-    let hash = Sha1::new().chain_update(NAMESPACE).chain_update(name.join("\u{1f}")).finalize();
-    let mut first = [0; 16];
-    first.copy_from_slice(&hash[..16]);
-    Builder::from_sha1_bytes(first).into_uuid()
-}
 
 /// The report itself: one id for all versions.
 pub(super) fn report(report: &Report) -> Uuid {
     id("DiagnosticReport", &[&report.keys.report])
-}
-
-/// A finding of this version.
-pub(super) fn finding(report: &Report, finding: &Finding) -> Uuid {
-    id("Observation", &[&report.keys.job, &finding.label])
-}
-
-/// A risk of this version.
-pub(super) fn risk(report: &Report, risk: &Risk) -> Uuid {
-    id("RiskAssessment", &[&report.keys.job, &risk.id])
 }
 
 /// The provenance of this version.
@@ -57,19 +33,9 @@ pub(super) fn imaging_study(report: &Report) -> Uuid {
     id("ImagingStudy", &[&report.study.study_instance_uid])
 }
 
-/// A model: one device for each version and weights, never for each run.
-pub(super) fn model(model: &Model) -> Uuid {
-    id("Device", &[&model.id, &model.version, &model.digest])
-}
-
 /// A model's card: a changed card is another document.
 pub(super) fn model_card(model: &Model) -> Uuid {
     id("DocumentReference", &[&model.id, &model.version, &model.digest, &model.card_markdown])
-}
-
-/// The program: one device for each version.
-pub(super) fn software(report: &Report) -> Uuid {
-    id("Device", &[&report.software.name, &report.software.version])
 }
 
 /// A reference inside the bundle.
@@ -213,19 +179,6 @@ fn is_web(reference: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_depend_on_each_part() {
-        assert_eq!(id("Device", &["a", "b"]), id("Device", &["a", "b"]));
-        assert_ne!(id("Device", &["ab", "c"]), id("Device", &["a", "bc"]));
-        assert_ne!(id("Device", &["a"]), id("Task", &["a"]));
-    }
-
-    #[test]
-    fn ids_are_uuids_of_version_5() {
-        let name = ["Device", "1:a", "2:bc"].join("\u{1f}");
-        assert_eq!(id("Device", &["a", "bc"]), Uuid::new_v5(&NAMESPACE, name.as_bytes()));
-    }
 
     #[test]
     fn only_real_references_are_literal() {

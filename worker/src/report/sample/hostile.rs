@@ -23,6 +23,8 @@ pub(in crate::report) fn hostile() -> Report {
     report.patient = Patient {
         subject: Subject::Identifier { system: Some(evil()), assigner: Some(evil()), value: evil() },
         name: Some(evil()),
+        name_as_stated: Some(evil()),
+        issuer: Some(evil()),
         identifier: Some(evil()),
         sex: Some(evil()),
         birth_date: Some(evil()),

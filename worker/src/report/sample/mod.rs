@@ -32,6 +32,8 @@ pub(crate) fn sample() -> Report {
         patient: Patient {
             subject: Subject::Reference("Patient/p-4711".into()),
             name: Some("Public, Jane Q.".into()),
+            name_as_stated: Some("Public^Jane^Q.".into()),
+            issuer: Some("General Hospital".into()),
             identifier: Some("4711".into()),
             sex: Some("female".into()),
             birth_date: Some("1957-06-02".into()),
@@ -101,6 +103,7 @@ pub(super) fn failed() -> Report {
         next_step: "Analyse the study again; if it fails twice, look at the machine".into(),
     });
     report.study.started = None;
+    report.study.local_start = None;
     report.study.started_text = "not stated".into();
     report.patient.subject = Subject::Unidentified;
     report
@@ -112,6 +115,7 @@ fn study() -> Study {
         accession_number: Some("ACC-20200314-7".into()),
         started: Some("2020-03-14T09:30:00Z".parse().expect("a timestamp")),
         started_text: "2020-03-14 09:30".into(),
+        local_start: Some((jiff::civil::date(2020, 3, 14), Some(jiff::civil::time(10, 30, 0, 0)))),
         zone_rule: "site zone UTC; the images state no offset".into(),
         modalities: vec!["DX".into()],
         description: Some("Thorax a.-p.".into()),

@@ -156,7 +156,11 @@ impl Engine for Scripted {
     fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
         let names: Vec<u8> = pictures.iter().map(|picture| name_of(picture)).collect();
         self.asked.lock().unwrap().push(names.clone());
-        let scores = |name: &u8| Scores { age_years: f64::from(*name), ..self.well.clone() };
+        let scores = |name: &u8| {
+            let mut scores = self.well.clone();
+            scores.findings[0].logit = f64::from(*name);
+            scores
+        };
         (self.fails)(&names).map_or_else(|| Ok(names.iter().map(scores).collect()), Err)
     }
 
@@ -202,7 +206,11 @@ fn batch_of_four(fails: fn(&[u8]) -> Option<EngineError>) -> (Answers, Vec<Vec<u
         let answered = answers
             .iter()
             .map(|answer| {
-                answer.recv().unwrap().map(|scores| scores.age_years).map_err(|e| e.why().code.clone())
+                answer
+                    .recv()
+                    .unwrap()
+                    .map(|scores| scores.findings[0].logit)
+                    .map_err(|e| e.why().code.clone())
             })
             .collect();
         shared.stop();

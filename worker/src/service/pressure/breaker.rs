@@ -104,6 +104,7 @@ const fn hindrance(error: &DeliverError) -> Option<(&'static str, Option<Duratio
             TerminalCode::RedirectRefused => Some((code.as_str(), None)),
             TerminalCode::NoBundle
             | TerminalCode::BundleUnusable
+            | TerminalCode::StructuredReportUnusable
             | TerminalCode::StudyUidUnusable
             | TerminalCode::Rejected
             | TerminalCode::Conflict

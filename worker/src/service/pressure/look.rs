@@ -40,7 +40,10 @@ impl Pressure {
     pub fn new(config: &Config, targets: &Targets) -> Self {
         let folders = config.places.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(Disk::new(name.as_str(), path)),
-            TargetConfig::Fhir(_) | TargetConfig::S3(_) => None,
+            TargetConfig::Fhir(_)
+            | TargetConfig::S3(_)
+            | TargetConfig::DicomWeb(_)
+            | TargetConfig::Dicom(_) => None,
         });
         // With RabbitMQ and PostgreSQL and studies of this machine nothing is written there, and the folder need not exist.
         let is_used = matches!(config.queue, QueueConfig::Embedded)

@@ -7,8 +7,8 @@ mod tests;
 use serde::Deserialize;
 
 use self::issue::{Issue, reason};
-use super::Trouble;
-use super::client::{Answer, Body};
+use crate::deliver::trouble::Trouble;
+use crate::deliver::web::{Answer, Body};
 use crate::deliver::{TerminalCode, TransientCode};
 use crate::report::fhir::JOB_KEYS;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::deliver::DeliverError;
+use super::DeliverError;
 
 /// How long to wait, at most [`DeliverError::LONGEST_REST`]; a date that has passed is no wait. `None` where the text
 /// is neither.

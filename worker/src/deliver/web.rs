@@ -1,4 +1,4 @@
-//! HTTP to one origin: bearer token, time limits, a bounded answer, no redirect, no proxy.
+//! HTTP to one origin, for every target that speaks it: login, time limits, a bounded answer, no redirect, no proxy.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -7,17 +7,13 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
 
-use super::{Trouble, retry_after};
+use super::trouble::Trouble;
+use super::{OpenError, TerminalCode, TransientCode, retry_after};
 use crate::config::secret::Secret;
-use crate::config::site::FhirConfig;
-use crate::deliver::{OpenError, TransientCode};
 use crate::message::Name;
 
 /// The most bytes that are read of an answer to a transaction: it holds one line an entry.
 pub(super) const ANSWER_BYTES: usize = 1024 * 1024;
-
-/// The media type of FHIR R4 as JSON.
-const FHIR_JSON: &str = "application/fhir+json";
 
 /// The longest time for a connection to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,33 +24,73 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// An answer of the server, whatever its status.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Whether the server calls it JSON.
     pub(super) says_json: bool,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Body,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Body,
 }
 
 /// What was read of an answer.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     Whole(Vec<u8>),
     /// Longer than was asked for; the rest was not read.
     TooLong,
 }
 
-/// A client of one FHIR server.
+/// Who we are to the server.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Login {
+    None,
+    Bearer(Secret),
+    /// User and password of HTTP basic authentication.
+    Basic(String, Secret),
+}
+
+impl Login {
+    /// The same with the secret read again from its file; `None` where it comes from none.
+    fn read_again(&self) -> Option<Self> {
+        match self {
+            Self::None => None,
+            Self::Bearer(token) => token.read_again().map(Self::Bearer),
+            Self::Basic(user, password) => {
+                password.read_again().map(|password| Self::Basic(user.clone(), password))
+            }
+        }
+    }
+}
+
+/// What is sent.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct Post {
+    pub(super) content_type: String,
+    /// The `Prefer` header (RFC 7240).
+    pub(super) prefer: Option<&'static str>,
+    pub(super) body: Vec<u8>,
+}
+
+/// A client of one server.
+#[derive(Debug)]
+pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
-    token: Mutex<Option<Secret>>,
+    login: Mutex<Login>,
+    /// The media type that is understood.
+    accept: &'static str,
 }
 
 impl Client {
-    pub(super) fn new(target: &Name, config: &FhirConfig) -> Result<Self, OpenError> {
-        let base = base_url(&config.url).ok_or_else(|| OpenError::Url { target: target.clone() })?;
+    pub(crate) fn new(
+        target: &Name,
+        url: &str,
+        login: Login,
+        ca_file: Option<&Path>,
+        timeout: Duration,
+        accept: &'static str,
+    ) -> Result<Self, OpenError> {
+        let base = base_url(url).ok_or_else(|| OpenError::Url { target: target.clone() })?;
         // The program installs the provider first of all; whoever uses this library alone has it from here.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder = reqwest::Client::builder()
@@ -64,62 +100,97 @@ impl Client {
             .no_proxy()
             .retry(reqwest::retry::never())
             .pool_idle_timeout(IDLE)
-            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
-            .timeout(config.timeout);
-        if let Some(path) = &config.ca_file {
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            .timeout(timeout);
+        if let Some(path) = ca_file {
             builder = builder.tls_certs_only(authorities(target, path)?);
         } else if base.scheme() == "http" {
             // no certificate is ever looked at, so a system without any will do
             builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|source| OpenError::Client { target: target.clone(), source })?;
-        Ok(Self { http, base, token: Mutex::new(config.token.clone()) })
+        Ok(Self { http, base, login: Mutex::new(login), accept })
     }
 
-    /// A place on the server, below its base. `path` is one of ours: `metadata` or a type and an id.
-    pub(super) fn url(&self, path: &str) -> Url {
+    /// A place on the server, below its base. `path` is one of ours, such as `metadata` or a type and an id; an empty one
+    /// is the base.
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
+        if path.is_empty() {
+            return url;
+        }
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path.split('/'));
         }
         url
     }
 
-    /// Reads a place; `limit` in bytes of the answer.
-    pub(super) async fn get(&self, path: &str, limit: usize) -> Result<Answer, Trouble> {
-        let url = self.url(path);
+    /// Whether an address lies below the base: same scheme, host and port, and the base's path.
+    pub(crate) fn is_below(&self, url: &Url) -> bool {
+        let base = self.base.path().trim_end_matches('/');
+        let below =
+            url.path().strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        url.origin() == self.base.origin() && url.username().is_empty() && url.password().is_none() && below
+    }
+
+    /// Reads an address below the base; another one is refused before anything is sent.
+    pub(crate) async fn get_url(&self, url: &Url, limit: usize) -> Result<Answer, Trouble> {
+        if !self.is_below(url) {
+            return Err(Trouble::good(
+                TerminalCode::RedirectRefused,
+                "the address is not below the base URL",
+            ));
+        }
         self.exchange(limit, || self.http.get(url.clone())).await
     }
 
-    /// Sends a transaction.
-    pub(super) async fn post(&self, bundle: &[u8]) -> Result<Answer, Trouble> {
+    /// Reads a place with a query; `limit` in bytes of the answer.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        limit: usize,
+    ) -> Result<Answer, Trouble> {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.exchange(limit, || self.http.get(url.clone())).await
+    }
+
+    /// Sends something to a place.
+    pub(super) async fn post(&self, path: &str, post: Post) -> Result<Answer, Trouble> {
+        let url = self.url(path);
+        let Post { content_type, prefer, body } = post;
         let request = || {
-            let post = self.http.post(self.base.clone()).header(CONTENT_TYPE, FHIR_JSON);
-            post.header("Prefer", "return=minimal").body(bundle.to_vec())
+            let post = self.http.post(url.clone()).header(CONTENT_TYPE, &content_type);
+            let post = match prefer {
+                Some(prefer) => post.header("Prefer", prefer),
+                None => post,
+            };
+            post.body(body.clone())
         };
         self.exchange(ANSWER_BYTES, request).await
     }
 
     /// Sends a request, and once more where the token was renewed in its file since it was read.
     async fn exchange(&self, limit: usize, request: impl Fn() -> RequestBuilder) -> Result<Answer, Trouble> {
-        let token = self.token();
-        let answer = Self::once(limit, request(), token.as_ref()).await?;
+        let login = self.login();
+        let answer = self.once(limit, request(), &login).await?;
         if answer.status != 401 {
             return Ok(answer);
         }
-        let Some(renewed) = token.as_ref().and_then(Secret::read_again) else { return Ok(answer) };
-        if Some(&renewed) == token.as_ref() {
-            return Ok(answer);
-        }
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewed.clone());
-        Self::once(limit, request(), Some(&renewed)).await
+        let Some(renewed) = login.read_again().filter(|renewed| *renewed != login) else { return Ok(answer) };
+        self.login.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&renewed);
+        self.once(limit, request(), &renewed).await
     }
 
-    async fn once(limit: usize, request: RequestBuilder, token: Option<&Secret>) -> Result<Answer, Trouble> {
-        let request = request.header(ACCEPT, FHIR_JSON);
-        let request = match token {
-            Some(token) => request.bearer_auth(token.expose()),
-            None => request,
+    async fn once(&self, limit: usize, request: RequestBuilder, login: &Login) -> Result<Answer, Trouble> {
+        let request = request.header(ACCEPT, self.accept);
+        let request = match login {
+            Login::None => request,
+            Login::Bearer(token) => request.bearer_auth(token.expose()),
+            Login::Basic(user, password) => request.basic_auth(user, Some(password.expose())),
         };
         let response = request.send().await.map_err(broken)?;
         let headers = response.headers();
@@ -132,8 +203,8 @@ impl Client {
         })
     }
 
-    fn token(&self) -> Option<Secret> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn login(&self) -> Login {
+        self.login.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -168,7 +239,7 @@ fn broken(error: reqwest::Error) -> Trouble {
     } else {
         TransientCode::ConnectionCut
     };
-    Trouble::Now { code, retry_after: None, source: Some(error.without_url()) }
+    Trouble::Now { code, retry_after: None, source: Some(Box::new(error.without_url())) }
 }
 
 fn base_url(text: &str) -> Option<Url> {
@@ -199,8 +270,7 @@ mod tests {
 
     fn client(url: &str) -> Result<Client, OpenError> {
         let timeout = Duration::from_secs(1);
-        let config = FhirConfig { url: url.into(), token: None, ca_file: None, timeout };
-        Client::new(&"ehr".parse().unwrap(), &config)
+        Client::new(&"ehr".parse().unwrap(), url, Login::None, None, timeout, "application/json")
     }
 
     #[test]
@@ -238,13 +308,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
         let open = || {
-            let config = FhirConfig {
-                url: "https://a/".into(),
-                token: None,
-                ca_file: Some(path.clone()),
-                timeout: Duration::from_secs(1),
-            };
-            Client::new(&"ehr".parse().unwrap(), &config).map(drop)
+            let timeout = Duration::from_secs(1);
+            let target = "ehr".parse().unwrap();
+            Client::new(&target, "https://a/", Login::None, Some(&path), timeout, "application/json")
+                .map(drop)
         };
         assert!(matches!(open(), Err(OpenError::Read { .. })));
         std::fs::write(&path, "no certificate").unwrap();

@@ -1,0 +1,71 @@
+//! Where in the picture each label's score comes from, as coarse as a network's last feature maps.
+
+use serde::{Deserialize, Serialize};
+
+use super::saliency::scaled;
+use crate::image::GreyImage;
+use crate::preprocess::resize;
+
+/// One coarse map a label: class activation maps (Zhou et al. 2016), exact for a mean followed by a linear layer. They come
+/// with the scores and cost no forward pass of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelMaps {
+    height: usize,
+    width: usize,
+    /// `[labels, height, width]`, as the networks give them: positive where the score is raised.
+    values: Vec<f32>,
+}
+
+impl LabelMaps {
+    /// The parts of the picture that raise the score of the label with this index, in a picture of `width` x `height`: 0
+    /// where nothing raises it, 1 where it is raised most. `None` where there is no such label.
+    pub fn of(&self, label: usize, width: usize, height: usize) -> Option<GreyImage> {
+        let size = self.height * self.width;
+        let own = self.values.get(label.checked_mul(size)?..(label + 1).checked_mul(size)?)?;
+        if own.is_empty() || width == 0 || height == 0 {
+            return None;
+        }
+        Some(resize(&GreyImage::clamped(self.width, self.height, scaled(own)), width, height))
+    }
+}
+
+/// The sum of the members' maps of one picture.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct MapSum {
+    height: usize,
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl MapSum {
+    /// Adds one member's maps, `[labels, height, width]`.
+    pub(super) fn add(&mut self, maps: &[f32], height: usize, width: usize) {
+        (self.height, self.width) = (height, width);
+        self.values.resize(maps.len(), 0.0);
+        self.values.iter_mut().zip(maps).for_each(|(sum, value)| *sum += value);
+    }
+
+    pub(super) fn label_maps(&self) -> LabelMaps {
+        LabelMaps { height: self.height, width: self.width, values: self.values.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_shows_what_raises_its_own_label() {
+        let mut sum = MapSum::default();
+        sum.add(&[0.0, 1.0, 0.0, 0.0, -1.0, 0.0, 0.0, 3.0], 2, 2);
+        sum.add(&[0.0, 1.0, 0.0, 0.0, -1.0, 0.0, 0.0, 1.0], 2, 2);
+        let maps = sum.label_maps();
+        assert_eq!(maps.of(0, 2, 2).unwrap().pixels(), [0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(maps.of(1, 2, 2).unwrap().pixels(), [0.0, 0.0, 0.0, 1.0], "what lowers it is cut off");
+        let large = maps.of(0, 40, 30).unwrap();
+        assert_eq!((large.width(), large.height()), (40, 30));
+        assert!(
+            maps.of(2, 2, 2).is_none() && maps.of(usize::MAX, 2, 2).is_none() && maps.of(0, 0, 1).is_none()
+        );
+    }
+}

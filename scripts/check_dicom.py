@@ -1,0 +1,87 @@
+"""Reads a structured report with highdicom as TID 1500, and compares it with the FHIR bundle beside it where there is one.
+
+Called by scripts/check-dicom. Says what is wrong on standard error; says nothing where nothing is.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import highdicom as hd
+import pydicom
+from pydicom.sr.codedict import codes
+
+PRESENCE = {"52101004", "82334004", "2667000"}
+
+
+def main(path: Path) -> int:
+    problems = list(problems_of(path))
+    for problem in problems:
+        print(f"highdicom: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def problems_of(path: Path):
+    dataset = pydicom.dcmread(path)
+    report = hd.sr.srread(path)
+    if not isinstance(report, hd.sr.Comprehensive3DSR):
+        yield f"is read as {type(report).__name__}"
+        return
+    if (dataset.CompletionFlag, dataset.VerificationFlag) != ("PARTIAL", "UNVERIFIED"):
+        yield "is not partial and unverified"
+    content = report.content
+    if not isinstance(content, hd.sr.MeasurementReport):
+        yield f"its content is read as {type(content).__name__}, not as TID 1500"
+        return
+    observers = content.get_observer_contexts(observer_type=codes.DCM.Device)
+    if len(observers) != 1:
+        yield f"has {len(observers)} device observers instead of one"
+    groups = content.get_image_measurement_groups()
+    uids = [group.tracking_uid for group in groups]
+    if len(set(uids)) != len(uids) or not all(uids):
+        yield "tracking UIDs are missing or shared"
+    for group in groups:
+        names = {item.name.value for item in group[0].ContentSequence}
+        for needed in ("111001", "111003"):
+            if needed not in names:
+                yield f"{group.tracking_identifier}: no algorithm identification ({needed})"
+    bundle = path.with_name("bundle.json")
+    if not bundle.exists():
+        bundle = path.with_suffix(".json")
+    if bundle.exists():
+        yield from differences(groups, json.loads(bundle.read_text()))
+
+
+def differences(groups, bundle):
+    """What the two renderings say differently."""
+    said = {}
+    for group in groups:
+        uid = str(group[0].get("ObservationUID", ""))
+        items = group[0].ContentSequence
+        numbers = [item for item in items if item.ValueType == "NUM"]
+        states = [item.value.value for item in items if item.ValueType == "CODE" and item.value.value in PRESENCE]
+        value = None
+        if numbers:
+            value = float(numbers[0].MeasuredValueSequence[0].NumericValue)
+        said[uid] = (value, states[0] if states else None)
+    wanted = {}
+    for entry in bundle["entry"]:
+        resource = entry["resource"]
+        if resource["resourceType"] == "Observation":
+            identifier = resource["identifier"][0]["value"].removeprefix("urn:oid:")
+            component = (resource.get("component") or [{}])[0]
+            value = component.get("valueQuantity", {}).get("value")
+            state = resource.get("valueCodeableConcept", {}).get("coding", [{}])[0].get("code")
+            wanted[identifier] = (None if value is None else float(value), state)
+        elif resource["resourceType"] == "RiskAssessment":
+            identifier = f"2.25.{int(resource['id'].replace('-', ''), 16)}"
+            value = resource["prediction"][0].get("probabilityDecimal")
+            wanted[identifier] = (None if value is None else float(value), None)
+    if said != wanted:
+        for uid in sorted(set(said) | set(wanted)):
+            if said.get(uid) != wanted.get(uid):
+                yield f"{uid}: SR says {said.get(uid)}, FHIR says {wanted.get(uid)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

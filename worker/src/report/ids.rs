@@ -1,0 +1,79 @@
+//! The identifiers that all renderings share: UUIDs from the report's two keys, and UUIDs as DICOM UIDs.
+
+use sha1::{Digest as _, Sha1};
+use uuid::{Builder, Uuid, uuid};
+
+use super::document::{Finding, Model, Report, Risk};
+
+/// Name space of all our identifiers. Never change it: a stored report would get a twin.
+const NAMESPACE: Uuid = uuid!("7210f3e6-404c-4dd8-b515-2286166f831b");
+
+/// Makes an id from a kind and the parts that tell one thing of the kind from another.
+pub(super) fn id(kind: &str, parts: &[&str]) -> Uuid {
+    // the length keeps `ab`, `c` apart from `a`, `bc`
+    let parts = parts.iter().map(|part| format!("{}:{part}", part.len()));
+    let name: Vec<String> = std::iter::once(kind.to_owned()).chain(parts).collect();
+    // UUID version 5 (RFC 9562, 5.5), with the SHA-1 that uses the processor's own: a model card is long
+    let hash = Sha1::new().chain_update(NAMESPACE).chain_update(name.join("\u{1f}")).finalize();
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash[..16]);
+    Builder::from_sha1_bytes(first).into_uuid()
+}
+
+/// A finding of this version.
+pub(super) fn finding(report: &Report, finding: &Finding) -> Uuid {
+    id("Observation", &[&report.keys.job, &finding.label])
+}
+
+/// A risk of this version.
+pub(super) fn risk(report: &Report, risk: &Risk) -> Uuid {
+    id("RiskAssessment", &[&report.keys.job, &risk.id])
+}
+
+/// A model: one device for each version and weights, never for each run.
+pub(super) fn model(model: &Model) -> Uuid {
+    id("Device", &[&model.id, &model.version, &model.digest])
+}
+
+/// The program: one device for each version.
+pub(super) fn software(report: &Report) -> Uuid {
+    id("Device", &[&report.software.name, &report.software.version])
+}
+
+/// The DICOM structured report of this version.
+pub(super) fn structured_report(report: &Report) -> Uuid {
+    id("StructuredReport", &[&report.keys.job])
+}
+
+/// The series that all versions of the structured report lie in.
+pub(super) fn series(report: &Report) -> Uuid {
+    id("Series", &[&report.keys.report])
+}
+
+/// What is followed through all versions of a report, such as one finding of the study.
+pub(super) fn tracked(report: &Report, what: &str) -> Uuid {
+    id("Tracking", &[&report.keys.report, what])
+}
+
+/// A UUID as a DICOM UID (PS3.5 B.2).
+pub(super) fn uid(id: Uuid) -> String {
+    format!("2.25.{}", id.as_u128())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_depend_on_each_part() {
+        assert_eq!(id("Device", &["a", "b"]), id("Device", &["a", "b"]));
+        assert_ne!(id("Device", &["ab", "c"]), id("Device", &["a", "bc"]));
+        assert_ne!(id("Device", &["a"]), id("Task", &["a"]));
+    }
+
+    #[test]
+    fn ids_are_uuids_of_version_5() {
+        let name = ["Device", "1:a", "2:bc"].join("\u{1f}");
+        assert_eq!(id("Device", &["a", "bc"]), Uuid::new_v5(&NAMESPACE, name.as_bytes()));
+    }
+}

@@ -1,0 +1,80 @@
+//! Every code of the structured report that is not a model's own, in one table.
+
+use dicom_ingest::write::Elements;
+
+use super::content::long_string;
+use crate::report::document::{self, Finding, Presence};
+
+/// Scheme, value, meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Code {
+    pub(super) scheme: String,
+    pub(super) value: String,
+    pub(super) meaning: String,
+}
+
+/// Designator of our own codes; the header says whose it is.
+pub(super) const OWN: &str = "99CHIASM";
+
+impl Code {
+    pub(super) fn new(scheme: &str, value: &str, meaning: &str) -> Self {
+        Self { scheme: scheme.to_owned(), value: value.to_owned(), meaning: meaning.to_owned() }
+    }
+
+    /// The code as an item of a sequence.
+    pub(super) fn item(&self) -> Elements {
+        Elements::coded(&self.scheme, &self.value, &self.meaning)
+    }
+}
+
+/// A concept of the DICOM standard itself (PS3.16 Annex D).
+pub(super) fn dcm(value: &str, meaning: &str) -> Code {
+    Code::new("DCM", value, meaning)
+}
+
+pub(super) fn sct(value: &str, meaning: &str) -> Code {
+    Code::new("SCT", value, meaning)
+}
+
+/// A concept that no standard names as we mean it.
+pub(super) fn own(value: &str, meaning: &str) -> Code {
+    Code::new(OWN, &long_string(value), &long_string(meaning))
+}
+
+pub(super) fn percent() -> Code {
+    Code::new("UCUM", "%", "percent")
+}
+
+/// The finding's SNOMED CT code, else the next that DICOM has a scheme for, else our label.
+pub(super) fn finding(finding: &Finding) -> Code {
+    coded(&finding.codings).unwrap_or_else(|| own(&finding.label, &finding.title))
+}
+
+/// The first code whose scheme DICOM names (PS3.16 Annex 8), SNOMED CT before the others.
+pub(super) fn coded(codings: &[document::Coding]) -> Option<Code> {
+    let known = |system: &str| match system {
+        "http://snomed.info/sct" => Some("SCT"),
+        "http://loinc.org" => Some("LN"),
+        "http://radlex.org" | "http://www.radlex.org" | "http://radlex.org/" => Some("RADLEX"),
+        _ => None,
+    };
+    let mut codes: Vec<Code> = codings
+        .iter()
+        .filter_map(|coding| {
+            let (value, meaning) = (long_string(&coding.code), long_string(&coding.display));
+            Some(Code::new(known(&coding.system)?, &value, &meaning))
+        })
+        .filter(|code| !code.value.is_empty() && !code.meaning.is_empty())
+        .collect();
+    codes.sort_by_key(|code| code.scheme != "SCT");
+    codes.into_iter().next()
+}
+
+/// The three-way state; the same concepts as in FHIR.
+pub(super) fn presence(presence: Presence) -> Code {
+    match presence {
+        Presence::Present => sct("52101004", "Present"),
+        Presence::Indeterminate => sct("82334004", "Indeterminate"),
+        Presence::Absent => sct("2667000", "Absent"),
+    }
+}

@@ -1,0 +1,129 @@
+//! Measurement groups (TID 1501): one a finding, one a risk, each with the algorithm that said it (TID 4019).
+
+use dicom_ingest::own::MANUFACTURER;
+use dicom_ingest::write::{Elements, VR, tags};
+use uuid::Uuid;
+
+use super::codes::{self, Code, dcm, own, sct};
+use super::content::{self, Relation, container, instance, probability, text, uid_reference};
+use super::tree::images;
+use crate::report::document::{Assessment, Finding, Model, Performer, Report, Risk, RiskValue};
+use crate::report::{ids, wording};
+
+/// The three-way state with the probability, or that it was not assessed and why.
+pub(super) fn finding(report: &Report, finding: &Finding) -> Elements {
+    let model = report.models.iter().find(|model| model.id == finding.model);
+    let mut content = tracking(report, &finding.label);
+    content.push(content::code(Relation::Contains, &dcm("121071", "Finding"), &codes::finding(finding)));
+    content.extend(model.map(algorithm).unwrap_or_default());
+    content.extend(sources(report));
+    let certainty = dcm("111012", "Certainty of Finding");
+    let presence = |value: &Code| content::code(Relation::Contains, &sct("705057003", "Presence"), value);
+    match &finding.assessment {
+        Assessment::Assessed { probability: value, presence: state } => {
+            content.push(probability(&certainty, Some(*value), &dcm("114009", "Value out of range")));
+            content.push(presence(&codes::presence(*state)));
+        }
+        Assessment::NotAssessed { reason } => {
+            content.push(probability(&certainty, None, &dcm("114007", "Measurement not attempted")));
+            content.push(presence(&sct("373121007", "Test not done")));
+            content.push(text(Relation::Contains, &dcm("121106", "Comment"), reason));
+        }
+    }
+    group(ids::finding(report, finding), content)
+}
+
+/// The probability of an outcome, or why there is none.
+pub(super) fn risk(report: &Report, risk: &Risk) -> Elements {
+    let mut content = tracking(report, &risk.id);
+    let outcome = codes::coded(&risk.outcome_codings).unwrap_or_else(|| own(&risk.id, &risk.title));
+    content.push(content::code(Relation::Contains, &dcm("121071", "Finding"), &outcome));
+    let method = own(&risk.id, &format!("{} {}", risk.method.name, risk.method.version));
+    content.push(content::code(Relation::Contains, &sct("370129005", "Measurement Method"), &method));
+    let learned = match &risk.performer {
+        Performer::Formula => None,
+        Performer::Model(id) => report.models.iter().find(|model| &model.id == id),
+    };
+    content.extend(learned.map_or_else(|| formula(report, risk), algorithm));
+    if learned.is_some() {
+        content.extend(sources(report));
+    }
+    let (value, interval, otherwise) = match &risk.value {
+        RiskValue::Computed { probability, interval } => {
+            (Some(*probability), interval.as_ref(), dcm("114009", "Value out of range"))
+        }
+        RiskValue::NotComputable { range, .. } if risk.in_population => {
+            (None, range.as_ref(), dcm("114010", "Value unknown"))
+        }
+        RiskValue::NotComputable { range, .. } => {
+            (None, range.as_ref(), dcm("114007", "Measurement not attempted"))
+        }
+    };
+    content.push(probability(&own("risk", "Probability of the outcome"), value, &otherwise));
+    if let Some(interval) = interval {
+        let unknown = dcm("114010", "Value unknown");
+        content.push(probability(&own("risk-low", "Lower bound of the risk"), Some(interval.low), &unknown));
+        content.push(probability(
+            &own("risk-high", "Upper bound of the risk"),
+            Some(interval.high),
+            &unknown,
+        ));
+    }
+    let words = wording::risk(risk).or_else(|| wording::not_computable(risk));
+    content.extend(words.map(|words| text(Relation::Contains, &dcm("121106", "Comment"), &words)));
+    group(ids::risk(report, risk), content)
+}
+
+/// The group has the UID that the FHIR resource of the same thing names.
+fn group(id: Uuid, content: Vec<Elements>) -> Elements {
+    let mut group = container(Relation::Contains, &dcm("125007", "Measurement Group"), Some("1501"), content);
+    group.text(tags::OBSERVATION_UID, VR::UI, &ids::uid(id));
+    group
+}
+
+/// The same through all versions of the report.
+fn tracking(report: &Report, what: &str) -> Vec<Elements> {
+    let context = Relation::HasObservationContext;
+    vec![
+        text(context, &dcm("112039", "Tracking Identifier"), what),
+        uid_reference(
+            context,
+            &dcm("112040", "Tracking Unique Identifier"),
+            &ids::uid(ids::tracked(report, what)),
+        ),
+    ]
+}
+
+/// TID 4019 of a trained model.
+fn algorithm(model: &Model) -> Vec<Elements> {
+    let digest = format!("weights SHA-256 {}", model.digest);
+    identification(&model.id, &model.version, &model.manufacturer, &digest)
+}
+
+/// TID 4019 of a published formula, which the program computes.
+fn formula(report: &Report, risk: &Risk) -> Vec<Elements> {
+    let method = &risk.method;
+    let software = format!("computed by {} {}", report.software.name, report.software.version);
+    let parameters = format!("{}; {software}", method.citation);
+    identification(&method.name, &method.version, MANUFACTURER, &parameters)
+}
+
+fn identification(name: &str, version: &str, manufacturer: &str, parameters: &str) -> Vec<Elements> {
+    let modifier = Relation::HasConceptModifier;
+    vec![
+        text(modifier, &dcm("111001", "Algorithm Name"), name),
+        text(modifier, &dcm("111003", "Algorithm Version"), version),
+        text(modifier, &dcm("122405", "Algorithm Manufacturer"), manufacturer),
+        text(modifier, &dcm("111002", "Algorithm Parameters"), parameters),
+    ]
+}
+
+/// The images that the group rests on.
+fn sources(report: &Report) -> Vec<Elements> {
+    let name = dcm("121112", "Source of Measurement");
+    images(report)
+        .map(|image| {
+            instance(Relation::Contains, "IMAGE", Some(&name), &image.sop_class_uid, &image.sop_instance_uid)
+        })
+        .collect()
+}
