@@ -46,6 +46,16 @@ pub(crate) fn decode_as(
     })
 }
 
+/// Scans a file and hands over its grey frames one at a time, with their index, so that a file of many frames is never
+/// held decoded as a whole. Nothing is handed over after an error of `take`.
+pub fn each_frame(
+    bytes: &[u8],
+    limits: &Limits,
+    take: &mut dyn FnMut(usize, Frame) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    contain(|| walk(&prescan(bytes, limits)?, &mut Vec::new(), take))
+}
+
 /// Decodes the grey frames alone, of an instance that need not have UIDs. A study is never read this way.
 pub fn pixels(bytes: &[u8], limits: &Limits) -> Result<Vec<Frame>, Refusal> {
     contain(|| frames(&prescan(bytes, limits)?, &mut Vec::new()))
@@ -53,6 +63,23 @@ pub fn pixels(bytes: &[u8], limits: &Limits) -> Result<Vec<Frame>, Refusal> {
 
 /// The frames of a scanned file.
 fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>, Refusal> {
+    let mut frames = Vec::new();
+    walk(found, warnings, &mut |_, frame| {
+        frames.push(frame);
+        Ok(())
+    })?;
+    if frames.iter().any(|frame| frame.transform.voi.is_none()) {
+        warnings.push("no window is stated: grey values map the range of the stored values".to_owned());
+    }
+    Ok(frames)
+}
+
+/// Hands over the frames of a scanned file.
+fn walk(
+    found: &Prescan<'_>,
+    warnings: &mut Vec<String>,
+    take: &mut dyn FnMut(usize, Frame) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let view = found.view();
     let Some((facts, data)) = &found.pixels else {
         let float = view.has(tags::FLOAT_PIXEL_DATA) || view.has(tags::DOUBLE_FLOAT_PIXEL_DATA);
@@ -64,7 +91,6 @@ fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>,
     };
     codec::check_grey(facts)?;
     let coded = coded_frames(found, facts, data)?;
-    let mut frames = Vec::with_capacity(coded.len());
     for (index, coded) in coded.iter().enumerate() {
         let stored = match data {
             PixelData::Native(_) => codec::decode_native(coded, facts, layout(found))?,
@@ -73,12 +99,10 @@ fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>,
             }
         };
         let transform = GreyTransform::read(&view, facts, index)?;
-        frames.push(Frame { rows: facts.rows as usize, columns: facts.columns as usize, stored, transform });
+        let (rows, columns) = (facts.rows as usize, facts.columns as usize);
+        take(index, Frame { rows, columns, stored, transform })?;
     }
-    if frames.iter().any(|frame| frame.transform.voi.is_none()) {
-        warnings.push("no window is stated: grey values map the range of the stored values".to_owned());
-    }
-    Ok(frames)
+    Ok(())
 }
 
 /// The bytes of every frame, still encoded.

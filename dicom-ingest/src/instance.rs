@@ -8,6 +8,7 @@ use crate::dataset::View;
 use crate::patient::PatientIdentity;
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;
+use crate::plane::Plane;
 use crate::prescan::Prescan;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::species::Species;
@@ -91,6 +92,13 @@ pub struct Instance {
     pub pixel_spacing: Option<[f64; 2]>,
     /// Imager Pixel Spacing (0018,1164) in mm: between rows, between columns.
     pub imager_pixel_spacing: Option<[f64; 2]>,
+    /// Frame of Reference UID (0020,0052): the coordinate system of the planes.
+    pub frame_of_reference_uid: Option<Uid>,
+    /// Where each frame lies in the patient; empty for an instance without Pixel Data.
+    pub planes: Vec<Plane>,
+    /// The unit of modality values: Rescale Type (0028,1054), Hounsfield units of a CT that states none, or Units
+    /// (0054,1001) of a PET.
+    pub unit: Option<String>,
     /// Burned In Annotation (0028,0301) is `YES`; `None` when not stated.
     pub burned_in_annotation: Option<bool>,
     /// Lossy Image Compression (0028,2110) is `01`, or the transfer syntax is lossy.
@@ -143,6 +151,11 @@ impl Instance {
             pixels: found.pixel_facts().cloned(),
             pixel_spacing: spacing(&view, tags::PIXEL_SPACING),
             imager_pixel_spacing: spacing(&view, tags::IMAGER_PIXEL_SPACING),
+            frame_of_reference_uid: view
+                .first(tags::FRAME_OF_REFERENCE_UID)
+                .and_then(|text| text.parse().ok()),
+            planes: Plane::read_all(&view, found.pixel_facts()),
+            unit: unit(&view, upper(tags::MODALITY).as_deref()),
             burned_in_annotation: upper(tags::BURNED_IN_ANNOTATION).map(|text| text == "YES"),
             lossy: view.first(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01")
                 || matches!(
@@ -182,6 +195,25 @@ fn spacing(view: &View<'_>, tag: Tag) -> Option<[f64; 2]> {
             Some([*rows, *columns])
         }
         _ => None,
+    }
+}
+
+/// The unit of modality values. `US` says that there is none to name; a CT image without a statement is in Hounsfield
+/// units unless it is a localizer (PS3.3 C.8.2.1.1.2, C.11.1.1.2).
+fn unit(view: &View<'_>, modality: Option<&str>) -> Option<String> {
+    let shared = view.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let frame = view.item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+    let group = [frame, shared]
+        .into_iter()
+        .flatten()
+        .find_map(|groups| groups.item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE))
+        .unwrap_or(*view);
+    let localizer = view.texts(tags::IMAGE_TYPE).iter().any(|text| text == "LOCALIZER");
+    match (group.first(tags::RESCALE_TYPE), modality) {
+        (Some(stated), _) => Some(stated).filter(|unit| unit != "US"),
+        (None, Some("CT")) if !localizer => Some("HU".to_owned()),
+        (None, Some("PT")) => view.first(tags::UNITS),
+        (None, _) => None,
     }
 }
 

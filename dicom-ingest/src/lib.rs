@@ -9,6 +9,7 @@
 //! Where things are, in reading order.
 
 pub mod limits;
+pub mod outcome;
 pub mod phi;
 pub mod refusal;
 pub mod transfer_syntax;
@@ -27,6 +28,7 @@ pub mod prescan;
 pub mod code;
 pub mod instance;
 pub mod patient;
+pub mod plane;
 pub mod read;
 pub mod species;
 pub mod study_time;
@@ -48,6 +50,7 @@ pub mod reader;
 pub mod bucket;
 pub mod source;
 pub mod study;
+pub mod volume;
 
 pub mod write;
 

@@ -79,6 +79,14 @@ refusal_codes! {
     UnreadableFile,
     /// A measurement in a unit that is not known for it.
     BadUnit,
+    /// Pixel Spacing is absent or not positive where sizes are needed.
+    NoSpacing,
+    /// Position or orientation of a slice is absent or contradicts itself.
+    NoGeometry,
+    /// Slices of a series differ in orientation, size, spacing or coordinate system.
+    MixedSeries,
+    /// A series with gaps, uneven steps, several slices at one place, or fewer than two slices.
+    IncompleteSeries,
 }
 
 impl RefusalCode {

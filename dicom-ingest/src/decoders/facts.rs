@@ -10,6 +10,7 @@ use crate::instance::Instance;
 use crate::patient::{PatientIdentity, PersonName, Sex};
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;
+use crate::plane::Plane;
 use crate::species::Species;
 use crate::study_time::StudyTime;
 use crate::transfer_syntax::TransferSyntax;
@@ -58,6 +59,9 @@ struct InstanceDef {
     pixels: Option<PixelFacts>,
     pixel_spacing: Option<[f64; 2]>,
     imager_pixel_spacing: Option<[f64; 2]>,
+    frame_of_reference_uid: Option<Uid>,
+    planes: Vec<Plane>,
+    unit: Option<String>,
     burned_in_annotation: Option<bool>,
     lossy: bool,
     warnings: Vec<String>,

@@ -165,7 +165,7 @@ pub(crate) fn head(transfer_syntax: &str) -> Vec<u8> {
     bytes
 }
 
-fn file(elements: &[Element], encoding: Encoding, picture: &Picture) -> Vec<u8> {
+pub(crate) fn file(elements: &[Element], encoding: Encoding, picture: &Picture) -> Vec<u8> {
     let mut body = Vec::new();
     write(&mut body, elements, encoding, Some(picture));
     if encoding == Encoding::Deflated {

@@ -1,0 +1,461 @@
+//! Volumes of made series, where every value is known, and of real ones, compared with pydicom, numpy and scipy.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
+    reason = "a test may stop where it fails; the compared floats are exact"
+)]
+
+mod support;
+
+use std::fs;
+
+use dicom_ingest::decode::each_frame;
+use dicom_ingest::instance::Instance;
+use dicom_ingest::limits::Limits;
+use dicom_ingest::outcome::Outcome;
+use dicom_ingest::read::read_header;
+use dicom_ingest::refusal::{Refusal, RefusalCode};
+use dicom_ingest::volume::{Plan, Volume, Wanted};
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use support::data;
+use support::file::{Element, Encoding, Picture, items, text};
+
+const ROWS: u16 = 6;
+const COLUMNS: u16 = 5;
+
+/// A made slice.
+#[derive(Clone)]
+struct Slice {
+    position: [f64; 3],
+    orientation: String,
+    more: Vec<Element>,
+    value: fn(usize) -> u16,
+}
+
+fn axial(position: [f64; 3]) -> Slice {
+    Slice { position, orientation: "1\\0\\0\\0\\1\\0".into(), more: Vec::new(), value: |_| 0 }
+}
+
+fn stack(count: usize, step: f64) -> Vec<Slice> {
+    (0..count).map(|index| axial([-10.0, -20.0, index as f64 * step])).collect()
+}
+
+fn decimals(numbers: &[f64]) -> String {
+    numbers.iter().map(|number| format!("{number:.6}")).collect::<Vec<_>>().join("\\")
+}
+
+fn file(index: usize, slice: &Slice) -> Vec<u8> {
+    picture(index, slice).file(if index.is_multiple_of(2) { Encoding::Explicit } else { Encoding::Rle })
+}
+
+fn picture(index: usize, slice: &Slice) -> Picture {
+    Picture {
+        rows: ROWS,
+        columns: COLUMNS,
+        allocated: 16,
+        stored: 16,
+        high: 15,
+        signed: false,
+        photometric: "MONOCHROME2",
+        frames: 1,
+        samples: (0..usize::from(ROWS * COLUMNS)).map(slice.value).collect(),
+        more: [
+            vec![
+                text(8, 0x18, "UI", &format!("1.2.3.4.{}", index + 1)),
+                text(8, 0x60, "CS", "CT"),
+                text(0x20, 0x32, "DS", &decimals(&slice.position)),
+                text(0x20, 0x37, "DS", &slice.orientation),
+                text(0x20, 0x52, "UI", "1.2.9"),
+                text(0x28, 0x30, "DS", "2\\1.5"),
+                text(0x28, 0x1052, "DS", "-1024"),
+                text(0x28, 0x1053, "DS", "1"),
+            ],
+            slice.more.clone(),
+        ]
+        .concat(), // later elements take the place of earlier ones
+    }
+}
+
+fn files(slices: &[Slice]) -> Vec<Vec<u8>> {
+    slices.iter().enumerate().map(|(index, slice)| file(index, slice)).collect()
+}
+
+fn plan(files: &[Vec<u8>]) -> Result<Plan, Refusal> {
+    let headers: Vec<Instance> =
+        files.iter().map(|bytes| read_header(bytes, &Limits::default())).collect::<Result<_, _>>()?;
+    Plan::new(&headers.iter().collect::<Vec<_>>())
+}
+
+fn read(files: &[Vec<u8>], plan: &Plan, wanted: Wanted) -> Result<Volume, Refusal> {
+    Volume::read(plan, wanted, &|instance, take| each_frame(&files[instance], &Limits::default(), take))
+}
+
+fn refused(slices: &[Slice], code: RefusalCode) -> String {
+    let refusal = plan(&files(slices)).unwrap_err();
+    assert_eq!(refusal.code, code, "{}", refusal.message);
+    assert_eq!(refusal.code.outcome(), Outcome::RefuseSeries);
+    refusal.message
+}
+
+#[test]
+fn slices_lie_in_the_order_of_their_positions_and_values_are_hounsfield_units() {
+    let mut slices = stack(7, 2.5);
+    for (index, slice) in slices.iter_mut().enumerate() {
+        // Instance numbers that say the opposite decide nothing.
+        slice.more.push(text(0x20, 0x13, "IS", &(99 - index).to_string()));
+        slice.more.push(text(0x18, 0x50, "DS", "5"));
+        slice.more.push(text(0x18, 0x88, "DS", "5"));
+        slice.value = [|_| 0, |_| 1, |_| 2, |_| 3, |_| 4, |_| 5, |at| at as u16][index];
+    }
+    slices.swap(0, 6);
+    slices.swap(2, 3);
+    let files = files(&slices);
+    assert_eq!(read_header(&files[0], &Limits::default()).unwrap().unit.as_deref(), Some("HU"));
+    let plan = plan(&files).unwrap();
+    assert_eq!(plan.grid.size, [7, 6, 5]);
+    assert_eq!(plan.grid.spacing, [2.5, 2.0, 1.5]);
+    assert_eq!(plan.grid.origin, [-10.0, -20.0, 0.0]);
+    assert_eq!(plan.grid.position([2.0, 1.0, 3.0]), [-5.5, -18.0, 5.0]);
+    assert_eq!(plan.tilt_degrees, None);
+    assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+    assert!(plan.warnings[0].contains("states 5 mm where 2.500 mm are measured"), "{:?}", plan.warnings);
+    let order: Vec<usize> = plan.members.iter().map(|member| member.instance).collect();
+    assert_eq!(order, [6, 1, 3, 2, 4, 5, 0]);
+    let volume = read(&files, &plan, Wanted::AS_IT_IS).unwrap();
+    for (slice, values) in volume.values.chunks(30).take(6).enumerate() {
+        assert!(values.iter().all(|value| *value == slice as f32 - 1024.0), "slice {slice}");
+    }
+    let last: Vec<f32> = (0..30).map(|at| at as f32 - 1024.0).collect();
+    assert_eq!(&volume.values[180..], last);
+    let small = Wanted { spacing: None, max_voxels: 209 };
+    assert_eq!(read(&files, &plan, small).unwrap_err().code, RefusalCode::PixelLimit);
+}
+
+#[test]
+fn gaps_copies_and_uneven_steps_are_named() {
+    let mut gap = stack(9, 3.0);
+    gap.drain(4..6);
+    let message = refused(&gap, RefusalCode::IncompleteSeries);
+    assert!(message.contains("2 slices are missing after slice 4 of 7 (1 gaps)"), "{message}");
+    let mut twice = stack(5, 3.0);
+    twice.push(axial([-10.0, -20.0, 6.001]));
+    let message = refused(&twice, RefusalCode::IncompleteSeries);
+    assert!(message.contains("6 slices lie at 5 places"), "{message}");
+    let mut uneven = stack(5, 3.0);
+    uneven[2].position[2] += 0.4;
+    let message = refused(&uneven, RefusalCode::IncompleteSeries);
+    assert!(message.contains("not evenly spaced: 3.400 mm after slice 2, 3.000 mm elsewhere"), "{message}");
+    // What writers round is no gap.
+    let mut rounded = stack(5, 3.0);
+    rounded[2].position[2] += 0.02;
+    assert_eq!(plan(&files(&rounded)).unwrap().grid.spacing[0], 3.0);
+    for few in [0, 1] {
+        refused(&stack(few, 3.0), RefusalCode::IncompleteSeries);
+    }
+}
+
+#[test]
+fn what_is_not_one_stack_is_refused() {
+    let altered = |alter: fn(&mut Slice)| {
+        let mut slices = stack(4, 3.0);
+        alter(&mut slices[3]);
+        refused(&slices, RefusalCode::MixedSeries)
+    };
+    let message = altered(|slice| slice.orientation = "0\\1\\0\\0\\0\\-1".into());
+    assert!(message.contains("more than one orientation"), "{message}");
+    let message = altered(|slice| slice.more.push(text(0x28, 0x30, "DS", "2\\1.6")));
+    assert!(message.contains("PixelSpacing"), "{message}");
+    let message = altered(|slice| slice.more.push(text(0x20, 0x52, "UI", "1.2.10")));
+    assert!(message.contains("frame of reference"), "{message}");
+    let message = altered(|slice| slice.position[0] = 40.0);
+    assert!(message.contains("on one line"), "{message}");
+    let sheared: Vec<Slice> = (0..4).map(|at| axial([f64::from(at) * 9.0, 0.0, f64::from(at)])).collect();
+    let message = refused(&sheared, RefusalCode::MixedSeries);
+    assert!(message.contains("beside each other"), "{message}");
+}
+
+#[test]
+fn geometry_that_is_absent_or_wrong_is_never_guessed() {
+    for spacing in ["", "0\\0", "2", "-2\\1.5", "2\\x", "NaN\\1"] {
+        let mut slices = stack(3, 3.0);
+        for slice in &mut slices {
+            slice.more.push(text(0x28, 0x30, "DS", spacing));
+            // Neither of these is the spacing in the patient.
+            slice.more.push(text(0x18, 0x1164, "DS", "2\\1.5"));
+        }
+        refused(&slices, RefusalCode::NoSpacing);
+    }
+    for orientation in ["", "1\\0\\0", "1\\0\\0\\1\\0\\0", "2\\0\\0\\0\\2\\0"] {
+        let slices: Vec<Slice> = stack(3, 3.0)
+            .into_iter()
+            .map(|slice| Slice { orientation: orientation.into(), ..slice })
+            .collect();
+        refused(&slices, RefusalCode::NoGeometry);
+    }
+    for position in ["", "1\\2", "1\\2\\x"] {
+        let mut slices = stack(3, 3.0);
+        slices[1].more.push(text(0x20, 0x32, "DS", position));
+        refused(&slices, RefusalCode::NoGeometry);
+    }
+}
+
+#[test]
+fn a_localizer_is_left_out_by_name() {
+    let mut slices = stack(4, 3.0);
+    slices[0].more.push(text(8, 8, "CS", "ORIGINAL\\PRIMARY\\LOCALIZER"));
+    let plan = plan(&files(&slices)).unwrap();
+    assert_eq!(plan.grid.size[0], 3);
+    assert_eq!((plan.left_out[0].member.instance, plan.left_out[0].reason), (0, "the image is a localizer"));
+}
+
+/// A value that grows evenly along each axis of the patient; linear interpolation gives it back.
+fn ramp([x, y, z]: [f64; 3]) -> f64 {
+    20_000.0 + 40.0 * x + 30.0 * y + 25.0 * z
+}
+
+/// Slices of a ramp; `lean` is how far each is shifted against the one below, in mm.
+fn ramp_files(count: usize, lean: [f64; 2]) -> Vec<Vec<u8>> {
+    let slices = (0..count).map(|index| {
+        let along = index as f64;
+        axial([-10.0 + along * lean[0], -20.0 + along * lean[1], along * 4.0])
+    });
+    let pictures = slices.enumerate().map(|(index, slice)| {
+        let [x, y, z] = slice.position;
+        let sample = |at: usize| {
+            let (row, column) = (at / usize::from(COLUMNS), at % usize::from(COLUMNS));
+            ramp([x + 1.5 * column as f64, y + 2.0 * row as f64, z]).round() as u16
+        };
+        Picture { samples: (0..usize::from(ROWS * COLUMNS)).map(sample).collect(), ..picture(index, &slice) }
+    });
+    pictures.map(|picture| picture.file(Encoding::Explicit)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// An even ramp stays itself on a grid of any spacing, upright or from a tilted gantry, away from the borders.
+    #[test]
+    fn a_ramp_stays_a_ramp(
+        slice_mm in 1.5..9.0f64, row_mm in 0.7..5.0f64, column_mm in 0.5..4.0f64,
+        lean_rows in -0.9..0.9f64, lean_columns in -0.9..0.9f64,
+    ) {
+        let files = ramp_files(9, [lean_columns, lean_rows]);
+        let plan = plan(&files).unwrap();
+        let spacing = [slice_mm, row_mm, column_mm];
+        let volume = read(&files, &plan, Wanted { spacing: Some(spacing), ..Wanted::AS_IT_IS }).unwrap();
+        let [slices, rows, columns] = volume.grid.size;
+        let mut compared = 0;
+        for slice in 0..slices {
+            for row in 0..rows {
+                for column in 0..columns {
+                    let at = [slice as f64, row as f64, column as f64];
+                    let z = at[0] * slice_mm / 4.0;
+                    let inside = |index: f64, wide: f64, last: f64| index >= wide && index + wide <= last;
+                    let (wide_z, wide_y, wide_x) =
+                        ((slice_mm / 4.0).max(1.0), (row_mm / 2.0).max(1.0), (column_mm / 1.5).max(1.0));
+                    // Every slice that has a part in the voxel must have it inside its own borders.
+                    let whole = inside(z, wide_z, 8.0) && (-1..=1).all(|side| {
+                        let k = z + f64::from(side) * wide_z;
+                        inside((at[1] * row_mm - k * lean_rows) / 2.0, wide_y, 5.0)
+                            && inside((at[2] * column_mm - k * lean_columns) / 1.5, wide_x, 4.0)
+                    });
+                    if whole {
+                        let value = volume.values[(slice * rows + row) * columns + column];
+                        let expected = ramp(volume.grid.position(at)) - 1024.0;
+                        // A triangle whose width is no whole number is not quite balanced: up to a tenth of a voxel.
+                        let coarse = |wide: f64, step: f64| if wide > 1.0 { 0.1 * wide * step } else { 0.0 };
+                        let within = 1.0 + coarse(wide_z, 100.0) + coarse(wide_y, 60.0) + coarse(wide_x, 60.0);
+                        prop_assert!((f64::from(value) - expected).abs() < within, "{value} for {expected}");
+                        compared += 1;
+                    }
+                }
+            }
+        }
+        // The voxel in the middle of a fine grid is inside all borders.
+        prop_assert!(compared > 0 || slice_mm > 4.0 || row_mm > 2.0 || column_mm > 1.5 || lean_rows.abs() + lean_columns.abs() > 0.1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    /// Slices of any orientation, in any order of files: every one lies in the grid where its header says.
+    #[test]
+    fn the_grid_holds_every_slice_where_it_lies(
+        turn in prop::array::uniform3(-3.0..3.0f64), origin in prop::array::uniform3(-300.0..300.0f64),
+        step in 0.3..10.0f64, lean in -0.2..0.2f64,
+        order in Just((0..9_usize).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let rotated = |vector: [f64; 3]| turn.iter().enumerate().fold(vector, |vector, (axis, angle)| {
+            let (one, other) = ((axis + 1) % 3, (axis + 2) % 3);
+            let mut turned = vector;
+            turned[one] = vector[one] * angle.cos() - vector[other] * angle.sin();
+            turned[other] = vector[one] * angle.sin() + vector[other] * angle.cos();
+            turned
+        });
+        let (row, column, normal) = (rotated([1.0, 0.0, 0.0]), rotated([0.0, 1.0, 0.0]), rotated([0.0, 0.0, 1.0]));
+        let position = |index: usize| -> [f64; 3] {
+            let along = index as f64 * step;
+            std::array::from_fn(|axis| origin[axis] + along * (normal[axis] + lean * column[axis]))
+        };
+        let slices: Vec<Slice> = order
+            .iter()
+            .map(|index| Slice { orientation: decimals(&[row, column].concat()), ..axial(position(*index)) })
+            .collect();
+        let plan = plan(&files(&slices)).unwrap();
+        prop_assert!((plan.grid.spacing[0] - step).abs() < 1e-3);
+        for (slice, member) in plan.members.iter().enumerate() {
+            prop_assert_eq!(order[member.instance], slice);
+            let place = plan.grid.position([slice as f64, 3.0, 2.0]);
+            for axis in 0..3 {
+                let expected = position(slice)[axis] + 6.0 * column[axis] + 3.0 * row[axis];
+                prop_assert!((place[axis] - expected).abs() < 1e-3, "{} for {expected}", place[axis]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tilted_gantry_is_named() {
+    let plan = plan(&ramp_files(9, [0.0, 0.7])).unwrap();
+    assert!((plan.tilt_degrees.unwrap() - (0.7_f64 / 4.0).atan().to_degrees()).abs() < 1e-6);
+    assert_eq!(plan.grid.spacing[0], 4.0);
+    assert!(plan.warnings[0].contains("tilted by 9.9 degrees"), "{:?}", plan.warnings);
+}
+
+/// One enhanced instance: its frames in the wrong order, the rescale in the functional groups.
+#[test]
+fn frames_of_one_instance_become_slices() {
+    let frames = 4_usize;
+    let place = |at: usize| {
+        vec![
+            items(0x20, 0x9113, vec![vec![text(0x20, 0x32, "DS", &decimals(&[0.0, 0.0, -2.0 * at as f64]))]]),
+            items(
+                0x28,
+                0x9145,
+                vec![vec![
+                    text(0x28, 0x1052, "DS", &format!("{}", 100 * at)),
+                    text(0x28, 0x1053, "DS", "2"),
+                    text(0x28, 0x1054, "LO", "HU"),
+                ]],
+            ),
+        ]
+    };
+    let shared = vec![
+        items(0x20, 0x9116, vec![vec![text(0x20, 0x37, "DS", "1\\0\\0\\0\\1\\0")]]),
+        items(0x28, 0x9110, vec![vec![text(0x28, 0x30, "DS", "1\\1"), text(0x18, 0x50, "DS", "2")]]),
+    ];
+    for encoding in Encoding::ALL {
+        let picture = Picture {
+            rows: 2,
+            columns: 2,
+            allocated: 16,
+            stored: 16,
+            high: 15,
+            signed: false,
+            photometric: "MONOCHROME2",
+            frames,
+            samples: (0..16).collect(),
+            more: vec![
+                text(8, 0x60, "CS", "CT"),
+                items(0x5200, 0x9229, vec![shared.clone()]),
+                items(0x5200, 0x9230, (0..frames).map(place).collect()),
+            ],
+        };
+        let files = vec![picture.file(encoding)];
+        assert_eq!(read_header(&files[0], &Limits::default()).unwrap().unit.as_deref(), Some("HU"));
+        let plan = plan(&files).unwrap();
+        assert_eq!(plan.members.iter().map(|member| member.frame).collect::<Vec<_>>(), [3, 2, 1, 0]);
+        assert_eq!((plan.grid.spacing, plan.grid.origin), ([2.0, 1.0, 1.0], [0.0, 0.0, -6.0]));
+        let volume = read(&files, &plan, Wanted::AS_IT_IS).unwrap();
+        let expected = [324, 326, 328, 330, 216, 218, 220, 222, 108, 110, 112, 114, 0, 2, 4, 6];
+        assert_eq!(volume.values, expected.map(|value: i16| f32::from(value)), "{encoding:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_lies_is_refused() {
+    let files = files(&stack(3, 3.0));
+    let plan = plan(&files).unwrap();
+    let limits = Limits::default();
+    let none = Volume::read(&plan, Wanted::AS_IT_IS, &|_, _| Ok(()));
+    let twice = Volume::read(&plan, Wanted::AS_IT_IS, &|instance, take| {
+        each_frame(&files[instance], &limits, take)?;
+        each_frame(&files[instance], &limits, take)
+    });
+    let other = Volume::read(&plan, Wanted::AS_IT_IS, &|instance, take| {
+        each_frame(&files[instance], &limits, &mut |index, mut frame| {
+            frame.rows += 1;
+            take(index, frame)
+        })
+    });
+    for refused in [none, twice, other] {
+        assert_eq!(refused.unwrap_err().code, RefusalCode::IncompleteSeries);
+    }
+}
+
+/// The DICOM files of a folder of the shared data.
+fn real(series: &str) -> Option<Vec<Vec<u8>>> {
+    let (dataset, folder) = series.split_once('/').unwrap();
+    let mut paths: Vec<_> = fs::read_dir(data::folder(dataset)?.join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "dcm"));
+    // Whatever order the files come in.
+    paths.sort_by_key(|path| Sha256::digest(path.to_string_lossy().as_bytes()).to_vec());
+    Some(paths.iter().map(|path| fs::read(path).unwrap()).collect())
+}
+
+fn numbers(text: &str) -> Vec<f64> {
+    text.split(' ').map(|number| number.parse().unwrap()).collect()
+}
+
+#[test]
+fn real_series_equal_what_pydicom_numpy_and_scipy_make_of_them() {
+    for row in data::rows(include_str!("reference/volumes.csv")) {
+        let Some(files) = real(row[0]) else { return };
+        let plan = plan(&files).unwrap();
+        assert_eq!(plan.grid.size.map(|size| size.to_string()), [row[1], row[2], row[3]], "{}", row[0]);
+        let near = |ours: &[f64], theirs: &str, within: f64| {
+            let theirs = numbers(theirs);
+            assert_eq!(ours.len(), theirs.len());
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                assert!((ours - theirs).abs() <= within, "{}: {ours} for {theirs}", row[0]);
+            }
+        };
+        near(&plan.grid.spacing, row[4], 1e-6);
+        near(&plan.grid.origin, row[5], 1e-9);
+        let volume = read(&files, &plan, Wanted::AS_IT_IS).unwrap();
+        let bytes: Vec<u8> = volume.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let digest =
+            Sha256::digest(&bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        assert_eq!(digest, row[6], "{}", row[0]);
+        let most = volume.values.iter().fold(1.0_f32, |most, value| most.max(value.abs()));
+        for (spacing, size, values) in [(row[7], row[8], row[9]), (row[10], row[11], row[12])] {
+            let spacing = <[f64; 3]>::try_from(numbers(spacing)).unwrap();
+            let volume = read(&files, &plan, Wanted { spacing: Some(spacing), ..Wanted::AS_IT_IS }).unwrap();
+            near(&volume.grid.size.map(|size| size as f64), size, 0.0);
+            let places = (0..100_u64).map(|index| {
+                let at = index * 2_654_435_761 % (1 << 32) % volume.values.len() as u64;
+                f64::from(volume.values[at as usize])
+            });
+            near(&places.collect::<Vec<_>>(), values, f64::from(most) * 2e-5);
+        }
+    }
+}
+
+/// A topogram is no volume, and a series of three b-values is not one either.
+#[test]
+fn real_series_that_are_no_volumes_are_refused() {
+    for (series, what) in [
+        ("ct-chest/scout", "a volume needs two slices, the series has 0"),
+        ("mr-prostate/DYNDIST-", "57 slices lie at 19 places"),
+    ] {
+        let Some(files) = real(series) else { return };
+        let refusal = plan(&files).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::IncompleteSeries, "{series}");
+        assert!(refusal.message.contains(what), "{}", refusal.message);
+    }
+}
