@@ -173,12 +173,7 @@ impl Site {
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let loaded = Config::load(Some(&direct), None).expect("a valid configuration");
-        let (queue, ledger) = runtime.block_on(async {
-            let queue = worker::queue::open(&loaded.queue, &loaded.state).await.expect("a queue");
-            let ledger = worker::ledger::open(&loaded.ledger, &loaded.state, loaded.worker.lease).await;
-            (queue, ledger.expect("a ledger"))
-        });
+        let (queue, ledger) = runtime.block_on(opened(&direct));
         Self {
             workers: Vec::new(),
             fhir,
@@ -288,6 +283,14 @@ impl Drop for Site {
             drop(fs::remove_dir_all(&self.folder));
         }
     }
+}
+
+/// The queue and the ledger, past the proxies.
+async fn opened(direct: &Path) -> (Arc<dyn Queue>, Arc<dyn Ledger>) {
+    let loaded = Config::load(Some(direct), None).expect("a valid configuration");
+    let queue = worker::queue::open(&loaded.queue, &loaded.state).await.expect("a queue");
+    let ledger = worker::ledger::open(&loaded.ledger, &loaded.state, loaded.worker.lease).await;
+    (queue, ledger.expect("a ledger"))
 }
 
 /// What `chiasm.toml` is made of.
