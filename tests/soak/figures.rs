@@ -18,11 +18,14 @@ use crate::{Figure, FiguresArgs};
 
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// How one of them is measured.
+type Measure = fn(Mode<'_>) -> Value;
+
 /// Measures everything and writes it to a file.
 pub(crate) fn run(args: &FiguresArgs) -> bool {
     let Some(servers) = Servers::start() else { return false };
     let mode = Mode::Distributed(&servers);
-    let all: [(Figure, &str, fn(Mode<'_>) -> Value); 4] = [
+    let all: [(Figure, &str, Measure); 4] = [
         (Figure::Overhead, "overhead", overhead),
         (Figure::Accepting, "accepting", accepting),
         (Figure::StatLatency, "stat_latency", stat_latency),

@@ -184,7 +184,7 @@ impl Shared {
             _ => {}
         }
         let answer = self.ask(&head, &body)?;
-        spoil(&mut client, answer, fault)
+        spoil(&mut client, answer, fault.as_ref())
     }
 
     fn fault(&self, first: &str) -> Option<Fault> {
@@ -205,8 +205,8 @@ impl Shared {
         let mut server = TcpStream::connect(self.server)?;
         server.set_read_timeout(Some(PATIENCE))?;
         let lines = head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
-        let head: String = lines.map(|line| format!("{line}\r\n")).collect();
-        server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes())?;
+        let head = lines.collect::<Vec<_>>().join("\r\n");
+        server.write_all(format!("{head}\r\nconnection: close\r\n\r\n").as_bytes())?;
         server.write_all(body)?;
         let mut answer = Vec::new();
         server.read_to_end(&mut answer)?;
@@ -214,7 +214,7 @@ impl Shared {
     }
 }
 
-fn spoil(client: &mut TcpStream, mut answer: Vec<u8>, fault: Option<Fault>) -> Result<()> {
+fn spoil(client: &mut TcpStream, mut answer: Vec<u8>, fault: Option<&Fault>) -> Result<()> {
     let head = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
     let middle = head + (answer.len() - head) / 2;
     match fault {
@@ -231,7 +231,7 @@ fn spoil(client: &mut TcpStream, mut answer: Vec<u8>, fault: Option<Fault>) -> R
         }
         Some(Fault::Lost) => {}
         Some(Fault::Slow(pieces)) => {
-            for piece in answer.chunks(answer.len().div_ceil(pieces).max(1)) {
+            for piece in answer.chunks(answer.len().div_ceil(*pieces).max(1)) {
                 client.write_all(piece)?;
                 thread::sleep(Duration::from_millis(100));
             }

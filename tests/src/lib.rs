@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod rabbitmq;
 pub mod s3_server;
 pub mod site;
+pub mod tls_front;
 pub mod watchdog;
 
 use std::path::{Path, PathBuf};

@@ -53,6 +53,9 @@ fn only_the_worker_knows_the_queue_and_only_models_and_fusion_know_burn() {
             let allowed = ["models", "fusion"].contains(&package.as_str());
             assert!(allowed || !names.contains(burn), "{package} depends on {burn}");
         }
+        for sdk in names.iter().filter(|name| name.starts_with("aws-")) {
+            assert!(package == "dicom-ingest", "{package} depends on {sdk}");
+        }
         for dicom in names.iter().filter(|name| name.starts_with("dicom-") && *name != "dicom-ingest") {
             let allowed = ["dicom-ingest", "chiasm-tests"].contains(&package.as_str());
             assert!(allowed, "{package} depends on {dicom}");

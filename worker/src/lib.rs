@@ -16,6 +16,7 @@ pub mod queue;
 pub mod intake;
 pub mod job;
 pub mod ledger;
+mod record;
 pub mod service;
 pub mod telemetry;
 

@@ -16,6 +16,7 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
+use aws_smithy_types::retry::ReconnectMode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
@@ -99,6 +100,8 @@ impl Bucket {
         let http = connector::client(&config.web, is_plain)?;
         let retries = RetryConfig::standard()
             .with_max_attempts(TRIES)
+            // Which connections are used again is the HTTP client's to know.
+            .with_reconnect_mode(ReconnectMode::ReuseAllConnections)
             .with_initial_backoff(FIRST_PAUSE)
             .with_max_backoff(LONGEST_PAUSE);
         let mut builder = Builder::new()

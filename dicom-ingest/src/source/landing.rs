@@ -73,10 +73,16 @@ impl Incoming<'_> {
     pub(crate) async fn end(mut self) -> Result<[u8; 32], SourceError> {
         self.file.flush().await.map_err(SourceError::Spool)?;
         let digest: [u8; 32] = self.digest.finalize().into();
-        let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::rename(&self.path, self.landing.folder.join(name)).await.map_err(SourceError::Spool)?;
+        fs::rename(&self.path, self.landing.folder.join(hexadecimal(&digest)))
+            .await
+            .map_err(SourceError::Spool)?;
         Ok(digest)
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

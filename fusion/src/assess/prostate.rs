@@ -66,7 +66,7 @@ struct Facts {
     psa: Option<f64>,
     volume: Option<f64>,
     pi_rads: Option<f64>,
-    /// A biopsy was made and no cancer is stated: negative.
+    /// A biopsy was made and the record states that there is no cancer. That none is stated is not enough.
     prior_negative: Option<bool>,
     examination: Option<bool>,
     family: Option<bool>,
@@ -95,16 +95,27 @@ fn facts(input: &AssessInput<'_>, table: &FeatureTable, risk: &mut Risk) -> Fact
                 .to_owned(),
         );
     }
+    let biopsy = truth_of(input, "prior-prostate-biopsy", "Earlier biopsy of the prostate", risk);
+    let cancer = table.truth("prostate-cancer");
+    let prior_negative = match (biopsy, cancer) {
+        (Some(true), Some(false)) => Some(true),
+        (Some(false), _) => Some(false),
+        (Some(true), _) => {
+            risk.limits.push("a biopsy is recorded and its result is not: it counts as unknown".to_owned());
+            None
+        }
+        (None, _) => None,
+    };
     Facts {
         age: age(input, risk),
         psa: number_of(input, "psa", risk),
         volume: number_of(input, "prostate-volume", risk),
         pi_rads: number_of(input, "pi-rads", risk),
-        prior_negative: truth_of(input, "prior-prostate-biopsy", "Earlier biopsy of the prostate", risk),
+        prior_negative,
         examination: truth_of(input, "dre-abnormal", "Digital rectal examination, abnormal", risk),
         family: truth_of(input, "family-prostate-cancer", "Prostate cancer in a first-degree relative", risk),
         african,
-        cancer: table.truth("prostate-cancer"),
+        cancer,
         doubled,
     }
 }

@@ -4,6 +4,7 @@
 //! the vectors of `fusion/tests/reference`.
 
 mod measures;
+pub mod plot;
 mod report;
 mod resample;
 

@@ -82,6 +82,8 @@ pub struct ArmReport {
     pub intercept: Option<f64>,
     /// Expected calibration error over 15 bins of equal mass.
     pub expected_calibration_error: Option<f64>,
+    /// Points of the receiver operating characteristic: false and true positive rate, at most 200.
+    pub roc: Vec<(f64, f64)>,
     /// Calibration curve over 10 bins of equal mass.
     pub curve: Vec<Bin>,
     /// Measures at the thresholds.
@@ -226,11 +228,44 @@ fn arm(input: &ReportInput<'_>, name: &str, cases: &Cases) -> ArmReport {
         slope: calibrated.map(|found| found.slope),
         intercept: calibrated.map(|found| found.intercept),
         expected_calibration_error: expected_calibration_error(probabilities, labels, ERROR_BINS),
+        roc: roc(probabilities, labels),
         curve: calibration_curve(probabilities, labels, CURVE_BINS),
         at_thresholds: input.thresholds.iter().map(|one| at_threshold(probabilities, labels, *one)).collect(),
         decision_curve: decision_curve(probabilities, labels, &steps),
         distribution: distribution(probabilities, labels),
     }
+}
+
+/// The curve from (0, 0) to (1, 1), thinned to at most 200 points.
+fn roc(probabilities: &[f64], labels: &[bool]) -> Vec<(f64, f64)> {
+    let positives = labels.iter().filter(|label| **label).count() as f64;
+    let negatives = labels.len() as f64 - positives;
+    if positives == 0.0 || negatives == 0.0 {
+        return Vec::new();
+    }
+    let mut descending = super::order(probabilities);
+    descending.reverse();
+    let (mut yes, mut no) = (0.0, 0.0);
+    let mut points = vec![(0.0, 0.0)];
+    for (at, case) in descending.iter().enumerate() {
+        if labels[*case] {
+            yes += 1.0;
+        } else {
+            no += 1.0;
+        }
+        let next = descending.get(at + 1).map(|next| probabilities[*next]);
+        if next.is_none_or(|next| next.total_cmp(&probabilities[*case]).is_ne()) {
+            points.push((no / negatives, yes / positives));
+        }
+    }
+    let step = points.len().div_ceil(199).max(1);
+    let last = points.len() - 1;
+    points
+        .into_iter()
+        .enumerate()
+        .filter(|(at, _)| at % step == 0 || *at == last)
+        .map(|(_, point)| point)
+        .collect()
 }
 
 fn distribution(probabilities: &[f64], labels: &[bool]) -> Vec<(usize, usize)> {

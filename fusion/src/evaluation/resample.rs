@@ -77,9 +77,9 @@ impl<'a> Resampler<'a> {
             {
                 let case = self.ascending[at];
                 if self.labels[case] {
-                    yes += weight(case)
+                    yes += weight(case);
                 } else {
-                    no += weight(case)
+                    no += weight(case);
                 }
                 at += 1;
             }

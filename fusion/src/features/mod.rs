@@ -17,6 +17,7 @@ mod family;
 mod labs;
 mod medication;
 mod procedures;
+mod rows;
 mod scales;
 mod schema;
 mod smoking;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::number::stored;
 use crate::record::Record;
 pub(crate) use conditions::presence;
+pub use rows::{ROW_NAMES, rows, to_text};
 pub use schema::{MissingPolicy, Schema, SchemaError, Statistic};
 pub use statistics::{doubling_time_months, theil_sen};
 pub use units::{Conversion, convert};
@@ -266,6 +268,22 @@ pub enum MissingReason {
 }
 
 impl MissingReason {
+    /// The word in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotRecorded => "not-recorded",
+            Self::OnlyAfterT0 => "only-after-t0",
+            Self::Undated => "undated",
+            Self::Status => "status",
+            Self::Unit => "unit",
+            Self::Implausible => "implausible",
+            Self::NotNumeric => "not-numeric",
+            Self::Stale => "stale",
+            Self::Unmapped => "unmapped",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+
     /// For a reader.
     pub fn text(self) -> &'static str {
         match self {

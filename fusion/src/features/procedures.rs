@@ -49,8 +49,8 @@ fn observed(
     stated: &Stated,
     truth: impl Fn(&Observation) -> Option<bool>,
 ) -> Option<Feature> {
-    let of_code = view.observations.known.iter().rev().filter(|known| is_one(stated, &known.fact.code));
-    let (known, truth) = of_code.filter_map(|known| Some((known, truth(known.fact)?))).next()?;
+    let mut of_code = view.observations.known.iter().rev().filter(|known| is_one(stated, &known.fact.code));
+    let (known, truth) = of_code.find_map(|known| Some((known, truth(known.fact)?)))?;
     let value = FeatureValue::Bool(truth);
     Some(feature(&stated.id, &stated.label, Group::Procedure, value).stated_by(
         view,

@@ -77,7 +77,7 @@ fn value(scale: &Scale, fact: &Observation) -> Answer {
     }
     let by_word = |text: &str| {
         let text = text.trim().to_lowercase();
-        scale.values.iter().find(|one| one.words.iter().any(|word| text == *word))
+        scale.values.iter().find(|one| one.words.contains(&text))
     };
     let number = |number: f64| scale.values.iter().find(|one| (f64::from(one.value) - number).abs() < 1e-9);
     let found: Option<&ScaleValue> = match &fact.value {
@@ -97,7 +97,7 @@ fn value(scale: &Scale, fact: &Observation) -> Answer {
 fn asks(scale: &Scale, code: &Concept) -> bool {
     let displays = code.codings.iter().filter_map(|coding| coding.display.as_deref());
     code.text.as_deref().into_iter().chain(displays).any(|text| {
-        let text = text.trim().to_lowercase();
-        scale.texts.contains(&text)
+        let text = text.trim();
+        scale.texts.iter().any(|known| text.eq_ignore_ascii_case(known))
     })
 }

@@ -30,7 +30,7 @@ impl Size {
             Self::DiameterMm(value) => (value, 6.0, 8.0),
             Self::VolumeMm3(value) => (value, 100.0, 250.0),
         };
-        (value.is_finite() && value > 0.0).then(|| match value {
+        (value.is_finite() && value > 0.0).then_some(match value {
             low if low < small => Class::Small,
             middle if middle <= large => Class::Middle,
             _ => Class::Large,

@@ -7,6 +7,7 @@
 //!
 //! This module reads JSON and nothing else: no files, no terminology, no clock.
 
+mod assemble;
 mod bundle;
 mod fact;
 mod json;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use assemble::{Assembly, Exported, Page, exported_patients, exported_record};
 pub use fact::Identifier;
 pub(crate) use fact::{
     Coding, Concept, Condition, Medication, Observation, ObservedValue, Origin, Procedure, Quantity,
@@ -27,6 +29,18 @@ pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_RESOURCE_BYTES};
 pub use patient::{Gender, HumanName, RecordPatient};
 
 use crate::time::Moment;
+
+/// Types of resources that are read, in the order in which a server is asked for them.
+pub const RESOURCE_TYPES: [&str; 8] = [
+    "Patient",
+    "Observation",
+    "Condition",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Medication",
+    "FamilyMemberHistory",
+    "Procedure",
+];
 
 /// A patient's record.
 #[derive(Clone)]

@@ -288,3 +288,20 @@ fn herder_is_listed_where_an_uptake_is_stated_and_starts_from_mayo() {
     assert!(herder.guidance.unwrap().citation.contains("British Thoracic"));
     assert!(risk_of(&input, "mayo").guidance.unwrap().text.contains("PET-CT or tissue"));
 }
+
+/// A biopsy without a result is not a negative one.
+#[test]
+fn a_biopsy_counts_as_negative_only_where_no_cancer_is_stated_to_be() {
+    let biopsy = serde_json::json!({ "resourceType": "Procedure", "id": "b", "status": "completed",
+        "subject": { "reference": "Patient/p1" }, "performedDateTime": "2022-03-01",
+        "code": { "coding": [{ "system": "http://snomed.info/sct", "code": "65575008" }] } });
+    let open = man(vec![psa(7.5), biopsy.clone()]);
+    let unknown = risk_of(&input(&open), "pbcg");
+    assert!(unknown.method.variant.contains("without biopsy history"), "{}", unknown.method.variant);
+    assert!(unknown.limits.iter().any(|limit| limit.contains("its result is not")));
+    let refuted = condition("c", "http://snomed.info/sct", "399068003", "refuted", "2022-03-10T08:00:00Z");
+    let negative = man(vec![psa(7.5), biopsy, refuted]);
+    let known = risk_of(&input(&negative), "pbcg");
+    assert!(!known.method.variant.contains("biopsy history"), "{}", known.method.variant);
+    assert!(known.probability.unwrap() < unknown.probability.unwrap());
+}

@@ -2,10 +2,11 @@
 
 use fusion::record::{MAX_DEPTH, MAX_ENTRIES};
 use fusion::{Gender, Record, RecordError};
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{bundle, bytes, data, json_files, lab, patient, resources};
+use crate::support::{bundle, bytes, data, json_files, lab, patient, resources, t0};
 
 #[test]
 fn every_real_bundle_of_the_radiographs_is_read() {
@@ -234,5 +235,87 @@ fn replace(value: &mut Value, left: &mut usize, replacement: &Value) {
             }
         }
         _ => {}
+    }
+}
+
+/// A bulk export of two patients: one's record holds what refers to it, with the drugs it names, and nothing of the other.
+#[test]
+fn one_patient_of_a_bulk_export() {
+    let line = |value: Value| serde_json::to_string(&value).unwrap() + "\n";
+    let other = |mut value: Value| {
+        value["id"] = json!("p2");
+        value["identifier"] = json!([{ "value": "P-2" }]);
+        value
+    };
+    let patients = line(patient()) + &line(other(patient()));
+    let mut foreign = lab("f", "1988-5", "2024-05-01T08:00:00Z", 99.0, "mg/L");
+    foreign["subject"]["reference"] = json!("https://ehr.example.org/fhir/Patient/p2");
+    let observations =
+        line(lab("a", "1988-5", "2024-04-01T08:00:00Z", 7.0, "mg/L")) + "\n{broken\n" + &line(foreign);
+    let drug = line(json!({ "resourceType": "Medication", "id": "m1", "code": { "text": "Warfarin" } }))
+        + &line(json!({ "resourceType": "Medication", "id": "m2", "code": { "text": "Aspirin" } }));
+    let request =
+        line(json!({ "resourceType": "MedicationRequest", "id": "r", "status": "active", "intent": "order",
+        "subject": { "reference": "Patient/p1" }, "authoredOn": "2024-01-01T00:00:00Z",
+        "medicationReference": { "reference": "Medication/m1" } }));
+    let files = [patients.as_bytes(), observations.as_bytes(), drug.as_bytes(), request.as_bytes()];
+    let ids: Vec<String> = fusion::record::exported_patients(files).into_iter().map(|one| one.id).collect();
+    assert_eq!(ids, ["p1", "p2"]);
+    let table = |id: &str| {
+        let record = Record::from_export(&files, id).unwrap();
+        fusion::features(&record, t0(), &TimeZone::UTC)
+    };
+    assert_eq!((table("p1").number("crp"), table("p2").number("crp")), (Some(7.0), Some(99.0)));
+    assert_eq!(table("p1").truth("anticoagulant"), Some(true));
+    assert!(matches!(Record::from_export(&files, "p3"), Err(RecordError::NoPatient)));
+    let backwards: Vec<&[u8]> = files.iter().rev().copied().collect();
+    let bundle = |files: &[&[u8]]| fusion::record::exported_record(files, "p1").unwrap();
+    assert_eq!(bundle(&files), bundle(&backwards), "the order of files changes no byte");
+}
+
+#[test]
+fn pages_become_one_bundle_whatever_their_order() {
+    use fusion::record::Assembly;
+    let page = |resources: Vec<Value>, next: Option<&str>| {
+        let mut made = bundle(resources);
+        made["type"] = json!("searchset");
+        made["link"] =
+            json!(next.map(|url| vec![json!({ "relation": "next", "url": url })]).unwrap_or_default());
+        bytes(&made)
+    };
+    let first = page(vec![patient()], Some("https://ehr/2"));
+    let second = page(vec![lab("b", "1988-5", "2024-05-01T08:00:00Z", 7.0, "mg/L")], None);
+    let third = page(
+        vec![lab("a", "1988-5", "2024-04-01T08:00:00Z", 6.0, "mg/L"), json!({ "resourceType": "Claim" })],
+        None,
+    );
+    let made = |pages: &[&Vec<u8>]| {
+        let mut assembly = Assembly::default();
+        let found: Vec<_> = pages.iter().map(|page| assembly.page(page).unwrap()).collect();
+        (found, assembly.into_bundle())
+    };
+    let (pages, whole) = made(&[&first, &second, &third]);
+    assert_eq!(
+        (pages[0].next.as_deref(), pages[0].patients.as_slice()),
+        (Some("https://ehr/2"), &["p1".to_owned()][..])
+    );
+    assert_eq!(whole, made(&[&third, &second, &first, &second]).1);
+    let record = Record::from_json(&whole).unwrap();
+    assert_eq!(fusion::features(&record, t0(), &TimeZone::UTC).number("crp"), Some(7.0));
+    assert_eq!(record.ignored().other_types, 0, "types that nothing is made from are left out");
+    let mut assembly = Assembly::default();
+    assert!(matches!(assembly.page(&bytes(&bundle(vec![]))), Err(RecordError::BundleType)));
+    assert!(matches!(assembly.page(b"{}"), Err(RecordError::Json { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_line_of_an_export_panics(text in "(\\{\"resourceType\":\"(Patient|Observation)\"[^\n]{0,60}\n?|.{0,40}\n){0,6}") {
+        let files = [text.as_bytes()];
+        drop(fusion::record::exported_patients(files));
+        drop(Record::from_export(&files, "p1"));
+        drop(fusion::record::Assembly::default().page(text.as_bytes()));
     }
 }

@@ -5,7 +5,7 @@ use fusion::{FeatureTable, FeatureValue, MissingReason, Schema, SchemaError};
 use serde_json::{Value, json};
 
 use crate::features::{reason, table};
-use crate::support::{ICD10, SNOMED, condition, lab, observation, patient, quantity, t0};
+use crate::support::{ICD10, SNOMED, condition, lab, observation, patient, quantity, resources, t0};
 
 #[test]
 fn the_built_in_schema_is_the_one_that_tables_name() {
@@ -185,4 +185,27 @@ fn blood_pressure_is_read_from_the_parts_of_a_panel() {
     close(&found, "systolic-pressure", 17.6 * 7.50062);
     close(&found, "diastolic-pressure", 81.0);
     assert!(matches!(found.feature("heart-rate").unwrap().value, FeatureValue::Missing { .. }));
+}
+
+/// One row a statistic, each with the resource it is from.
+#[test]
+fn a_table_as_rows_says_every_number_with_its_source() {
+    use fusion::features::{ROW_NAMES, rows, to_text};
+    let table = table(resources(), t0());
+    let rows = rows(fusion::Schema::built_in(), &table);
+    let cell = |feature: &str, statistic: &str, days: &str, name: &str| {
+        let at = ROW_NAMES.iter().position(|one| *one == name).unwrap();
+        let row = rows.iter().find(|row| row[0] == feature && row[3] == statistic && row[4] == days);
+        row.unwrap_or_else(|| panic!("{feature} {statistic} {days}"))[at].clone()
+    };
+    assert_eq!(cell("crp", "last", "", "value"), "48");
+    assert_eq!(cell("crp", "mean", "365", "value"), "30");
+    assert_eq!(cell("crp", "count", "30", "value"), "1");
+    assert_eq!(cell("crp", "slope", "365", "unit"), "mg/L/a");
+    assert_eq!(cell("crp", "last", "", "source"), "Observation/crp-3");
+    assert_eq!(cell("platelets", "last", "", "missing"), "not-recorded");
+    assert_eq!(cell("covid-19", "last", "", "value"), "true");
+    assert_eq!(rows.iter().filter(|row| row[3] == "last").count(), table.features.len());
+    let text = to_text(&table);
+    assert!(text.contains("Observation/crp-3") && text.contains("platelets"), "{text}");
 }

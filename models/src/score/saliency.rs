@@ -15,7 +15,6 @@ use super::ensemble::{Ensemble, numbers};
 use super::{MAX_BATCH, Networks, ScoreError, Scorer};
 use crate::bundle::classifier::Activation;
 use crate::image::GreyImage;
-use crate::preprocess::resize;
 
 /// The most windows of an occlusion.
 const MAX_WINDOWS: usize = 4096;

@@ -148,8 +148,7 @@ impl Site {
             behind: behind.as_ref(),
             places: places(true),
         };
-        let text = settings.text();
-        fs::write(&direct, text).expect("a written configuration");
+        settings.write(&direct);
         let through = behind.as_ref().map(|behind| servers::Backend {
             broker: ways.broker.as_ref().map_or(behind.broker, Proxy::address),
             postgres: ways.postgres.as_ref().map_or(behind.postgres, Proxy::address),
@@ -164,8 +163,7 @@ impl Site {
             behind: through.as_ref(),
             places: places(false),
         };
-        let text = settings.text();
-        fs::write(&config, text).expect("a written configuration");
+        settings.write(&config);
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
@@ -298,6 +296,10 @@ struct Settings<'a> {
 }
 
 impl Settings<'_> {
+    fn write(&self, file: &Path) {
+        fs::write(file, self.text()).expect("a written configuration");
+    }
+
     fn text(&self) -> String {
         let Plan { lease_s, jobs_at_once, grace_s, poison_after, .. } = self.plan;
         let folder = self.folder.display();

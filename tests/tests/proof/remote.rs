@@ -33,8 +33,8 @@ fn sources_and_a_bucket_that_fail_now_and_then_lose_and_double_nothing() {
         site.start_ready(2);
         wait_until("some answers were spoiled", PATIENCE, || {
             let remote = site.remote.as_ref().unwrap();
-            remote.to_s3.spoiled() >= 5
-                && remote.pacs.as_ref().is_none_or(|(_, gateway)| gateway.spoiled() >= 3)
+            remote.to_s3.spoiled() >= 3
+                && remote.pacs.as_ref().is_none_or(|(_, gateway)| gateway.spoiled() >= 1)
         });
         let remote = site.remote.as_ref().unwrap();
         remote.to_s3.pass();

@@ -38,6 +38,7 @@ fn report(text: &str) -> ReportBytes {
         outcome: "{}".into(),
         bundle: Some(format!("{{\"bundle\":\"{text}\"}}").into_bytes()),
         html: format!("<p>{text}</p>").into_bytes(),
+        sr: None,
     }
 }
 

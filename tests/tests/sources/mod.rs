@@ -3,6 +3,7 @@
 mod buckets;
 mod dicomweb;
 mod s3;
+mod tls;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -10,11 +11,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use chiasm_tests::fhir_server::sha256 as digest;
 use chiasm_tests::s3_server::{ACCESS_KEY, BUCKET};
 use dicom_ingest::bucket::{AccessKey, BucketConfig, Checksums};
 use dicom_ingest::source::web::{Hidden, WebOptions};
 use dicom_ingest::source::{FetchLimits, Source, SourceError};
-use sha2::{Digest, Sha256};
 
 /// Room for everything in these tests.
 const LIMITS: FetchLimits = FetchLimits { max_bytes: 64 << 20, max_files: 5_000 };
@@ -55,8 +56,4 @@ async fn fetch(source: &dyn Source, study: &str) -> Result<BTreeSet<String>, Sou
 
 fn names(folder: &Path) -> BTreeSet<String> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

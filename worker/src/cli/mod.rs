@@ -1,6 +1,8 @@
 //! The command line: what can be asked, with help texts and examples.
 
 pub mod config;
+pub mod features;
+pub mod fusion;
 pub mod jobs;
 pub mod mercure;
 pub mod models;
@@ -13,6 +15,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use config::ConfigCommand;
+use features::FeaturesArgs;
+use fusion::FusionCommand;
 use jobs::JobsCommand;
 use mercure::MercureArgs;
 use queue::QueueCommand;
@@ -48,6 +52,8 @@ impl Cli {
             | Command::Top(_)
             | Command::Jobs(_)
             | Command::Queue(_)
+            | Command::Features(_)
+            | Command::Fusion(_)
             | Command::Models(_)
             | Command::DeviceProcess(_) => None,
         }
@@ -78,6 +84,11 @@ pub enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print what a record said at a time, as features.
+    Features(FeaturesArgs),
+    /// Train, evaluate and use record-only models of tables.
+    #[command(subcommand)]
+    Fusion(FusionCommand),
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),

@@ -6,6 +6,8 @@ mod config;
 mod demo;
 mod device_process;
 mod evaluate;
+mod features;
+mod fusion;
 mod jobs;
 mod mercure;
 mod models;
@@ -60,6 +62,8 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Queue(command) => queue::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Features(args) => features::run(&args),
+        Command::Fusion(command) => fusion::run(&command),
         Command::Models(command) => models::run(&command),
         Command::DeviceProcess(args) => device_process::run(&args),
     }

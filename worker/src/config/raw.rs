@@ -138,12 +138,6 @@ impl Default for RawLedger {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum FolderKind {
-    Folder,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub(super) enum SourceKind {
     Folder,
     S3,
@@ -208,11 +202,40 @@ impl Default for RawSource {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RecordKind {
+    Folder,
+    Ndjson,
+    Fhir,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawRecord {
-    pub(super) kind: Option<FolderKind>,
+    pub(super) kind: Option<RecordKind>,
     pub(super) path: Option<PathBuf>,
+    pub(super) url: Option<String>,
+    pub(super) token: Option<RawSecret>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) allow_plaintext: bool,
+    pub(super) timeout_s: u64,
+    pub(super) updated_since: Option<String>,
+}
+
+impl Default for RawRecord {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            path: None,
+            url: None,
+            token: None,
+            ca_file: None,
+            allow_plaintext: false,
+            timeout_s: 30,
+            updated_since: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -102,6 +102,18 @@ pub enum RecordConfig {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder with the NDJSON files of a bulk export.
+    Export {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A FHIR R4 server.
+    Fhir {
+        /// How to reach it.
+        server: FhirConfig,
+        /// Only what changed since then: a date.
+        updated_since: Option<String>,
+    },
 }
 
 /// Where reports go.
@@ -192,8 +204,10 @@ impl Places {
             SourceConfig::Folder { path } => Some(("sources", name, path)),
             SourceConfig::S3(_) | SourceConfig::Dicomweb(_) => None,
         });
-        let records =
-            self.records.iter().map(|(name, RecordConfig::Folder { path })| ("records", name, path));
+        let records = self.records.iter().filter_map(|(name, record)| match record {
+            RecordConfig::Folder { path } | RecordConfig::Export { path } => Some(("records", name, path)),
+            RecordConfig::Fhir { .. } => None,
+        });
         let targets = self.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(("targets", name, path)),
             TargetConfig::Fhir(_)

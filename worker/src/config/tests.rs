@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use toml::Table;
 
 use super::raw::RawConfig;
-use super::site::{LedgerConfig, QueueConfig, SourceConfig, TargetConfig};
+use super::site::{LedgerConfig, QueueConfig, RecordConfig, SourceConfig, TargetConfig};
 use super::*;
 use crate::message::Name;
 
@@ -86,6 +86,10 @@ fn the_examples_in_the_shipped_file_load() {
     assert_eq!(config.places.default_targets.len(), 2);
     let target = config.places.targets.get(&"ehr".parse::<Name>().unwrap());
     assert!(matches!(target, Some(TargetConfig::Fhir(fhir)) if fhir.token.is_some()));
+    let record = config.places.records.get(&"server".parse::<Name>().unwrap());
+    assert!(
+        matches!(record, Some(RecordConfig::Fhir { server, updated_since: Some(_) }) if server.token.is_some())
+    );
     let source = |name: &str| &config.places.sources[&name.parse::<Name>().unwrap()];
     assert!(matches!(source("bucket"), SourceConfig::S3(s3) if s3.access_key.is_some() && s3.path_style));
     assert!(matches!(source("pacs"), SourceConfig::Dicomweb(pacs) if pacs.login.is_some()));
@@ -111,14 +115,13 @@ fn the_shipped_file_shows_every_key() {
         ("queue", shown["queue"].as_table().unwrap()),
         ("ledger", shown["ledger"].as_table().unwrap()),
         ("sources.archive", &sources),
-        ("records.ehr", shown["records"]["ehr"].as_table().unwrap()),
+        ("records.server", shown["records"]["server"].as_table().unwrap()),
         ("targets.ehr", &targets),
         ("worker", shown["worker"].as_table().unwrap()),
         ("http", shown["http"].as_table().unwrap()),
         ("orthanc", shown["orthanc"].as_table().unwrap()),
         ("log", shown["log"].as_table().unwrap()),
     ];
-    let targets = uncommented["targets"].as_table().unwrap();
     for (section, shown) in sections {
         let unknown = if section.is_empty() { "zzz = 1".to_owned() } else { format!("[{section}]\nzzz = 1") };
         let error = RawConfig::deserialize(toml::from_str::<Table>(&unknown).unwrap()).unwrap_err();
@@ -126,8 +129,9 @@ fn the_shipped_file_shows_every_key() {
         let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
         assert!(known.len() > 1, "{known:?}");
         for key in known {
-            // A source has either a user or a token: the file tells of the token in words.
-            let in_words = (section, key) == ("sources.archive", "token");
+            // A source has either a user or a token: the file tells of the token in words. A server has no path.
+            let in_words =
+                [("sources.archive", "token"), ("records.server", "path")].contains(&(section, key));
             assert!(shown.contains_key(key) || in_words, "chiasm.toml does not show `{section}.{key}`");
         }
     }

@@ -12,8 +12,8 @@ pub mod folder;
 mod retry_after;
 pub mod s3;
 mod sr;
-mod trouble;
-mod web;
+pub(crate) mod trouble;
+pub(crate) mod web;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -6,7 +6,7 @@ use super::{DeliverError, TerminalCode, TransientCode};
 use crate::message::Name;
 
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     Now {
         code: TransientCode,
         retry_after: Option<Duration>,

@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
 
 use super::trouble::Trouble;
-use super::{OpenError, TransientCode, retry_after};
+use super::{OpenError, TerminalCode, TransientCode, retry_after};
 use crate::config::secret::Secret;
 use crate::message::Name;
 
@@ -24,17 +24,17 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// An answer of the server, whatever its status.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Whether the server calls it JSON.
     pub(super) says_json: bool,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Body,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Body,
 }
 
 /// What was read of an answer.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     Whole(Vec<u8>),
     /// Longer than was asked for; the rest was not read.
     TooLong,
@@ -42,7 +42,7 @@ pub(super) enum Body {
 
 /// Who we are to the server.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Login {
+pub(crate) enum Login {
     None,
     Bearer(Secret),
     /// User and password of HTTP basic authentication.
@@ -73,7 +73,7 @@ pub(super) struct Post {
 
 /// A client of one server.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     login: Mutex<Login>,
@@ -82,7 +82,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(
+    pub(crate) fn new(
         target: &Name,
         url: &str,
         login: Login,
@@ -114,7 +114,7 @@ impl Client {
 
     /// A place on the server, below its base. `path` is one of ours, such as `metadata` or a type and an id; an empty one
     /// is the base.
-    pub(super) fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         if path.is_empty() {
             return url;
@@ -123,6 +123,25 @@ impl Client {
             segments.pop_if_empty().extend(path.split('/'));
         }
         url
+    }
+
+    /// Whether an address lies below the base: same scheme, host and port, and the base's path.
+    pub(crate) fn is_below(&self, url: &Url) -> bool {
+        let base = self.base.path().trim_end_matches('/');
+        let below =
+            url.path().strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        url.origin() == self.base.origin() && url.username().is_empty() && url.password().is_none() && below
+    }
+
+    /// Reads an address below the base; another one is refused before anything is sent.
+    pub(crate) async fn get_url(&self, url: &Url, limit: usize) -> Result<Answer, Trouble> {
+        if !self.is_below(url) {
+            return Err(Trouble::good(
+                TerminalCode::RedirectRefused,
+                "the address is not below the base URL",
+            ));
+        }
+        self.exchange(limit, || self.http.get(url.clone())).await
     }
 
     /// Reads a place with a query; `limit` in bytes of the answer.

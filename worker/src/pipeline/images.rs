@@ -45,12 +45,11 @@ pub(super) fn study(
             "a file of the study was changed or removed after the job was accepted",
         )
     };
-    let study = match evidence.study.take() {
-        Some(fetched) => fetched,
-        None => {
-            let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
-            Arc::new(read(study_uid, &paths, limits)?.ok_or_else(changed)?)
-        }
+    let study = if let Some(fetched) = evidence.study.take() {
+        fetched
+    } else {
+        let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
+        Arc::new(read(study_uid, &paths, limits)?.ok_or_else(changed)?)
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());

@@ -91,10 +91,13 @@ impl<'a> Announced<'a> {
 
 /// What a job needs while it is carried: its study where it was read already, its files where they were fetched, its bytes.
 #[derive(Debug)]
-struct Load {
-    start: Start,
-    _spool: Option<SpoolFolder>,
-    _share: Share,
+pub(super) struct Load {
+    /// What its analysis begins with.
+    pub start: Start,
+    /// Its files, for as long as this lives.
+    pub _spool: Option<SpoolFolder>,
+    /// Its bytes, for as long as this lives.
+    pub _share: Share,
 }
 
 /// A request on its way to a leased job.
@@ -248,7 +251,7 @@ impl Arrivals {
         }
     }
 
-    async fn no_load(&self, lane: Lane) -> Load {
+    pub(super) async fn no_load(&self, lane: Lane) -> Load {
         Load { start: Start::default(), _spool: None, _share: self.budget.take(0, lane).await }
     }
 

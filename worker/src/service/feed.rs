@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::arrival::{Announced, Arrivals, Arrived};
+use super::arrival::{Announced, Arrivals, Arrived, Load};
 use super::flight::Landed;
 use super::resume::Again;
 use crate::job::Request;
@@ -151,11 +151,13 @@ impl Feeds {
         let arrivals = &self.arrivals;
         let _under_way = arrivals.flight.metrics.job_under_way(job.lane);
         let request = serde_json::from_str::<Request>(&job.request).ok();
-        let (start, _spool, _share) = match arrivals.again(&job, request.as_ref()).await {
-            Ok(Again::Carry { start, _spool, _share }) => (start, _spool, _share),
+        let load = match arrivals.again(&job, request.as_ref()).await {
+            Ok(Again::Carry(load)) => load,
             Ok(Again::Deferred(landed)) => return self.show(landed).await,
             Err(error) => return self.ledger_error(&error).await,
         };
+        // Files and bytes are kept until the job has landed.
+        let Load { start, _spool, _share } = load;
         // A job that was started before may stop the worker: alone, no other job is counted with it.
         let (_shared, _alone) = if job.is_suspect() {
             (None, Some(arrivals.alone.write().await))

@@ -13,12 +13,14 @@ use dicom_ingest::study::{Study, StudyOutcome};
 use super::spool::{Spool, SpoolFolder};
 use crate::config::Config;
 use crate::config::site::{Places, RecordConfig};
+use crate::deliver::OpenError;
 use crate::intake::record::RecordIndex;
 use crate::intake::{self, new_job};
 use crate::job::{RecordSource, Request, Unread};
 use crate::ledger::NewJob;
 use crate::message::{JobRequest, Mode, Name};
 use crate::pipeline::Stages;
+use crate::record::{Export, FhirRecords, Held, RecordFetchError, Store};
 use crate::remote::{self, SourceOpenError};
 
 /// The most files of one study.
@@ -28,10 +30,20 @@ const MAX_FILES: usize = 20_000;
 #[derive(Debug)]
 pub struct Sources {
     places: Places,
-    sources: BTreeMap<Name, Arc<dyn Source>>,
-    records: BTreeMap<Name, Mutex<RecordIndex>>,
+    studies: BTreeMap<Name, Arc<dyn Source>>,
+    records: BTreeMap<Name, RecordPlace>,
+    /// Where bundles are kept that were fetched; `None` where none are.
+    kept: Option<Store>,
     /// `None` where no study comes from another machine.
     spool: Option<Spool>,
+}
+
+/// Where records come from.
+#[derive(Debug)]
+enum RecordPlace {
+    Folder(Mutex<RecordIndex>),
+    Export(Export),
+    Fhir(FhirRecords),
 }
 
 /// Sources cannot be made ready.
@@ -40,6 +52,12 @@ pub enum SourcesError {
     /// One of them.
     #[error("a source cannot be used as it is configured")]
     Source(#[from] SourceOpenError),
+    /// A server with records.
+    #[error("a record source cannot be used as it is configured")]
+    Record(#[from] OpenError),
+    /// The folder for fetched records.
+    #[error("`records` in the folder `state` cannot be used")]
+    Kept(#[source] io::Error),
     /// The folder for fetched studies.
     #[error("`spool` in the folder `state` cannot be used")]
     Spool(#[source] io::Error),
@@ -122,13 +140,25 @@ impl Sources {
     /// The places that a site configured. What killed workers left of fetched studies is removed.
     pub fn open(config: &Config) -> Result<Self, SourcesError> {
         let places = config.places.clone();
-        let index = |record: &RecordConfig| match record {
-            RecordConfig::Folder { path } => Mutex::new(RecordIndex::new(path.clone())),
-        };
-        let records = places.records.iter().map(|(name, record)| (name.clone(), index(record))).collect();
+        let mut records = BTreeMap::new();
+        for (name, record) in &places.records {
+            let place = match record {
+                RecordConfig::Folder { path } => {
+                    RecordPlace::Folder(Mutex::new(RecordIndex::new(path.clone())))
+                }
+                RecordConfig::Export { path } => RecordPlace::Export(Export::new(path)),
+                RecordConfig::Fhir { server, updated_since } => {
+                    let system = config.patient_id_system.clone();
+                    RecordPlace::Fhir(FhirRecords::new(name, server, updated_since.clone(), system)?)
+                }
+            };
+            records.insert(name.clone(), place);
+        }
+        let fetched = records.values().any(|place| !matches!(place, RecordPlace::Folder(_)));
+        let kept = fetched.then(|| Store::open(&config.state)).transpose().map_err(SourcesError::Kept)?;
         let spool = places.fetch_from_afar().then(|| Spool::open(&config.state)).transpose();
         let spool = spool.map_err(SourcesError::Spool)?;
-        Ok(Self { sources: remote::open(&places.sources)?, places, records, spool })
+        Ok(Self { studies: remote::open(&places.sources)?, places, records, kept, spool })
     }
 
     /// Finds the study of a request without fetching it.
@@ -144,7 +174,7 @@ impl Sources {
         study_uid: &str,
         max_bytes: u64,
     ) -> Result<Located, FetchError> {
-        let source = self.sources.get(name).ok_or_else(|| {
+        let source = self.studies.get(name).ok_or_else(|| {
             FetchError::Unknown("the source that the study came from is not one of this site any more".into())
         })?;
         let unknown = |_| FetchError::Unknown("the job's StudyInstanceUID is none".into());
@@ -254,7 +284,7 @@ impl Sources {
         let name = request.source.as_ref().or(self.places.default_source.as_ref()).ok_or_else(|| {
             FetchError::Unknown("the request names no source, and the site has no default one".into())
         })?;
-        self.sources
+        self.studies
             .get_key_value(name)
             .ok_or_else(|| FetchError::Unknown("`source` names no source of this site".into()))
     }
@@ -269,12 +299,29 @@ impl Sources {
             return Ok(RecordSource::NotGiven);
         };
         let unreachable = |source| FetchError::Unreachable { source_name: name.to_string(), source };
-        let index = self
+        let place = self
             .records
             .get(name)
             .ok_or_else(|| FetchError::Unknown("`record` names no record source of this site".into()))?;
-        let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
-        index.for_person(person, &stages.config.site_zone).map_err(unreachable)
+        let held = match place {
+            RecordPlace::Folder(index) => {
+                let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+                return index.for_person(person, &stages.config.site_zone).map_err(unreachable);
+            }
+            RecordPlace::Export(export) => export.fetch(person),
+            RecordPlace::Fhir(server) => tokio::runtime::Handle::current().block_on(server.fetch(person)),
+        };
+        match held {
+            Ok(Held::Nobody) | Err(RecordFetchError::NoPatientId) => Ok(RecordSource::NoMatch),
+            Ok(Held::Several(count)) => Ok(RecordSource::Several { count }),
+            Ok(Held::Bundle(bundle)) => {
+                // There is a store wherever a record is fetched.
+                let kept = self.kept.as_ref().ok_or_else(|| io::Error::other("no store"));
+                let file = kept.and_then(|store| store.keep(&bundle)).map_err(unreachable)?;
+                Ok(RecordSource::File { file })
+            }
+            Err(error) => Err(unreachable(io::Error::other(error))),
+        }
     }
 }
 

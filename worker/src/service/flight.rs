@@ -21,8 +21,10 @@ use crate::pipeline::scoring::Scoring;
 use crate::pipeline::{Analysis, Room, Stages, Start};
 use crate::telemetry::metrics::Metrics;
 
-/// Pauses between attempts to deliver a report, in seconds; the last one repeats.
-const DELIVERY_PAUSES_S: [u64; 5] = [2, 10, 30, 60, 300];
+/// A report that was not delivered rests as long as it has waited so far, but at least and at most so long. How often it was
+/// tried does not count: while its target pauses, it comes round every second or so.
+const SHORTEST_REST: Duration = Duration::from_secs(2);
+const LONGEST_REST: Duration = Duration::from_mins(5);
 
 /// Gives the device to the jobs of a lane.
 pub trait DeviceFor: Send + Sync {
@@ -265,9 +267,9 @@ impl Flight {
         let too_long = waited.as_secs() > i64::try_from(self.deliver_for.as_secs()).unwrap_or(i64::MAX);
         match error {
             DeliverError::Transient { retry_after, .. } if !too_long => {
-                let step =
-                    usize::try_from(job.deferrals).unwrap_or(usize::MAX).min(DELIVERY_PAUSES_S.len() - 1);
-                let pause = retry_after.unwrap_or(Duration::from_secs(DELIVERY_PAUSES_S[step]));
+                // A clock that was set back gives no negative time.
+                let so_far = Duration::try_from(waited).unwrap_or_default();
+                let pause = retry_after.unwrap_or(so_far.clamp(SHORTEST_REST, LONGEST_REST));
                 tracing::warn!(
                     code,
                     pause_s = pause.as_secs(),

@@ -5,11 +5,10 @@ use std::time::Instant;
 use dicom_ingest::source::{Fate, SourceError};
 use jiff::Timestamp;
 
-use super::arrival::{Arrivals, MEMORY_A_BYTE};
+use super::arrival::{Arrivals, Load, MEMORY_A_BYTE};
 use super::budget::Share;
 use super::fetch::{FetchError, Here};
 use super::flight::Landed;
-use super::spool::SpoolFolder;
 use crate::ending::Ending;
 use crate::job::Request;
 use crate::ledger::{Job, LedgerError};
@@ -21,14 +20,7 @@ use crate::pipeline::Start;
 #[derive(Debug)]
 pub(super) enum Again {
     /// It can be carried.
-    Carry {
-        /// What its analysis begins with.
-        start: Start,
-        /// Its files, for as long as this lives.
-        _spool: Option<SpoolFolder>,
-        /// Its bytes.
-        _share: Share,
-    },
+    Carry(Load),
     /// Its study cannot be fetched now; the ledger keeps the job until later.
     Deferred(Landed),
 }
@@ -42,14 +34,14 @@ impl Arrivals {
         let Some(source) = source else {
             let bytes = request.filter(|_| job.composed.is_none()).map_or(0, bytes_of);
             let share = self.budget.take(bytes, job.lane).await;
-            return Ok(Again::Carry { start: Start::default(), _spool: None, _share: share });
+            return Ok(Again::Carry(Load { start: Start::default(), _spool: None, _share: share }));
         };
         let ending = match self.fetch_again(job, source).await {
             Ok((here, share)) => {
                 let spool = here.into_spool();
                 let root = spool.as_ref().map(|spool| spool.path().to_owned());
                 let start = Start { root, ..Start::default() };
-                return Ok(Again::Carry { start, _spool: spool, _share: share });
+                return Ok(Again::Carry(Load { start, _spool: spool, _share: share }));
             }
             Err(FetchError::Source { source, .. }) if source.fate() == Fate::Later => {
                 if self.is_patient(job) {
@@ -64,7 +56,7 @@ impl Arrivals {
             ),
         };
         let start = Start { ending: Some(ending), ..Start::default() };
-        Ok(Again::Carry { start, _spool: None, _share: self.budget.take(0, job.lane).await })
+        Ok(Again::Carry(Load { start, ..self.no_load(job.lane).await }))
     }
 
     async fn fetch_again(&self, job: &Job, source: &Name) -> Result<(Here, Share), FetchError> {
@@ -84,8 +76,7 @@ impl Arrivals {
     }
 
     async fn rest(&self, job: &Job, error: &SourceError) -> Result<Landed, LedgerError> {
-        let retries = u32::try_from(job.deferrals).unwrap_or(u32::MAX);
-        let (code, after) = (error.code(), self.pause(retries));
+        let (code, retries, after) = (error.code(), job.deferrals, self.pause(job.deferrals));
         tracing::info!(
             code,
             retries,

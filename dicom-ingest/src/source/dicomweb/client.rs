@@ -85,7 +85,7 @@ impl Client {
 
 async fn whole(mut response: Response, limit: usize) -> Result<Vec<u8>, SourceError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(cut)? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| cut(&error))? {
         if chunk.len() > limit.saturating_sub(body.len()) {
             return Err(SourceError::NotUnderstood("it is longer than such an answer can be"));
         }
@@ -104,6 +104,6 @@ fn broken(error: reqwest::Error) -> SourceError {
 }
 
 /// The answer broke off.
-pub(super) fn cut(error: reqwest::Error) -> SourceError {
+pub(super) fn cut(error: &reqwest::Error) -> SourceError {
     if error.is_timeout() { SourceError::TimedOut } else { SourceError::Truncated }
 }

@@ -51,7 +51,7 @@ async fn once(
     let mut splitter = Splitter::new(content_type).map_err(unusable)?;
     let landing = Landing::new(into, limits);
     let mut open: Option<Incoming<'_>> = None;
-    while let Some(chunk) = response.chunk().await.map_err(cut)? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| cut(&error))? {
         for event in splitter.push(&chunk).map_err(unusable)? {
             match (event, open.take()) {
                 (Event::Begin, _) => open = Some(landing.begin().await?),

@@ -352,6 +352,9 @@ const BUILT_IN: &str = include_str!("../../../schemas/record-features.toml");
 
 impl Schema {
     /// The schema that is compiled in.
+    ///
+    /// # Panics
+    /// Never: a test reads the file.
     #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
     pub fn built_in() -> &'static Self {
         static SCHEMA: OnceLock<Schema> = OnceLock::new();

@@ -151,7 +151,7 @@ pub(super) struct Column {
 pub(super) fn columns(config: &TabularConfig) -> Vec<Column> {
     let mut all = Vec::new();
     let mut add = |name: String, group: &str, sign: ColumnSign| {
-        all.push(Column { name, group: group.to_owned(), sign })
+        all.push(Column { name, group: group.to_owned(), sign });
     };
     let flag = |column: &str| format!("{column} missing");
     for one in &config.numeric {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::environment::Environment;
 use super::super::problem::Findings;
-use super::super::raw::{FolderKind, RawConfig, RawRecord, RawSource, RawTarget, SourceKind, TargetKind};
+use super::super::raw::{RawConfig, RawRecord, RawSource, RawTarget, RecordKind, SourceKind, TargetKind};
 use super::super::secret;
 use super::super::site::{FhirConfig, Places, RecordConfig, SourceConfig, TargetConfig};
 use super::{address, pacs, remote};
@@ -17,7 +17,9 @@ pub(super) fn places(raw: &RawConfig, environment: &Environment, findings: &mut 
     let sources = named("sources", &raw.sources, findings, |key, raw, findings| {
         source(key, raw, environment, findings)
     });
-    let records = named("records", &raw.records, findings, record);
+    let records = named("records", &raw.records, findings, |key, raw, findings| {
+        record(key, raw, environment, findings)
+    });
     let targets = named("targets", &raw.targets, findings, |key, raw, findings| {
         target(key, raw, environment, findings)
     });
@@ -113,20 +115,56 @@ fn source(
     }
 }
 
-fn record(key: &str, raw: &RawRecord, findings: &mut Findings) -> Option<RecordConfig> {
-    folder(key, raw.kind, raw.path.as_ref(), findings).map(|path| RecordConfig::Folder { path })
+fn record(
+    key: &str,
+    raw: &RawRecord,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<RecordConfig> {
+    match raw.kind {
+        None => {
+            findings.wrong(
+                &format!("{key}.kind"),
+                "is missing; write `kind = \"folder\"`, `kind = \"ndjson\"` or `kind = \"fhir\"`",
+            );
+            None
+        }
+        Some(RecordKind::Fhir) => record_server(key, raw, environment, findings),
+        Some(kind) => {
+            if raw.url.is_some() || raw.token.is_some() || raw.updated_since.is_some() {
+                findings.warn(key, "is a folder: the keys of a server have no effect");
+            }
+            let path = path_of(key, raw.path.as_ref(), findings)?;
+            Some(match kind {
+                RecordKind::Ndjson => RecordConfig::Export { path },
+                RecordKind::Folder | RecordKind::Fhir => RecordConfig::Folder { path },
+            })
+        }
+    }
 }
 
-fn folder(
+fn record_server(
     key: &str,
-    kind: Option<FolderKind>,
-    path: Option<&PathBuf>,
+    raw: &RawRecord,
+    environment: &Environment,
     findings: &mut Findings,
-) -> Option<PathBuf> {
-    if kind.is_none() {
-        findings.wrong(&format!("{key}.kind"), "is missing; write `kind = \"folder\"`");
+) -> Option<RecordConfig> {
+    let target = RawTarget {
+        kind: Some(TargetKind::Fhir),
+        path: raw.path.clone(),
+        url: raw.url.clone(),
+        token: raw.token.clone(),
+        ca_file: raw.ca_file.clone(),
+        allow_plaintext: raw.allow_plaintext,
+        timeout_s: raw.timeout_s,
+        ..RawTarget::default()
+    };
+    let since = raw.updated_since.as_deref();
+    if since.is_some_and(|since| since.parse::<jiff::civil::Date>().is_err()) {
+        findings.wrong(&format!("{key}.updated_since"), "is no date; write one such as `2015-01-01`");
     }
-    path_of(key, path, findings)
+    let server = fhir(key, &target, environment, findings)?;
+    Some(RecordConfig::Fhir { server, updated_since: raw.updated_since.clone() })
 }
 
 fn path_of(key: &str, path: Option<&PathBuf>, findings: &mut Findings) -> Option<PathBuf> {

@@ -46,9 +46,7 @@ pub struct FhirTarget {
 impl FhirTarget {
     /// Makes the client; nothing is reached yet.
     pub fn new(name: Name, config: &FhirConfig) -> Result<Self, OpenError> {
-        let login = config.token.clone().map_or(Login::None, Login::Bearer);
-        let client =
-            Client::new(&name, &config.url, login, config.ca_file.as_deref(), config.timeout, FHIR_JSON)?;
+        let client = client(&name, config)?;
         Ok(Self { name, client })
     }
 
@@ -108,4 +106,10 @@ impl Target for FhirTarget {
         let answer = self.client.get("metadata", &[], 0).await.map_err(|error| self.error(error))?;
         answer::is_fhir_server(&answer).map_err(|error| self.error(error))
     }
+}
+
+/// A client of the FHIR server with this configured name.
+pub(crate) fn client(name: &Name, config: &FhirConfig) -> Result<Client, OpenError> {
+    let login = config.token.clone().map_or(Login::None, Login::Bearer);
+    Client::new(name, &config.url, login, config.ca_file.as_deref(), config.timeout, FHIR_JSON)
 }

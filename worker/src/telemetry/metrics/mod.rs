@@ -226,7 +226,7 @@ impl Metrics {
         let families = self.families();
         for feature in &table.features {
             let state = match &feature.value {
-                FeatureValue::Missing { reason } => missing(*reason),
+                FeatureValue::Missing { reason } => reason.word(),
                 FeatureValue::Number(_) | FeatureValue::Code(_) | FeatureValue::Bool(_) => "known",
             };
             families.features.get_or_create(&StateLabel { state }).inc();
@@ -315,22 +315,6 @@ fn lane(lane: Lane) -> LaneLabel {
 
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn missing(reason: fusion::MissingReason) -> &'static str {
-    use fusion::MissingReason;
-    match reason {
-        MissingReason::NotRecorded => "not-recorded",
-        MissingReason::OnlyAfterT0 => "only-after-t0",
-        MissingReason::Undated => "undated",
-        MissingReason::Status => "status",
-        MissingReason::Unit => "unit",
-        MissingReason::Implausible => "implausible",
-        MissingReason::NotNumeric => "not-numeric",
-        MissingReason::Stale => "stale",
-        MissingReason::Unmapped => "unmapped",
-        MissingReason::Ambiguous => "ambiguous",
-    }
 }
 
 /// Bytes of this process that are in memory, where the system tells.

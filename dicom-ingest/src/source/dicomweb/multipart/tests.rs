@@ -80,7 +80,7 @@ proptest! {
                 break;
             }
         }
-        drop(splitter.finish());
+        splitter.finish().ok();
     }
 
     #[test]

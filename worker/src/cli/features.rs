@@ -1,0 +1,44 @@
+//! `chiasm features`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+
+/// How a feature table is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For a terminal.
+    Text,
+    /// The whole table, with provenance.
+    Json,
+    /// One row a statistic.
+    Csv,
+}
+
+/// `chiasm features`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    chiasm features patient.json --at 2024-05-02T10:00:00Z\n  \
+    chiasm features export/*.ndjson --patient 17 --at 2024-05-02T10:00:00+02:00 --format csv\n\n\
+    The output is the patient's data: it goes to standard output and nowhere else.")]
+pub struct FeaturesArgs {
+    /// A FHIR R4 bundle of one patient, or the NDJSON files of a bulk export.
+    #[arg(required = true, value_name = "RECORD")]
+    pub record: Vec<PathBuf>,
+    /// The start of the study: nothing that became known later takes part.
+    #[arg(long, value_name = "TIME")]
+    pub at: Timestamp,
+    /// Id of the Patient resource, for a bulk export.
+    #[arg(long, value_name = "ID")]
+    pub patient: Option<String>,
+    /// Zone of dates and times without an offset.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub site_zone: String,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TableFormat,
+    /// Another feature schema than the one that is built in, of the same form.
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+}
