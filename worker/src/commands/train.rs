@@ -19,7 +19,7 @@ use crate::training::{pictures, radiographs};
 pub(super) fn run(args: &TrainArgs) -> anyhow::Result<u8> {
     let file = match &args.config {
         Some(path) => TrainingFile::open(path)?,
-        None => TrainingFile::CxrFindings(Ensemble { recipe: TrainConfig::default() }),
+        None => TrainingFile::CxrFindings(Box::new(Ensemble { recipe: TrainConfig::default() })),
     };
     let bundle = match file {
         TrainingFile::CxrFindings(file) => findings(args, file.recipe)?,

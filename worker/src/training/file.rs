@@ -12,7 +12,7 @@ use serde::Deserialize;
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum TrainingFile {
     /// The ensemble `cxr-findings` with its frontal networks.
-    CxrFindings(Ensemble),
+    CxrFindings(Box<Ensemble>),
     /// One classifier.
     Classifier(Box<Classifier>),
 }
