@@ -1,12 +1,12 @@
 //! Coded entries (PS3.3 section 8.8).
 
 use dicom_dictionary_std::tags;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::View;
 
 /// A coded concept: value, scheme and meaning.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Code {
     /// Code Value, Long Code Value or URN Code Value, e.g. `51185008`.
     pub value: String,

@@ -1,4 +1,4 @@
-//! From bytes to owned pixels: one function, so that a child process can stand behind it.
+//! From bytes to owned pixels: one function, so that a process of its own can stand behind it ([`crate::reader`]).
 
 use std::borrow::Cow;
 
@@ -29,9 +29,18 @@ pub struct Decoded {
 /// Scans a file, reads its header facts and decodes its grey frames. What cannot be read right is refused; a
 /// codec's panic is contained.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Refusal> {
+    decode_as(bytes, limits, sha256)
+}
+
+/// [`decode`] of a file whose digest `digest` makes.
+pub(crate) fn decode_as(
+    bytes: &[u8],
+    limits: &Limits,
+    digest: fn(&[u8]) -> [u8; 32],
+) -> Result<Decoded, Refusal> {
     contain(|| {
         let found = prescan(bytes, limits)?;
-        let mut instance = Instance::read(&found, sha256(bytes))?;
+        let mut instance = Instance::read(&found, digest(bytes))?;
         let frames = frames(&found, &mut instance.warnings)?;
         Ok(Decoded { instance, frames })
     })

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::View;
 use crate::modality_lut::ModalityLut;
@@ -16,7 +17,7 @@ use crate::voi::Voi;
 const LEAST_USED_RANGE: f64 = 0.25;
 
 /// How the stored values of a frame become grey.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GreyTransform {
     /// Modality LUT or rescale.
     pub modality: ModalityLut,

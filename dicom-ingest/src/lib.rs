@@ -42,6 +42,10 @@ pub mod frame;
 pub mod modality_lut;
 pub mod voi;
 
+#[cfg(feature = "decoders")]
+pub mod decoders;
+pub mod reader;
+
 #[cfg(feature = "s3")]
 pub mod bucket;
 pub mod source;

@@ -1,7 +1,9 @@
 //! The bounds of everything that is read from outside. Each is a named number with its unit.
 
+use serde::{Deserialize, Serialize};
+
 /// Bounds for one file. The defaults admit what archives really send, with room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Greatest size of a file, in bytes. A declared length beyond it is a lie, not a long value.
     pub max_file_bytes: u64,

@@ -1,12 +1,13 @@
 //! From stored values to modality values: Modality LUT and Rescale (PS3.3 C.11.1).
 
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::View;
 use crate::refusal::{Refusal, RefusalCode};
 
 /// A look-up table (PS3.3 C.11.1.1.1): values below the first take the first entry, above the last the last.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LookupTable {
     /// The value that the first entry is for.
     pub first: f64,
@@ -72,7 +73,7 @@ impl LookupTable {
 }
 
 /// The modality transform of a frame.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ModalityLut {
     /// Modality value = slope x stored value + intercept; slope is finite and not 0.
     Rescale {

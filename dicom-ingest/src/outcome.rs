@@ -40,6 +40,9 @@ impl RefusalCode {
             | Self::ColourPixel
             | Self::DecoderFailed
             | Self::DecoderPanicked
+            | Self::DecoderDied
+            | Self::DecoderHung
+            | Self::DecoderUnavailable
             | Self::NoPixelData
             | Self::BadUid
             | Self::MissingAttribute

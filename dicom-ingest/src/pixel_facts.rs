@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use dicom_dictionary_std::tags;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Value, View};
 use crate::limits::Limits;
@@ -12,7 +12,7 @@ use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;
 
 /// Photometric Interpretation (0028,0004).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Photometric {
     /// Lowest value white.
     Monochrome1,
@@ -25,7 +25,7 @@ pub enum Photometric {
 }
 
 /// The image attributes of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PixelFacts {
     /// Rows of a frame.
     pub rows: u32,

@@ -59,6 +59,12 @@ refusal_codes! {
     DecoderFailed,
     /// The codec panicked; the panic was contained.
     DecoderPanicked,
+    /// The process that read the instance ended, each time it was tried.
+    DecoderDied,
+    /// The process that read the instance gave no answer in time.
+    DecoderHung,
+    /// No process could be started to read the instance; the instance itself may be sound.
+    DecoderUnavailable,
     /// An instance without an image.
     NoPixelData,
     /// A UID that is not one.
@@ -81,6 +87,13 @@ refusal_codes! {
     MixedSeries,
     /// A series with gaps, uneven steps, several slices at one place, or fewer than two slices.
     IncompleteSeries,
+}
+
+impl RefusalCode {
+    /// Whether it tells what became of the process that read the instance, not what the instance holds.
+    pub const fn is_of_the_process(self) -> bool {
+        matches!(self, Self::DecoderDied | Self::DecoderHung | Self::DecoderUnavailable)
+    }
 }
 
 impl fmt::Display for RefusalCode {

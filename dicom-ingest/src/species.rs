@@ -3,13 +3,13 @@
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::dataset::View;
 
 /// The species of the patient.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Species {
     /// Nothing says otherwise.
     Human,

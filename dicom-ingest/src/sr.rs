@@ -2,6 +2,7 @@
 //! Comprehensive 3D SR. Only what is coded is taken; a fact that is not stated is `None`.
 
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::contain::contain;
@@ -18,7 +19,7 @@ mod codes;
 pub use codes::{Composition, Lobe, Side};
 
 /// A nodule of the lung as a report codes it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SrNodule {
     /// SOP Instance UID of the report.
     pub sop_instance_uid: Uid,

@@ -5,7 +5,8 @@ use dicom_dictionary_std::tags;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::dataset::View;
 
@@ -28,6 +29,25 @@ pub struct StudyTime {
     pub offset_seconds: Option<i32>,
     /// Keyword of the date attribute it was read from: `StudyDate` unless that is missing.
     pub source: &'static str,
+}
+
+/// A [`StudyTime`] as it is read back.
+#[derive(Deserialize)]
+struct Stated {
+    date: Date,
+    time: Option<Time>,
+    offset_seconds: Option<i32>,
+    source: String,
+}
+
+impl<'de> Deserialize<'de> for StudyTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Stated { date, time, offset_seconds, source } = Stated::deserialize(deserializer)?;
+        let known = SOURCES.into_iter().find(|(.., keyword)| *keyword == source);
+        let unknown = || D::Error::custom("the source is no attribute that a time is read from");
+        let (.., source) = known.ok_or_else(unknown)?;
+        Ok(Self { date, time, offset_seconds, source })
+    }
 }
 
 /// By which rule a local time became an instant; the report names it.

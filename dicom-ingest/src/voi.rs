@@ -1,13 +1,14 @@
 //! From modality values to grey: VOI LUT and window (PS3.3 C.11.2).
 
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::View;
 use crate::modality_lut::LookupTable;
 use crate::refusal::Refusal;
 
 /// VOI LUT Function (0028,1056).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WindowFunction {
     /// `LINEAR`, the default (C.11.2.1.2.1).
     Linear,
@@ -18,7 +19,7 @@ pub enum WindowFunction {
 }
 
 /// What makes grey of modality values.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Voi {
     /// A look-up table.
     Table(LookupTable),

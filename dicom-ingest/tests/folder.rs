@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dicom_ingest::limits::Limits;
+use dicom_ingest::reader::{InProcess, Reader as _};
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::{Discovery, discover};
 use dicom_ingest::species::Species;
@@ -28,7 +28,7 @@ fn instance(study: &str, sop: &str, changes: Vec<Element>) -> Vec<u8> {
 
 fn look(folder: &Path) -> Discovery {
     let mut seen = 0;
-    let found = discover(&[folder.to_owned()], &Limits::default(), &mut |count| seen = count).unwrap();
+    let found = discover(&[folder.to_owned()], &InProcess::default(), &mut |count| seen = count).unwrap();
     assert!(seen > 0);
     found
 }
@@ -127,7 +127,7 @@ fn links_are_followed_once() {
     let codes: Vec<_> = found.unreadable.iter().map(|file| file.refusal.code).collect();
     assert_eq!(codes, [RefusalCode::UnreadableFile]);
     let missing = PathBuf::from("/nowhere/at/all");
-    let error = discover(&[missing], &Limits::default(), &mut |_| {}).unwrap_err();
+    let error = discover(&[missing], &InProcess::default(), &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "could not read `/nowhere/at/all`");
 }
 
@@ -170,7 +170,7 @@ fn names_of_the_character_set_samples_are_decoded_or_flagged() {
         ("chrX2.dcm", "Wang^XiaoDong=王^小东"),
     ] {
         let bytes = fs::read(folder.join(file)).unwrap();
-        let instance = dicom_ingest::read::read_header(&bytes, &Limits::default()).unwrap();
+        let instance = dicom_ingest::read::read_header(&bytes, InProcess::default().limits()).unwrap();
         assert!(!instance.patient.name_undecoded, "{file}");
         let name = instance.patient.display_name.as_ref().unwrap().expose();
         assert_eq!(name.trim_end_matches(['=', '^']), written, "{file}");

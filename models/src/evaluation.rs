@@ -1,13 +1,20 @@
 //! How good scores are: area under the ROC curve with a bootstrap interval, Brier
-//! score, calibration slope and the table of a reliability diagram.
+//! score, calibration slope and the table of a reliability diagram; [`report`] puts
+//! them together, [`markdown`] and [`plot`] show them.
+
+pub mod markdown;
+pub mod metrics;
+pub mod plot;
+pub mod report;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 
 use crate::calibration;
 
 /// An estimate with the bounds of its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     /// The estimate.
     pub value: f64,
@@ -64,6 +71,25 @@ pub fn bootstrap(
     Some(Interval { value, low: quantile(&values, 0.025)?, high: quantile(&values, 0.975)? })
 }
 
+/// As [`bootstrap`], where a patient may have several pictures: patients are drawn, each with all of theirs.
+pub fn patient_interval(
+    patients: &[&str],
+    rounds: usize,
+    seed: u64,
+    statistic: impl Fn(&[usize]) -> Option<f64>,
+) -> Option<Interval> {
+    let mut pictures: std::collections::BTreeMap<&str, Vec<usize>> = std::collections::BTreeMap::new();
+    for (index, patient) in patients.iter().enumerate() {
+        pictures.entry(patient).or_default().push(index);
+    }
+    let pictures: Vec<Vec<usize>> = pictures.into_values().collect();
+    bootstrap(pictures.len(), rounds, seed, |drawn| {
+        let sample: Vec<usize> =
+            drawn.iter().flat_map(|patient| pictures[*patient].iter().copied()).collect();
+        statistic(&sample)
+    })
+}
+
 /// The area under the ROC curve with its bootstrap interval.
 pub fn auroc_interval(scores: &[f64], positive: &[bool], rounds: usize, seed: u64) -> Option<Interval> {
     bootstrap(scores.len(), rounds, seed, |sample| {
@@ -108,7 +134,7 @@ pub fn logit(probability: f64) -> f64 {
 }
 
 /// One row of a reliability diagram.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ReliabilityBin {
     /// Values in the bin.
     pub count: usize,

@@ -7,7 +7,7 @@
 //! returns scores. [`train::train`] makes a bundle.
 //!
 //! This crate knows Burn. It knows neither DICOM nor FHIR nor the queue, does
-//! no I/O beside reading and writing a bundle's folder, and reads no clock.
+//! no I/O beside bundles' folders, weights and a training run's checkpoints, and reads no clock.
 
 pub mod bundle;
 pub mod calibration;

@@ -21,6 +21,7 @@ pub mod service;
 pub mod telemetry;
 
 pub mod convert;
+pub mod decoders;
 pub mod device;
 pub mod ending;
 pub mod identity;

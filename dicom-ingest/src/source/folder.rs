@@ -5,21 +5,14 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use dicom_dictionary_std::tags;
-
-use crate::contain::contain;
-use crate::instance::{Instance, uid};
 use crate::limits::Limits;
-use crate::prescan::{claims_to_be_dicom, scan_structure, with_pixels};
-use crate::read::sha256;
+use crate::prescan::claims_to_be_dicom;
+use crate::reader::{Header, Reader};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::study::{RefusedFile, StudyFile, StudyOutcome, group};
-use crate::uid::Uid;
 
 /// Bytes that decide whether a file claims to be DICOM: preamble and prefix.
 const HEAD_BYTES: u64 = 132;
-/// Media Storage Directory Storage: the index of a medium, no image.
-const DICOMDIR_SOP_CLASS: &str = "1.2.840.10008.1.3.10";
 
 /// What was found under some paths.
 #[derive(Debug)]
@@ -46,15 +39,16 @@ pub struct DiscoverError {
 
 /// Finds the studies under files and folders. Folders are walked in order of names, links are followed, and a
 /// place is visited once. `progress` is told the number of files looked at so far. Only a path of `paths` that
-/// cannot be read is an error: a file inside a folder that cannot be read is one of `unreadable`.
+/// cannot be read is an error: a file inside a folder that cannot be read is one of `unreadable`. What the files hold
+/// is read by `reader`.
 pub fn discover(
     paths: &[PathBuf],
-    limits: &Limits,
+    reader: &dyn Reader,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Discovery, DiscoverError> {
     let mut found = Found::default();
     for (looked_at, path) in files(paths)?.into_iter().enumerate() {
-        found.look_at(path, limits);
+        found.look_at(path, reader);
         progress(looked_at + 1);
     }
     let (studies, unreadable) = group(found.files, found.refused);
@@ -98,21 +92,14 @@ struct Found {
     directories: usize,
 }
 
-/// What a file that claims to be DICOM turned out to be.
-enum Claim {
-    Instance(Box<Instance>),
-    Directory,
-    Refused(Option<Uid>, Refusal),
-}
-
 impl Found {
-    fn look_at(&mut self, path: PathBuf, limits: &Limits) {
-        match read(&path, limits) {
+    fn look_at(&mut self, path: PathBuf, reader: &dyn Reader) {
+        match read(&path, reader.limits()) {
             Ok(None) => self.not_dicom += 1,
-            Ok(Some(bytes)) => match claim(&bytes, limits) {
-                Claim::Instance(instance) => self.files.push(StudyFile { path, instance: *instance }),
-                Claim::Directory => self.directories += 1,
-                Claim::Refused(study_uid, refusal) => {
+            Ok(Some(bytes)) => match reader.header(&bytes) {
+                Header::Instance(instance) => self.files.push(StudyFile { path, instance: *instance }),
+                Header::Directory => self.directories += 1,
+                Header::Refused(study_uid, refusal) => {
                     self.refused.push(RefusedFile { path, study_uid, refusal });
                 }
             },
@@ -145,24 +132,4 @@ fn read(path: &Path, limits: &Limits) -> Result<Option<Vec<u8>>, Refusal> {
     bytes.reserve(usize::try_from(metadata.len()).unwrap_or_default().saturating_sub(bytes.len()));
     file.take(limits.max_file_bytes + 1 - bytes.len() as u64).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(Some(bytes))
-}
-
-fn claim(bytes: &[u8], limits: &Limits) -> Claim {
-    let mut study_uid = None;
-    let read = contain(|| {
-        let found = scan_structure(bytes, limits).map_err(|rejected| {
-            study_uid = rejected.study_uid;
-            rejected.refusal
-        })?;
-        if found.meta.media_storage_sop_class.as_deref() == Some(DICOMDIR_SOP_CLASS) {
-            return Ok(None);
-        }
-        study_uid = uid(&found.view(), tags::STUDY_INSTANCE_UID, "StudyInstanceUID").ok();
-        Instance::read(&with_pixels(found, limits)?, sha256(bytes)).map(Some)
-    });
-    match read {
-        Ok(Some(instance)) => Claim::Instance(Box::new(instance)),
-        Ok(None) => Claim::Directory,
-        Err(refusal) => Claim::Refused(study_uid, refusal),
-    }
 }

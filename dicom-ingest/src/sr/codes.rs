@@ -2,13 +2,13 @@
 //! own (PS3.16 annex D), IBSI and RadLex. Where a scheme is not known, the meaning decides, as a whole phrase.
 
 use dicom_dictionary_std::tags;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::dataset::View;
 
 /// What a nodule is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Composition {
     /// Solid.
@@ -21,7 +21,7 @@ pub enum Composition {
 
 /// A lobe of the lung. The lingula, a part of the left upper lobe that the risk models' authors do not speak of, is
 /// none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lobe {
     /// Upper lobe of either lung.
@@ -33,7 +33,7 @@ pub enum Lobe {
 }
 
 /// A side of the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// Left.

@@ -1,5 +1,6 @@
 //! Models of tables: the committed ones are what training gives, and what a made-up table must teach.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use fusion::evaluation::Report;
@@ -65,7 +66,8 @@ fn made_up() -> (TabularConfig, String) {
         let sick = f64::from(mixed / 11 % 997) / 997.0 < 1.0 / (1.0 + (-odds).exp());
         let shown = if case % 10 == 0 { String::new() } else { x.to_string() };
         let bleeds = if case % 3 == 0 { "True" } else { "False" };
-        text += &format!("p{},{},{shown},{place},{},{bleeds}\n", case / 2, u8::from(sick), mixed / 13 % 10);
+        writeln!(text, "p{},{},{shown},{place},{},{bleeds}", case / 2, u8::from(sick), mixed / 13 % 10)
+            .unwrap();
     }
     let config = r#"
 id = "made-up"
@@ -118,8 +120,8 @@ fn a_made_up_table_is_learnt_and_explained() {
     assert_eq!(shapley.len(), 4);
     let logit = |p: f64| (p / (1.0 - p)).ln();
     let sum: f64 = shapley.iter().map(|(_, value)| value).sum();
-    let platt = |value: f64| value; // the calibrated logit is linear in the model's: both ways of explaining agree in order
-    assert!(platt(sum) > 0.0 && (sum - logit(high.probability)).abs() < 3.0);
+    // against the average row, whose own logit is near 0 here
+    assert!(sum > 0.0 && (sum - logit(high.probability)).abs() < 3.0, "{sum}");
     assert_eq!(shapley.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0, "X");
 }
 

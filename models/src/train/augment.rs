@@ -3,6 +3,7 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::image::GreyImage;
 
@@ -74,21 +75,86 @@ fn sample(image: &GreyImage, x: f32, y: f32, border: Border) -> f32 {
     above * (1.0 - part_y) + below * part_y
 }
 
-/// One augmented picture for the findings networks: rotation of at most 10
-/// degrees, 0.78 to 1.05 of the side seen, shift, gamma, contrast and noise. No
-/// flips: left and right matter.
+/// How far an augmented picture may be from its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augmentation {
+    /// Largest rotation to either side, in degrees.
+    pub rotation_degrees: f32,
+    /// Least and largest part of the side that is seen; 1 is all of it.
+    pub seen: (f32, f32),
+    /// Largest change of the aspect.
+    pub stretch: f32,
+    /// Largest gamma as a logarithm, to either side.
+    pub gamma: f32,
+    /// Least and largest contrast.
+    pub contrast: (f32, f32),
+    /// Largest change of brightness.
+    pub brightness: f32,
+    /// Largest deviation of the noise.
+    pub noise: f32,
+    /// Whether half of the pictures are mirrored; not where left and right matter.
+    pub mirror: bool,
+}
+
+impl Augmentation {
+    /// That of the findings networks: rotation of at most 10 degrees, 0.78 to 1.05 of the side seen, shift, gamma,
+    /// contrast and noise. No flips: left and right matter.
+    pub const RADIOGRAPH: Self = Self {
+        rotation_degrees: 10.0,
+        seen: (0.78, 1.05),
+        stretch: 0.04,
+        gamma: 0.35,
+        contrast: (0.8, 1.25),
+        brightness: 0.06,
+        noise: 0.03,
+        mirror: false,
+    };
+
+    /// Whether every range can be drawn from.
+    pub(crate) fn is_usable(&self) -> bool {
+        let open = [self.rotation_degrees, self.stretch, self.gamma, self.brightness, self.noise];
+        let ordered = |(low, high): (f32, f32)| low > 0.0 && low < high && high <= 4.0;
+        open.iter().all(|value| *value > 0.0 && *value <= 180.0)
+            && self.stretch < 0.5
+            && ordered(self.seen)
+            && ordered(self.contrast)
+    }
+}
+
+/// One augmented picture for the findings networks, see [`Augmentation::RADIOGRAPH`].
 pub(crate) fn findings(image: &GreyImage, side: usize, rng: &mut ChaCha8Rng) -> GreyImage {
-    let seen = rng.random_range(0.78_f32..1.05);
-    let stretch = rng.random_range(-0.04_f32..0.04);
+    augmented(image, side, &Augmentation::RADIOGRAPH, rng)
+}
+
+/// One augmented picture.
+pub(crate) fn augmented(
+    image: &GreyImage,
+    side: usize,
+    how: &Augmentation,
+    rng: &mut ChaCha8Rng,
+) -> GreyImage {
+    let seen = rng.random_range(how.seen.0..how.seen.1);
+    let stretch = rng.random_range(-how.stretch..how.stretch);
     let slack = ((1.0 - seen) / 2.0).max(0.0) + 0.02;
     let view = Warp {
-        angle: rng.random_range(-10.0_f32..10.0).to_radians(),
+        angle: rng.random_range(-how.rotation_degrees..how.rotation_degrees).to_radians(),
         width: seen * (1.0 + stretch),
         height: seen * (1.0 - stretch),
         right: rng.random_range(-slack..slack),
         down: rng.random_range(-slack..slack),
     };
-    display(&warp(image, side, view, Border::Replicate), rng)
+    let mut picture = warp(image, side, view, Border::Replicate);
+    if how.mirror && rng.random_bool(0.5) {
+        picture = mirrored(&picture);
+    }
+    display(&picture, how, rng)
+}
+
+fn mirrored(image: &GreyImage) -> GreyImage {
+    let pixels =
+        image.pixels().chunks_exact(image.width()).flat_map(|row| row.iter().rev().copied()).collect();
+    GreyImage::clamped(image.width(), image.height(), pixels)
 }
 
 /// One augmented frontal picture for the frontal networks: as [`findings`], with
@@ -109,15 +175,15 @@ pub(crate) fn frontal(image: &GreyImage, side: usize, rng: &mut ChaCha8Rng) -> G
     } else {
         Border::Constant(rng.random_range(0.0_f32..0.3))
     };
-    display(&warp(image, side, view, border), rng)
+    display(&warp(image, side, view, border), &Augmentation::RADIOGRAPH, rng)
 }
 
 /// Gamma, contrast with clipping, and noise, as another detector or window would give.
-pub(crate) fn display(image: &GreyImage, rng: &mut ChaCha8Rng) -> GreyImage {
-    let gamma = rng.random_range(-0.35_f32..0.35).exp();
-    let contrast = rng.random_range(0.8_f32..1.25);
-    let shift = rng.random_range(-0.06_f32..0.06);
-    let noise = rng.random_range(0.0_f32..0.03);
+pub(crate) fn display(image: &GreyImage, how: &Augmentation, rng: &mut ChaCha8Rng) -> GreyImage {
+    let gamma = rng.random_range(-how.gamma..how.gamma).exp();
+    let contrast = rng.random_range(how.contrast.0..how.contrast.1);
+    let shift = rng.random_range(-how.brightness..how.brightness);
+    let noise = rng.random_range(0.0..how.noise);
     let pixels = image
         .pixels()
         .iter()

@@ -40,7 +40,7 @@ pub enum Split {
 /// The recipe of a training run. The same configuration and examples give the
 /// same bundle on the same kind of machine, with any number of threads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// The bundle's version.
     pub version: String,
@@ -78,7 +78,8 @@ pub struct TrainConfig {
     pub thumbnail_side: usize,
     /// Resamples of each bootstrap interval.
     pub bootstrap_rounds: usize,
-    /// The command that makes the bundle again, for manifest and card.
+    /// The command that makes the bundle again, for manifest and card; it stands in no file.
+    #[serde(skip)]
     pub command: String,
 }
 
@@ -123,6 +124,23 @@ pub enum Progress {
         epochs: usize,
         /// Mean loss of the pass.
         loss: f64,
+        /// What early stopping watches, lower is better, where it does.
+        watched: Option<f64>,
+        /// Whether the training of this network ended with the pass.
+        done: bool,
+    },
+    /// A network goes on from its checkpoint.
+    Resumed {
+        /// Which networks.
+        stage: Stage,
+        /// The fold, from 0.
+        fold: usize,
+        /// Passes made.
+        epoch: usize,
+        /// Passes in all.
+        epochs: usize,
+        /// Whether nothing is left to train.
+        done: bool,
     },
     /// A fold's networks are trained and have scored the patients left out.
     Fold {
@@ -135,13 +153,26 @@ pub enum Progress {
     },
 }
 
-/// The two kinds of networks.
+/// The kinds of networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// The networks that score findings.
     Findings,
     /// The networks that tell frontal chest radiographs from other pictures.
     Frontal,
+    /// The network of a classifier ([`super::classifier`]).
+    Classifier,
+}
+
+impl Stage {
+    /// The stage in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Findings => "findings",
+            Self::Frontal => "frontal",
+            Self::Classifier => "classifier",
+        }
+    }
 }
 
 /// Why a training run stopped.
@@ -165,6 +196,12 @@ pub enum TrainError {
         /// `training` or `validation`.
         part: &'static str,
     },
+    /// The held-out patients have no case or no control of a finding.
+    #[error("the held-out patients have no case or no control of output {output}: hold more patients out")]
+    HeldOut {
+        /// The output, from 0.
+        output: usize,
+    },
     /// A value of the configuration cannot be used.
     #[error("the training configuration's `{field}` cannot be used: {reason}")]
     Config {
@@ -187,6 +224,9 @@ pub enum TrainError {
         /// What the device said.
         reason: String,
     },
+    /// A checkpoint could not be written or used.
+    #[error(transparent)]
+    Checkpoint(#[from] super::CheckpointError),
     /// A covariance could not be fitted.
     #[error("the distances of fold {fold} could not be fitted: its features do not vary")]
     Distance {
@@ -204,6 +244,12 @@ pub enum TrainError {
     Bundle {
         /// The cause.
         source: crate::bundle::BundleError,
+    },
+    /// The bundle of a classifier could not be made.
+    #[error("the trained classifier could not be made a bundle")]
+    Make {
+        /// The cause.
+        source: Box<crate::bundle::make::MakeError>,
     },
     /// The trained bundle could not be loaded again.
     #[error("the trained bundle could not be loaded")]

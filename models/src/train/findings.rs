@@ -2,12 +2,14 @@
 
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 use super::augment;
+use super::checkpoint::Checkpoints;
 use super::config::{FINDINGS, Progress, Stage, TrainConfig, TrainError};
 use super::data::{Data, Sample};
-use super::learner::{Learner, numbers};
+use super::fit::{self, Plan, Task};
+use super::learner::{Rates, numbers};
 use crate::network::{AUXILIARY, Network, NetworkConfig, Outputs};
 use crate::novelty::Distance;
 use crate::preprocess::standardise;
@@ -42,33 +44,36 @@ pub(crate) fn train(
     config: &TrainConfig,
     fold: usize,
     device: &Device,
+    checkpoints: &Checkpoints,
     report: &dyn Fn(Progress),
 ) -> Result<FindingsFold, TrainError> {
     let mut rng = super::generator(config.seed, 1, fold);
-    let mut order: Vec<usize> = (0..data.samples.len()).filter(|i| data.samples[*i].fold != fold).collect();
-    let batches = (order.len() / config.batch).max(1);
+    let order = (0..data.samples.len()).filter(|i| data.samples[*i].fold != fold).collect();
     let training = device.clone().autodiff();
-    let architecture = architecture(config);
-    let mut learner = Learner::new(&architecture, config, batches * config.epochs, &mut rng, &training);
-    for epoch in 1..=config.epochs {
-        order.shuffle(&mut rng);
-        let mut sum = 0.0;
-        for members in order.chunks(config.batch).take(batches) {
-            let samples: Vec<&Sample> = members.iter().map(|i| &data.samples[*i]).collect();
-            let pictures = samples
-                .iter()
-                .flat_map(|s| standardise(augment::findings(&s.source, config.side, &mut rng).pixels()))
-                .collect();
-            let outputs = learner.network().forward(tensor(pictures, config.side, &training));
-            sum += learner.step(loss(outputs, &samples, data, &training))?;
-        }
-        let loss = sum / batches as f64;
-        if !loss.is_finite() {
-            return Err(TrainError::Diverged { fold, epoch });
-        }
-        report(Progress::Epoch { stage: Stage::Findings, fold, epoch, epochs: config.epochs, loss });
+    let network = Network::new(&architecture(config), &mut rng, &training);
+    let (batch, epochs, rates) = (config.batch, config.epochs, Rates::from(config));
+    let plan = Plan { stage: Stage::Findings, fold, order, batch, epochs, rates, patience: None };
+    let task = Findings { data, side: config.side, device: &training };
+    let network = fit::fit(plan, network, &task, &mut rng, checkpoints, report)?;
+    evaluate(network, data, config, fold, device)
+}
+
+/// Augmented pictures with the teacher's and the reports' word on them.
+struct Findings<'a> {
+    data: &'a Data,
+    side: usize,
+    device: &'a Device,
+}
+
+impl Task<Network> for Findings<'_> {
+    fn loss(&self, network: &Network, members: &[usize], rng: &mut ChaCha8Rng) -> Tensor<1> {
+        let samples: Vec<&Sample> = members.iter().map(|i| &self.data.samples[*i]).collect();
+        let pictures = samples
+            .iter()
+            .flat_map(|s| standardise(augment::findings(&s.source, self.side, rng).pixels()))
+            .collect();
+        loss(network.forward(tensor(pictures, self.side, self.device)), &samples, self.data, self.device)
     }
-    evaluate(learner.finish(), data, config, fold, device)
 }
 
 /// 0.7 x squared error to the teacher + 0.9 x cross-entropy on the labels, with the

@@ -2,13 +2,15 @@
 //! radiographs from everything else.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 use super::augment::{self, SOURCE_SIDE};
+use super::checkpoint::Checkpoints;
 use super::config::{Progress, Stage, TrainConfig, TrainError};
 use super::data::Data;
 use super::findings::{cross_entropy, tensor};
-use super::learner::{Learner, numbers};
+use super::fit::{self, Plan, Task};
+use super::learner::{Rates, numbers};
 use super::negatives::{self, Sources};
 use crate::image::GreyImage;
 use crate::network::{Network, NetworkConfig};
@@ -44,47 +46,51 @@ pub(crate) fn train(
     config: &TrainConfig,
     fold: usize,
     device: &Device,
+    checkpoints: &Checkpoints,
     report: &dyn Fn(Progress),
 ) -> Result<FrontalFold, TrainError> {
     let mut rng = super::generator(config.seed, 3, fold);
-    let side = config.frontal_side;
-    let mut order: Vec<usize> = (0..data.samples.len()).filter(|i| data.samples[*i].fold != fold).collect();
+    let order: Vec<usize> = (0..data.samples.len()).filter(|i| data.samples[*i].fold != fold).collect();
     let frontal: Vec<&GreyImage> = order.iter().map(|i| &data.samples[*i].source).collect();
     let kept = |index: usize| index % config.folds != fold;
     let seen = photographs.iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, p)| p).collect::<Vec<_>>();
     let sources = Sources { frontal: &frontal, photographs: &seen };
-    let half = (config.batch / 2).max(1);
-    let batches = (order.len() / half).max(1);
     let training = device.clone().autodiff();
-    let mut learner =
-        Learner::new(&architecture(config), config, batches * config.frontal_epochs, &mut rng, &training);
-    for epoch in 1..=config.frontal_epochs {
-        order.shuffle(&mut rng);
-        let mut sum = 0.0;
-        for members in order.chunks(half).take(batches) {
-            let mut pictures = Vec::new();
-            for index in members {
-                let positive = augment::frontal(&data.samples[*index].source, side, &mut rng);
-                pictures.extend(standardise(positive.pixels()));
-            }
-            for _ in members {
-                pictures.extend(standardise(negatives::draw(&sources, side, &mut rng).pixels()));
-            }
-            let count = members.len() * 2;
-            let targets = (0..count).map(|i| if i < members.len() { 1.0 - SMOOTHING } else { SMOOTHING });
-            let targets =
-                Tensor::<2>::from_data(TensorData::new(targets.collect::<Vec<f32>>(), [count, 1]), &training);
-            let outputs = learner.network().forward(tensor(pictures, side, &training));
-            sum += learner.step(cross_entropy(outputs.logits, targets))?;
+    let network = Network::new(&architecture(config), &mut rng, &training);
+    // half of each step is negatives
+    let batch = (config.batch / 2).max(1);
+    let (epochs, rates) = (config.frontal_epochs, Rates::from(config));
+    let plan = Plan { stage: Stage::Frontal, fold, order, batch, epochs, rates, patience: None };
+    let task = Frontal { data, sources, side: config.frontal_side, device: &training };
+    let network = fit::fit(plan, network, &task, &mut rng, checkpoints, report)?;
+    evaluate(network, data, photographs, config, fold, device)
+}
+
+/// Radiographs against as many negatives.
+struct Frontal<'a> {
+    data: &'a Data,
+    sources: Sources<'a>,
+    side: usize,
+    device: &'a Device,
+}
+
+impl Task<Network> for Frontal<'_> {
+    fn loss(&self, network: &Network, members: &[usize], rng: &mut ChaCha8Rng) -> Tensor<1> {
+        let side = self.side;
+        let mut pictures = Vec::new();
+        for index in members {
+            let positive = augment::frontal(&self.data.samples[*index].source, side, rng);
+            pictures.extend(standardise(positive.pixels()));
         }
-        let loss = sum / batches as f64;
-        if !loss.is_finite() {
-            return Err(TrainError::Diverged { fold, epoch });
+        for _ in members {
+            pictures.extend(standardise(negatives::draw(&self.sources, side, rng).pixels()));
         }
-        let epochs = config.frontal_epochs;
-        report(Progress::Epoch { stage: Stage::Frontal, fold, epoch, epochs, loss });
+        let count = members.len() * 2;
+        let targets = (0..count).map(|i| if i < members.len() { 1.0 - SMOOTHING } else { SMOOTHING });
+        let targets =
+            Tensor::<2>::from_data(TensorData::new(targets.collect::<Vec<f32>>(), [count, 1]), self.device);
+        cross_entropy(network.forward(tensor(pictures, side, self.device)).logits, targets)
     }
-    evaluate(learner.finish(), data, photographs, config, fold, device)
 }
 
 fn evaluate(

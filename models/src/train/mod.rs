@@ -1,5 +1,6 @@
-//! Training of the bundle `cxr-findings`: an ensemble that is the
-//! cross-validation itself.
+//! Training: of the bundle `cxr-findings`, an ensemble that is the
+//! cross-validation itself, and of one [`classifier`] of any architecture. Both
+//! go through the same epochs, checkpoints and steps.
 //!
 //! Each member leaves one fold of the training patients out; what it says of
 //! those gives calibration and thresholds, so nothing is calibrated on a patient
@@ -10,10 +11,14 @@ mod assemble;
 mod augment;
 mod baseline;
 mod card;
+mod checkpoint;
+pub mod classifier;
+pub mod classifier_bundle;
 mod config;
 mod data;
 mod describe;
 mod findings;
+mod fit;
 mod frontal;
 mod learner;
 mod negatives;
@@ -25,6 +30,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+use checkpoint::{Checkpoints, RunDigest};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -33,6 +39,8 @@ use crate::device::{Device, DeviceChoice};
 use crate::image::GreyImage;
 use crate::network::{NetworkConfig, Stage as NetworkStage};
 
+pub use augment::Augmentation;
+pub use checkpoint::CheckpointError;
 pub use config::{Example, FINDINGS, Progress, Split, Stage, TrainConfig, TrainError};
 pub use results::{LabelResult, Results};
 
@@ -65,11 +73,13 @@ impl TrainedBundle {
 /// `negatives` are pictures that are no radiographs, for the frontal networks;
 /// there may be none. The same examples in the same order and the same
 /// configuration give the same bytes on the same kind of processor, with any
-/// number of threads.
+/// number of threads. With a folder for `checkpoints`, a run that was killed goes
+/// on where it stood, to the same bytes.
 pub fn train(
     examples: &[Example],
     negatives: &[GreyImage],
     config: &TrainConfig,
+    checkpoints: Option<&Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainedBundle, TrainError> {
     check(config)?;
@@ -77,8 +87,27 @@ pub fn train(
         Device::open(DeviceChoice::Cpu).map_err(|error| TrainError::Device { reason: error.to_string() })?;
     let data = data::Data::new(examples, config)?;
     let photographs = frontal::prepare(negatives);
-    let folds = train_folds(&data, &photographs, config, &device, progress)?;
+    let checkpoints = Checkpoints::new(checkpoints, run_digest(examples, negatives, config));
+    let folds = train_folds(&data, &photographs, config, (&device, &checkpoints), progress)?;
     assemble::assemble(examples, &data, folds, config, &device)
+}
+
+/// Digest of all that a run's weights depend on: recipe, pictures and targets, not the number of threads.
+fn run_digest(examples: &[Example], negatives: &[GreyImage], config: &TrainConfig) -> String {
+    let recipe = TrainConfig { threads: 1, command: String::new(), bootstrap_rounds: 1, ..config.clone() };
+    let mut digest = RunDigest::new(&recipe);
+    for example in examples.iter().filter(|example| example.split == Split::Train) {
+        digest.picture(&example.image);
+        digest.numbers(&example.labels);
+        digest.numbers(&example.teacher);
+        let flags = [f32::from(u8::from(example.male)), f32::from(u8::from(example.view_ap))];
+        digest.numbers(&[example.age_years, flags[0], flags[1]]);
+        digest.text(&example.patient);
+    }
+    for picture in negatives {
+        digest.picture(picture);
+    }
+    digest.finish()
 }
 
 /// Both networks of one fold.
@@ -91,7 +120,7 @@ fn train_folds(
     data: &data::Data,
     photographs: &[GreyImage],
     config: &TrainConfig,
-    device: &Device,
+    (device, checkpoints): (&Device, &Checkpoints),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Fold>, TrainError> {
     let next = AtomicUsize::new(0);
@@ -109,7 +138,8 @@ fn train_folds(
                         }
                         // the caller may have gone; then nobody listens, which is no error
                         let report = |event| drop(sender.send(event));
-                        done.push((fold, train_fold(data, photographs, config, fold, device, &report)));
+                        let at = (device, checkpoints);
+                        done.push((fold, train_fold(data, photographs, config, fold, at, &report)));
                     }
                 })
             })
@@ -132,14 +162,14 @@ fn train_fold(
     photographs: &[GreyImage],
     config: &TrainConfig,
     fold: usize,
-    device: &Device,
+    (device, checkpoints): (&Device, &Checkpoints),
     report: &dyn Fn(Progress),
 ) -> Result<Fold, TrainError> {
-    let frontal = frontal::train(data, photographs, config, fold, device.burn(), report)?;
+    let frontal = frontal::train(data, photographs, config, fold, device.burn(), checkpoints, report)?;
     let passed = frontal.left_out.iter().filter(|(_, logit)| *logit > 0.0).count();
     let score = passed as f64 / frontal.left_out.len().max(1) as f64;
     report(Progress::Fold { stage: Stage::Frontal, fold, score });
-    let findings = findings::train(data, config, fold, device.burn(), report)?;
+    let findings = findings::train(data, config, fold, device.burn(), checkpoints, report)?;
     let score = results::mean_auroc(data, &findings.left_out);
     report(Progress::Fold { stage: Stage::Findings, fold, score });
     Ok(Fold { findings, frontal })

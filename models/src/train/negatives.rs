@@ -5,7 +5,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::augment::{Border, SOURCE_SIDE, Warp, display, warp};
+use super::augment::{Augmentation, Border, SOURCE_SIDE, Warp, display, warp};
 use super::phantom;
 use crate::image::GreyImage;
 
@@ -69,7 +69,7 @@ pub(crate) fn draw(sources: &Sources, side: usize, rng: &mut ChaCha8Rng) -> Grey
         right: rng.random_range(-0.03_f32..0.03),
         down: rng.random_range(-0.03_f32..0.03),
     };
-    display(&warp(&picture, side, jitter, Border::Replicate), rng)
+    display(&warp(&picture, side, jitter, Border::Replicate), &Augmentation::RADIOGRAPH, rng)
 }
 
 fn radiograph(sources: &Sources, view: Warp, rng: &mut ChaCha8Rng) -> GreyImage {

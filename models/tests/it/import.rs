@@ -173,6 +173,19 @@ fn files_that_claim_too_much_are_refused_at_once() {
 }
 
 #[test]
+fn an_architecture_outside_its_limits_is_refused_before_anything_is_made() {
+    let resnet = |width| Architecture::Resnet(ResnetConfig { width, ..ResnetConfig::resnet18(1, 3) });
+    for width in [0, usize::MAX] {
+        assert_eq!(import(&file("resnet.pt"), &resnet(width)).unwrap_err().code(), "ArchitectureLimit");
+        let recipe =
+            models::import::recipe::Recipe { architecture: Some(resnet(width)), ..Default::default() };
+        let error =
+            models::import::recipe::bundle(&file("resnet.pt"), "resnet18", &recipe, None).unwrap_err();
+        assert_eq!(error.code(), "ArchitectureLimit");
+    }
+}
+
+#[test]
 fn a_folder_and_a_missing_file_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().to_owned(), folder.path().join("none.pt")] {

@@ -67,7 +67,7 @@ pub(crate) fn config() -> TrainConfig {
 pub(crate) fn run(config: &TrainConfig) -> (TrainedBundle, Vec<Progress>) {
     let mut events = Vec::new();
     let negatives = [picture(3), picture(4)];
-    let trained = train(&examples(), &negatives, config, &mut |event| events.push(event)).unwrap();
+    let trained = train(&examples(), &negatives, config, None, &mut |event| events.push(event)).unwrap();
     (trained, events)
 }
 

@@ -64,7 +64,7 @@ fn the_card_says_what_has_to_be_said() {
 #[test]
 fn what_cannot_be_trained_is_refused() {
     let fails = |examples: &[models::train::Example], config: &TrainConfig| {
-        train(examples, &[], config, &mut |_| {}).err()
+        train(examples, &[], config, None, &mut |_| {}).err()
     };
     let all = small::examples();
     let config = small::config();
@@ -88,4 +88,36 @@ fn what_cannot_be_trained_is_refused() {
             other => panic!("{field}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_run_that_goes_on_from_checkpoints_gives_the_same_bundle() {
+    let (folder, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = TrainConfig { threads: 1, ..small::config() };
+    let negatives = [small::picture(3), small::picture(4)];
+    let mut passes = 0;
+    // what a killed program leaves behind: the folder as it is in the middle of the second fold
+    train(&small::examples(), &negatives, &config, Some(folder.path()), &mut |event| {
+        passes += usize::from(matches!(event, Progress::Epoch { stage: Stage::Findings, fold: 1, .. }));
+        if passes == 3 && std::fs::read_dir(stopped.path()).unwrap().next().is_none() {
+            for file in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+                if file.file_name().to_string_lossy().ends_with(".checkpoint") {
+                    std::fs::copy(file.path(), stopped.path().join(file.file_name())).unwrap();
+                }
+            }
+        }
+    })
+    .unwrap();
+    let mut resumed = Vec::new();
+    let again = train(&small::examples(), &negatives, &config, Some(stopped.path()), &mut |event| {
+        if let Progress::Resumed { stage, fold, done, .. } = event {
+            resumed.push((stage, fold, done));
+        }
+    })
+    .unwrap();
+    assert!(resumed.contains(&(Stage::Findings, 0, true)), "{resumed:?}");
+    assert_eq!(again.bundle().digest(), small::trained().bundle().digest());
+    let other = TrainConfig { seed: 8, ..config };
+    let error = train(&small::examples(), &negatives, &other, Some(stopped.path()), &mut |_| {}).err();
+    assert!(matches!(error, Some(TrainError::Checkpoint(_))), "{error:?}");
 }

@@ -81,6 +81,17 @@ pub struct Ways {
     pub postgres: Option<Proxy>,
 }
 
+impl Ways {
+    fn before(fhir: SocketAddr, pacs: SocketAddr, behind: Option<&servers::Backend>) -> Self {
+        Self {
+            fhir: Proxy::start(fhir),
+            pacs: Proxy::start(pacs),
+            broker: behind.map(|behind| Proxy::start(behind.broker)),
+            postgres: behind.map(|behind| Proxy::start(behind.postgres)),
+        }
+    }
+}
+
 /// A site.
 pub struct Site {
     /// Its workers; those that ended are still there.
@@ -130,12 +141,7 @@ impl Site {
             fhir.url().trim_start_matches("http://").trim_end_matches("/fhir").parse().expect("its address");
         let pacs = StowServer::start();
         let behind = mode.backend();
-        let ways = Ways {
-            fhir: Proxy::start(fhir_address),
-            pacs: Proxy::start(pacs.address()),
-            broker: behind.as_ref().map(|behind| Proxy::start(behind.broker)),
-            postgres: behind.as_ref().map(|behind| Proxy::start(behind.postgres)),
-        };
+        let ways = Ways::before(fhir_address, pacs.address(), behind.as_ref());
         let remote = plan.remote.then(|| Remote::start(&folder));
         let places =
             |is_direct| remote.as_ref().map(|remote| remote.settings(&folder, is_direct)).unwrap_or_default();

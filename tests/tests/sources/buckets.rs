@@ -38,7 +38,7 @@ fn report(text: &str) -> ReportBytes {
         outcome: "{}".into(),
         bundle: Some(format!("{{\"bundle\":\"{text}\"}}").into_bytes()),
         html: format!("<p>{text}</p>").into_bytes(),
-        sr: None,
+        sr: Some(format!("DICM {text}").into_bytes()),
     }
 }
 
@@ -75,6 +75,7 @@ async fn versions_lie_beside_each_other_and_the_pointer_names_the_last() {
     let once = objects(&server);
     assert_eq!(once[Path::new("reports/1.2.3/j1/bundle.json")], first.bundle.clone().unwrap());
     assert_eq!(once[Path::new("reports/1.2.3/j1/report.html")], first.html);
+    assert_eq!(once[Path::new("reports/1.2.3/j1/report.dcm")], first.sr.clone().unwrap());
     for sent_before in [true, false] {
         assert_eq!(target.deliver(&parcel("j1", &first, sent_before)).await.unwrap(), receipts);
         assert_eq!(objects(&server), once, "the same parcel has the same effect");

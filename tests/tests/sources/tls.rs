@@ -48,11 +48,11 @@ async fn a_bucket_is_reached_through_the_sites_own_authority_alone() {
 async fn a_dicomweb_server_can_ask_for_the_workers_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let Some(certificates) = Certificates::make(folder.path()) else { return };
-    let Some(orthanc) = Orthanc::start_with_dicomweb(&folder.path().join("orthanc")) else { return };
+    let Some(orthanc) = Orthanc::start_pacs(&folder.path().join("orthanc")) else { return };
     let file = phantom(75);
     orthanc.store(&file);
     let study = study_uid(&file);
-    let front = TlsFront::start(orthanc.address(), &certificates, true);
+    let front = TlsFront::start(orthanc.http(), &certificates, true);
     let source = |authority: &str, client: bool| {
         let config = DicomwebConfig {
             url: format!("{}/dicom-web", front.url()),

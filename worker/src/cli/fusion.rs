@@ -36,7 +36,7 @@ pub struct FusionTrainArgs {
 /// `chiasm fusion evaluate`.
 #[derive(Debug, Args)]
 pub struct FusionModelArgs {
-    /// The model file.
+    /// The model file, or the configuration beside which it lies.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// The table, as comma-separated values with a header.
@@ -50,7 +50,7 @@ pub struct FusionModelArgs {
 /// `chiasm fusion score`.
 #[derive(Debug, Args)]
 pub struct FusionScoreArgs {
-    /// The model file.
+    /// The model file, or the configuration beside which it lies.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// The table, as comma-separated values with a header; columns of patient and outcome are not needed.

@@ -55,6 +55,7 @@ impl Cli {
             | Command::Features(_)
             | Command::Fusion(_)
             | Command::Models(_)
+            | Command::DecodeProcess
             | Command::DeviceProcess(_) => None,
         }
     }
@@ -92,6 +93,9 @@ pub enum Command {
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// A reader of files, bounded by the system, which whoever reads files starts itself.
+    #[command(hide = true)]
+    DecodeProcess,
     /// The device of a worker, which starts this itself.
     #[command(hide = true)]
     DeviceProcess(DeviceProcessArgs),
@@ -223,10 +227,12 @@ pub struct StateArgs {
 /// `chiasm models`.
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// Train `cxr-findings` on labelled radiographs, read through the same DICOM path as every study.
+    /// Train a model as a configuration file says; killed and started again, it goes on where it stood.
     Train(TrainArgs),
     /// Train the late fusion `icu-concurrent` on radiographs with dated records.
-    TrainFusion(TrainArgs),
+    TrainFusion(TrainFusionArgs),
+    /// Measure a model on pictures it was not trained on: JSON, Markdown and a figure a label (SVG, PNG).
+    Evaluate(EvaluateArgs),
     /// Print the card of a model that is built in, or of the bundle in a folder.
     Card {
         /// `cxr-findings`, `icu-concurrent` or a bundle's folder.
@@ -248,15 +254,65 @@ pub enum ModelsCommand {
     Explain(models::ExplainArgs),
 }
 
-/// `chiasm models train` and `train-fusion`.
+/// `chiasm models evaluate`.
 #[derive(Debug, Args)]
-pub struct TrainArgs {
+#[command(after_help = "Examples:\n  \
+    chiasm models evaluate training/pneumonia-mnist.toml --data pneumoniamnist_train_val.npz --model bundle --out report\n  \
+    chiasm models evaluate --scores scores.csv --out report")]
+pub struct EvaluateArgs {
+    /// The training configuration, which says how the data is read; its validation part is scored.
+    #[arg(value_name = "CONFIG", required_unless_present = "scores", requires_all = ["data", "model"])]
+    pub config: Option<PathBuf>,
+    /// The data.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// The bundle's folder.
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// A table of scores of any model instead: `patient`, for each label `<label>` (0, 1), `<label>_probability` and,
+    /// where it is not one half, `<label>_threshold`, and attributes that subgroups are made by as `group_<name>`.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub scores: Option<PathBuf>,
+    /// Folder that the evaluation is written to.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Resamples of the patients behind each interval.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rounds: u32,
+    /// Seed of the resamples.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `chiasm models train-fusion`.
+#[derive(Debug, Args)]
+pub struct TrainFusionArgs {
     /// Folder with the studies and their labels.
     #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder that the trained model is written to.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `chiasm models train`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    chiasm models train training/pneumonia-mnist.toml --data pneumoniamnist_train_val.npz --out bundle --checkpoints run1\n  \
+    chiasm models train training/cxr-findings.toml --data cxr-nih/ --negatives photographs/ --out bundle")]
+pub struct TrainArgs {
+    /// The recipe (TOML); `training/` in the repository has commented ones. Without it, the recipe of `cxr-findings`.
+    #[arg(value_name = "CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The training data: a folder with `labels.csv` and the studies, or an `.npz`.
+    #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
     /// Folder that the trained bundle is written to.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Folder of the run's checkpoints. A run that was stopped goes on from there.
+    #[arg(long, value_name = "DIR")]
+    pub checkpoints: Option<PathBuf>,
     /// Folder with photographs that are no radiographs, as examples of what to turn away.
     #[arg(long, value_name = "DIR")]
     pub negatives: Option<PathBuf>,

@@ -9,6 +9,7 @@ use anyhow::Context;
 use super::show::Show;
 use super::{Usage, load, runtime};
 use crate::cli::AnalyzeArgs;
+use crate::decoders;
 use crate::intake::{self, Acceptance, Intake, IntakeError};
 use crate::ledger::{Accepted, JobState, LedgerError, NewJob, SqliteLedger};
 use crate::outcome::{Outcome, State};
@@ -31,7 +32,8 @@ pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<u8> {
 /// Analyses all studies under the paths and shows their outcomes.
 pub(super) fn analyze_all(args: &AnalyzeArgs, show: &mut Show) -> anyhow::Result<()> {
     let config = load(&args.site, None)?;
-    let stages = Arc::new(Stages::new(config)?);
+    let reader = decoders::open(&config.worker)?;
+    let stages = Arc::new(Stages::new(config, reader)?);
     let Intake { jobs, lines, not_dicom, unreadable_records } =
         read(&stages, &args.paths, args.record.as_deref(), &args.out, Acceptance::LatestInput)?;
     warn(not_dicom, unreadable_records);

@@ -22,7 +22,7 @@ pub(super) fn run(args: &FeaturesArgs) -> anyhow::Result<u8> {
         Schema::parse(&text).map_err(|error| anyhow::Error::from(Usage(error.to_string())))
     });
     let own = own.transpose()?;
-    let schema = own.as_ref().unwrap_or_else(|| Schema::built_in());
+    let schema = if let Some(own) = &own { own } else { Schema::built_in() };
     let record = record(args)?;
     let table = fusion::features_by(schema, &record, args.at, &zone);
     let mut out = std::io::stdout().lock();

@@ -72,7 +72,10 @@ fn score(args: &FusionScoreArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// A model file; beside a configuration it is `model.json`.
 fn model(path: &Path) -> anyhow::Result<TabularModel> {
+    let is_config = path.extension().is_some_and(|ending| ending == "toml");
+    let path = if is_config { path.with_file_name("model.json") } else { path.to_owned() };
     let bytes = fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
     TabularModel::from_json(&bytes).with_context(|| format!("`{}` is not usable", path.display()))
 }

@@ -3,8 +3,10 @@
 mod analyze;
 mod bundles;
 mod config;
+mod decode_process;
 mod demo;
 mod device_process;
+mod evaluate;
 mod features;
 mod fusion;
 mod jobs;
@@ -14,6 +16,7 @@ mod queue;
 mod show;
 mod submit;
 mod top;
+mod train;
 mod worker;
 
 use anyhow::Context;
@@ -63,6 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Features(args) => features::run(&args),
         Command::Fusion(command) => fusion::run(&command),
         Command::Models(command) => models::run(&command),
+        Command::DecodeProcess => decode_process::run(),
         Command::DeviceProcess(args) => device_process::run(&args),
     }
 }

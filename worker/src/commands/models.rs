@@ -2,22 +2,22 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use dicom_ingest::limits::Limits;
+use dicom_ingest::reader::InProcess;
 use fusion::LateFusionModel;
 use fusion::learned::TrainOptions;
 use indicatif::{ProgressBar, ProgressStyle};
 use models::Bundle;
-use models::train::{Progress, TrainConfig, train};
 
-use super::{Usage, bundles};
-use crate::cli::{DeviceArg, ModelsCommand, TrainArgs};
+use super::{Usage, bundles, evaluate, train};
+use crate::cli::{DeviceArg, ModelsCommand, TrainFusionArgs};
 use crate::config::Config;
 use crate::pipeline::Stages;
 use crate::service;
 use crate::telemetry::metrics::Metrics;
-use crate::training::{fusion as fusion_input, radiographs};
+use crate::training::fusion as fusion_input;
 
 /// Seed of the fusion's repeated splits.
 const FUSION_SEED: u64 = 20_261_121;
@@ -25,8 +25,9 @@ const FUSION_SEED: u64 = 20_261_121;
 /// Trains or shows a model.
 pub(super) fn run(command: &ModelsCommand) -> anyhow::Result<u8> {
     match command {
-        ModelsCommand::Train(args) => train_findings(args),
+        ModelsCommand::Train(args) => train::run(args),
         ModelsCommand::TrainFusion(args) => train_fusion(args),
+        ModelsCommand::Evaluate(args) => evaluate::run(args),
         ModelsCommand::Card { id } => card(id),
         ModelsCommand::Import(args) => bundles::import(args),
         ModelsCommand::List(args) => bundles::list(args),
@@ -38,45 +39,9 @@ pub(super) fn run(command: &ModelsCommand) -> anyhow::Result<u8> {
     }
 }
 
-fn train_findings(args: &TrainArgs) -> anyhow::Result<u8> {
-    let decoded = bar("{bar:30} {pos}/{len} radiographs decoded");
-    let examples = radiographs::examples(&args.data, &Limits::default(), &mut |done, of| {
-        decoded.set_length(of as u64);
-        decoded.set_position(done as u64);
-    })
-    .context("the training data could not be read")?;
-    decoded.finish_and_clear();
-    let negatives = match &args.negatives {
-        Some(folder) => radiographs::photographs(folder).context("the photographs could not be read")?,
-        None => Vec::new(),
-    };
-    tracing::info!(radiographs = examples.len(), photographs = negatives.len(), "training begins");
-    let config = TrainConfig { command: command_line(args), ..TrainConfig::default() };
-    let trained = train(&examples, &negatives, &config, &mut |event| log(&event))?;
-    trained.write(&args.out)?;
-    tracing::info!(out = %args.out.display(), digest = trained.bundle().digest(), "bundle written");
-    writeln!(std::io::stdout(), "{}", trained.bundle().card())?;
-    Ok(0)
-}
-
-/// How the bundle is made again, with the folders as their roles.
-fn command_line(args: &TrainArgs) -> String {
-    let negatives = if args.negatives.is_some() { " --negatives PHOTOGRAPHS" } else { "" };
-    format!("chiasm models train --data CXR-NIH{negatives} --out BUNDLE")
-}
-
-fn log(event: &Progress) {
-    match event {
-        Progress::Epoch { stage, fold, epoch, epochs, loss } if epoch % 10 == 0 || epoch == epochs => {
-            tracing::info!(?stage, fold, epoch, epochs, loss, "epoch ended");
-        }
-        Progress::Epoch { .. } => {}
-        Progress::Fold { stage, fold, score } => tracing::info!(?stage, fold, score, "fold ended"),
-    }
-}
-
-fn train_fusion(args: &TrainArgs) -> anyhow::Result<u8> {
-    let stages = Stages::new(Config::load(None, None)?)?;
+fn train_fusion(args: &TrainFusionArgs) -> anyhow::Result<u8> {
+    // A training set is of known origin.
+    let stages = Stages::new(Config::load(None, None)?, Arc::new(InProcess::default()))?;
     let decoded = bar("{bar:30} {pos}/{len} exams scored");
     let device = service::device_on_demand(&stages, DeviceArg::Cpu, &Metrics::new(stages.bundle.digest()));
     let exams = fusion_input::exams(&args.data, &stages, &&device, &mut |done, of| {
@@ -116,7 +81,7 @@ fn card(id: &str) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn bar(template: &str) -> ProgressBar {
+pub(super) fn bar(template: &str) -> ProgressBar {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

@@ -15,7 +15,7 @@ use crate::ledger::{Accepted, NewJob};
 use crate::message::{envelope, status};
 use crate::outcome::{Outcome, exit_code};
 use crate::pipeline::Stages;
-use crate::{ledger, queue};
+use crate::{decoders, ledger, queue};
 
 /// Accepts one request or one job a study, or prints a schema.
 pub(super) fn run(args: &SubmitArgs) -> anyhow::Result<u8> {
@@ -41,7 +41,7 @@ fn over_the_queue(args: &SubmitArgs) -> anyhow::Result<u8> {
 
 fn into_the_ledger(args: &SubmitArgs) -> anyhow::Result<u8> {
     let config = load(&args.site, Some(&args.state))?;
-    let stages = Stages::new(config.clone())?;
+    let stages = Stages::new(config.clone(), decoders::open(&config.worker)?)?;
     let acceptance = Acceptance::Now(Timestamp::now());
     let Intake { jobs, lines, not_dicom, unreadable_records } =
         read(&stages, &args.paths, args.record.as_deref(), &args.out, acceptance)?;

@@ -18,7 +18,7 @@ use crate::service::pressure::Pressure;
 use crate::service::{self, Ended, Worker};
 use crate::service::{failpoint, shutdown};
 use crate::telemetry::metrics::Metrics;
-use crate::{deliver, ledger, queue};
+use crate::{decoders, deliver, ledger, queue};
 
 /// Outcomes that wait to be shown.
 const OUTCOMES: usize = 64;
@@ -27,7 +27,7 @@ const OUTCOMES: usize = 64;
 pub(super) fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let config = load(&args.site, Some(&args.state))?;
     failpoint::arm(Environment::of_process().value(failpoint::VARIABLE));
-    let stages = Arc::new(Stages::new(config.clone())?);
+    let stages = Arc::new(Stages::new(config.clone(), decoders::open(&config.worker)?)?);
     let metrics = Metrics::new(stages.bundle.digest());
     let runtime = runtime()?;
     let stopping = CancellationToken::new();

@@ -238,6 +238,10 @@ pub struct WorkerConfig {
     pub stat_jobs_at_once: u16,
     /// Studies read and decoded at the same time.
     pub decoders: usize,
+    /// Address space of a process that reads files, in bytes.
+    pub decoder_memory_bytes: u64,
+    /// How long the reading of one file may take.
+    pub decoder_timeout: Duration,
     /// Pictures scored together on a GPU.
     pub max_batch: usize,
     /// How long a picture waits for others.

@@ -192,7 +192,8 @@ fn describe(path: &[String], value: &Value, message: &str) -> String {
     if message.starts_with("unknown field") {
         return format!("there is no such key; expected {expected}");
     }
-    if path.iter().any(|key| ["password", "token", "intake_token"].contains(&key.as_str())) {
+    let secrets = ["password", "token", "intake_token", "secret_access_key"];
+    if path.iter().any(|key| secrets.contains(&key.as_str())) {
         return "a secret never stands in the configuration; write `{ env = \"NAME\" }` or `{ file = \"/run/secrets/name\" }`"
             .to_owned();
     }

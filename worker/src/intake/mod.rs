@@ -78,7 +78,7 @@ pub fn intake(
     let records = Records::open(record, &config.site_zone).map_err(IntakeError::Records)?;
     let paths = paths.iter().map(|path| canonical(path)).collect::<Result<Vec<_>, _>>()?;
     let Discovery { studies, not_dicom, directories, unreadable } =
-        folder::discover(&paths, &stages.limits, progress)
+        folder::discover(&paths, stages.reader.as_ref(), progress)
             .map_err(|error| IntakeError::Path { path: error.path, source: error.source })?;
     std::fs::create_dir_all(out).map_err(|source| IntakeError::Path { path: out.to_owned(), source })?;
     let out = canonical(out)?;

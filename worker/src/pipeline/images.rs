@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dicom_ingest::decode::decode;
 use dicom_ingest::frame::Frame;
-use dicom_ingest::limits::Limits;
+use dicom_ingest::reader::Reader;
+use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
 use jiff::tz::TimeZone;
@@ -35,7 +35,7 @@ const LEAST_DEVIATION: f64 = 1e-4;
 pub(super) fn study(
     study_uid: &str,
     request: &Request,
-    limits: &Limits,
+    reader: &dyn Reader,
     site_zone: &TimeZone,
     evidence: &mut Evidence,
 ) -> Result<Arc<Study>, Ending> {
@@ -49,7 +49,7 @@ pub(super) fn study(
         fetched
     } else {
         let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
-        Arc::new(read(study_uid, &paths, limits)?.ok_or_else(changed)?)
+        Arc::new(read(study_uid, &paths, reader)?.ok_or_else(changed)?)
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
@@ -72,8 +72,12 @@ fn paths(request: &Request, root: Option<&Path>) -> Option<Vec<PathBuf>> {
 }
 
 /// The study as its files stand now; `None` when they are not what was accepted.
-fn read(study_uid: &str, paths: &[PathBuf], limits: &Limits) -> Result<Option<Study>, Ending> {
-    let Ok(discovery) = discover(paths, limits, &mut |_| {}) else { return Ok(None) };
+fn read(study_uid: &str, paths: &[PathBuf], reader: &dyn Reader) -> Result<Option<Study>, Ending> {
+    let Ok(discovery) = discover(paths, reader, &mut |_| {}) else { return Ok(None) };
+    // A file that was accepted could be read then: that it cannot be now is its reader's doing, not another content's.
+    if let Some(file) = discovery.unreadable.iter().find(|file| file.refusal.code.is_of_the_process()) {
+        return Err(ending(file.refusal.clone()));
+    }
     match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
         None => Ok(None),
         Some(StudyOutcome::Ready(study)) => Ok(Some(*study)),
@@ -123,7 +127,7 @@ fn score_candidate(
 ) -> Result<ModelOutput, Ending> {
     let (image, input) = {
         let _turn = room.turns.take();
-        let frame = timings.time("decode", || decode_frame(candidate, &stages.limits))?;
+        let frame = timings.time("decode", || decode_frame(candidate, stages.reader.as_ref()))?;
         timings.time("preprocess", || {
             let image = grey_image(&frame)?;
             let input = Arc::new(stages.bundle.prepare(&image));
@@ -172,11 +176,10 @@ fn is_something_else(scores: &Scores, stages: &Stages) -> bool {
     chest.frontal < stages.pipeline.least_frontal || (chest.frontal < threshold && novel)
 }
 
-fn decode_frame(candidate: Candidate<'_>, limits: &Limits) -> Result<Frame, Ending> {
+fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<Frame, Ending> {
     let bytes = fs::read(&candidate.file.path)
         .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?;
-    let decoded =
-        decode(&bytes, limits).map_err(|refusal| Ending::refused(refusal.code.as_str(), refusal.message))?;
+    let decoded = reader.decode(&bytes).map_err(ending)?;
     if decoded.instance.sha256 != candidate.file.instance.sha256 {
         return Err(Ending::refused("SourceChanged", "a file of the study was changed while it was read"));
     }
@@ -188,6 +191,17 @@ fn decode_frame(candidate: Candidate<'_>, limits: &Limits) -> Result<Frame, Endi
             "the image has more than one frame where one radiograph is expected",
         )),
     }
+}
+
+/// A refusal is the image's doing, but for the one that says that nothing could read it.
+fn ending(refusal: Refusal) -> Ending {
+    let code = refusal.code.as_str();
+    if refusal.code == RefusalCode::DecoderUnavailable {
+        let next_step =
+            "Free memory of the machine, and submit the study again; after an upgrade, restart every worker.";
+        return Ending::failed(code, refusal.message, next_step);
+    }
+    Ending::refused(code, refusal.message)
 }
 
 fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dicom_ingest::limits::Limits;
+use dicom_ingest::reader::Reader;
 use dicom_ingest::study::Study;
 use fusion::{FeatureTable, LateFusionModel, ModelError};
 use models::{Bundle, BundleError};
@@ -49,8 +49,8 @@ pub struct Stages {
     pub bundle: Arc<Bundle>,
     /// The learned fusion; `None` while it is untrained.
     pub late_fusion: Option<LateFusionModel>,
-    /// Bounds of what is read from outside.
-    pub limits: Limits,
+    /// Who reads the files of studies.
+    pub reader: Arc<dyn Reader>,
 }
 
 /// What a job shares with the jobs beside it.
@@ -101,7 +101,7 @@ pub enum StagesError {
 
 impl Stages {
     /// Verifies the bundle. The device is another's: see [`Room`].
-    pub fn new(config: Config) -> Result<Self, StagesError> {
+    pub fn new(config: Config, reader: Arc<dyn Reader>) -> Result<Self, StagesError> {
         Ok(Self {
             config,
             pipeline: Pipeline::declared()?,
@@ -111,7 +111,7 @@ impl Stages {
                 Err(ModelError::Untrained) => None,
                 Err(error) => return Err(StagesError::LateFusion(error)),
             },
-            limits: Limits::default(),
+            reader,
         })
     }
 
@@ -199,7 +199,7 @@ impl Stages {
     ) -> Result<(), Ending> {
         let turn = room.turns.take();
         let study = timings.time("read", || {
-            images::study(&job.study_uid, request, &self.limits, &self.config.site_zone, evidence)
+            images::study(&job.study_uid, request, self.reader.as_ref(), &self.config.site_zone, evidence)
         })?;
         let candidates = select::candidates(&study, self.bundle.model_card(), &self.pipeline)?;
         timings.time("read", || record::confirm(request, &study, evidence))?;
@@ -209,7 +209,7 @@ impl Stages {
             evidence.output = Some(images::score(self, &candidates, room, timings)?);
         }
         let _turn = room.turns.take();
-        timings.time("features", || record::features(&study, &self.config, &self.limits, evidence));
+        timings.time("features", || record::features(&study, &self.config, self.reader.as_ref(), evidence));
         timings.time("assess", || record::assess(self, evidence));
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use dicom_ingest::limits::Limits;
-use dicom_ingest::sr::{self, SrNodule};
+use dicom_ingest::reader::Reader;
+use dicom_ingest::sr::SrNodule;
 use dicom_ingest::study::Study;
 use fusion::{AssessInput, HeaderDemographics, ImageScores, Record};
 use jiff::{SignedDuration, Timestamp};
@@ -51,7 +51,7 @@ fn read(file: &SourceFile) -> Result<Record, Ending> {
 }
 
 /// Features of the record at t0, and nodule facts of the record and of structured reports in the study.
-pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence: &mut Evidence) {
+pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evidence: &mut Evidence) {
     let Some((t0, _)) = evidence.started else { return };
     if let Some(record) = &evidence.record {
         evidence.features = Some(fusion::features(record, t0, &config.site_zone));
@@ -61,7 +61,7 @@ pub(super) fn features(study: &Study, config: &Config, limits: &Limits, evidence
         let read = fs::read(&file.path)
             .ok()
             .filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
-        match read.map(|bytes| sr::nodules(&bytes, limits)) {
+        match read.map(|bytes| reader.nodules(&bytes)) {
             Some(Ok(nodules)) => add_nodules(&nodules, t0, config, evidence),
             Some(Err(refusal)) => evidence.warnings.push((refusal.code.as_str().to_owned(), refusal.message)),
             None => evidence

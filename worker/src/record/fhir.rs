@@ -57,7 +57,8 @@ impl FhirRecords {
         };
         let mut pages = 0;
         let mut assembly = Assembly::default();
-        let mut patients = self.all(&mut assembly, "Patient", &[("identifier", &token)], &mut pages).await?;
+        let mut patients =
+            self.all(&mut assembly, "Patient", &[("identifier", token.as_str())], &mut pages).await?;
         patients.sort();
         patients.dedup();
         let id = match patients.as_slice() {
@@ -68,11 +69,11 @@ impl FhirRecords {
         let since = self.updated_since.as_ref().map(|since| format!("ge{since}"));
         // The patient is known, and Medications come with the requests that name them.
         for kind in RESOURCE_TYPES.into_iter().filter(|kind| !["Patient", "Medication"].contains(kind)) {
+            let include = format!("{kind}:medication");
             let mut query = vec![("patient", id.as_str())];
             query.extend(since.as_deref().map(|since| ("_lastUpdated", since)));
-            let include = format!("{kind}:medication");
             if kind.starts_with("Medication") {
-                query.push(("_include", &include));
+                query.push(("_include", include.as_str()));
             }
             self.all(&mut assembly, kind, &query, &mut pages).await?;
         }

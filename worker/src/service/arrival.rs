@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, RwLock};
 
+use super::announce::Announced;
 use super::budget::{Budget, Share};
 use super::failpoint::{reach, reach_with};
 use super::fetch::{FetchError, Fetched, Located, Sources};
@@ -18,9 +19,7 @@ use crate::job::{Request, Unread, hex};
 use crate::lane::Lane;
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
 use crate::message::adapters::AdapterMapping;
-use crate::message::status::{self, Status};
 use crate::message::{self, JobRequest, envelope};
-use crate::outcome::{Outcome, State};
 use crate::pipeline::{STOPPED_THE_WORKER, Start};
 use crate::queue::{Delivery, Disposition, Message, Queue, Settled};
 
@@ -66,27 +65,6 @@ pub(super) enum Arrived {
     Landed(Landed),
     /// Its job is somebody else's or ended before, it was refused before a job could be made of it, or it was put back.
     Passed,
-}
-
-/// Whose status event it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Announced<'a> {
-    /// The job's key.
-    pub job_key: &'a str,
-    /// StudyInstanceUID.
-    pub study_uid: &'a str,
-    /// The asker's own name for the undertaking.
-    pub correlation_id: Option<&'a str>,
-}
-
-impl<'a> Announced<'a> {
-    fn of(request: &'a JobRequest, job_key: &'a str) -> Self {
-        Self {
-            job_key,
-            study_uid: request.study_uid.as_str(),
-            correlation_id: request.correlation_id.as_deref(),
-        }
-    }
 }
 
 /// What a job needs while it is carried: its study where it was read already, its files where they were fetched, its bytes.
@@ -379,49 +357,6 @@ impl Arrivals {
         if let Err(error) = self.queue.bury(letter, &code, &reason).await {
             tracing::warn!(%error, "the dead letter of a failed job was not stored");
         }
-    }
-
-    /// Tells whoever listens. A listener sees an event at least once; its identifier tells repeats.
-    pub(super) async fn announce(&self, job: &Announced<'_>, state: JobState, outcome: &Outcome) {
-        let event = status::event(&Status {
-            tenant: &self.flight.stages.config.tenant,
-            job_key: job.job_key,
-            study_uid: job.study_uid,
-            state,
-            at: Timestamp::now(),
-            code: outcome.code.as_deref(),
-            next_step: outcome.next_step.as_deref(),
-            correlation_id: job.correlation_id,
-            diagnostic_report: outcome.files.get("diagnostic_report").and_then(|url| url.rsplit('/').next()),
-        });
-        let Some(event) = event else { return };
-        if let Err(error) = self.queue.announce(event.event_type, &event.id, &event.body).await {
-            tracing::warn!(%error, "status event not published");
-        }
-        if state.is_terminal() {
-            reach("announced");
-        }
-    }
-
-    async fn announce_accepted(&self, request: &JobRequest, job: &NewJob) {
-        let nothing_yet =
-            Outcome { code: None, reason: None, ..Outcome::without_result(State::Reported, "", "") };
-        self.announce(&Announced::of(request, &job.job_key), JobState::Accepted, &nothing_yet).await;
-    }
-
-    /// The event of a job that ended before: it may have been lost with the worker that ended the job.
-    async fn announce_again(
-        &self,
-        request: &JobRequest,
-        job_key: &str,
-        state: JobState,
-    ) -> Result<(), LedgerError> {
-        if state.is_terminal()
-            && let Some(report) = self.flight.ledger.report(job_key).await?
-        {
-            self.announce(&Announced::of(request, job_key), state, &super::flight::line(&report)).await;
-        }
-        Ok(())
     }
 
     async fn settle(&self, receipt: Box<dyn crate::queue::Receipt>, disposition: Disposition) {

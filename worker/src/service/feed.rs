@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::arrival::{Announced, Arrivals, Arrived, Load};
+use super::announce::Announced;
+use super::arrival::{Arrivals, Arrived, Load};
 use super::flight::Landed;
 use super::resume::Again;
 use crate::job::Request;

@@ -6,9 +6,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::source::{FetchLimits, Holding, Source, SourceError};
-use dicom_ingest::study::{Study, StudyOutcome};
+use dicom_ingest::study::{RefusedFile, Study, StudyOutcome};
 
 use super::spool::{Spool, SpoolFolder};
 use crate::config::Config;
@@ -43,7 +44,7 @@ pub struct Sources {
 enum RecordPlace {
     Folder(Mutex<RecordIndex>),
     Export(Export),
-    Fhir(FhirRecords),
+    Fhir(Box<FhirRecords>),
 }
 
 /// Sources cannot be made ready.
@@ -149,7 +150,12 @@ impl Sources {
                 RecordConfig::Export { path } => RecordPlace::Export(Export::new(path)),
                 RecordConfig::Fhir { server, updated_since } => {
                     let system = config.patient_id_system.clone();
-                    RecordPlace::Fhir(FhirRecords::new(name, server, updated_since.clone(), system)?)
+                    RecordPlace::Fhir(Box::new(FhirRecords::new(
+                        name,
+                        server,
+                        updated_since.clone(),
+                        system,
+                    )?))
                 }
             };
             records.insert(name.clone(), place);
@@ -216,8 +222,14 @@ impl Sources {
             source_name: here.source.to_string(),
             source: SourceError::Unreachable(Some(error.into())),
         };
-        let discovery = discover(std::slice::from_ref(&here.folder), &stages.limits, &mut |_| {})
+        let discovery = discover(std::slice::from_ref(&here.folder), stages.reader.as_ref(), &mut |_| {})
             .map_err(|error| unreachable(error.source))?;
+        let not_read = |file: &RefusedFile| file.refusal.code == RefusalCode::DecoderUnavailable;
+        if discovery.unreadable.iter().any(not_read) {
+            // It may be the study's, and nothing is known of it: the study is read whole, later.
+            let reason = "no process could be started to read a file of the study".to_owned();
+            return Err(FetchError::NotThere { code: RefusalCode::DecoderUnavailable.as_str(), reason });
+        }
         let readable = |study: &StudyOutcome| study.uid() == &request.study_uid;
         let unreadable = discovery.unreadable.len() as u64;
         let Some(found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };

@@ -5,6 +5,7 @@
 //! different studies overlap, each behind a bound. What a queue delivered is `arrival`'s, what happens to a leased job
 //! is [`flight`]'s, and what the ledger holds of dead workers and put-off deliveries comes back through `feed`.
 
+mod announce;
 mod arrival;
 pub mod budget;
 pub mod device;
@@ -228,7 +229,7 @@ async fn idle(feeds: &Feeds, once: bool) -> Ended {
     if !once {
         return std::future::pending().await;
     }
-    let mut quiet = 0;
+    let mut quiet = 0_u32;
     let mut last_open = Instant::now();
     loop {
         tokio::time::sleep(IDLE_POLL).await;
@@ -248,9 +249,10 @@ async fn idle(feeds: &Feeds, once: bool) -> Ended {
                 }
                 Err(_) => false,
             };
-        // Twice in a row: a message may be on its way from the queue to its task.
+        // A message may be on its way from the queue to its task; and a job may have waited in the ledger for another version of
+        // its report to end, so the ledger has to be asked once more after that.
         quiet = if nothing_waits { quiet + 1 } else { 0 };
-        if quiet >= 3 {
+        if IDLE_POLL * quiet > LEDGER_POLL + IDLE_POLL {
             return Ended::Stopped;
         }
     }

@@ -68,7 +68,7 @@ fn exam(
     let patient = row.text("patient_id")?;
     let record = records.get(patient).ok_or(ExamsError::NoRecord { row: number })?;
     let t0: Timestamp = row.number("study_time")?;
-    let image = Arc::new(picture(&folder.join(row.text("file")?), &stages.limits)?);
+    let image = Arc::new(picture(&folder.join(row.text("file")?), stages.reader.limits())?);
     let scores = scoring.score(&image)?;
     Ok(Exam {
         patient: patient.to_owned(),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dicom_ingest::limits::Limits;
 use models::GreyImage;
+use models::train::classifier::Picture;
 use models::train::vocabulary::VOCABULARY;
 use models::train::{Example, FINDINGS, Split};
 
@@ -44,6 +45,32 @@ fn example(folder: &Path, row: Row<'_>, limits: &Limits) -> Result<Example, Tabl
         patient: row.text("patient_id")?.to_owned(),
         split: if row.either("split", "train", "val")? { Split::Train } else { Split::Validation },
     })
+}
+
+/// The validation part with the attributes that subgroups are made by: sex, view and age.
+pub fn validation(examples: &[Example]) -> (Vec<Picture>, Vec<(String, Vec<String>)>) {
+    let own: Vec<&Example> = examples.iter().filter(|example| example.split == Split::Validation).collect();
+    let column = |name: &str, value: fn(&Example) -> &'static str| {
+        (name.to_owned(), own.iter().map(|example| value(example).to_owned()).collect())
+    };
+    let attributes = vec![
+        column("sex", |example| if example.male { "M" } else { "F" }),
+        column("view", |example| if example.view_ap { "AP" } else { "PA" }),
+        column("age", |example| match example.age_years {
+            age if age < 18.0 => "under 18",
+            age if age < 50.0 => "18 to 49",
+            age if age < 65.0 => "50 to 64",
+            _ => "65 and over",
+        }),
+    ];
+    let picture = |example: &&Example| Picture {
+        image: example.image.clone(),
+        labels: example.labels.to_vec(),
+        teacher: example.teacher.to_vec(),
+        patient: example.patient.clone(),
+        split: example.split,
+    };
+    (own.iter().map(picture).collect(), attributes)
 }
 
 /// Photographs as grey pictures: examples of what is no radiograph. Files that are no JPEG or PNG are passed over.

@@ -72,6 +72,10 @@ impl Table {
         (0..self.rows.len()).map(|index| Row { table: self, index })
     }
 
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }

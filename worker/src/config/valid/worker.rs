@@ -9,6 +9,8 @@ use super::super::site::{RetryConfig, WorkerConfig};
 const MIB: u64 = 1024 * 1024;
 /// The largest number of MiB: one TiB.
 const MOST_MIB: u64 = 1024 * 1024;
+/// With less address space than this, the program itself does not start.
+const LEAST_DECODER_MIB: u64 = 512;
 const YEAR_H: u64 = 365 * 24;
 
 pub(super) fn worker(raw: &RawWorker, lease_s: u64, findings: &mut Findings) -> WorkerConfig {
@@ -22,6 +24,8 @@ pub(super) fn worker(raw: &RawWorker, lease_s: u64, findings: &mut Findings) -> 
     let max_batch = small("worker.max_batch", raw.max_batch, 1, 1000);
     let poison_after = small("worker.poison_after", raw.poison_after, 1, 1000);
     let memory_mib = findings.within("worker.memory_mib", raw.memory_mib, 1, MOST_MIB);
+    let decoder_memory_mib =
+        findings.within("worker.decoder_memory_mib", raw.decoder_memory_mib, LEAST_DECODER_MIB, MOST_MIB);
     let max_study_mib = findings.within("worker.max_study_mib", raw.max_study_mib, 1, MOST_MIB);
     if max_study_mib > memory_mib {
         findings.wrong(
@@ -35,12 +39,15 @@ pub(super) fn worker(raw: &RawWorker, lease_s: u64, findings: &mut Findings) -> 
     let mut seconds =
         |key: &str, value, least, most| Duration::from_secs(findings.within(key, value, least, most));
     let grace = seconds("worker.grace_s", raw.grace_s, 1, 3600);
+    let decoder_timeout = seconds("worker.decoder_timeout_s", raw.decoder_timeout_s, 1, 3600);
     let lease = seconds("ledger.lease_s", lease_s, 5, 3600);
     let deliver_for = seconds("worker.deliver_for_h", raw.deliver_for_h, 1, YEAR_H) * 3600;
     WorkerConfig {
         jobs_at_once,
         stat_jobs_at_once,
         decoders: decoders.into(),
+        decoder_memory_bytes: decoder_memory_mib * MIB,
+        decoder_timeout,
         max_batch: max_batch.into(),
         max_wait: Duration::from_millis(findings.within("worker.max_wait_ms", raw.max_wait_ms, 0, 60_000)),
         device_timeout: Duration::from_secs(findings.within(

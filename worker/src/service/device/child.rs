@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
 use std::process::{Child as Process, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -14,6 +13,7 @@ use models::{GreyImage, Scores};
 use super::engine::{Engine, EngineError, Facts, OpenEngine};
 use super::wire::{self, Answered, Asked, Memory, Size};
 use crate::cli::DeviceArg;
+use crate::decoders::own_program;
 use crate::ending::Ending;
 
 /// How long a process may take to open the device and to pass the self-test; a driver may compile every kernel.
@@ -185,12 +185,6 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// The program that this process runs. A file that was replaced by an upgrade is still there under its process.
-fn own_program() -> io::Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    if program.exists() { Ok(program) } else { Ok("/proc/self/exe".into()) }
 }
 
 fn size(picture: &GreyImage) -> Size {

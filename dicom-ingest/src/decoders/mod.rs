@@ -1,0 +1,248 @@
+//! Files read in processes of their own: a file that can kill, stop or capture its reader costs that process.
+//!
+//! A [`Pool`] starts processes of a command that is given to it, whose `main` calls [`serve_standard_input`]. Each gives up
+//! what it does not need before it sees a file ([`confine`]), answers one ask at a time, and is replaced when it ends, gives
+//! no answer in time, or says what cannot be. Pixels come back frame by frame. What a process says is looked at again on
+//! this side, and the digest of a file is made here.
+
+mod check;
+mod child;
+mod confine;
+mod facts;
+mod inside;
+mod wire;
+
+use std::fmt;
+use std::io;
+use std::process::Command;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::decode::Decoded;
+use crate::limits::Limits;
+use crate::reader::{Header, Reader};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::sr::SrNodule;
+
+use child::Child;
+
+pub use confine::{Bounds, Confinement, confine};
+pub use inside::{serve, serve_standard_input};
+
+/// Processes that may end over one file. One that was idle may have been ended by somebody else meanwhile, and so may, once,
+/// the next: two deaths in a row on fresh processes are the file's doing.
+const MOST_DEATHS: usize = 3;
+/// A process that has been at work for so long is replaced: what a file may have done to it ends with it.
+const RETIRES_AFTER: Duration = Duration::from_mins(10);
+/// Between two tries to start a process where the system has no room for one.
+const BETWEEN_STARTS: Duration = Duration::from_millis(300);
+
+/// How a pool is run.
+pub struct PoolOptions {
+    /// Makes the command of a process.
+    pub command: Box<dyn Fn() -> io::Result<Command> + Send + Sync>,
+    /// Processes at most, at least one.
+    pub processes: usize,
+    /// Bounds of what is read from a file.
+    pub limits: Limits,
+    /// Address space of a process, in bytes.
+    pub memory_bytes: u64,
+    /// How long one answer may take.
+    pub timeout: Duration,
+    /// Is told what becomes of processes, for a log.
+    pub heard: Box<dyn Fn(&Event) + Send + Sync>,
+}
+
+/// What became of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It was started.
+    Started {
+        /// Its number.
+        process: u32,
+        /// What the system holds it to.
+        confinement: Confinement,
+    },
+    /// It could not be started.
+    NotStarted {
+        /// What was seen; no patient data.
+        reason: String,
+    },
+    /// It was lost over a file, and is replaced.
+    Lost {
+        /// Its number.
+        process: u32,
+        /// What was seen; no patient data.
+        reason: String,
+    },
+}
+
+/// No process could be started.
+#[derive(Debug, thiserror::Error)]
+#[error("no process that reads files could be started")]
+pub struct PoolError(#[source] pub io::Error);
+
+/// Why a process gave no answer.
+enum Fault {
+    Died(String),
+    Hung,
+}
+
+/// Processes that read files.
+pub struct Pool {
+    options: PoolOptions,
+    seats: Mutex<Seats>,
+    free: Condvar,
+}
+
+#[derive(Default)]
+struct Seats {
+    idle: Vec<Child>,
+    taken: usize,
+}
+
+impl Pool {
+    /// Starts the first process, so that a site learns at its start what will not work.
+    pub fn open(options: PoolOptions) -> Result<Self, PoolError> {
+        let pool = Self { options, seats: Mutex::default(), free: Condvar::new() };
+        let first = pool.start().map_err(PoolError)?;
+        pool.seats().idle.push(first);
+        Ok(pool)
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let PoolOptions { command, limits, memory_bytes, timeout, heard, .. } = &self.options;
+        // Threads that it starts use CPU time beside each other.
+        let cpu_seconds = 2 * (RETIRES_AFTER + *timeout).as_secs();
+        let bounds = Bounds { memory_bytes: *memory_bytes, cpu_seconds };
+        let started = command().and_then(|mut command| Child::start(&mut command, limits, bounds));
+        match started {
+            Ok((child, confinement)) => {
+                heard(&Event::Started { process: child.id(), confinement });
+                Ok(child)
+            }
+            Err(error) => {
+                heard(&Event::NotStarted { reason: error.to_string() });
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits for a free place in the pool.
+    fn seat(&self) -> Seat<'_> {
+        let most = self.options.processes.max(1);
+        let mut seats = self
+            .free
+            .wait_while(self.seats(), |seats| seats.taken >= most)
+            .unwrap_or_else(PoisonError::into_inner);
+        seats.taken += 1;
+        let child = seats.idle.pop();
+        Seat { pool: self, child }
+    }
+
+    fn ask<T>(&self, ask: impl Fn(&mut Child) -> Result<T, Fault>) -> Result<T, Refusal> {
+        let mut seat = self.seat();
+        let mut refusal = None;
+        for attempt in 0..MOST_DEATHS {
+            let mut child = match seat.child.take().map_or_else(|| self.start(), Ok) {
+                Ok(child) => child,
+                Err(_) => {
+                    refusal.get_or_insert_with(unavailable);
+                    if attempt + 1 < MOST_DEATHS {
+                        std::thread::sleep(BETWEEN_STARTS);
+                    }
+                    continue;
+                }
+            };
+            let process = child.id();
+            match ask(&mut child) {
+                Ok(answer) => {
+                    seat.child = (child.worked < RETIRES_AFTER).then_some(child);
+                    return Ok(answer);
+                }
+                Err(Fault::Hung) => {
+                    let seconds = self.options.timeout.as_secs_f32();
+                    let reason = format!("it gave no answer within {seconds} s");
+                    (self.options.heard)(&Event::Lost { process, reason });
+                    let message = format!("the process that read it gave no answer within {seconds} s");
+                    return Err(Refusal::new(RefusalCode::DecoderHung, message));
+                }
+                Err(Fault::Died(reason)) => {
+                    let message =
+                        format!("the process that read it was lost each time; the last time, {reason}");
+                    (self.options.heard)(&Event::Lost { process, reason });
+                    refusal = Some(Refusal::new(RefusalCode::DecoderDied, message));
+                }
+            }
+        }
+        Err(refusal.unwrap_or_else(unavailable))
+    }
+}
+
+fn unavailable() -> Refusal {
+    Refusal::new(RefusalCode::DecoderUnavailable, "no process could be started to read it")
+}
+
+impl Reader for Pool {
+    fn limits(&self) -> &Limits {
+        &self.options.limits
+    }
+
+    fn header(&self, bytes: &[u8]) -> Header {
+        match self.bounded(bytes) {
+            Ok(()) => self
+                .ask(|child| child.header(bytes, self.options.timeout))
+                .unwrap_or_else(|refusal| Header::Refused(None, refusal)),
+            Err(refusal) => Header::Refused(None, refusal),
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
+        self.bounded(bytes)?;
+        let PoolOptions { limits, timeout, .. } = &self.options;
+        self.ask(|child| child.decode(bytes, limits, *timeout)).flatten()
+    }
+
+    fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal> {
+        self.bounded(bytes)?;
+        self.ask(|child| child.nodules(bytes, self.options.timeout)).flatten()
+    }
+}
+
+impl Pool {
+    /// A file beyond the limit is refused here, in the words of the scan.
+    fn bounded(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        let (length, limit) = (bytes.len() as u64, self.options.limits.max_file_bytes);
+        if length <= limit {
+            return Ok(());
+        }
+        let message = format!("the file has {length} bytes, the limit is {limit}");
+        Err(Refusal::new(RefusalCode::TooLarge, message))
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("processes", &self.options.processes).finish_non_exhaustive()
+    }
+}
+
+/// A place in the pool, with the process that sat there idle.
+struct Seat<'a> {
+    pool: &'a Pool,
+    child: Option<Child>,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut seats = self.pool.seats();
+        seats.taken -= 1;
+        seats.idle.extend(self.child.take());
+        drop(seats);
+        self.pool.free.notify_one();
+    }
+}

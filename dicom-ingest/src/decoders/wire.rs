@@ -1,0 +1,189 @@
+//! What a pool and its processes say to each other.
+//!
+//! A frame is the length of its head (u32) and of its body (u64), little endian, a head in CBOR, and a body: the bytes of
+//! a file, or the stored values of one picture. A head begins with the number of the ask, so that no answer is taken for
+//! that to another file. Neither side allocates for a length beyond what it expects.
+
+use std::io::{self, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::confine::{Bounds, Confinement};
+use super::facts::SentInstance;
+use crate::frame::GreyTransform;
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::sr::SrNodule;
+use crate::uid::Uid;
+
+/// Longest head, in bytes: header facts with every text as long as its representation allows are far below.
+const MOST_HEAD: u32 = 16 << 20;
+
+/// What a pool says to a process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Asked {
+    /// First of all: the bounds that hold from now on.
+    Begin { limits: Limits, bounds: Bounds },
+    /// Header facts of the file that is the body.
+    Header,
+    /// Header facts and frames of the file that is the body.
+    Decode,
+    /// Lung nodules of the report that is the body.
+    Nodules,
+}
+
+/// What a process answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answered {
+    /// It is bounded now, and reads files.
+    Ready(Confinement),
+    /// An instance. Its digest is left out: whoever asks makes it.
+    Instance(Box<SentInstance>),
+    /// An instance, and how many frames follow.
+    Decoded(Box<SentInstance>, u32),
+    /// One of the frames; the body is its stored values.
+    Frame(u32, u32, GreyTransform),
+    /// A DICOMDIR.
+    Directory,
+    /// What a report tells.
+    Nodules(Vec<SrNodule>),
+    /// It is not read.
+    Refused(Option<Uid>, Refusal),
+}
+
+/// A head, and how long the body is that follows.
+pub(super) struct Framed<H> {
+    pub(super) number: u64,
+    pub(super) head: H,
+    pub(super) body: u64,
+}
+
+/// Writes one frame.
+pub(super) fn write<H: Serialize>(to: &mut impl Write, number: u64, head: &H, body: &[u8]) -> io::Result<()> {
+    let mut frame = vec![0; 12];
+    ciborium::into_writer(&(number, head), &mut frame).map_err(io::Error::other)?;
+    let length = u32::try_from(frame.len() - 12).ok().filter(|length| *length <= MOST_HEAD);
+    let Some(length) = length else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the head is too long for a frame"));
+    };
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    frame[4..12].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    to.write_all(&frame)?;
+    to.write_all(body)?;
+    to.flush()
+}
+
+/// Reads the head of a frame; `None` where the other side ended between two of them.
+pub(super) fn read_head<H: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<Framed<H>>> {
+    let mut lengths = [0; 12];
+    match from.read(&mut lengths)? {
+        0 => return Ok(None),
+        read => from.read_exact(&mut lengths[read..])?,
+    }
+    let (mut head, mut body) = ([0; 4], [0; 8]);
+    head.copy_from_slice(&lengths[..4]);
+    body.copy_from_slice(&lengths[4..]);
+    let (head, body) = (u32::from_le_bytes(head), u64::from_le_bytes(body));
+    if head > MOST_HEAD {
+        return Err(invalid("the length is not that of a head"));
+    }
+    let mut bytes = vec![0; head as usize];
+    from.read_exact(&mut bytes)?;
+    let mut rest = bytes.as_slice();
+    let (number, head) =
+        ciborium::from_reader(&mut rest).map_err(|_| invalid("the head is none of this version"))?;
+    if rest.is_empty() { Ok(Some(Framed { number, head, body })) } else { Err(invalid("a head with a tail")) }
+}
+
+/// Reads a body of this length into `bytes`, whose memory is used again.
+pub(super) fn read_body(from: &mut impl Read, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.resize(length, 0);
+    from.read_exact(bytes)
+}
+
+/// Stored values as a body: two bytes each, which is what [`GreyTransform::possible`] needs.
+pub(super) fn body_of(stored: &[i32], signed: bool) -> Option<Vec<u8>> {
+    let (lowest, highest) = if signed { (-0x8000, 0x7FFF) } else { (0, 0xFFFF) };
+    let fits = stored.iter().fold(true, |fits, value| fits & (lowest <= *value) & (*value <= highest));
+    if !fits {
+        return None;
+    }
+    let mut body = vec![0; stored.len() * 2];
+    for (two, value) in body.chunks_exact_mut(2).zip(stored) {
+        let [low, high, ..] = value.to_le_bytes();
+        two.copy_from_slice(&[low, high]);
+    }
+    Some(body)
+}
+
+/// The stored values of a body.
+pub(super) fn stored_of(body: &[u8], signed: bool) -> Vec<i32> {
+    let two = body.chunks_exact(2).map(|two| [two[0], two[1]]);
+    if signed {
+        two.map(|two| i32::from(i16::from_le_bytes(two))).collect()
+    } else {
+        two.map(|two| i32::from(u16::from_le_bytes(two))).collect()
+    }
+}
+
+pub(super) fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::refusal::RefusalCode;
+
+    #[test]
+    fn what_is_written_is_read_until_the_end() {
+        let mut pipe = Vec::new();
+        write(&mut pipe, 7, &Asked::Decode, b"file").unwrap();
+        let refusal = Refusal::new(RefusalCode::TooDeep, "65 levels");
+        write(&mut pipe, 7, &Answered::Refused(None, refusal.clone()), &[]).unwrap();
+        let mut pipe = pipe.as_slice();
+        let asked = read_head::<Asked>(&mut pipe).unwrap().unwrap();
+        assert!(matches!(asked, Framed { number: 7, head: Asked::Decode, body: 4 }));
+        let mut body = Vec::new();
+        read_body(&mut pipe, 4, &mut body).unwrap();
+        assert_eq!(body, b"file");
+        let answered = read_head::<Answered>(&mut pipe).unwrap().unwrap();
+        assert!(matches!(answered.head, Answered::Refused(None, read) if read == refusal));
+        assert!(read_head::<Answered>(&mut pipe).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_length_beyond_the_bound_is_an_error_and_not_an_allocation() {
+        let error = read_head::<Answered>(&mut [0xFF; 12].as_slice()).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn values_that_two_bytes_do_not_hold_have_no_body() {
+        assert_eq!(body_of(&[0, 0x10000], false), None);
+        assert_eq!(body_of(&[-1], false), None);
+        assert_eq!(body_of(&[0x8000], true), None);
+    }
+
+    proptest! {
+        #[test]
+        fn stored_values_come_back(values in proptest::collection::vec(any::<i16>(), 0..99)) {
+            let signed: Vec<i32> = values.iter().copied().map(i32::from).collect();
+            prop_assert_eq!(stored_of(&body_of(&signed, true).unwrap(), true), signed.clone());
+            let unsigned: Vec<i32> = signed.iter().map(|value| value + 0x8000).collect();
+            prop_assert_eq!(stored_of(&body_of(&unsigned, false).unwrap(), false), unsigned);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut framed = u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
+            framed.extend([0; 8]);
+            framed.extend(&bytes);
+            drop(read_head::<Answered>(&mut framed.as_slice()));
+            drop(read_head::<Asked>(&mut bytes.as_slice()));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Who reads the bytes of files: this process, or one that is bounded by the system and can be lost.
+//!
+//! Whoever finds files, reads pixels or reads reports is given a [`Reader`] and does not see which of the two it is.
+
+use std::fmt;
+
+use dicom_dictionary_std::tags;
+
+use crate::contain::contain;
+use crate::decode::{Decoded, decode_as};
+use crate::instance::{Instance, uid};
+use crate::limits::Limits;
+use crate::prescan::{scan_structure, with_pixels};
+use crate::read::sha256;
+use crate::refusal::Refusal;
+use crate::sr::{SrNodule, nodules};
+use crate::uid::Uid;
+
+/// Media Storage Directory Storage: the index of a medium, no image.
+const DICOMDIR_SOP_CLASS: &str = "1.2.840.10008.1.3.10";
+
+/// What a file that claims to be DICOM turned out to be.
+#[derive(Debug, Clone)]
+pub enum Header {
+    /// An instance.
+    Instance(Box<Instance>),
+    /// A DICOMDIR, which holds no image.
+    Directory,
+    /// It is not read; the study that it names, as far as that can be told.
+    Refused(Option<Uid>, Refusal),
+}
+
+/// Reads the bytes of files that nobody vouches for.
+pub trait Reader: fmt::Debug + Send + Sync {
+    /// The bounds that it reads within.
+    fn limits(&self) -> &Limits;
+
+    /// The header facts of a file.
+    fn header(&self, bytes: &[u8]) -> Header;
+
+    /// The header facts and grey frames of a file.
+    fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal>;
+
+    /// The lung nodules of a structured report.
+    fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal>;
+}
+
+/// Reads in this process: for files whose origin is known, such as a training set.
+#[derive(Debug, Clone, Default)]
+pub struct InProcess {
+    limits: Limits,
+}
+
+impl InProcess {
+    /// A reader within these bounds.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits }
+    }
+}
+
+impl Reader for InProcess {
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn header(&self, bytes: &[u8]) -> Header {
+        header_as(bytes, &self.limits, sha256)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
+        decode_as(bytes, &self.limits, sha256)
+    }
+
+    fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal> {
+        nodules(bytes, &self.limits)
+    }
+}
+
+/// The header facts of a file, whose digest `digest` makes.
+pub(crate) fn header_as(bytes: &[u8], limits: &Limits, digest: fn(&[u8]) -> [u8; 32]) -> Header {
+    let mut study_uid = None;
+    let read = contain(|| {
+        let found = scan_structure(bytes, limits).map_err(|rejected| {
+            study_uid = rejected.study_uid;
+            rejected.refusal
+        })?;
+        if found.meta.media_storage_sop_class.as_deref() == Some(DICOMDIR_SOP_CLASS) {
+            return Ok(None);
+        }
+        study_uid = uid(&found.view(), tags::STUDY_INSTANCE_UID, "StudyInstanceUID").ok();
+        Instance::read(&with_pixels(found, limits)?, digest(bytes)).map(Some)
+    });
+    match read {
+        Ok(Some(instance)) => Header::Instance(Box::new(instance)),
+        Ok(None) => Header::Directory,
+        Err(refusal) => Header::Refused(study_uid, refusal),
+    }
+}

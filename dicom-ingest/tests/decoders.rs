@@ -1,0 +1,440 @@
+//! Files read in processes of their own. The program of this test is the process too: it serves a pool with the code of the
+//! product, and misbehaves by what stands around it, so that the product has no ask for misbehaving.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a test may stop where it fails"
+)]
+
+mod support;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use dicom_ingest::decoders::{Event, Pool, PoolOptions, serve, serve_standard_input};
+use dicom_ingest::limits::Limits;
+use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
+use dicom_ingest::reader::{Header, InProcess, Reader};
+use dicom_ingest::refusal::RefusalCode;
+use support::file::{Encoding, Picture, encapsulated};
+
+const MIB: u64 = 1 << 20;
+/// Said by a process that could do what it must not.
+const COULD: i32 = 99;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, how] = arguments.as_slice()
+        && first == "decode-process"
+    {
+        return child(how);
+    }
+    let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
+    for (name, test) in TESTS {
+        if wanted.is_none_or(|wanted| name.contains(wanted.as_str())) {
+            test();
+            println!("test {name} ... ok");
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+const TESTS: &[(&str, fn())] = &[
+    ("what_a_process_reads_is_what_this_one_reads", what_a_process_reads_is_what_this_one_reads),
+    ("refusals_come_through", refusals_come_through),
+    ("a_killed_process_is_replaced_and_costs_no_file", a_killed_process_is_replaced_and_costs_no_file),
+    ("a_file_that_kills_its_process_is_refused", a_file_that_kills_its_process_is_refused),
+    ("a_stopped_process_is_refused_in_time", a_stopped_process_is_refused_in_time),
+    ("a_file_beyond_the_memory_is_refused", a_file_beyond_the_memory_is_refused),
+    ("a_process_that_floods_is_cut_off", a_process_that_floods_is_cut_off),
+    ("a_process_that_lies_is_cut_off", a_process_that_lies_is_cut_off),
+    ("a_bounded_process_can_do_nothing_else", a_bounded_process_can_do_nothing_else),
+    ("the_same_attempts_succeed_without_bounds", the_same_attempts_succeed_without_bounds),
+    ("no_process_is_no_verdict_on_the_file", no_process_is_no_verdict_on_the_file),
+    ("a_pool_has_no_more_processes_than_it_may", a_pool_has_no_more_processes_than_it_may),
+    ("a_lossy_jpeg_is_read_with_its_threads", a_lossy_jpeg_is_read_with_its_threads),
+];
+
+/// The process: the product's inside, with something around it.
+fn child(how: &str) -> ExitCode {
+    let served = match how {
+        "honest" => serve_standard_input(),
+        "attempts-unbounded" => {
+            attempt_everything();
+            Ok(())
+        }
+        how => {
+            let link = File::from(io::stdin().as_fd().try_clone_to_owned().unwrap());
+            serve(&mut Around { link: &link, how, frames: 0 }, &mut Around { link: &link, how, frames: 0 })
+        }
+    };
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The connection of a process, misbehaving from the first file on.
+struct Around<'a> {
+    link: &'a File,
+    how: &'a str,
+    frames: usize,
+}
+
+impl Read for Around<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.link.read(bytes)?;
+        // Lengths and head of the first frame, then those of the first file.
+        self.frames += 1;
+        if self.frames > 3 {
+            match self.how {
+                "abort" => std::process::abort(),
+                "memory" => {
+                    let much = vec![1_u8; usize::try_from(2048 * MIB).unwrap()];
+                    std::process::exit(if much.iter().all(|one| *one == 1) { COULD } else { 1 });
+                }
+                "attempts" => attempt_everything(),
+                "spin" => loop {
+                    std::hint::spin_loop();
+                },
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl Write for Around<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.frames += 1;
+        // The head that says that it is ready, and its empty body, are let through.
+        if self.frames > 1 {
+            match self.how {
+                "flood" => loop {
+                    self.link.write_all(&[0; 65_536])?;
+                },
+                "lie" => {
+                    let mut lie = bytes.to_vec();
+                    lie.iter_mut().skip(12).for_each(|byte| *byte ^= 0x55);
+                    self.link.write_all(&lie)?;
+                    return Ok(bytes.len());
+                }
+                "huge" => {
+                    self.link.write_all(&[0xFF; 12])?;
+                    return Ok(bytes.len());
+                }
+                _ => {}
+            }
+        }
+        self.link.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Ends with a status of its own where anything works that must not.
+fn attempt_everything() {
+    let attempts: [(&str, fn() -> bool); 6] = [
+        ("open a file", || File::open("/etc/passwd").is_ok()),
+        ("write a file", || File::create("/tmp/chiasm-decoders-must-not").is_ok()),
+        ("list a folder", || std::fs::read_dir("/").is_ok_and(|mut entries| entries.next().is_some())),
+        ("open a socket", || UdpSocket::bind("127.0.0.1:0").is_ok()),
+        ("connect", || {
+            TcpStream::connect("127.0.0.1:1").is_err_and(|error| {
+                // Refused by nobody: the connection was tried.
+                error.kind() == io::ErrorKind::ConnectionRefused
+            })
+        }),
+        ("start a program", || Command::new("/bin/true").status().is_ok()),
+    ];
+    let could = attempts.iter().filter(|(_, attempt)| attempt()).count();
+    drop(std::fs::remove_file("/tmp/chiasm-decoders-must-not"));
+    if could > 0 {
+        std::process::exit(COULD + i32::try_from(could).unwrap());
+    }
+}
+
+type Heard = Arc<Mutex<Vec<Event>>>;
+
+fn options(how: &'static str, heard: &Heard) -> PoolOptions {
+    let heard = Arc::clone(heard);
+    PoolOptions {
+        command: Box::new(move || {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.args(["decode-process", how]);
+            Ok(command)
+        }),
+        processes: 2,
+        limits: Limits::default(),
+        memory_bytes: 1024 * MIB,
+        timeout: Duration::from_secs(60),
+        heard: Box::new(move |event| heard.lock().unwrap().push(event.clone())),
+    }
+}
+
+fn pool(how: &'static str) -> (Pool, Heard) {
+    let heard = Heard::default();
+    (Pool::open(options(how, &heard)).unwrap(), heard)
+}
+
+fn started(heard: &Heard) -> Vec<u32> {
+    let heard = heard.lock().unwrap();
+    let pid = |event: &Event| match event {
+        Event::Started { process, .. } => Some(*process),
+        _ => None,
+    };
+    heard.iter().filter_map(pid).collect()
+}
+
+fn lost(heard: &Heard) -> Vec<String> {
+    let heard = heard.lock().unwrap();
+    let reason = |event: &Event| match event {
+        Event::Lost { reason, .. } => Some(reason.clone()),
+        _ => None,
+    };
+    heard.iter().filter_map(reason).collect()
+}
+
+fn signal(name: &str, process: u32) {
+    assert!(Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap().success());
+}
+
+fn phantom() -> Vec<u8> {
+    phantom_chest(&PhantomSpec {
+        seed: 7,
+        patient_id: "DECODERS".into(),
+        patient_name: "Test^Älter=山田^太郎".into(),
+        birth_date: jiff::civil::date(1950, 2, 3),
+        sex: dicom_ingest::patient::Sex::Female,
+        issuer: "TESTS".into(),
+        study_time: jiff::civil::date(2024, 5, 6).at(7, 8, 9, 0),
+        offset_minutes: Some(60),
+        accession_number: "ACC7".into(),
+        opacity: None,
+    })
+    .unwrap()
+}
+
+fn picture(rows: u16, columns: u16, signed: bool) -> Picture {
+    let samples = (0..u32::from(rows) * u32::from(columns))
+        .map(|index| (index as u16).wrapping_mul(2_654) & 0xFFF)
+        .collect();
+    Picture {
+        rows,
+        columns,
+        allocated: 16,
+        stored: 12,
+        high: 11,
+        signed,
+        photometric: "MONOCHROME2",
+        frames: 1,
+        samples,
+        more: Vec::new(),
+    }
+}
+
+/// Files of the shared corpus, as far as it is there.
+fn corpus() -> Vec<Vec<u8>> {
+    let mut open: Vec<_> = support::data::folder("dicom-corpus").into_iter().collect();
+    let mut files = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            files.push(std::fs::read(path).unwrap());
+        }
+    }
+    files
+}
+
+fn lossy_jpeg() -> Vec<u8> {
+    let grey: Vec<u8> =
+        (0..512 * 512_u32).map(|index| (index % 512 / 2) as u8 ^ (index / 8192) as u8).collect();
+    let mut coded = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut coded, 90);
+    image::ImageEncoder::write_image(encoder, &grey, 512, 512, image::ExtendedColorType::L8).unwrap();
+    let picture = Picture { allocated: 8, stored: 8, high: 7, ..picture(512, 512, false) };
+    encapsulated(&picture, "1.2.840.10008.1.2.4.50", &[coded])
+}
+
+fn code(header: &Header) -> Option<RefusalCode> {
+    match header {
+        Header::Refused(_, refusal) => Some(refusal.code),
+        _ => None,
+    }
+}
+
+fn what_a_process_reads_is_what_this_one_reads() {
+    let (pool, _) = pool("honest");
+    let here = InProcess::default();
+    let mut files = vec![phantom()];
+    files.extend(Encoding::ALL.map(|encoding| picture(9, 7, true).file(encoding)));
+    files.extend(corpus());
+    for file in &files {
+        let names = |header: &Header| match header {
+            Header::Instance(instance) => {
+                let name = instance.patient.name.as_ref().map(|name| name.expose().clone());
+                (format!("{instance:?}"), name)
+            }
+            other => (format!("{other:?}"), None),
+        };
+        assert_eq!(names(&pool.header(file)), names(&here.header(file)));
+        match (pool.decode(file), here.decode(file)) {
+            (Ok(there), Ok(here)) => {
+                assert_eq!(there.frames, here.frames, "every value");
+                assert_eq!(format!("{:?}", there.instance), format!("{:?}", here.instance));
+            }
+            (there, here) => assert_eq!(there.unwrap_err(), here.unwrap_err()),
+        }
+        assert_eq!(pool.nodules(file), here.nodules(file));
+    }
+}
+
+fn refusals_come_through() {
+    let (pool, heard) = pool("honest");
+    for file in [b"".as_slice(), b"not DICOM", &phantom()[..5000]] {
+        let refusal = InProcess::default().decode(file).unwrap_err();
+        assert_eq!(pool.decode(file).unwrap_err(), refusal);
+    }
+    let heard_before = Heard::default();
+    let small = PoolOptions {
+        limits: Limits { max_file_bytes: 100, ..Limits::default() },
+        ..options("honest", &heard_before)
+    };
+    let refusal = Pool::open(small).unwrap().decode(&phantom()).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::TooLarge);
+    assert_eq!((started(&heard).len(), lost(&heard).len()), (1, 0), "a refusal costs no process");
+}
+
+fn a_killed_process_is_replaced_and_costs_no_file() {
+    let (pool, heard) = pool("honest");
+    let file = phantom();
+    for round in 1..=3 {
+        assert!(pool.decode(&file).is_ok());
+        signal("KILL", *started(&heard).last().unwrap());
+        assert!(matches!(pool.header(&file), Header::Instance(_)));
+        assert_eq!(started(&heard).len(), 1 + round);
+        assert_eq!(lost(&heard).len(), round);
+    }
+    assert!(lost(&heard)[0].contains("signal: 9"), "{:?}", lost(&heard));
+}
+
+fn a_file_that_kills_its_process_is_refused() {
+    let (pool, heard) = pool("abort");
+    let refusal = pool.decode(&phantom()).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::DecoderDied);
+    assert!(refusal.message.contains("signal: 6"), "{}", refusal.message);
+    assert_eq!((started(&heard).len(), lost(&heard).len()), (3, 3));
+    assert_eq!(code(&pool.header(&phantom())), Some(RefusalCode::DecoderDied), "the pool goes on");
+}
+
+fn a_stopped_process_is_refused_in_time() {
+    let heard = Heard::default();
+    let timeout = Duration::from_millis(500);
+    let pool = Pool::open(PoolOptions { timeout, ..options("honest", &heard) }).unwrap();
+    let file = phantom();
+    signal("STOP", started(&heard)[0]);
+    // Larger than any buffer between the two, so that sending has to wait too.
+    let began = Instant::now();
+    assert_eq!(pool.decode(&file).unwrap_err().code, RefusalCode::DecoderHung);
+    assert!(began.elapsed() < 20 * timeout, "{:?}", began.elapsed());
+    assert_eq!(lost(&heard).len(), 1, "a hang is not tried again");
+    // The machine of the test may be too busy for this bound, and the next file is not this one's to lose.
+    assert_ne!(code(&pool.header(b"no file")), Some(RefusalCode::DecoderDied));
+    assert_eq!(started(&heard).len(), 2, "it was replaced");
+
+    let spinning = Pool::open(PoolOptions { timeout, ..options("spin", &heard) }).unwrap();
+    assert_eq!(code(&spinning.header(&file)), Some(RefusalCode::DecoderHung));
+}
+
+fn a_file_beyond_the_memory_is_refused() {
+    let (pool, heard) = pool("memory");
+    let refusal = pool.decode(&phantom()).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::DecoderDied);
+    assert!(lost(&heard).iter().all(|reason| reason.contains("signal: 6")), "{:?}", lost(&heard));
+}
+
+fn a_process_that_floods_is_cut_off() {
+    let (pool, heard) = pool("flood");
+    assert_eq!(pool.decode(&phantom()).unwrap_err().code, RefusalCode::DecoderDied);
+    assert!(lost(&heard).iter().all(|reason| reason.contains("cannot be")), "{:?}", lost(&heard));
+}
+
+fn a_process_that_lies_is_cut_off() {
+    for how in ["lie", "huge"] {
+        let (pool, heard) = pool(how);
+        assert_eq!(pool.decode(&phantom()).unwrap_err().code, RefusalCode::DecoderDied);
+        assert!(lost(&heard).iter().all(|reason| reason.contains("cannot be")), "{:?}", lost(&heard));
+    }
+}
+
+fn a_bounded_process_can_do_nothing_else() {
+    let (pool, heard) = pool("attempts");
+    let decoded = pool.decode(&phantom());
+    let confinement = match &heard.lock().unwrap()[0] {
+        Event::Started { confinement, .. } => *confinement,
+        other => panic!("{other:?}"),
+    };
+    assert!(confinement.limited);
+    if confinement.without_calls {
+        assert!(decoded.is_ok(), "{:?}", lost(&heard));
+    } else {
+        println!("this kernel has no seccomp: not every attempt is expected to fail");
+    }
+}
+
+fn the_same_attempts_succeed_without_bounds() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let status = command.args(["decode-process", "attempts-unbounded"]).status().unwrap();
+    assert_eq!(status.code(), Some(COULD + 6), "each attempt means something");
+}
+
+fn no_process_is_no_verdict_on_the_file() {
+    let heard = Heard::default();
+    let missing = || Ok(Command::new("/no/such/program"));
+    assert!(Pool::open(PoolOptions { command: Box::new(missing), ..options("honest", &heard) }).is_err());
+    let calls = Mutex::new(0);
+    let once = move || {
+        let mut calls = calls.lock().unwrap();
+        *calls += 1;
+        let mut command =
+            Command::new(if *calls == 1 { std::env::current_exe()? } else { "/no/such/program".into() });
+        command.args(["decode-process", "abort"]);
+        Ok(command)
+    };
+    let pool = Pool::open(PoolOptions { command: Box::new(once), ..options("abort", &heard) }).unwrap();
+    // The first one dies; whether the file killed it cannot be told without another one.
+    assert_eq!(pool.decode(&phantom()).unwrap_err().code, RefusalCode::DecoderUnavailable);
+}
+
+fn a_pool_has_no_more_processes_than_it_may() {
+    let (pool, heard) = pool("honest");
+    let file = phantom();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| (0..3).for_each(|_| assert!(pool.decode(&file).is_ok())));
+        }
+    });
+    assert!((1..=2).contains(&started(&heard).len()), "{:?}", started(&heard));
+    let processes = started(&heard);
+    drop(pool);
+    for process in processes {
+        assert!(!std::path::Path::new(&format!("/proc/{process}")).exists(), "it ends with its pool");
+    }
+}
+
+/// The decoder starts threads for pictures of some size: the filter has to let it.
+fn a_lossy_jpeg_is_read_with_its_threads() {
+    let (pool, heard) = pool("honest");
+    let file = lossy_jpeg();
+    let there = pool.decode(&file).unwrap();
+    assert_eq!(there.frames, InProcess::default().decode(&file).unwrap().frames);
+    assert_eq!(lost(&heard).len(), 0);
+}
