@@ -43,6 +43,7 @@ fn unpack(segment: &[u8], raw: &mut [i32]) -> Result<(), Refusal> {
     let short = || failed("an RLE segment ends before the last pixel");
     let mut rest = segment;
     let mut filled = 0;
+    let mut beyond = 0;
     while filled < raw.len() {
         let (control, after) = rest.split_first().ok_or_else(short)?;
         rest = after;
@@ -58,19 +59,47 @@ fn unpack(segment: &[u8], raw: &mut [i32]) -> Result<(), Refusal> {
                 }
                 rest = rest.get(count..).unwrap_or_default();
                 filled += take;
+                beyond = count - take;
             }
             run => {
-                let take = (257 - usize::from(run)).min(left);
+                let count = 257 - usize::from(run);
+                let take = count.min(left);
                 let (byte, after) = rest.split_first().ok_or_else(short)?;
                 rest = after;
                 raw[filled..filled + take]
                     .iter_mut()
                     .for_each(|sample| *sample = *sample << 8 | i32::from(*byte));
                 filled += take;
+                beyond = count - take;
             }
         }
     }
+    if beyond + unpacked(rest) >= raw.len() {
+        return Err(Refusal::new(
+            RefusalCode::PixelMismatch,
+            "an RLE segment holds at least twice the pixels that the header says",
+        ));
+    }
     Ok(())
+}
+
+/// How many bytes follow in what is left of a segment: none but padding, unless the header shows a part of the picture
+/// as the whole.
+fn unpacked(mut rest: &[u8]) -> usize {
+    let mut bytes = 0;
+    while let Some((control, after)) = rest.split_first() {
+        let (coded, count) = match *control {
+            128 => (0, 0),
+            literal @ 0..=127 => {
+                let there = after.len().min(usize::from(literal) + 1);
+                (there, there)
+            }
+            run => (1, if after.is_empty() { 0 } else { 257 - usize::from(run) }),
+        };
+        bytes += count;
+        rest = after.get(coded..).unwrap_or_default();
+    }
+    bytes
 }
 
 fn failed(message: &str) -> Refusal {
