@@ -141,12 +141,10 @@ fn a_report_compares_on_common_cases_and_hides_small_groups() {
     let labels: Vec<bool> = (0..cases).map(|case| case % 3 == 0).collect();
     let patients: Vec<usize> = (0..cases).map(|case| case / 2).collect();
     let good: Vec<Option<f64>> = (0..cases)
-        .map(|case| {
-            Some(0.3 + if case % 3 == 0 { 0.25 } else { 0.0 } + f64::from((case * 37 % 100) as u8) / 300.0)
-        })
+        .map(|case| Some(0.3 + if case % 3 == 0 { 0.25 } else { 0.0 } + (case * 37 % 100) as f64 / 300.0))
         .collect();
     let poor: Vec<Option<f64>> =
-        (0..cases).map(|case| (case % 4 != 0).then(|| f64::from((case * 53 % 97) as u8) / 100.0)).collect();
+        (0..cases).map(|case| (case % 4 != 0).then(|| (case * 53 % 97) as f64 / 100.0)).collect();
     let values = (0..cases).map(|case| if case < 40 { "few" } else { "many" }.to_owned()).collect();
     let subgroups = [SubgroupColumn { name: "site".to_owned(), values }];
     let arms = [("model".to_owned(), good), ("other".to_owned(), poor)];

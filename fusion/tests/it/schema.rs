@@ -12,6 +12,7 @@ fn the_built_in_schema_is_the_one_that_tables_name() {
     assert_eq!(Schema::built_in().name(), SCHEMA);
 }
 
+#[expect(clippy::panic, reason = "a test that does not find what it expects has failed")]
 fn altered(from: &str, to: &str) -> Vec<String> {
     let text = Schema::built_in_text();
     assert!(text.contains(from), "{from}");
@@ -61,6 +62,7 @@ fn view_definitions_are_those_of_the_schema() {
     assert!(same, "the views changed; the new ones are in {}", made.display());
 }
 
+#[expect(clippy::panic, reason = "a test that does not find what it expects has failed")]
 fn close(table: &FeatureTable, id: &str, expected: f64) {
     let found = table.number(id).unwrap_or_else(|| panic!("{id} is missing"));
     assert!((found - expected).abs() < 1e-9, "{id}: {found}");
