@@ -305,7 +305,7 @@ mod tests {
     fn what_is_outside_the_limits_is_refused() {
         let code = |architecture: &Architecture| architecture.check().err().map(|error| error.code());
         let resnet = |width, blocks| {
-            Architecture::Resnet(ResnetConfig { width, blocks, ..ResnetConfig::resnet50(1, 1) })
+            Architecture::Resnet(ResnetConfig { blocks, width, ..ResnetConfig::resnet50(1, 1) })
         };
         assert_eq!(code(&resnet(0, [1; 4])), Some("ArchitectureLimit"));
         assert_eq!(code(&resnet(usize::MAX, [1; 4])), Some("ArchitectureLimit"));
