@@ -183,13 +183,12 @@ fn area(old: usize, new: usize) -> Vec<Tap> {
 fn skimage(plane: &Plane, height: usize, width: usize) -> Plane {
     let sigma = |old: usize, new: usize| ((old as f64 / new as f64 - 1.0) / 2.0).max(0.0);
     let shrinks = height < plane.height || width < plane.width;
-    let smooth = if shrinks {
-        let (vertical, horizontal) = (sigma(plane.height, height), sigma(plane.width, width));
-        by_taps(plane, &gaussian(plane.height, vertical), &gaussian(plane.width, horizontal))
-    } else {
-        plane.clone()
+    // both are linear along each axis, so that one weighted sum does both, and only where a new pixel is
+    let taps = |old: usize, new: usize| {
+        let nearest = linear(old, new);
+        if shrinks { compose(&nearest, &gaussian(old, sigma(old, new))) } else { nearest }
     };
-    let mut out = by_taps(&smooth, &linear(plane.height, height), &linear(plane.width, width));
+    let mut out = by_taps(plane, &taps(plane.height, height), &taps(plane.width, width));
     let (low, high) = range(&plane.values);
     // zeros from outside widen the range where they lie beyond it and are met
     let (least, most) = range(&out.values);
@@ -197,6 +196,25 @@ fn skimage(plane: &Plane, height: usize, width: usize) -> Plane {
     let (low, high) = if meets { (low.min(0.0), high.max(0.0)) } else { (low, high) };
     out.values.iter_mut().for_each(|value| *value = value.clamp(low, high));
     out
+}
+
+/// What `outer` makes of what `inner` makes.
+fn compose(outer: &[Tap], inner: &[Tap]) -> Vec<Tap> {
+    outer
+        .iter()
+        .map(|tap| {
+            let own = &inner[tap.first..tap.first + tap.weights.len()];
+            let first = own.iter().map(|tap| tap.first).min().unwrap_or(0);
+            let end = own.iter().map(|tap| tap.first + tap.weights.len()).max().unwrap_or(first);
+            let mut weights = vec![0.0; end - first];
+            for (share, tap) in tap.weights.iter().zip(own) {
+                for (weight, value) in weights[tap.first - first..].iter_mut().zip(&tap.weights) {
+                    *weight += share * value;
+                }
+            }
+            Tap { first, weights }
+        })
+        .collect()
 }
 
 fn range(values: &[f32]) -> (f32, f32) {

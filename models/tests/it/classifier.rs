@@ -326,7 +326,8 @@ struct GradCam {
     side: usize,
     height: usize,
     width: usize,
-    grad_cam: Vec<Vec<f64>>,
+    #[serde(rename = "grad_cam")]
+    maps: Vec<Vec<f64>>,
     square: usize,
     step: usize,
     occlusion_rows: Vec<Vec<f64>>,
@@ -366,7 +367,7 @@ fn maps_are_those_of_pytorch() {
             stated.width,
             stated.height,
             #[expect(clippy::cast_possible_truncation, reason = "pixels are f32")]
-            stated.grad_cam[index].iter().map(|value| *value as f32).collect(),
+            stated.maps[index].iter().map(|value| *value as f32).collect(),
         )
         .unwrap();
         let enlarged = recipe().preprocessing.unwrap().back(&small, stated.side, stated.side);
