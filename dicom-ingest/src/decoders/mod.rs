@@ -151,7 +151,8 @@ impl Pool {
             let mut child = match seat.child.take().map_or_else(|| self.start(), Ok) {
                 Ok(child) => child,
                 Err(_) => {
-                    refusal.get_or_insert_with(unavailable);
+                    // Whether an earlier death was the file's doing cannot be told without another process.
+                    refusal = Some(unavailable());
                     if attempt + 1 < MOST_DEATHS {
                         std::thread::sleep(BETWEEN_STARTS);
                     }
