@@ -48,7 +48,9 @@ fn a_decode_process_that_is_stopped_costs_no_more_than_its_file() {
     let number = site.start(&Start::default().with("CHIASM__WORKER__DECODER_TIMEOUT_S", 2));
     site.wait_until_ready(number);
     let stopped = site.workers[number].children("decode-process");
-    stopped.iter().for_each(|pid| signal("STOP", *pid));
+    for pid in &stopped {
+        signal("STOP", *pid);
+    }
     assert_eq!(stopped.len(), 1, "the first is there from the start");
     let studies = site.studies(4);
     site.submit(&studies, Lane::Stat);

@@ -130,7 +130,8 @@ fn a_table_of_scores_is_evaluated_and_small_groups_are_not_shown() {
     let mut text = "patient,group_sex,Mass,Mass_probability,Mass_threshold\n".to_owned();
     for i in 0..160 {
         let (sex, case) = (if i < 20 { "F" } else { "M" }, u8::from(i % 4 == 0));
-        text += &format!("P{i},{sex},{case},0.{:02},0.4\n", (i * 13 % 60) + 30 * i32::from(case));
+        let percent = (i * 13 % 60) + 30 * i32::from(case);
+        text.extend([format!("P{i},{sex},{case},0.{percent:02},0.4\n")]);
     }
     fs::write(&table, text).unwrap();
     let out = folder.path().join("evaluation");

@@ -105,8 +105,10 @@ pub(super) fn read_body(from: &mut impl Read, length: usize, bytes: &mut Vec<u8>
 /// Stored values as a body: two bytes each, which is what [`GreyTransform::possible`] needs.
 pub(super) fn body_of(stored: &[i32], signed: bool) -> Option<Vec<u8>> {
     let (lowest, highest) = if signed { (-0x8000, 0x7FFF) } else { (0, 0xFFFF) };
-    let fits = stored.iter().fold(true, |fits, value| fits & (lowest <= *value) & (*value <= highest));
-    if !fits {
+    // both bounds over all values, without a branch a value
+    let (least, most) =
+        stored.iter().fold((0, 0), |(least, most): (i32, i32), value| (least.min(*value), most.max(*value)));
+    if least < lowest || most > highest {
         return None;
     }
     let mut body = vec![0; stored.len() * 2];

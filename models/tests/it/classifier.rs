@@ -321,7 +321,6 @@ struct Row {
 }
 
 #[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the file")]
 struct GradCam {
     side: usize,
     height: usize,

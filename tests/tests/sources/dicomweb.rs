@@ -32,7 +32,10 @@ fn source(url: &str, password: &'static str, timeout: Duration) -> Dicomweb {
 fn archive(folder: &std::path::Path, instances: u64) -> Option<(Orthanc, String, String)> {
     let orthanc = Orthanc::start_pacs(folder)?;
     let files = phantom_series(60, instances);
-    let study = files.iter().map(|file| orthanc.store(file)).last().unwrap();
+    let mut study = String::new();
+    for file in &files {
+        study = orthanc.store(file);
+    }
     Some((orthanc, study_uid(&files[0]), study))
 }
 
