@@ -116,7 +116,7 @@ impl Write for Around<'_> {
         if self.frames > 1 {
             match self.how {
                 "flood" => loop {
-                    self.link.write_all(&[0; 65_536])?;
+                    self.link.write_all(&[0; 4096])?;
                 },
                 "lie" => {
                     let mut lie = bytes.to_vec();
@@ -139,9 +139,12 @@ impl Write for Around<'_> {
     }
 }
 
+/// What is tried, and whether it worked.
+type Attempt = (&'static str, fn() -> bool);
+
 /// Ends with a status of its own where anything works that must not.
 fn attempt_everything() {
-    let attempts: [(&str, fn() -> bool); 6] = [
+    let attempts: [Attempt; 6] = [
         ("open a file", || File::open("/etc/passwd").is_ok()),
         ("write a file", || File::create("/tmp/chiasm-decoders-must-not").is_ok()),
         ("list a folder", || std::fs::read_dir("/").is_ok_and(|mut entries| entries.next().is_some())),
@@ -174,7 +177,7 @@ fn options(how: &'static str, heard: &Heard) -> PoolOptions {
         processes: 2,
         limits: Limits::default(),
         memory_bytes: 1024 * MIB,
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         heard: Box::new(move |event| heard.lock().unwrap().push(event.clone())),
     }
 }

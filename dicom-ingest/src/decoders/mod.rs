@@ -148,16 +148,13 @@ impl Pool {
         let mut seat = self.seat();
         let mut refusal = None;
         for attempt in 0..MOST_DEATHS {
-            let mut child = match seat.child.take().map_or_else(|| self.start(), Ok) {
-                Ok(child) => child,
-                Err(_) => {
-                    // Whether an earlier death was the file's doing cannot be told without another process.
-                    refusal = Some(unavailable());
-                    if attempt + 1 < MOST_DEATHS {
-                        std::thread::sleep(BETWEEN_STARTS);
-                    }
-                    continue;
+            let Ok(mut child) = seat.child.take().map_or_else(|| self.start(), Ok) else {
+                // Whether an earlier death was the file's doing cannot be told without another process.
+                refusal = Some(unavailable());
+                if attempt + 1 < MOST_DEATHS {
+                    std::thread::sleep(BETWEEN_STARTS);
                 }
+                continue;
             };
             let process = child.id();
             match ask(&mut child) {

@@ -105,7 +105,10 @@ pub(super) fn read_body(from: &mut impl Read, length: usize, bytes: &mut Vec<u8>
 /// Stored values as a body: two bytes each, which is what [`GreyTransform::possible`] needs.
 pub(super) fn body_of(stored: &[i32], signed: bool) -> Option<Vec<u8>> {
     let (lowest, highest) = if signed { (-0x8000, 0x7FFF) } else { (0, 0xFFFF) };
-    let fits = stored.iter().fold(true, |fits, value| fits & (lowest <= *value) & (*value <= highest));
+    let ends = (lowest, lowest);
+    let (least, most) =
+        stored.iter().fold(ends, |(least, most), value| (least.min(*value), most.max(*value)));
+    let fits = lowest <= least && most <= highest;
     if !fits {
         return None;
     }
