@@ -12,7 +12,7 @@ use super::announce::Announced;
 use super::budget::{Budget, Share};
 use super::failpoint::{reach, reach_with};
 use super::fetch::{FetchError, Fetched, Located, Sources};
-use super::flight::{Flight, Landed};
+use super::flight::{Flight, Landed, line};
 use super::spool::SpoolFolder;
 use crate::config::site::{RetryConfig, WorkerConfig};
 use crate::job::{Request, Unread, hex};
@@ -197,10 +197,20 @@ impl Arrivals {
             },
         };
         reach_with("fetched", request.study_uid.as_str());
+        if arrival.is_some() && self.has_stopped_workers(&job.job_key).await? {
+            // This very message asked for it, and the ledger failed the job since: asking again is for a person.
+            return Ok(Way::Known(job.job_key.clone(), JobState::Failed));
+        }
         let accepted = self.accept(request, &job, load).await?;
         // From here on the ledger counts the starts of the job.
         self.forget(arrival).await;
         Ok(accepted)
+    }
+
+    /// Whether the job failed because it stopped its worker each time.
+    async fn has_stopped_workers(&self, job_key: &str) -> Result<bool, LedgerError> {
+        let report = self.flight.ledger.report(job_key).await?;
+        Ok(report.is_some_and(|report| line(&report).code.as_deref() == Some(STOPPED_THE_WORKER)))
     }
 
     async fn forget(&self, arrival: Option<&str>) {
