@@ -31,7 +31,7 @@ pub enum Applies {
     /// The bundle applies.
     Yes,
     /// The study does not say enough: the bundle applies if the picture itself
-    /// passes as a frontal chest radiograph ([`crate::Scores::is_frontal`]).
+    /// passes as a frontal chest radiograph ([`crate::score::ChestCheck::is_frontal`]).
     NeedsFrontalCheck,
     /// The bundle does not apply.
     No {

@@ -1,7 +1,7 @@
 //! The device: one thread that asks it, one process that it lives in. Pictures of several studies are scored together;
 //! STAT pictures go first.
 //!
-//! Jobs ask over [`waiting`]; the thread ([`serving`]) forms batches and asks an [`engine`], which is a [`child`] process
+//! Jobs ask over `waiting`; the thread (`serving`) forms batches and asks an [`engine`], which is a `child` process
 //! of the same program. An engine that is lost, exhausted or hangs is replaced; what fails on two of them ends its job.
 
 mod child;
