@@ -39,8 +39,7 @@ pub(crate) fn run(args: &FiguresArgs) -> bool {
     true
 }
 
-/// CPU time of a worker for a study: of its own process, of the one that the networks run in, and what is left of its own
-/// without decoding. One study at a time, so that the time of decoding is its CPU time.
+/// CPU time of a worker for a study: of its own process, of the one that the networks run in, and of those that read files.
 fn overhead(mode: Mode<'_>) -> Value {
     const STUDIES: usize = 300;
     let mut site = Site::open(mode, Plan { jobs_at_once: 1, ..Plan::new(1) });
@@ -66,18 +65,18 @@ fn overhead(mode: Mode<'_>) -> Value {
         .iter()
         .map(|(stage, after)| (stage, each(after - stages_before.get(stage).copied().unwrap_or(0.0))))
         .collect();
-    let (worker, networks) = (each(after.0 - before.0), each(after.1 - before.1));
-    let decode = stages.iter().find(|(stage, _)| stage.as_str() == "decode").map_or(0.0, |(_, ms)| *ms);
+    let [own, networks, decoders] = [0, 1, 2].map(|at| each(after[at] - before[at]));
     json!({
-        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": worker + networks, "networks_cpu_ms_a_study": networks,
-        "decode_ms_a_study": decode, "own_cpu_ms_a_study": worker - decode, "stage_ms_a_study": stages,
+        "studies": STUDIES, "wall_seconds": seconds, "cpu_ms_a_study": own + networks + decoders,
+        "networks_cpu_ms_a_study": networks, "decoders_cpu_ms_a_study": decoders, "own_cpu_ms_a_study": own,
+        "stage_ms_a_study": stages,
     })
 }
 
-/// CPU seconds so far: of the worker's process, and of its device's.
-fn used(site: &Site) -> (f64, f64) {
+/// CPU seconds so far: of the worker's process, of its device's, and of those that read files.
+fn used(site: &Site) -> [f64; 3] {
     let worker = &site.workers[0];
-    (worker.used().map_or(0.0, |(seconds, _)| seconds), worker.used_by_networks())
+    [worker.used().map_or(0.0, |(seconds, _)| seconds), worker.used_by_networks(), worker.used_by_decoders()]
 }
 
 /// Seconds spent in each stage so far.

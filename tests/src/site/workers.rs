@@ -199,8 +199,12 @@ impl Worker {
 
     /// CPU seconds of the process that the networks run in.
     pub fn used_by_networks(&self) -> f64 {
-        let stat = self.device_process().and_then(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-        stat.and_then(|stat| cpu_seconds(&stat)).unwrap_or(0.0)
+        self.device_process().map_or(0.0, used_by)
+    }
+
+    /// CPU seconds of the processes that read files.
+    pub fn used_by_decoders(&self) -> f64 {
+        self.children("decode-process").into_iter().map(used_by).sum()
     }
 
     fn has_ended(&mut self, status: ExitStatus) {
@@ -210,6 +214,12 @@ impl Worker {
             writeln!(log, "-- this worker ended: {status}").expect("a written line");
         }
     }
+}
+
+/// CPU seconds of a process; none where it is gone.
+fn used_by(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    stat.and_then(|stat| cpu_seconds(&stat)).unwrap_or(0.0)
 }
 
 /// User and system time of a line of `/proc`.
