@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::Fate;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -297,6 +298,12 @@ impl Arrivals {
     fn given_up(&self, request: &JobRequest, error: &FetchError) -> NewJob {
         let (failed, code, next_step) = match error {
             FetchError::Unknown(_) => (false, "UnknownName", "Name what the site's configuration has."),
+            // No verdict on the files: this machine could not read them.
+            FetchError::NotThere { code, .. } if *code == RefusalCode::DecoderUnavailable.as_str() => (
+                true,
+                *code,
+                "Free memory and processes of the worker's machine, and submit the study again.",
+            ),
             FetchError::NotThere { code, .. } => {
                 (false, *code, "Check that the whole study is at the source, and submit it again.")
             }
