@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(number(value(element::MESSAGE_RESPONDED_TO)), Some(7));
         assert_eq!(number(value(element::STATUS)), Some(0xA700));
         assert_eq!(value(element::ERROR_COMMENT), b"DiskFull");
-        assert!(said.is_sorted_by_key(|(element, _)| *element) && answer.len() % 2 == 0);
+        assert!(said.is_sorted_by_key(|(element, _)| *element) && answer.len().is_multiple_of(2));
     }
 
     #[test]

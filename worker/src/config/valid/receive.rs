@@ -11,8 +11,8 @@ use super::pacs::title;
 use crate::message::Name;
 
 const MIB: u64 = 1024 * 1024;
-/// The largest number of MiB: one TiB.
-const MOST_MIB: u64 = 1024 * 1024;
+/// More than any disk has, in MiB: 2^60 bytes.
+const MOST_FREE_MIB: u64 = 1 << 40;
 /// The most of an instance: what the scan of a file takes.
 const MOST_INSTANCE_MIB: u64 = 2047;
 /// Stands for every calling title.
@@ -31,7 +31,8 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
     let max_pdu_kib = findings.within("receive.max_pdu_kib", raw.max_pdu_kib, 64, 16 * 1024);
     let max_instance_mib =
         findings.within("receive.max_instance_mib", raw.max_instance_mib, 1, MOST_INSTANCE_MIB);
-    let min_free_disk_mib = findings.within("receive.min_free_disk_mib", raw.min_free_disk_mib, 0, MOST_MIB);
+    let min_free_disk_mib =
+        findings.within("receive.min_free_disk_mib", raw.min_free_disk_mib, 0, MOST_FREE_MIB);
     let titles = |key: &str, titles: &[String], findings: &mut Findings| -> Vec<String> {
         titles.iter().filter_map(|one| title(key, Some(one), findings)).collect()
     };
@@ -52,7 +53,7 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
     };
     match &calling_aes {
         Callers::Any => {
-            findings.warn("receive.calling_aes", "lets anybody who reaches the port send studies")
+            findings.warn("receive.calling_aes", "lets anybody who reaches the port send studies");
         }
         Callers::These(titles) if titles.is_empty() => findings.wrong(
             "receive.calling_aes",
