@@ -121,7 +121,7 @@ impl Sender {
             match u16::from_le_bytes([head[2], head[3]]) {
                 0x0120 => assert_eq!(value, [9, 0], "it answers the message"),
                 0x0900 => status = Some(u16::from_le_bytes(value.try_into().unwrap())),
-                0x0902 => comment = String::from_utf8_lossy(value).trim().to_owned(),
+                0x0902 => String::from_utf8_lossy(value).trim().clone_into(&mut comment),
                 _ => {}
             }
             set = &set[8 + length..];
