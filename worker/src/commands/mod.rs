@@ -13,6 +13,7 @@ mod jobs;
 mod mercure;
 mod models;
 mod queue;
+mod receive;
 mod show;
 mod submit;
 mod top;
@@ -69,6 +70,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Submit(args) => submit::run(&args),
         Command::Mercure(args) => mercure::run(&args),
         Command::Worker(args) => worker::run(&args),
+        Command::Receive(args) => receive::run(&args),
         Command::Jobs(command) => jobs::run(&command),
         Command::Queue(command) => queue::run(&command),
         Command::Top(args) => top::run(&args),
