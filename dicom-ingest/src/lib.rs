@@ -49,6 +49,7 @@ pub mod reader;
 #[cfg(feature = "s3")]
 pub mod bucket;
 pub mod source;
+pub mod storage;
 pub mod study;
 pub mod volume;
 

@@ -33,6 +33,23 @@ pub enum TransferSyntax {
 }
 
 impl TransferSyntax {
+    /// UIDs of the transfer syntaxes whose pixels are read.
+    pub const READ: [&str; 13] = [
+        "1.2.840.10008.1.2.1",
+        "1.2.840.10008.1.2",
+        "1.2.840.10008.1.2.1.99",
+        "1.2.840.10008.1.2.2",
+        "1.2.840.10008.1.2.5",
+        "1.2.840.10008.1.2.4.50",
+        "1.2.840.10008.1.2.4.51",
+        "1.2.840.10008.1.2.4.57",
+        "1.2.840.10008.1.2.4.70",
+        "1.2.840.10008.1.2.4.80",
+        "1.2.840.10008.1.2.4.81",
+        "1.2.840.10008.1.2.4.90",
+        "1.2.840.10008.1.2.4.91",
+    ];
+
     /// The transfer syntax of a UID.
     pub fn from_uid(uid: &Uid) -> Self {
         match uid.as_str() {
@@ -59,5 +76,18 @@ impl TransferSyntax {
                 | Self::DeflatedExplicitLittleEndian
                 | Self::ExplicitBigEndian
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_known() {
+        for uid in TransferSyntax::READ {
+            let syntax = TransferSyntax::from_uid(&uid.parse().unwrap());
+            assert!(!matches!(syntax, TransferSyntax::Other(_)), "{uid}");
+        }
     }
 }

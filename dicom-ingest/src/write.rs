@@ -102,17 +102,23 @@ impl Elements {
 
     /// The whole file: preamble, prefix, file meta information, data set.
     pub fn file(self, sop_class: &str, sop_instance: &str) -> Vec<u8> {
-        let mut meta = Self::default();
-        meta.bytes(tags::FILE_META_INFORMATION_VERSION, VR::OB, &[0, 1])
-            .text(tags::MEDIA_STORAGE_SOP_CLASS_UID, VR::UI, sop_class)
-            .text(tags::MEDIA_STORAGE_SOP_INSTANCE_UID, VR::UI, sop_instance)
-            .text(tags::TRANSFER_SYNTAX_UID, VR::UI, TRANSFER_SYNTAX)
-            .text(tags::IMPLEMENTATION_CLASS_UID, VR::UI, IMPLEMENTATION_CLASS)
-            .text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, IMPLEMENTATION_VERSION);
-        let meta = meta.concat();
-        let mut length = Self::default();
-        let meta_length = u32::try_from(meta.len()).unwrap_or(u32::MAX);
-        length.bytes(tags::FILE_META_INFORMATION_GROUP_LENGTH, VR::UL, &meta_length.to_le_bytes());
-        [vec![0; 128], b"DICM".to_vec(), length.concat(), meta, self.concat()].concat()
+        [file_head(sop_class, sop_instance, TRANSFER_SYNTAX), self.concat()].concat()
     }
+}
+
+/// What stands in front of a data set in a file (PS3.10 7.1): preamble, prefix, file meta information. The same three UIDs
+/// give the same bytes, in every version of this program.
+pub fn file_head(sop_class: &str, sop_instance: &str, transfer_syntax: &str) -> Vec<u8> {
+    let mut meta = Elements::default();
+    meta.bytes(tags::FILE_META_INFORMATION_VERSION, VR::OB, &[0, 1])
+        .text(tags::MEDIA_STORAGE_SOP_CLASS_UID, VR::UI, sop_class)
+        .text(tags::MEDIA_STORAGE_SOP_INSTANCE_UID, VR::UI, sop_instance)
+        .text(tags::TRANSFER_SYNTAX_UID, VR::UI, transfer_syntax)
+        .text(tags::IMPLEMENTATION_CLASS_UID, VR::UI, IMPLEMENTATION_CLASS)
+        .text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, IMPLEMENTATION_VERSION);
+    let meta = meta.concat();
+    let mut length = Elements::default();
+    let meta_length = u32::try_from(meta.len()).unwrap_or(u32::MAX);
+    length.bytes(tags::FILE_META_INFORMATION_GROUP_LENGTH, VR::UL, &meta_length.to_le_bytes());
+    [vec![0; 128], b"DICM".to_vec(), length.concat(), meta].concat()
 }

@@ -32,8 +32,10 @@ def systemd(scratch):
     for unit in [*own.glob("*.target"), *own.glob("*.slice")]:
         shutil.copy(unit, root / own.relative_to("/"), follow_symlinks=False)
     cases = [[], ["10-gpu.conf"], ["20-credentials.conf"], ["10-gpu.conf", "20-credentials.conf"]]
-    for source, name in ((one, "chiasm-worker.service"), (several, "chiasm-worker@9464.service")):
-        for drop_ins in cases:
+    receiver = folder / "chiasm-receive.service"
+    sources = ((one, "chiasm-worker.service"), (several, "chiasm-worker@9464.service"), (receiver, receiver.name))
+    for source, name in sources:
+        for drop_ins in cases if source != receiver else [[]]:
             shutil.rmtree(units, ignore_errors=True)
             (units / f"{source.name}.d").mkdir(parents=True)
             shutil.copy(source, units)

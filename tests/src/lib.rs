@@ -15,6 +15,7 @@ pub mod pacs;
 pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod receiver;
 pub mod s3_server;
 pub mod site;
 pub mod tls_front;

@@ -158,6 +158,17 @@ impl Orthanc {
         answer["ParentStudy"].as_str().expect("a study").to_owned()
     }
 
+    /// Sends a study to an application entity by C-STORE, and gives how many instances failed; `None` where the whole
+    /// undertaking did.
+    ///
+    /// # Panics
+    /// Where Orthanc takes no application entity.
+    pub fn send(&self, study: &str, address: std::net::SocketAddr, called: &str) -> Option<u64> {
+        let entity = json!({"AET": called, "Host": address.ip().to_string(), "Port": address.port()});
+        self.exchange("PUT", "/modalities/receiver", entity.to_string().as_bytes()).expect("an entity");
+        self.ask("POST", "/modalities/receiver/store", study.as_bytes())?["FailedInstancesCount"].as_u64()
+    }
+
     /// Waits until Orthanc's log has this many stable studies.
     ///
     /// # Panics

@@ -24,6 +24,7 @@ mod orthanc;
 mod pacs;
 mod proof;
 mod queue;
+mod receive;
 mod records;
 mod renderings;
 mod scope;

@@ -13,9 +13,11 @@ pub mod message;
 pub mod orthanc;
 pub mod queue;
 
+mod dimse;
 pub mod intake;
 pub mod job;
 pub mod ledger;
+pub mod receive;
 mod record;
 pub mod service;
 pub mod telemetry;

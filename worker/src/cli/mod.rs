@@ -7,6 +7,7 @@ pub mod jobs;
 pub mod mercure;
 pub mod models;
 pub mod queue;
+pub mod receive;
 pub mod submit;
 pub mod top;
 
@@ -20,6 +21,7 @@ use fusion::FusionCommand;
 use jobs::JobsCommand;
 use mercure::MercureArgs;
 use queue::QueueCommand;
+use receive::ReceiveArgs;
 use submit::SubmitArgs;
 use top::TopArgs;
 
@@ -47,6 +49,7 @@ impl Cli {
             Command::Submit(args) => Some(&args.site),
             Command::Mercure(args) => Some(&args.site),
             Command::Worker(args) => Some(&args.site),
+            Command::Receive(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
             Command::Demo(_)
             | Command::Top(_)
@@ -74,6 +77,8 @@ pub enum Command {
     Mercure(MercureArgs),
     /// Take jobs from the embedded queue.
     Worker(WorkerArgs),
+    /// Take studies that archives and modalities send over DICOM, and ask for their analysis.
+    Receive(ReceiveArgs),
     /// See what waits on the queue, and what nobody could do anything with.
     #[command(subcommand)]
     Queue(QueueCommand),

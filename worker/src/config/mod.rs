@@ -25,7 +25,8 @@ pub use tree::Origin;
 
 use problem::Findings;
 use site::{
-    HttpConfig, LedgerConfig, LogConfig, OrthancConfig, Places, QueueConfig, RetryConfig, WorkerConfig,
+    HttpConfig, LedgerConfig, LogConfig, OrthancConfig, Places, QueueConfig, ReceiveConfig, RetryConfig,
+    WorkerConfig,
 };
 use tree::Tree;
 
@@ -90,6 +91,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// An Orthanc whose changes are polled.
     pub orthanc: Option<OrthancConfig>,
+    /// How studies are received over DICOM, where they are.
+    pub receive: Option<ReceiveConfig>,
     /// How other systems' messages name what is configured here.
     pub mapping: AdapterMapping,
     /// How logs and traces are written.

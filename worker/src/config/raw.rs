@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::site::Begin;
 
+mod receive;
+
+pub(super) use receive::RawReceive;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawConfig {
@@ -27,6 +31,7 @@ pub(super) struct RawConfig {
     pub(super) http: RawHttp,
     pub(super) orthanc: RawOrthanc,
     pub(super) monai: RawMonai,
+    pub(super) receive: RawReceive,
     pub(super) log: RawLog,
 }
 
@@ -49,6 +54,7 @@ impl Default for RawConfig {
             http: RawHttp::default(),
             orthanc: RawOrthanc::default(),
             monai: RawMonai::default(),
+            receive: RawReceive::default(),
             log: RawLog::default(),
         }
     }

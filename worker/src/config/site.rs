@@ -1,5 +1,6 @@
 //! What a site configures, as valid values. The raw form stands beside it.
 
+mod receive;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use super::problem::Problem;
 use super::secret::Secret;
 use crate::message::Name;
 
+pub use receive::{Callers, ReceiveConfig};
 pub use remote::{DicomwebConfig, S3Config};
 
 /// Which queue.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use toml::Table;
 
 use super::raw::RawConfig;
-use super::site::{LedgerConfig, QueueConfig, RecordConfig, SourceConfig, TargetConfig};
+use super::site::{Callers, LedgerConfig, QueueConfig, RecordConfig, SourceConfig, TargetConfig};
 use super::*;
 use crate::message::Name;
 
@@ -41,6 +41,7 @@ fn uncommented() -> String {
         .map(|line| if is_key(line) { &line[2..] } else { line })
         .collect::<Vec<_>>()
         .join("\n")
+        .replace("calling_aes = []", "calling_aes = [\"PACS\", \"CT1\"]")
         .replace(
             "default_record = \"ehr\"",
             "default_record = \"ehr\"\ndefault_targets = [\"reports\", \"ehr\"]",
@@ -97,6 +98,9 @@ fn the_examples_in_the_shipped_file_load() {
     assert!(matches!(target("shelf"), Some(TargetConfig::S3(s3)) if s3.prefix == "chiasm/"));
     assert!(matches!(target("pacs"), Some(TargetConfig::DicomWeb(pacs)) if pacs.login.is_some()));
     assert!(matches!(target("archive"), Some(TargetConfig::Dicom(pacs)) if pacs.called_ae == "PACS"));
+    let receive = config.receive.unwrap();
+    assert_eq!((receive.source.as_str(), receive.max_pdu_bytes), ("archive", 131_072));
+    assert_eq!(receive.calling_aes, Callers::These(vec!["PACS".into(), "CT1".into()]));
     assert!(config.orthanc.is_some() && config.http.intake_token.is_some() && config.log.otlp_url.is_some());
 }
 
@@ -120,6 +124,7 @@ fn the_shipped_file_shows_every_key() {
         ("worker", shown["worker"].as_table().unwrap()),
         ("http", shown["http"].as_table().unwrap()),
         ("orthanc", shown["orthanc"].as_table().unwrap()),
+        ("receive", shown["receive"].as_table().unwrap()),
         ("log", shown["log"].as_table().unwrap()),
     ];
     for (section, shown) in sections {
@@ -435,4 +440,25 @@ fn the_deployed_files_have_known_keys_and_values() {
             Err(error) => panic!("{file}: {error}"),
         }
     }
+}
+
+#[test]
+fn a_receiver_needs_a_folder_callers_and_targets() {
+    let told = problems(
+        "[sources.web]\nkind = 'dicomweb'\nurl = 'https://pacs.example.org/dicom-web'\n\
+         [receive]\nlisten = '0.0.0.0:11112'\nsource = 'web'\nlongest_s = 5\nmax_pdu_kib = 1",
+        &Environment::default(),
+    );
+    for (key, part) in [
+        ("receive.longest_s", "less than `quiet_s`"),
+        ("receive.max_pdu_kib", "64 to 16384"),
+        ("receive.calling_aes", "is empty"),
+        ("receive.listen", "without encryption"),
+        ("receive.source", "is no folder"),
+        ("receive.source", "default_targets"),
+    ] {
+        let is_told = told.iter().any(|problem| problem.contains(key) && problem.contains(part));
+        assert!(is_told, "{key}: {part} is not in {told:?}");
+    }
+    assert_eq!(told.len(), 6, "{told:?}");
 }

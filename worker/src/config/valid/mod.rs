@@ -3,6 +3,7 @@
 mod address;
 mod pacs;
 mod places;
+mod receive;
 mod remote;
 mod servers;
 mod worker;
@@ -39,6 +40,7 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         worker: worker::worker(&raw.worker, raw.ledger.lease_s, findings),
         http: servers::http(&raw.http, environment, findings),
         orthanc: servers::orthanc(&raw.orthanc, &places, environment, findings),
+        receive: receive::receive(&raw.receive, &places, findings),
         mapping: places::mapping(raw, &places, findings),
         places,
         log: log(&raw.log, findings),

@@ -60,7 +60,7 @@ pub(super) fn dicom(key: &str, raw: &RawTarget, findings: &mut Findings) -> Opti
     Some(DicomConfig { address, called_ae: called_ae?, calling_ae: calling_ae?, timeout })
 }
 
-fn title(key: &str, title: Option<&str>, findings: &mut Findings) -> Option<String> {
+pub(super) fn title(key: &str, title: Option<&str>, findings: &mut Findings) -> Option<String> {
     let title = title.map(str::trim).unwrap_or_default();
     let fits = (1..=AE_CHARS).contains(&title.len())
         && title.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\');

@@ -1,25 +1,11 @@
-//! Commands and their answers as bytes (PS3.7 9.3 and Annex E): implicit VR little endian.
+//! Commands and their answers (PS3.7 9.3 and Annex E).
 
 use crate::deliver::TransientCode;
 use crate::deliver::trouble::Trouble;
+use crate::dimse::{CommandSet, DATASET, NO_DATASET, element, elements, number};
 
 /// Message ID (0000,0110): an association carries one command.
 const MESSAGE: u16 = 1;
-/// Command Data Set Type (0000,0800): none follows.
-const NO_DATASET: u16 = 0x0101;
-/// Command Data Set Type (0000,0800): one follows.
-const DATASET: u16 = 0x0001;
-
-/// Elements of the command group.
-const SOP_CLASS: u16 = 0x0002;
-const COMMAND_FIELD: u16 = 0x0100;
-const MESSAGE_ID: u16 = 0x0110;
-const MESSAGE_RESPONDED_TO: u16 = 0x0120;
-const PRIORITY: u16 = 0x0700;
-const DATASET_TYPE: u16 = 0x0800;
-const STATUS: u16 = 0x0900;
-const SOP_INSTANCE: u16 = 0x1000;
-
 /// A request.
 #[derive(Debug)]
 pub(super) enum Command<'a> {
@@ -39,28 +25,22 @@ impl Command<'_> {
 
     /// The command set.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut set = Vec::new();
+        let set = CommandSet::default();
         match self {
-            Self::Store { sop_class, sop_instance } => {
-                uid(&mut set, SOP_CLASS, sop_class);
-                number(&mut set, COMMAND_FIELD, self.field());
-                number(&mut set, MESSAGE_ID, MESSAGE);
-                number(&mut set, PRIORITY, 0);
-                number(&mut set, DATASET_TYPE, DATASET);
-                uid(&mut set, SOP_INSTANCE, sop_instance);
-            }
-            Self::Echo { sop_class } => {
-                uid(&mut set, SOP_CLASS, sop_class);
-                number(&mut set, COMMAND_FIELD, self.field());
-                number(&mut set, MESSAGE_ID, MESSAGE);
-                number(&mut set, DATASET_TYPE, NO_DATASET);
-            }
+            Self::Store { sop_class, sop_instance } => set
+                .uid(element::SOP_CLASS, sop_class)
+                .number(element::COMMAND_FIELD, self.field())
+                .number(element::MESSAGE_ID, MESSAGE)
+                .number(element::PRIORITY, 0)
+                .number(element::DATASET_TYPE, DATASET)
+                .uid(element::SOP_INSTANCE, sop_instance),
+            Self::Echo { sop_class } => set
+                .uid(element::SOP_CLASS, sop_class)
+                .number(element::COMMAND_FIELD, self.field())
+                .number(element::MESSAGE_ID, MESSAGE)
+                .number(element::DATASET_TYPE, NO_DATASET),
         }
-        let mut whole = Vec::new();
-        let length = u32::try_from(set.len()).unwrap_or(u32::MAX);
-        element(&mut whole, 0x0000, &length.to_le_bytes());
-        whole.extend_from_slice(&set);
-        whole
+        .bytes()
     }
 
     /// The status of an answer to this command; any other answer is not understood.
@@ -68,25 +48,6 @@ impl Command<'_> {
         let is_this = answer.field == self.field() | 0x8000 && answer.message == MESSAGE;
         if is_this { Ok(answer.status) } else { Err(Trouble::now(TransientCode::AnswerNotUnderstood)) }
     }
-}
-
-fn element(set: &mut Vec<u8>, element: u16, value: &[u8]) {
-    set.extend_from_slice(&[0, 0]);
-    set.extend_from_slice(&element.to_le_bytes());
-    set.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
-    set.extend_from_slice(value);
-}
-
-fn number(set: &mut Vec<u8>, tag: u16, value: u16) {
-    element(set, tag, &value.to_le_bytes());
-}
-
-fn uid(set: &mut Vec<u8>, tag: u16, uid: &str) {
-    let mut value = uid.as_bytes().to_vec();
-    if value.len() % 2 == 1 {
-        value.push(0);
-    }
-    element(set, tag, &value);
 }
 
 /// What is read of a response.
@@ -99,23 +60,15 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Reads a command set; `None` where it is none, or lacks one of the three. Its texts are not kept.
-    pub(super) fn parse(mut bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let (mut field, mut message, mut status) = (None, None, None);
-        while !bytes.is_empty() {
-            let head = bytes.get(..8)?;
-            let length = usize::try_from(u32::from_le_bytes(head[4..].try_into().ok()?)).ok()?;
-            let value = bytes.get(8..8_usize.checked_add(length)?)?;
-            if head[..2] != [0, 0] {
-                return None;
-            }
-            let number = || Some(u16::from_le_bytes(value.try_into().ok()?));
-            match u16::from_le_bytes([head[2], head[3]]) {
-                COMMAND_FIELD => field = Some(number()?),
-                MESSAGE_RESPONDED_TO => message = Some(number()?),
-                STATUS => status = Some(number()?),
+        for (which, value) in elements(bytes)? {
+            match which {
+                element::COMMAND_FIELD => field = Some(number(value)?),
+                element::MESSAGE_RESPONDED_TO => message = Some(number(value)?),
+                element::STATUS => status = Some(number(value)?),
                 _ => {}
             }
-            bytes = &bytes[8 + length..];
         }
         Some(Self { field: field?, message: message?, status: status? })
     }
@@ -128,14 +81,13 @@ mod tests {
     use super::*;
 
     fn response(field: u16, message: u16, status: u16) -> Vec<u8> {
-        let mut set = Vec::new();
-        element(&mut set, 0x0000, &[0; 4]);
-        uid(&mut set, SOP_CLASS, "1.2.3");
-        number(&mut set, COMMAND_FIELD, field);
-        number(&mut set, MESSAGE_RESPONDED_TO, message);
-        number(&mut set, DATASET_TYPE, NO_DATASET);
-        number(&mut set, STATUS, status);
-        set
+        CommandSet::default()
+            .uid(element::SOP_CLASS, "1.2.3")
+            .number(element::COMMAND_FIELD, field)
+            .number(element::MESSAGE_RESPONDED_TO, message)
+            .number(element::DATASET_TYPE, NO_DATASET)
+            .number(element::STATUS, status)
+            .bytes()
     }
 
     #[test]

@@ -19,12 +19,9 @@ use super::sr::{Letter, TRANSFER_SYNTAX};
 use super::trouble::Trouble;
 use super::{DeliverError, Parcel, Receipts, Target, TransientCode};
 use crate::config::site::DicomConfig;
+use crate::dimse::{IMPLICIT_LITTLE, VERIFICATION};
 use crate::message::Name;
 
-/// Verification SOP Class, of C-ECHO.
-const VERIFICATION: &str = "1.2.840.10008.1.1";
-/// Implicit VR Little Endian, which every application entity has to offer for C-ECHO.
-const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
 /// Longest PDU that is read, in bytes: an answer has some hundred.
 const PDU_BYTES: u32 = 16 * 1024;
 /// Longest answer to a command, in bytes.

@@ -11,20 +11,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A disk with the place that lies on it.
 #[derive(Debug)]
-pub(super) struct Disk {
-    pub(super) place: String,
+pub(crate) struct Disk {
+    pub(crate) place: String,
     path: PathBuf,
     /// A look that hangs in the system: no second one is begun beside it.
     hanging: Mutex<Option<JoinHandle<Option<u64>>>>,
 }
 
 impl Disk {
-    pub(super) fn new(place: &str, path: &Path) -> Self {
+    pub(crate) fn new(place: &str, path: &Path) -> Self {
         Self { place: place.to_owned(), path: path.to_owned(), hanging: Mutex::new(None) }
     }
 
     /// Bytes that this worker can still write; `None` where the disk cannot be looked at.
-    pub(super) async fn free(&self) -> Option<u64> {
+    pub(crate) async fn free(&self) -> Option<u64> {
         let hanging = self.hanging.lock().unwrap_or_else(PoisonError::into_inner).take();
         let path = self.path.clone();
         let mut look = hanging.unwrap_or_else(|| tokio::task::spawn_blocking(move || free_bytes(&path)));

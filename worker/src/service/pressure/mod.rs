@@ -5,7 +5,7 @@
 //! stands a [`Breaker`].
 
 mod breaker;
-mod disk;
+pub(crate) mod disk;
 mod guard;
 mod look;
 

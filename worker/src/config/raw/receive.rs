@@ -1,0 +1,39 @@
+//! `[receive]` as it is written.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct RawReceive {
+    pub(in crate::config) listen: Option<String>,
+    pub(in crate::config) source: Option<String>,
+    pub(in crate::config) called_aes: Vec<String>,
+    pub(in crate::config) calling_aes: Vec<String>,
+    pub(in crate::config) allow_plaintext: bool,
+    pub(in crate::config) quiet_s: u64,
+    pub(in crate::config) longest_s: u64,
+    pub(in crate::config) idle_s: u64,
+    pub(in crate::config) max_associations: u64,
+    pub(in crate::config) max_pdu_kib: u64,
+    pub(in crate::config) max_instance_mib: u64,
+    pub(in crate::config) min_free_disk_mib: u64,
+}
+
+impl Default for RawReceive {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            source: None,
+            called_aes: vec!["CHIASM".into()],
+            calling_aes: Vec::new(),
+            allow_plaintext: false,
+            quiet_s: 60,
+            longest_s: 3600,
+            idle_s: 60,
+            max_associations: 16,
+            max_pdu_kib: 128,
+            max_instance_mib: 1024,
+            min_free_disk_mib: 1024,
+        }
+    }
+}

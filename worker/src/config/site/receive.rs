@@ -1,0 +1,45 @@
+//! What `chiasm receive` does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::message::Name;
+
+/// How studies are received over DICOM.
+#[derive(Debug, Clone)]
+pub struct ReceiveConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The configured source, a folder, that received studies belong to.
+    pub source: Name,
+    /// The folder of that source.
+    pub folder: PathBuf,
+    /// Application entity titles that it answers to.
+    pub called_aes: Vec<String>,
+    /// Who may call.
+    pub calling_aes: Callers,
+    /// A study without a new instance for so long is released.
+    pub quiet: Duration,
+    /// A study is released so long after its first instance, whatever still comes.
+    pub longest: Duration,
+    /// An association that is silent for so long is aborted.
+    pub idle: Duration,
+    /// Associations at once.
+    pub max_associations: usize,
+    /// Longest PDU that is taken, in bytes.
+    pub max_pdu_bytes: u32,
+    /// A larger instance is refused, in bytes.
+    pub max_instance_bytes: u64,
+    /// With less free disk than this, in bytes, instances are refused.
+    pub min_free_disk_bytes: u64,
+}
+
+/// Which application entities may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callers {
+    /// Any.
+    Any,
+    /// These.
+    These(Vec<String>),
+}

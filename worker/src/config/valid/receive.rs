@@ -1,0 +1,127 @@
+//! The receiver of studies.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::problem::Findings;
+use super::super::raw::RawReceive;
+use super::super::site::{Callers, Places, ReceiveConfig, SourceConfig};
+use super::pacs::title;
+use crate::message::Name;
+
+const MIB: u64 = 1024 * 1024;
+/// More than any disk has, in MiB: 2^60 bytes.
+const MOST_FREE_MIB: u64 = 1 << 40;
+/// The most of an instance: what the scan of a file takes.
+const MOST_INSTANCE_MIB: u64 = 2047;
+/// Stands for every calling title.
+const ANYBODY: &str = "*";
+
+pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings) -> Option<ReceiveConfig> {
+    let mut seconds = |key: &str, value, most| Duration::from_secs(findings.within(key, value, 1, most));
+    let quiet = seconds("receive.quiet_s", raw.quiet_s, 86_400);
+    let longest = seconds("receive.longest_s", raw.longest_s, 7 * 86_400);
+    let idle = seconds("receive.idle_s", raw.idle_s, 3600);
+    if longest < quiet {
+        findings.wrong("receive.longest_s", "is less than `quiet_s`: no study would have its quiet time");
+    }
+    let max_associations = findings.within("receive.max_associations", raw.max_associations, 1, 1000);
+    // An association request with 128 contexts and all our transfer syntaxes has some 60 KiB, and it is one PDU.
+    let max_pdu_kib = findings.within("receive.max_pdu_kib", raw.max_pdu_kib, 64, 16 * 1024);
+    let max_instance_mib =
+        findings.within("receive.max_instance_mib", raw.max_instance_mib, 1, MOST_INSTANCE_MIB);
+    let min_free_disk_mib =
+        findings.within("receive.min_free_disk_mib", raw.min_free_disk_mib, 0, MOST_FREE_MIB);
+    let titles = |key: &str, titles: &[String], findings: &mut Findings| -> Vec<String> {
+        titles.iter().filter_map(|one| title(key, Some(one), findings)).collect()
+    };
+    let called_aes = titles("receive.called_aes", &raw.called_aes, findings);
+    if raw.called_aes.is_empty() {
+        findings.wrong("receive.called_aes", "is empty; name the AE titles that the receiver answers to");
+    }
+    let calling_aes = if raw.calling_aes.iter().any(|one| one == ANYBODY) {
+        Callers::Any
+    } else {
+        Callers::These(titles("receive.calling_aes", &raw.calling_aes, findings))
+    };
+    let Some(text) = &raw.listen else {
+        if raw.source.is_some() || !raw.calling_aes.is_empty() {
+            findings.warn("receive.listen", "is missing: the other keys of [receive] have no effect");
+        }
+        return None;
+    };
+    match &calling_aes {
+        Callers::Any => {
+            findings.warn("receive.calling_aes", "lets anybody who reaches the port send studies");
+        }
+        Callers::These(titles) if titles.is_empty() => findings.wrong(
+            "receive.calling_aes",
+            "is empty; name the AE titles that may send, or `\"*\"` for anybody",
+        ),
+        Callers::These(_) => {}
+    }
+    let listen = listen(text, raw.allow_plaintext, findings);
+    let source = source(raw.source.as_deref(), places, findings);
+    if places.default_targets.is_empty() {
+        findings.wrong("receive.source", "its studies go to the default targets; set `default_targets`");
+    }
+    let (source, folder) = source?;
+    Some(ReceiveConfig {
+        listen: listen?,
+        source,
+        folder,
+        called_aes,
+        calling_aes,
+        quiet,
+        longest,
+        idle,
+        max_associations: usize::try_from(max_associations).unwrap_or(usize::MAX),
+        max_pdu_bytes: u32::try_from(max_pdu_kib * 1024).unwrap_or(u32::MAX),
+        max_instance_bytes: max_instance_mib * MIB,
+        min_free_disk_bytes: min_free_disk_mib * MIB,
+    })
+}
+
+fn listen(text: &str, allow_plaintext: bool, findings: &mut Findings) -> Option<SocketAddr> {
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        findings.wrong("receive.listen", "is no address and port; an example is `127.0.0.1:11112`");
+        return None;
+    };
+    if !address.ip().is_loopback() {
+        if allow_plaintext {
+            findings.warn(
+                "receive.listen",
+                "takes studies of other machines without encryption, which `allow_plaintext` allows",
+            );
+        } else {
+            findings.wrong(
+                "receive.listen",
+                "takes studies of other machines without encryption; put a TLS tunnel in front of it, or set \
+                 `allow_plaintext = true`",
+            );
+        }
+    }
+    Some(address)
+}
+
+/// The source by its name, which has to be a folder: that is where instances are stored.
+fn source(name: Option<&str>, places: &Places, findings: &mut Findings) -> Option<(Name, PathBuf)> {
+    let Some(name) = name else {
+        findings
+            .wrong("receive.source", "is missing; name the folder source that received studies belong to");
+        return None;
+    };
+    match places.sources.iter().find(|(known, _)| known.as_str() == name) {
+        Some((known, SourceConfig::Folder { path })) => Some((known.clone(), path.clone())),
+        Some((_, SourceConfig::S3(_) | SourceConfig::Dicomweb(_))) => {
+            findings.wrong("receive.source", format!("names `{name}`, which is no folder"));
+            None
+        }
+        None => {
+            let problem = format!("names `{name}`, but there is no valid [sources.{name}]");
+            findings.wrong("receive.source", problem);
+            None
+        }
+    }
+}
