@@ -255,6 +255,33 @@ fn a_network_that_cannot_learn_answers_as_late_fusion() {
     assert_eq!(trained.ladder.decision.keeps, Level::L1);
 }
 
+/// Where the outcome decides what is written down, that something is missing must not be an input: the network sees the
+/// same numbers for a row with the median and for a row without.
+#[test]
+fn without_missing_flags_the_network_does_not_see_that_a_value_is_missing() {
+    let (_, embeddings) = made_up(true);
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    // x says nothing, but is missing only where the outcome is
+    let names = ["who", "y", "x", "z", "ward", "picture"].map(str::to_owned);
+    let rows = (0..400).map(|case| {
+        let sick = random.random_range(0..2) == 1;
+        let x =
+            if sick && case % 10 < 7 { String::new() } else { random.random_range(-1.0..1.0).to_string() };
+        let z = random.random_range(-1.0..1.0).to_string();
+        vec![format!("w{case}"), u8::from(sick).to_string(), x, z, "A".to_owned(), format!("p{case}")]
+    });
+    let table = Table::new(&names, rows.collect()).unwrap();
+    let auroc = |flags: bool| {
+        let mut config = config();
+        config.table.missing_flags = flags;
+        config.network.steps = 100;
+        let trained = train_fused(&config, &table, &embeddings, &Device::flex(), &mut |_, _| {}).unwrap();
+        trained.ladder.subsets[0].arms[0].auroc.unwrap().mean
+    };
+    let (with, without) = (auroc(true), auroc(false));
+    assert!(with > 0.75 && without < 0.65, "with flags {with}, without {without}");
+}
+
 #[test]
 fn what_cannot_be_trained_says_why() {
     let (table, embeddings) = made_up(false);
