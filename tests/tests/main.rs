@@ -18,6 +18,7 @@ mod deliver;
 mod device;
 mod documents;
 mod encodings;
+mod fusion;
 mod killed;
 mod mercure;
 mod orthanc;

@@ -1,4 +1,5 @@
-//! Learned models: the late fusion of image and record, and record-only models of tables ([`tabular`]).
+//! Learned models: the late fusion of image and record, record-only models of tables ([`tabular`]), and models of tables
+//! with pictures, late or gated ([`fused`]).
 //!
 //! The late fusion: intensive care at the time of the examination, from the logits of the image
 //! model and the laboratory values known by then.

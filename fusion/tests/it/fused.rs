@@ -83,19 +83,19 @@ fn made_up(interact: bool) -> (Table, Embeddings) {
     let mut rows = Vec::new();
     for case in 0..400_u32 {
         let mut draw = || random.random_range(-1.0..1.0_f64);
-        let (a, x, z, b, c) = (draw(), draw(), draw(), draw(), draw());
+        let (a, x, z, other, third) = (draw(), draw(), draw(), draw(), draw());
         let odds = if interact { 9.0 * a * x + 0.8 * x } else { 2.5 * a + 2.0 * x };
         let sick = random.random_range(0.0..1.0) < 1.0 / (1.0 + (-odds).exp());
         #[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
         vectors.push((
             format!("p{case}"),
-            vec![(3.0 * a + b) as f32, (a * 2.0) as f32, c as f32, (a - b) as f32],
+            vec![(3.0 * a + other) as f32, (a * 2.0) as f32, third as f32, (a - other) as f32],
         ));
         let shown = if case % 9 == 0 { String::new() } else { format!("{x:.4}") };
-        let other = if case % 9 == 0 && case % 2 == 0 { String::new() } else { format!("{z:.4}") };
+        let second = if case % 9 == 0 && case % 2 == 0 { String::new() } else { format!("{z:.4}") };
         let ward = if case % 2 == 0 { "A" } else { "B" };
         let label = u8::from(sick).to_string();
-        rows.push(vec![format!("w{case}"), label, shown, other, ward.to_owned(), format!("p{case}")]);
+        rows.push(vec![format!("w{case}"), label, shown, second, ward.to_owned(), format!("p{case}")]);
     }
     let names = ["who", "y", "x", "z", "ward", "picture"].map(str::to_owned);
     (Table::new(&names, rows).unwrap(), Embeddings::new(vectors).unwrap())
@@ -320,5 +320,24 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// The committed models are read, and their four files say the same.
+#[test]
+fn committed_files_agree() {
+    for (id, components) in [("icu-at-exam", 16), ("pad-ufes-20-fused", 8)] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(id);
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let model = FusedModel::from_json(read("model.json").as_bytes(), &Device::flex()).unwrap();
+        let config: FusedConfig = toml::from_str(&read("config.toml")).unwrap();
+        assert_eq!(model.config(), &config, "{id}");
+        assert_eq!(config.image.components, components);
+        let ladder: fusion::learned::fused::Ladder = serde_json::from_str(&read("evaluation.json")).unwrap();
+        assert_eq!(model.decision().keeps, ladder.decision.keeps, "{id}");
+        assert_eq!(model.decision().reason, ladder.decision.reason, "{id}");
+        let card = read("card.md");
+        assert!(card.contains(model.digest()), "{id}: the card is of another file");
+        assert!(card.contains(&model.decision().reason), "{id}");
     }
 }

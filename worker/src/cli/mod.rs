@@ -92,7 +92,7 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print what a record said at a time, as features.
     Features(FeaturesArgs),
-    /// Train, evaluate and use record-only models of tables.
+    /// Train, evaluate and use models of tables, with and without pictures.
     #[command(subcommand)]
     Fusion(FusionCommand),
     /// Train models, and show what is known of them.

@@ -113,7 +113,7 @@ fn rule(card: &mut String, ladder: &Ladder) -> std::fmt::Result {
     let decision = &ladder.decision;
     writeln!(
         card,
-        "## Which level is kept\n\n{}. Brier scores here are those of one fit, meaned over the splits.\n",
+        "## Which level is kept\n\n{}. Brier scores here are those of one fit, meaned over the splits; the interval is over resampled patients and splits.\n",
         decision.reason
     )?;
     writeln!(card, "| subgroup or stress | Brier L1 | Brier L2 | L2 worse |\n|---|---|---|---|")?;

@@ -1,8 +1,10 @@
 //! Which level is kept: L2 only where it is shown to be better and nowhere seen to be worse.
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::{Estimate, LEAST_CASES, LEAST_EVENTS, patient_bootstrap};
+use crate::evaluation::{Estimate, LEAST_CASES, LEAST_EVENTS, quantile};
 
 /// A level of the ladder that can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +33,9 @@ pub struct Worse {
 pub struct Decision {
     /// The level that is kept.
     pub keeps: Level,
-    /// Brier score of L2 less that of L1 on the same rows, with its interval over resampled patients. It is that of one fit,
-    /// meaned over the splits: not that of the splits' mean answer, which is an ensemble that nobody would be given.
+    /// Brier score of L2 less that of L1 on the same rows, with its interval over resampled patients and resampled splits. It
+    /// is that of one fit, meaned over the splits: not that of the splits' mean answer, which is an ensemble that nobody would
+    /// be given. Splits are drawn too, so that the luck of which patients were fitted on is part of the interval.
     pub brier: Option<Estimate>,
     /// Whether the interval is wholly below 0.
     pub better: bool,
@@ -48,6 +51,8 @@ pub(super) struct Errors<'a> {
     pub(super) patients: &'a [usize],
     pub(super) l1: &'a [f64],
     pub(super) l2: &'a [f64],
+    /// L2's squared error less L1's: of each split, by row.
+    pub(super) gaps: &'a [Vec<(usize, f64)>],
     /// Subgroups by title: the value of each row, by column.
     pub(super) columns: &'a [(String, Vec<String>)],
     /// What is taken away, with the errors of L1 and of L2.
@@ -57,16 +62,41 @@ pub(super) struct Errors<'a> {
 }
 
 impl Errors<'_> {
-    /// L2 less L1 with its interval over resampled patients.
+    /// L2 less L1 with its interval over resampled patients and splits.
     fn difference(&self) -> Option<Estimate> {
-        let gap = |rows: &[usize]| {
-            let sum: f64 = rows.iter().map(|row| self.l2[*row] - self.l1[*row]).sum();
-            (!rows.is_empty()).then(|| sum / rows.len() as f64)
+        let highest = *self.patients.iter().max()?;
+        let gap = |of_patient: &[f64], of_split: &[f64]| {
+            let (mut sum, mut all) = (0.0, 0.0);
+            for (gaps, times) in self.gaps.iter().zip(of_split) {
+                for (row, gap) in gaps {
+                    let weight = times * of_patient[self.patients[*row]];
+                    sum += weight * gap;
+                    all += weight;
+                }
+            }
+            (all > 0.0).then(|| sum / all)
         };
-        let all: Vec<usize> = (0..self.labels.len()).collect();
-        let value = gap(&all)?;
-        let found = patient_bootstrap(self.patients, self.draws, self.seed, gap);
-        Some(Estimate { value, low: found.map(|one| one.0), high: found.map(|one| one.1) })
+        let value = gap(&vec![1.0; highest + 1], &vec![1.0; self.gaps.len()])?;
+        let known: Vec<usize> =
+            self.patients.iter().copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut drawn: Vec<f64> = (0..self.draws)
+            .filter_map(|_| {
+                let mut of_patient = vec![0.0; highest + 1];
+                for _ in &known {
+                    of_patient[known[random.random_range(0..known.len())]] += 1.0;
+                }
+                let mut of_split = vec![0.0; self.gaps.len()];
+                for _ in self.gaps {
+                    of_split[random.random_range(0..self.gaps.len())] += 1.0;
+                }
+                gap(&of_patient, &of_split)
+            })
+            .collect();
+        drawn.sort_by(f64::total_cmp);
+        let enough = drawn.len() * 2 >= self.draws && !drawn.is_empty();
+        let at = |share: f64| enough.then(|| quantile(&drawn, share));
+        Some(Estimate { value, low: at(0.025), high: at(0.975) })
     }
 
     /// Both levels' mean errors on every subgroup that is large enough to be shown.
@@ -128,8 +158,9 @@ const TIE: f64 = 1e-9;
 mod tests {
     use super::*;
 
-    /// 200 rows of 200 patients in two groups; L2's errors are lower by `gain`, in group b by `gain - harm`, with some noise.
-    fn decide(gain: f64, harm: f64, stressed: f64) -> Decision {
+    /// 200 rows of 200 patients in two groups; L2's errors are lower by `gain`, in group b by `gain - harm`, with some
+    /// noise, and by `luck` more or less in every other split.
+    fn decide(gain: f64, harm: f64, stressed: f64, luck: f64) -> Decision {
         let labels: Vec<bool> = (0..200).map(|case| case % 3 == 0).collect();
         let patients: Vec<usize> = (0..200).collect();
         let group = |case: usize| if case % 4 < 2 { "a" } else { "b" };
@@ -140,6 +171,12 @@ mod tests {
                 0.25 - gain + if group(case) == "b" { harm } else { 0.0 } + noise
             })
             .collect();
+        let of_split = |split: usize| -> Vec<(usize, f64)> {
+            // which patients were fitted on moves a split's gap as a whole
+            let luck = if split.is_multiple_of(2) { luck } else { -luck };
+            (0..200).map(|row| (row, l2[row] - l1[row] + luck)).collect()
+        };
+        let gaps: Vec<Vec<(usize, f64)>> = (0..10).map(of_split).collect();
         let columns = [("group".to_owned(), (0..200).map(|case| group(case).to_owned()).collect())];
         let stress = [("halved".to_owned(), vec![0.3; 200], vec![0.3 + stressed; 200])];
         Decision::make(&Errors {
@@ -147,6 +184,7 @@ mod tests {
             patients: &patients,
             l1: &l1,
             l2: &l2,
+            gaps: &gaps,
             columns: &columns,
             stress: &stress,
             draws: 400,
@@ -156,15 +194,18 @@ mod tests {
 
     #[test]
     fn the_gated_level_is_kept_only_where_it_is_better_and_nowhere_worse() {
-        assert_eq!(decide(0.05, 0.0, 0.0).keeps, Level::L2);
-        let same = decide(0.0, 0.0, 0.0);
+        assert_eq!(decide(0.05, 0.0, 0.0, 0.0).keeps, Level::L2);
+        let same = decide(0.0, 0.0, 0.0, 0.0);
         assert!(same.keeps == Level::L1 && !same.better, "{}", same.reason);
-        let harms = decide(0.1, 0.15, 0.0);
+        let harms = decide(0.1, 0.15, 0.0, 0.0);
         assert!(harms.better && harms.keeps == Level::L1, "{}", harms.reason);
         assert!(harms.compared.iter().any(|one| one.name == "group b" && one.worse));
         assert!(harms.reason.contains("group b"));
-        let under_stress = decide(0.05, 0.0, 0.01);
+        let under_stress = decide(0.05, 0.0, 0.01, 0.0);
         assert!(under_stress.better && under_stress.keeps == Level::L1, "{}", under_stress.reason);
-        assert_eq!(decide(-0.05, 0.0, 0.0).keeps, Level::L1);
+        let by_luck = decide(0.01, 0.0, 0.0, 0.05);
+        assert!(!by_luck.better, "patients alone would say so, the splits do not: {}", by_luck.reason);
+        assert!(decide(0.01, 0.0, 0.0, 0.0).better);
+        assert_eq!(decide(-0.05, 0.0, 0.0, 0.0).keeps, Level::L1);
     }
 }

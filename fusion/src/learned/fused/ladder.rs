@@ -116,10 +116,10 @@ pub(super) fn climb(prepared: &Prepared<'_>, progress: &mut dyn FnMut(usize, usi
     let mut names: Vec<String> = ARMS.iter().map(|name| (*name).to_owned()).collect();
     names.extend(prepared.other_arms());
     let everyone = |row: usize| prepared.is_compared(row);
-    let mut subsets = vec![subset("all", &everyone, prepared, &splits, &names)?];
+    let mut subsets = vec![subset("all", &everyone, prepared, &splits, &names)];
     for one in &config.subsets {
         let inside = |row: usize| everyone(row) && prepared.text(row, &one.column) == one.value;
-        subsets.extend(subset(&one.name, &inside, prepared, &splits, &names));
+        subsets.push(subset(&one.name, &inside, prepared, &splits, &names));
     }
     let pooled = Pooled::of(prepared, &splits, names)?;
     let decision = pooled.decide(prepared);
@@ -141,7 +141,7 @@ fn subset(
     prepared: &Prepared<'_>,
     splits: &[Vec<Tested>],
     names: &[String],
-) -> Option<LadderSubset> {
+) -> LadderSubset {
     let kept: Vec<usize> = (0..prepared.cases.len()).filter(|row| inside(*row)).collect();
     let measured: Vec<Vec<Measured>> = splits
         .iter()
@@ -169,13 +169,13 @@ fn subset(
     });
     let patients: std::collections::BTreeSet<usize> =
         kept.iter().map(|row| prepared.cases[*row].patient).collect();
-    Some(LadderSubset {
+    LadderSubset {
         name: name.to_owned(),
         rows: kept.len(),
         patients: patients.len(),
         events: kept.iter().filter(|row| prepared.cases[**row].label > 0.5).count(),
         arms: arms.collect(),
-    })
+    }
 }
 
 /// Measures of one arm on the tested rows of one split.
@@ -229,6 +229,8 @@ struct Pooled {
     errors: [Vec<f64>; 2],
     stress_errors: Vec<(String, Vec<f64>, Vec<f64>)>,
     token_errors: Vec<Vec<f64>>,
+    /// L2's squared error less L1's: of each split, by position in `rows`.
+    gaps: Vec<Vec<(usize, f64)>>,
 }
 
 impl Pooled {
@@ -247,6 +249,13 @@ impl Pooled {
         };
         let error = |row: usize, probability: f64| (probability - prepared.cases[row].label).powi(2);
         let error = &error;
+        let at: std::collections::BTreeMap<usize, usize> =
+            by_row.keys().enumerate().map(|(at, row)| (*row, at)).collect();
+        let gap = |one: &Tested| {
+            let (l2, l1) = (one.arms[0]?, one.arms[1]?);
+            Some((*at.get(&one.row)?, error(one.row, l2) - error(one.row, l1)))
+        };
+        let gaps = splits.iter().map(|split| split.iter().filter_map(gap).collect()).collect();
         let arm = |arm: usize| -> Vec<Option<f64>> {
             by_row
                 .values()
@@ -274,6 +283,7 @@ impl Pooled {
             token_errors: (0..tokens)
                 .map(|at| mean(&move |one: &Tested| error(one.row, one.tokens[at])))
                 .collect(),
+            gaps,
             rows: by_row.into_keys().collect(),
             names,
         })
@@ -324,6 +334,7 @@ impl Pooled {
             patients: &patients,
             l1,
             l2,
+            gaps: &self.gaps,
             columns: &self.columns(prepared),
             stress: &self.stress_errors,
             draws: DRAWS,

@@ -227,7 +227,7 @@ impl<'a> Prepared<'a> {
             100 => shown.record = None,
             _ => {
                 shown.record =
-                    sides.record.as_ref().map(|row| masked(&self.config.table, row, percent, random))
+                    sides.record.as_ref().map(|row| masked(&self.config.table, row, percent, random));
             }
         }
         shown
