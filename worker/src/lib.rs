@@ -36,3 +36,4 @@ pub mod deliver;
 pub mod demo;
 pub mod outcome;
 pub mod training;
+pub mod withdraw;

@@ -13,6 +13,8 @@ mod jobs;
 mod mercure;
 mod models;
 mod queue;
+mod recall;
+mod replay;
 mod show;
 mod submit;
 mod top;
@@ -60,6 +62,8 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Mercure(args) => mercure::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Recall(args) => recall::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Queue(command) => queue::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),

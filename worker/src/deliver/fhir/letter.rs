@@ -8,11 +8,7 @@ use super::patient::Subject;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
-use crate::report::fhir::JOB_KEYS;
-
-/// The status of a report that takes an earlier version back
-/// (<http://hl7.org/fhir/R4/valueset-diagnostic-report-status.html>).
-const WITHDRAWN: &str = "entered-in-error";
+use crate::report::fhir::{JOB_KEYS, WITHDRAWN};
 
 /// A bundle ready to send.
 pub(super) struct Letter<'a> {
