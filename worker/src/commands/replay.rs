@@ -75,20 +75,19 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<u8> {
 
 /// The job of this key, or the newest versions of the reports of this study, with their reports.
 async fn wanted(ledger: &dyn Ledger, what: &str) -> anyhow::Result<Vec<Job>> {
-    let keys = match ledger.job(what).await? {
-        Some((row, _)) => vec![row.job_key],
-        None => {
-            let rows = ledger.jobs(&JobFilter::default()).await?;
-            let mut reports: Vec<String> =
-                rows.into_iter().filter(|row| row.study_uid == what).map(|row| row.report_key).collect();
-            reports.sort();
-            reports.dedup();
-            let mut keys = Vec::new();
-            for report in reports {
-                keys.extend(ledger.newest(&report).await?.map(|job| job.job_key));
-            }
-            keys
+    let keys = if let Some((row, _)) = ledger.job(what).await? {
+        vec![row.job_key]
+    } else {
+        let rows = ledger.jobs(&JobFilter::default()).await?;
+        let mut reports: Vec<String> =
+            rows.into_iter().filter(|row| row.study_uid == what).map(|row| row.report_key).collect();
+        reports.sort();
+        reports.dedup();
+        let mut keys = Vec::new();
+        for report in reports {
+            keys.extend(ledger.newest(&report).await?.map(|job| job.job_key));
         }
+        keys
     };
     let mut jobs = Vec::new();
     for key in keys {

@@ -33,7 +33,7 @@ impl Stored {
     /// The models and the program that took part, as `NAME@VERSION#DIGEST` and `NAME@VERSION`.
     pub fn models(&self) -> Vec<&str> {
         let devices = self.entries().filter(|entry| entry["resource"]["resourceType"] == "Device");
-        let identifiers = devices.flat_map(|entry| entry["resource"]["identifier"].as_array()).flatten();
+        let identifiers = devices.filter_map(|entry| entry["resource"]["identifier"].as_array()).flatten();
         let models = identifiers.filter(|identifier| identifier["system"] == terms::MODELS);
         models.filter_map(|identifier| identifier["value"].as_str()).collect()
     }
