@@ -38,3 +38,4 @@ pub mod deliver;
 pub mod demo;
 pub mod outcome;
 pub mod training;
+pub mod withdraw;

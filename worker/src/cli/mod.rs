@@ -7,6 +7,7 @@ pub mod jobs;
 pub mod mercure;
 pub mod models;
 pub mod queue;
+pub mod recall;
 pub mod receive;
 pub mod submit;
 pub mod top;
@@ -21,6 +22,7 @@ use fusion::FusionCommand;
 use jobs::JobsCommand;
 use mercure::MercureArgs;
 use queue::QueueCommand;
+use recall::{RecallArgs, ReplayArgs};
 use receive::ReceiveArgs;
 use submit::SubmitArgs;
 use top::TopArgs;
@@ -51,9 +53,11 @@ impl Cli {
             Command::Worker(args) => Some(&args.site),
             Command::Receive(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
+            Command::Replay(args) => Some(&args.site),
             Command::Demo(_)
             | Command::Top(_)
             | Command::Jobs(_)
+            | Command::Recall(_)
             | Command::Queue(_)
             | Command::Features(_)
             | Command::Fusion(_)
@@ -85,6 +89,10 @@ pub enum Command {
     /// Look at the jobs of the ledger, retry or cancel them.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// List what a model made, and withdraw it.
+    Recall(RecallArgs),
+    /// Make stored reports again, and say whether every byte is the same.
+    Replay(ReplayArgs),
     /// Watch workers from their metrics.
     Top(TopArgs),
     /// Look at the configuration.

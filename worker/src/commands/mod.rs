@@ -13,7 +13,9 @@ mod jobs;
 mod mercure;
 mod models;
 mod queue;
+mod recall;
 mod receive;
+mod replay;
 mod show;
 mod submit;
 mod top;
@@ -72,6 +74,8 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Worker(args) => worker::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Recall(args) => recall::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Queue(command) => queue::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
