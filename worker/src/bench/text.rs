@@ -1,0 +1,241 @@
+//! Measurements as tables for people. Pure.
+
+use super::compare::Comparison;
+use super::file::{BenchFile, Figure};
+use super::model::{Detail, kind_words};
+
+/// Rows with their columns aligned; the first column to the left, the others to the right.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut text = String::new();
+        for (index, (cell, width)) in cells.zip(&widths).enumerate() {
+            let pad = " ".repeat(width.saturating_sub(cell.chars().count()));
+            match index {
+                0 => text.extend([cell, &pad]),
+                _ => text.extend(["  ", &pad, cell]),
+            }
+        }
+        text.trim_end().to_owned() + "\n"
+    };
+    let mut text = line(&mut head.iter().copied());
+    for row in rows {
+        text += &line(&mut row.iter().map(String::as_str));
+    }
+    text
+}
+
+/// Three significant digits.
+pub fn short(value: f64) -> String {
+    let digits = if value == 0.0 || !value.is_finite() { 0.0 } else { value.abs().log10().floor() };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 6")]
+    let decimals = (2.0 - digits).clamp(0.0, 6.0) as usize;
+    format!("{value:.decimals$}")
+}
+
+/// Bytes in MiB.
+fn mebibytes(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1_048_576.0))
+}
+
+/// What the file says of where and with what.
+pub fn head(file: &BenchFile) -> String {
+    let machine = &file.machine;
+    let unknown = || "not known".to_owned();
+    let memory = machine
+        .memory_bytes
+        .map_or_else(unknown, |bytes| format!("{:.0} GiB", bytes as f64 / 1_073_741_824.0));
+    let mut text = format!(
+        "machine   {}, {} cores, {memory}, {}\n",
+        machine.cpu.clone().unwrap_or_else(unknown),
+        machine.cores,
+        machine.system.clone().unwrap_or_else(unknown)
+    );
+    if let Some(device) = &file.device {
+        text += &format!("device    {device}\n");
+    }
+    let commit = file.program.commit.as_deref().unwrap_or("not built in");
+    text += &format!("program   chiasm {}, commit {commit}, {}\n", file.program.version, file.program.burn);
+    if file.program.profile != "release" {
+        text += "warning   this is a debug build: its figures mean nothing\n";
+    }
+    if let Some(load) = machine.load_before.filter(|load| *load > 0.5) {
+        text +=
+            &format!("warning   the machine is busy (load {load:.1}): figures will be too slow and spread\n");
+    }
+    text
+}
+
+/// One line a figure.
+pub fn figures(figures: &[Figure]) -> String {
+    let rows: Vec<Vec<String>> = figures
+        .iter()
+        .map(|figure| {
+            let own = &figure.summary;
+            let mut row = vec![figure.name.clone()];
+            row.extend([own.median, own.least, own.p90, own.p99, own.most].map(short));
+            row.extend([figure.unit.clone(), own.count.to_string()]);
+            row
+        })
+        .collect();
+    table(&["", "median", "least", "p90", "p99", "most", "unit", "samples"], &rows)
+}
+
+/// A model's batches and layers.
+pub fn model(detail: &Detail) -> String {
+    let rows: Vec<Vec<String>> = detail
+        .batches
+        .iter()
+        .map(|own| {
+            vec![
+                own.batch.to_string(),
+                short(own.images_per_second),
+                short(own.first_ms),
+                short(own.flop as f64 / 1e9),
+                short(own.bytes as f64 / 1e6),
+                short(own.bound_ms),
+                own.bound_by.to_owned(),
+                format!("{:.0} %", 100.0 * own.roofline_fraction),
+                mebibytes(own.peak_memory_bytes),
+                mebibytes(own.adapter_memory_bytes),
+            ]
+        })
+        .collect();
+    let roof = detail.roof;
+    let mut text = format!(
+        "loaded in {} ms; measured bounds: {} GFLOP/s, {} GB/s\n\n",
+        short(detail.load_ms),
+        short(roof.flop_per_second / 1e9),
+        short(roof.bytes_per_second / 1e9)
+    );
+    text += &table(
+        &[
+            "batch",
+            "images/s",
+            "first ms",
+            "GFLOP",
+            "MB",
+            "bound ms",
+            "bound by",
+            "of bound",
+            "peak MiB",
+            "adapter MiB",
+        ],
+        &rows,
+    );
+    if !detail.layers.is_empty() {
+        text += "\n";
+        text += &layers(detail);
+    }
+    text
+}
+
+fn layers(detail: &Detail) -> String {
+    let copies = |value: f64, copies: usize| value * copies as f64;
+    let sum: f64 =
+        detail.layers.iter().filter_map(|row| row.alone_ms.map(|own| copies(own, row.copies))).sum();
+    let shape = |[_, channels, height, width]: [usize; 4]| format!("{channels} x {height} x {width}");
+    let rows: Vec<Vec<String>> = detail
+        .layers
+        .iter()
+        .map(|row| {
+            let times = if row.copies > 1 { format!("{} x ", row.copies) } else { String::new() };
+            let missing = || "-".to_owned();
+            vec![
+                format!("{times}{} {}", row.part, row.layer.name),
+                kind_words(row.layer.kind),
+                shape(row.layer.input),
+                shape(row.layer.output),
+                short(row.flop as f64 / 1e6),
+                short(row.bytes as f64 / 1e6),
+                row.alone_ms.map_or_else(missing, short),
+                row.alone_ms.map_or_else(missing, |own| short(row.flop as f64 / own / 1e6)),
+                row.bound_by.to_owned(),
+                row.roofline_fraction.map_or_else(missing, |own| format!("{:.0} %", 100.0 * own)),
+                row.alone_ms
+                    .map_or_else(missing, |own| format!("{:.1} %", 100.0 * copies(own, row.copies) / sum)),
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "layer, alone",
+            "kind",
+            "in",
+            "out",
+            "MFLOP",
+            "MB",
+            "ms",
+            "GFLOP/s",
+            "bound by",
+            "of bound",
+            "of all",
+        ],
+        &rows,
+    )
+}
+
+/// A comparison.
+pub fn comparison(own: &Comparison) -> String {
+    let rows: Vec<Vec<String>> = own
+        .rows
+        .iter()
+        .map(|row| {
+            let ratio = row.ratio;
+            vec![
+                row.name.clone(),
+                short(row.before),
+                short(row.after),
+                row.unit.clone(),
+                format!("{:.3}", ratio.value),
+                format!("{:.3} to {:.3}", ratio.low, ratio.high),
+                row.verdict.as_str().to_owned(),
+            ]
+        })
+        .collect();
+    let mut text = String::new();
+    for difference in &own.differences {
+        text += &format!("differs   {difference}\n");
+    }
+    text += &table(&["", "before", "after", "unit", "ratio", "99 % interval", ""], &rows);
+    for name in &own.alone {
+        text += &format!("in one file only: {name}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::compare;
+    use super::super::file::tests::file;
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_whatever_they_hold() {
+        let rows = vec![vec!["a".into(), "1".into()], vec!["µ-long".into(), "22.5".into()]];
+        assert_eq!(table(&["", "value"], &rows), "        value\na           1\nµ-long   22.5\n");
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let cases =
+            [(0.0, "0.00"), (1234.5, "1234"), (12.345, "12.3"), (0.001_234_5, "0.00123"), (1.0, "1.00")];
+        for (value, wanted) in cases {
+            assert_eq!(short(value), wanted);
+        }
+    }
+
+    #[test]
+    fn a_comparison_names_its_verdict_and_a_busy_machine() {
+        let mut own = file(&[1.0, 1.1, 1.2]);
+        let text = comparison(&compare(&own, &own).unwrap());
+        assert!(text.contains("latency, batch 1") && text.contains("noise"), "{text}");
+        own.machine.load_before = Some(4.0);
+        assert!(head(&own).contains("busy"));
+    }
+}
