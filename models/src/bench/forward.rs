@@ -21,6 +21,8 @@ const PICTURE_SIDE: usize = 512;
 pub enum Subject {
     /// A network with first weights, and the height and width of its pictures.
     Network {
+        /// Its published name.
+        name: String,
         /// Which.
         architecture: Architecture,
         /// Height and width.
@@ -47,15 +49,7 @@ impl Subject {
     /// A short name for tables.
     pub fn name(&self) -> String {
         match self {
-            Self::Network { architecture, side } => {
-                let family = match architecture {
-                    Architecture::Residual(_) => "residual",
-                    Architecture::Resnet(_) => "resnet",
-                    Architecture::Densenet(_) => "densenet",
-                    Architecture::BasicUnet(_) => "basic-unet",
-                };
-                format!("{family}, {side} px")
-            }
+            Self::Network { name, side, .. } => format!("{name}, {side} px"),
             Self::Bundle(bundle) => format!("{} {}", bundle.id(), bundle.version()),
         }
     }
@@ -64,7 +58,7 @@ impl Subject {
     pub fn parts(&self) -> Vec<Part> {
         let part = |name, copies, architecture, picture| Part { name, copies, architecture, picture };
         match self {
-            Self::Network { architecture, side } => {
+            Self::Network { architecture, side, .. } => {
                 vec![part("network", 1, architecture.clone(), (*side, *side))]
             }
             Self::Bundle(bundle) => match bundle.contents() {
@@ -113,7 +107,7 @@ impl Loaded {
         let mut cast = Cast(precision.dtype());
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let network = match subject {
-            Subject::Network { architecture, side } => {
+            Subject::Network { architecture, side, .. } => {
                 let (side, channels, least) =
                     (*side, architecture.input_channels(), architecture.least_side());
                 if side < least {
@@ -230,12 +224,19 @@ mod tests {
     use crate::DeviceChoice;
     use crate::bench::cost::layers;
 
+    fn network(name: &str, side: usize) -> Subject {
+        Subject::Network {
+            name: name.to_owned(),
+            architecture: Architecture::preset(name, 1, 3).unwrap(),
+            side,
+        }
+    }
+
     #[test]
     fn every_architecture_runs_in_the_precisions_that_the_cpu_has() {
         let device = Device::open(DeviceChoice::Cpu).unwrap();
         for (name, outputs) in [("resnet18", 3), ("densenet121", 3), ("basic-unet", 3 * 32 * 32)] {
-            let subject =
-                Subject::Network { architecture: Architecture::preset(name, 1, 3).unwrap(), side: 32 };
+            let subject = network(name, 32);
             for precision in [Precision::F32, Precision::F16] {
                 let loaded = Loaded::new(&subject, precision, &device, 1).unwrap();
                 assert_eq!(loaded.batches(2, 1).run().unwrap(), 2 * outputs, "{name} {precision:?}");
@@ -262,8 +263,7 @@ mod tests {
     #[test]
     fn a_picture_that_is_too_small_is_refused() {
         let device = Device::open(DeviceChoice::Cpu).unwrap();
-        let architecture = Architecture::preset("densenet121", 1, 3).unwrap();
-        let subject = Subject::Network { architecture, side: 16 };
+        let subject = network("densenet121", 16);
         let error = Loaded::new(&subject, Precision::F32, &device, 1).err().unwrap();
         assert_eq!(error.code(), "BenchSide");
     }

@@ -37,6 +37,9 @@ impl Roof {
     }
 }
 
+/// Figures, and the roof of each precision.
+pub type Measured = (Vec<Figure>, Vec<(Precision, Roof)>);
+
 /// One operation and what it is called.
 struct Operation {
     name: String,
@@ -50,7 +53,7 @@ pub fn measure(
     precisions: &[Precision],
     plan: Plan,
     seed: u64,
-) -> Result<(Vec<Figure>, Vec<(Precision, Roof)>), WorkError> {
+) -> Result<Measured, WorkError> {
     let (mut figures, mut roofs) = (Vec::new(), Vec::new());
     for precision in precisions {
         let mut operations = operations(device, *precision, seed)?;

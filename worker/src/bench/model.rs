@@ -229,7 +229,7 @@ mod tests {
     fn sweep(batches: Vec<usize>) -> Sweep {
         let architecture = Architecture::preset("resnet18-28", 1, 2).unwrap();
         Sweep {
-            subject: Subject::Network { architecture, side: 8 },
+            subject: Subject::Network { name: "resnet18-28".to_owned(), architecture, side: 8 },
             batches,
             precision: Precision::F32,
             plan: Plan::new(2, 0.0),

@@ -1,5 +1,10 @@
 //! Measurements as tables for people. Pure.
 
+use std::fmt;
+use std::fmt::Write as _;
+
+use models::device::AdapterFacts;
+
 use super::compare::Comparison;
 use super::file::{BenchFile, Figure};
 use super::model::{Detail, kind_words};
@@ -30,6 +35,13 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// Appends to a text.
+pub fn put(text: &mut String, line: fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let written = text.write_fmt(line);
+    debug_assert!(written.is_ok());
+}
+
 /// Three significant digits.
 pub fn short(value: f64) -> String {
     let digits = if value == 0.0 || !value.is_finite() { 0.0 } else { value.abs().log10().floor() };
@@ -57,16 +69,19 @@ pub fn head(file: &BenchFile) -> String {
         machine.system.clone().unwrap_or_else(unknown)
     );
     if let Some(device) = &file.device {
-        text += &format!("device    {device}\n");
+        put(&mut text, format_args!("device    {device}\n"));
     }
     let commit = file.program.commit.as_deref().unwrap_or("not built in");
-    text += &format!("program   chiasm {}, commit {commit}, {}\n", file.program.version, file.program.burn);
+    put(
+        &mut text,
+        format_args!("program   chiasm {}, commit {commit}, {}\n", file.program.version, file.program.burn),
+    );
     if file.program.profile != "release" {
         text += "warning   this is a debug build: its figures mean nothing\n";
     }
     if let Some(load) = machine.load_before.filter(|load| *load > 0.5) {
-        text +=
-            &format!("warning   the machine is busy (load {load:.1}): figures will be too slow and spread\n");
+        let words = "figures will be too slow and spread";
+        put(&mut text, format_args!("warning   the machine is busy (load {load:.1}): {words}\n"));
     }
     text
 }
@@ -129,8 +144,8 @@ pub fn model(detail: &Detail) -> String {
         &rows,
     );
     if !detail.layers.is_empty() {
-        text += "\n";
-        text += &layers(detail);
+        text.push('\n');
+        text.push_str(&layers(detail));
     }
     text
 }
@@ -180,6 +195,30 @@ fn layers(detail: &Detail) -> String {
     )
 }
 
+/// What an adapter says of itself.
+pub fn adapter(own: &AdapterFacts) -> String {
+    let units = own.cooperative_matrices.join("; ");
+    let mut text = format!(
+        "\nadapter        {} ({}, vendor {:#06x}, device {:#06x})\ndriver         {}\nAPI            {}, kernels in {}\n\
+         subgroups      {} to {} invocations\nmatrix units   {}\nfeatures       {}\n",
+        own.name,
+        own.kind,
+        own.vendor,
+        own.device,
+        own.driver,
+        own.api,
+        own.shading_language,
+        own.subgroup.0,
+        own.subgroup.1,
+        if units.is_empty() { "none stated" } else { &units },
+        own.features.join(" ")
+    );
+    for (name, value) in &own.limits {
+        put(&mut text, format_args!("limit          {name} {value}\n"));
+    }
+    text
+}
+
 /// A comparison.
 pub fn comparison(own: &Comparison) -> String {
     let rows: Vec<Vec<String>> = own
@@ -200,11 +239,11 @@ pub fn comparison(own: &Comparison) -> String {
         .collect();
     let mut text = String::new();
     for difference in &own.differences {
-        text += &format!("differs   {difference}\n");
+        put(&mut text, format_args!("differs   {difference}\n"));
     }
     text += &table(&["", "before", "after", "unit", "ratio", "99 % interval", ""], &rows);
     for name in &own.alone {
-        text += &format!("in one file only: {name}\n");
+        put(&mut text, format_args!("in one file only: {name}\n"));
     }
     text
 }

@@ -97,28 +97,7 @@ fn device(args: &DeviceBenchArgs) -> anyhow::Result<u8> {
     let (figures, roofs) = device_bench::measure(&device, &precisions, plan, measure.seed)?;
     let mut words = text::figures(&figures);
     if let Some(adapter) = device.adapter() {
-        words += &format!(
-            "\nadapter        {} ({}, vendor {:#06x}, device {:#06x})\ndriver         {}\nAPI            {}, {}\n\
-             subgroups      {} to {} invocations\nmatrix units   {}\nfeatures       {}\n",
-            adapter.name,
-            adapter.kind,
-            adapter.vendor,
-            adapter.device,
-            adapter.driver,
-            adapter.api,
-            adapter.shading_language,
-            adapter.subgroup.0,
-            adapter.subgroup.1,
-            if adapter.cooperative_matrices.is_empty() {
-                "none stated".to_owned()
-            } else {
-                adapter.cooperative_matrices.join("; ")
-            },
-            adapter.features.join(" ")
-        );
-        for (name, value) in &adapter.limits {
-            words += &format!("limit          {name} {value}\n");
-        }
+        words += &text::adapter(adapter);
     }
     // copies have another unit: the plot shows what is counted in FLOP
     let rates: Vec<Bar> = figures
@@ -178,7 +157,7 @@ fn subject(args: &ModelBenchArgs) -> anyhow::Result<Subject> {
     if let Some(name) = &args.arch {
         let architecture = Architecture::preset(name, args.channels as usize, args.outputs as usize)
             .map_err(|error| Usage(error.to_string()))?;
-        return Ok(Subject::Network { architecture, side: args.side as usize });
+        return Ok(Subject::Network { name: name.clone(), architecture, side: args.side as usize });
     }
     let name = args.bundle.as_deref().unwrap_or_default();
     let embedded = Bundle::embedded()?;
