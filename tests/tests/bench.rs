@@ -85,3 +85,36 @@ fn what_cannot_be_measured_says_why() {
     assert_eq!(code, Some(1));
     assert!(error.contains("too small"), "{error}");
 }
+
+#[test]
+fn the_whole_way_is_measured_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (json, ground) = (folder.path().join("way.json"), folder.path().join("ground"));
+    fs::create_dir(&ground).unwrap();
+    let (json, ground) = (json.to_str().unwrap(), ground.to_str().unwrap());
+    let way = ["--studies", "2", "--device", "cpu", "--dir", ground, "--json", json];
+    let read = || serde_json::from_slice::<Value>(&fs::read(json).unwrap()).unwrap();
+
+    let pipeline = [&["pipeline", "--decoders", "1", "--rounds", "1"], &way[..]].concat();
+    let (code, out, error) = bench(&pipeline);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("device idle") && out.contains("score"), "{out}");
+    let run = read()["detail"]["runs"][0][0].clone();
+    assert_eq!(run["ended"]["reported"], 2);
+    assert_eq!(run["study_ms"].as_array().unwrap().len(), 2);
+    let positive = |value: &Value| assert!(value.as_f64().unwrap() > 0.0, "{run}");
+    for own in ["wall_s", "device_busy_s", "batch_fill"] {
+        positive(&run[own]);
+    }
+    for stage in ["decode", "preprocess", "score", "compose", "store", "deliver"] {
+        positive(&run["stage_s"][stage]);
+    }
+    run["resident_bytes"].as_array().unwrap().iter().for_each(positive);
+
+    let (code, out, error) = bench(&[&["soak", "--minutes", "0", "--decoders", "1"], &way[..]].concat());
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("resident, worker") && out.contains("MiB an hour"), "{out}");
+    assert_eq!(read()["kind"], "soak");
+    assert_eq!(read()["detail"]["series"].as_array().unwrap().len(), 3, "three runs at least");
+    assert_eq!(fs::read_dir(ground).unwrap().count(), 0);
+}

@@ -58,9 +58,18 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Curves over a horizontal axis of logarithms to base 2 and a vertical axis from 0; points that are not positive across
-/// are left out.
-pub fn curves(name: &'static str, title: &str, across: &str, up: &str, curves: &[Curve]) -> Plot {
+/// How the horizontal axis counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Across {
+    /// Each tick is twice the one before.
+    Doubling,
+    /// Each tick is one more.
+    Even,
+}
+
+/// Curves with a vertical axis from 0; points that are not positive across are left out.
+pub fn curves(name: &'static str, titles: [&str; 3], axis: Across, curves: &[Curve]) -> Plot {
+    let [title, across, up] = titles;
     let (left, top, right, bottom) = FRAME;
     let corners = vec![(left, top), (left, bottom), (right, bottom), (right, top), (left, top)];
     let mut marks = vec![
@@ -72,12 +81,13 @@ pub fn curves(name: &'static str, title: &str, across: &str, up: &str, curves: &
     let usable = |point: &&(f64, f64)| point.0 > 0.0 && point.0.is_finite() && point.1.is_finite();
     let all: Vec<(f64, f64)> =
         curves.iter().flat_map(|curve| curve.points.iter().filter(usable)).copied().collect();
-    let low = all.iter().map(|point| point.0.log2()).fold(f64::INFINITY, f64::min);
-    let high = all.iter().map(|point| point.0.log2()).fold(f64::NEG_INFINITY, f64::max);
+    let along = |x: f64| if axis == Across::Doubling { x.log2() } else { x };
+    let low = all.iter().map(|point| along(point.0)).fold(f64::INFINITY, f64::min);
+    let high = all.iter().map(|point| along(point.0)).fold(f64::NEG_INFINITY, f64::max);
     let most = all.iter().map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max) * 1.1;
     let span = if high > low { high - low } else { 1.0 };
     let place = |(x, y): (f64, f64)| {
-        let share = 0.04 + 0.92 * (x.log2() - low) / span;
+        let share = 0.04 + 0.92 * (along(x) - low) / span;
         (left + share * (right - left), bottom - (y / most).clamp(0.0, 1.0) * (bottom - top))
     };
     for step in 0..=4_u8 {
@@ -88,10 +98,18 @@ pub fn curves(name: &'static str, title: &str, across: &str, up: &str, curves: &
     let mut ticks: Vec<f64> = all.iter().map(|point| point.0).collect();
     ticks.sort_by(f64::total_cmp);
     ticks.dedup();
-    for tick in ticks.iter().take(12) {
+    let every = ticks.len().div_ceil(12).max(1);
+    for tick in ticks.iter().step_by(every) {
         let (x, _) = place((*tick, 0.0));
         marks.push(Mark::Line { points: vec![(x, top), (x, bottom)], colour: GREY, dashed: true });
-        marks.push(Mark::Text { at: (x - 6.0, bottom + 16.0), text: format!("{tick:.0}") });
+        marks.push(Mark::Text {
+            at: (x - 6.0, bottom + 16.0),
+            text: if *tick < 10.0 && tick.fract() > 0.0 {
+                format!("{tick:.1}")
+            } else {
+                format!("{tick:.0}")
+            },
+        });
     }
     for ((index, curve), colour) in curves.iter().enumerate().zip(COLOURS.into_iter().cycle()) {
         let points: Vec<(f64, f64)> = curve.points.iter().filter(usable).map(|point| place(*point)).collect();
@@ -127,12 +145,12 @@ mod tests {
     fn curves_stay_inside_their_frame_and_nothing_is_drawn_of_nothing() {
         let points = vec![(1.0, 5.0), (2.0, 9.0), (0.0, 1.0), (64.0, f64::NAN)];
         let curve = Curve { name: "images".into(), points };
-        let plot = curves("test", "Rate", "batch", "images/s", &[curve]);
+        let plot = curves("test", ["Rate", "batch", "images/s"], Across::Doubling, &[curve]);
         for mark in &plot.marks {
             if let Mark::Dot { at, .. } = mark {
                 assert!((FRAME.0..=FRAME.2).contains(&at.0) && (FRAME.1..=FRAME.3).contains(&at.1), "{at:?}");
             }
         }
-        assert!(!raster::png(&curves("test", "", "", "", &[])).unwrap().is_empty());
+        assert!(!raster::png(&curves("test", [""; 3], Across::Even, &[])).unwrap().is_empty());
     }
 }

@@ -102,19 +102,23 @@ fn median(samples: &mut [f64]) -> Option<f64> {
     quantile(samples, 0.5)
 }
 
+/// The slope of `y = c + slope * x` by least squares; `None` with fewer than two different `x`.
+pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    let joint: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    (spread > 0.0).then(|| joint / spread)
+}
+
 /// The exponent of `y = c * x^exponent`, by least squares of the logarithms; `None` with fewer than two different `x`, or
 /// where a value is not positive.
 pub fn exponent(points: &[(f64, f64)]) -> Option<f64> {
     if points.iter().any(|(x, y)| !(x.is_finite() && y.is_finite() && *x > 0.0 && *y > 0.0)) {
         return None;
     }
-    let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
-    let count = logs.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| logs.iter().map(of).sum::<f64>() / count;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let spread: f64 = logs.iter().map(|point| (point.0 - x).powi(2)).sum();
-    let joint: f64 = logs.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
-    (spread > 0.0).then(|| joint / spread)
+    slope(&points.iter().map(|(x, y)| (x.ln(), y.ln())).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -183,6 +187,7 @@ mod tests {
         for power in [-1, 0, 1, 2] {
             assert!((exponent(&points(power)).unwrap() - f64::from(power)).abs() < 1e-12);
         }
+        assert_eq!(slope(&[(0.0, 1.0), (2.0, 5.0), (4.0, 9.0)]), Some(2.0));
         assert_eq!(exponent(&[(1.0, 1.0)]), None);
         assert_eq!(exponent(&[(1.0, 0.0), (2.0, 1.0)]), None);
     }

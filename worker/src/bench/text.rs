@@ -8,6 +8,7 @@ use models::device::AdapterFacts;
 use super::compare::Comparison;
 use super::file::{BenchFile, Figure};
 use super::model::{Detail, kind_words};
+use super::pipeline::Run;
 
 /// Rows with their columns aligned; the first column to the left, the others to the right.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
@@ -193,6 +194,68 @@ fn layers(detail: &Detail) -> String {
         ],
         &rows,
     )
+}
+
+/// Runs of the whole way, grouped by the number of decoders.
+pub fn pipeline(groups: &[Vec<Run>], grows: Option<f64>) -> String {
+    let mean =
+        |runs: &[Run], of: &dyn Fn(&Run) -> f64| runs.iter().map(of).sum::<f64>() / runs.len().max(1) as f64;
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let rows: Vec<Vec<String>> = groups
+        .iter()
+        .filter_map(|runs| {
+            let first = runs.first()?;
+            let ended: Vec<String> =
+                first.ended.iter().map(|(state, count)| format!("{count} {state}")).collect();
+            Some(vec![
+                first.decoders.to_string(),
+                short(mean(runs, &Run::rate)),
+                short(mean(runs, &Run::overlap)),
+                percent(mean(runs, &Run::device_idle)),
+                first.batch_fill.map_or_else(|| "-".to_owned(), percent),
+                mebibytes(first.resident_bytes.0),
+                mebibytes(first.resident_bytes.1),
+                ended.join(", "),
+            ])
+        })
+        .collect();
+    let mut text = table(
+        &[
+            "decoders",
+            "studies/s",
+            "overlap",
+            "device idle",
+            "batch fill",
+            "worker MiB",
+            "device MiB",
+            "ended",
+        ],
+        &rows,
+    );
+    if let Some(grows) = grows {
+        put(&mut text, format_args!("studies/s grow as decoders to the power of {grows:.2}\n"));
+    }
+    let Some(run) = groups.last().and_then(|runs| runs.last()) else { return text };
+    let studies = run.study_ms.len().max(1) as f64;
+    let mut stages: Vec<(&String, &f64)> =
+        run.stage_s.iter().filter(|(_, seconds)| **seconds > 0.0).collect();
+    stages.sort_by(|a, b| b.1.total_cmp(a.1));
+    let rows: Vec<Vec<String>> = stages
+        .into_iter()
+        .map(|(stage, seconds)| {
+            vec![stage.clone(), short(1e3 * seconds / studies), percent(seconds / run.wall_s)]
+        })
+        .collect();
+    text.push('\n');
+    text.push_str(&table(&["stage", "ms a study", "of the run"], &rows));
+    text
+}
+
+/// How memory grew: MiB an hour of the worker and of the device's process.
+pub fn growth(hourly: (Option<f64>, Option<f64>)) -> String {
+    let words =
+        |own: Option<f64>| own.map_or_else(|| "not known".to_owned(), |own| format!("{own:+.1} MiB an hour"));
+    format!("memory grew: worker {}, device process {}\n", words(hourly.0), words(hourly.1))
 }
 
 /// What an adapter says of itself.

@@ -18,6 +18,10 @@ pub enum BenchCommand {
     Device(DeviceBenchArgs),
     /// A network or a bundle: latency and rate by batch, memory, warm-up, and how near each layer is to the device's bounds.
     Model(ModelBenchArgs),
+    /// The whole way of the worker on this machine: studies a second, where the time goes, how busy the device is.
+    Pipeline(PipelineBenchArgs),
+    /// The same for a long time: memory and latency as they go.
+    Soak(SoakBenchArgs),
     /// Ratios of two measurements with intervals, and which differences are noise.
     #[command(
         after_help = "Exit code 1 when the files cannot be compared; with --fail-if-worse also when a figure is worse."
@@ -100,6 +104,58 @@ pub struct ModelBenchArgs {
     pub measure: MeasureArgs,
 }
 
+/// What measurements of the whole way have.
+#[derive(Debug, Clone, Args)]
+pub struct WayArgs {
+    /// Phantom studies of a run, each of a patient of its own with a record.
+    #[arg(long, value_name = "NUMBER", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub studies: u32,
+    /// Seed of the studies.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Folder for studies, ledger and reports, removed afterwards; it decides which disk is measured.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Write the measurement to this file (JSON), and its plot beside it (SVG, PNG).
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// The device.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: DeviceArg,
+}
+
+/// `chiasm bench pipeline`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  chiasm bench pipeline --studies 100 --decoders 1,2,4 --json pipeline.json"
+)]
+pub struct PipelineBenchArgs {
+    /// Processes that read files; several are measured in turns.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub decoders: Vec<u32>,
+    /// Runs of each.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// What is run.
+    #[command(flatten)]
+    pub way: WayArgs,
+}
+
+/// `chiasm bench soak`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chiasm bench soak --minutes 60 --json soak.json")]
+pub struct SoakBenchArgs {
+    /// Begins no run after so many minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = minutes)]
+    pub minutes: f64,
+    /// Processes that read files.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub decoders: u32,
+    /// What is run.
+    #[command(flatten)]
+    pub way: WayArgs,
+}
+
 /// `chiasm bench compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -121,5 +177,12 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
         Ok(_) | Err(_) => Err("between 0 and 3600".to_owned()),
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if (0.0..=10_080.0).contains(&minutes) => Ok(minutes),
+        Ok(_) | Err(_) => Err("between 0 and 10080".to_owned()),
     }
 }

@@ -1,5 +1,7 @@
 //! `chiasm bench`: measures, prints, and writes what was measured.
 
+mod pipeline;
+
 use std::io::Write;
 use std::path::Path;
 
@@ -16,12 +18,10 @@ use crate::bench::compare::{Verdict, compare};
 use crate::bench::file::{BenchFile, Figure, Program, SCHEMA};
 use crate::bench::machine::Machine;
 use crate::bench::model::Sweep;
-use crate::bench::plot::{Bar, Curve, bars, curves};
+use crate::bench::plot::{Across, Bar, Curve, bars, curves};
 use crate::bench::timing::Plan;
 use crate::bench::{device as device_bench, model as model_bench, text};
-use crate::cli::bench::{
-    BenchCommand, CompareArgs, DeviceBenchArgs, MeasureArgs, ModelBenchArgs, PrecisionArg,
-};
+use crate::cli::bench::{BenchCommand, CompareArgs, DeviceBenchArgs, ModelBenchArgs, PrecisionArg};
 use crate::training::raster;
 
 /// How much of the time of a model's rounds goes to the bounds it is held against.
@@ -32,6 +32,8 @@ pub(super) fn run(command: &BenchCommand) -> anyhow::Result<u8> {
     match command {
         BenchCommand::Device(args) => device(args),
         BenchCommand::Model(args) => model(args),
+        BenchCommand::Pipeline(args) => pipeline::pipeline(args),
+        BenchCommand::Soak(args) => pipeline::soak(args),
         BenchCommand::Compare(args) => compare_files(args),
     }
 }
@@ -72,16 +74,16 @@ impl Begun {
 }
 
 /// Prints the table, and writes the file and its plot where that was asked for.
-fn finish(file: &BenchFile, table: &str, plot: &Plot, args: &MeasureArgs) -> anyhow::Result<()> {
+fn finish(file: &BenchFile, table: &str, plot: &Plot, json: Option<&Path>) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}\n{table}", text::head(file))?;
-    let Some(path) = &args.json else { return Ok(()) };
+    let Some(path) = json else { return Ok(()) };
     let write = |path: &Path, bytes: &[u8]| {
         std::fs::write(path, bytes).with_context(|| format!("could not write `{}`", path.display()))
     };
-    let mut json = serde_json::to_vec_pretty(file)?;
-    json.push(b'\n');
-    write(path, &json)?;
+    let mut bytes = serde_json::to_vec_pretty(file)?;
+    bytes.push(b'\n');
+    write(path, &bytes)?;
     write(&path.with_extension("svg"), plot.svg().as_bytes())?;
     write(&path.with_extension("png"), &raster::png(plot)?)?;
     writeln!(out, "written to {} (plot: .svg, .png)", path.display())?;
@@ -109,7 +111,7 @@ fn device(args: &DeviceBenchArgs) -> anyhow::Result<u8> {
     let detail = device_bench::detail(&device, &roofs);
     let settings = json!({ "seed": measure.seed });
     let file = begun.file("device", Some(device.description()), settings, figures, detail);
-    finish(&file, &words, &plot, measure)?;
+    finish(&file, &words, &plot, measure.json.as_deref())?;
     Ok(0)
 }
 
@@ -140,7 +142,12 @@ fn model(args: &ModelBenchArgs) -> anyhow::Result<u8> {
     let words = format!("{}\n{}", text::figures(&swept.figures), text::model(&swept.detail));
     let points = swept.detail.batches.iter().map(|own| (own.batch as f64, own.images_per_second)).collect();
     let curve = Curve { name: format!("{name}, {}", precision.as_str()), points };
-    let plot = curves("model", "Images a second by batch", "pictures of a batch", "images/s", &[curve]);
+    let plot = curves(
+        "model",
+        ["Images a second by batch", "pictures of a batch", "images/s"],
+        Across::Doubling,
+        &[curve],
+    );
     let settings = json!({
         "subject": name,
         "architectures": sweep.subject.parts().iter().map(|part| json!(part.architecture)).collect::<Vec<_>>(),
@@ -149,7 +156,7 @@ fn model(args: &ModelBenchArgs) -> anyhow::Result<u8> {
         "seed": measure.seed,
     });
     let file = begun.file("model", Some(device.description()), settings, swept.figures, json!(swept.detail));
-    finish(&file, &words, &plot, measure)?;
+    finish(&file, &words, &plot, measure.json.as_deref())?;
     Ok(0)
 }
 
