@@ -144,7 +144,10 @@ impl Bench {
             batches: samples.value("chiasm_batch_fill_ratio_count").unwrap_or(0.0),
             fill: samples.value("chiasm_batch_fill_ratio_sum").unwrap_or(0.0),
             busy_s: self.busy.seconds(),
-            resident: (samples.value("chiasm_process_resident_memory_bytes"), self.busy.facts().resident_bytes),
+            resident: (
+                samples.value("chiasm_process_resident_memory_bytes"),
+                self.busy.facts().resident_bytes,
+            ),
         }
     }
 }
