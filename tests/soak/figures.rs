@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chiasm_tests::site::check::End;
 use chiasm_tests::site::servers::Servers;
-use chiasm_tests::site::submit::request;
+use chiasm_tests::site::submit::{request, request_to};
 use chiasm_tests::site::workers::{Start, wait_until};
 use chiasm_tests::site::{Mode, Plan, Site};
 use jiff::Timestamp;
@@ -39,8 +39,16 @@ pub(crate) fn run(args: &FiguresArgs) -> bool {
     true
 }
 
-/// CPU time of a worker for a study: of its own process, of the one that the networks run in, and of those that read files.
+/// CPU time of a worker for a study: of its own process, of the one that the networks run in, and of those that read files;
+/// with a FHIR server as the only target, with a PACS beside it, and with a folder too.
 fn overhead(mode: Mode<'_>) -> Value {
+    let targets = [&["ehr"][..], &["ehr", "pacs"], &["ehr", "pacs", "reports"]];
+    let each = targets.iter().map(|targets| (targets.join("+"), overhead_to(mode, targets)));
+    Value::Object(each.collect())
+}
+
+fn overhead_to(mode: Mode<'_>, targets: &[&str]) -> Value {
+    const WARM: usize = 20;
     const STUDIES: usize = 300;
     let mut site = Site::open(mode, Plan { jobs_at_once: 1, ..Plan::new(1) });
     let start = Start::default()
@@ -49,17 +57,21 @@ fn overhead(mode: Mode<'_>) -> Value {
         .with("RUST_LOG", "warn");
     site.start(&start);
     site.wait_until_ready(0);
-    let warm = site.studies(20);
-    site.submit(&warm, Lane::Routine);
-    site.wait_until_done(PATIENCE);
-    let studies = site.studies(STUDIES);
+    let publish = |site: &mut Site, count: usize| {
+        let studies = site.studies(count);
+        let now = Timestamp::now();
+        let ask = |study: &String| request_to(study, study, now, Lane::Routine, targets);
+        site.publish(&studies.iter().map(ask).collect::<Vec<_>>());
+        site.expect(&studies, &End::reported());
+        site.wait_until_done(PATIENCE);
+    };
+    publish(&mut site, WARM);
     let (before, stages_before) = (used(&site), stages(&site));
     let began = Instant::now();
-    site.submit(&studies, Lane::Routine);
-    site.wait_until_done(PATIENCE);
+    publish(&mut site, STUDIES);
     let seconds = began.elapsed().as_secs_f64();
     let (after, stages_after) = (used(&site), stages(&site));
-    site.check().assert();
+    assert_eq!(site.ended(), (WARM + STUDIES) as u64, "every study has ended");
     let each = |total: f64| 1000.0 * total / STUDIES as f64;
     let stages: BTreeMap<&String, f64> = stages_after
         .iter()

@@ -120,13 +120,21 @@ impl Site {
 /// # Panics
 /// Where the UID is none.
 pub fn request(study_uid: &str, id: &str, time: Timestamp, lane: Lane) -> Message {
+    request_to(study_uid, id, time, lane, &[])
+}
+
+/// The same, to these targets alone.
+///
+/// # Panics
+/// Where the UID or a name is none.
+pub fn request_to(study_uid: &str, id: &str, time: Timestamp, lane: Lane, targets: &[&str]) -> Message {
     let request = JobRequest {
         id: id.to_owned(),
         time,
         study_uid: study_uid.parse().expect("a UID"),
         source: None,
         record: None,
-        targets: Vec::new(),
+        targets: targets.iter().map(|target| target.parse().expect("a name")).collect(),
         pipeline: None,
         lane,
         mode: Mode::Clinical,

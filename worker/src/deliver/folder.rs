@@ -3,7 +3,7 @@
 //! A reader sees the whole old file or the whole new one, never half of one, and what was delivered is on the disk.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,37 +24,77 @@ pub struct WriteError {
 
 /// Writes `bytes` to `folder/name` durably. Writing the same bytes again leaves the file as it is.
 pub fn deliver(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, WriteError> {
-    let path = folder.join(name);
-    write(folder, name, bytes).map_err(|source| WriteError { path: path.clone(), source })?;
-    Ok(path)
+    replace(folder, &[(name, Some(bytes))])?;
+    Ok(folder.join(name))
 }
 
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    make(folder)?;
-    let path = folder.join(name);
-    if fs::read(&path).is_ok_and(|before| before == bytes) {
-        // who wrote it may have been killed before it was on the disk
-        File::open(&path)?.sync_all()?;
-        return File::open(folder)?.sync_all();
+/// Brings files of a folder into the state that they shall have, in the order given and durably: with these bytes, or
+/// gone. The folder's own list of names is written to the disk once.
+fn replace(folder: &Path, files: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
+    let at = |name: &str| {
+        let path = folder.join(name);
+        move |source| WriteError { path, source }
+    };
+    make(folder).map_err(at(""))?;
+    let mut changes = Vec::with_capacity(files.len());
+    for (name, bytes) in files {
+        changes.push((*name, Change::prepare(folder, name, *bytes).map_err(at(name))?));
     }
-    let (partial, mut file) = Partial::create(folder, name)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    partial.rename(&path)?;
-    File::open(folder)?.sync_all()?;
-    remove_left_behind(folder, name);
+    for (name, change) in changes {
+        change.make(&folder.join(name)).map_err(at(name))?;
+    }
+    // Also where nothing changed: whoever did it may have been killed before it was on the disk.
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(""))?;
+    remove_left_behind(folder, files.iter().map(|(name, _)| *name));
     Ok(())
 }
 
-/// Removes `folder/name` durably; what is not there is no error.
-fn remove(folder: &Path, name: &str) -> Result<(), WriteError> {
-    let path = folder.join(name);
-    let removed = match fs::remove_file(&path) {
-        Ok(()) => File::open(folder).and_then(|folder| folder.sync_all()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    };
-    removed.map_err(|source| WriteError { path, source })
+/// What is to be done so that a file has its state.
+enum Change {
+    /// It has it already.
+    None,
+    /// It gets another name's bytes, which are on the disk.
+    Rename(Partial),
+    /// It goes.
+    Remove,
+}
+
+impl Change {
+    fn prepare(folder: &Path, name: &str, bytes: Option<&[u8]>) -> io::Result<Self> {
+        let Some(bytes) = bytes else { return Ok(Self::Remove) };
+        if let Some(file) = same(&folder.join(name), bytes) {
+            // who wrote it may have been killed before it was on the disk
+            file.sync_all()?;
+            return Ok(Self::None);
+        }
+        let (partial, mut file) = Partial::create(folder, name)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(Self::Rename(partial))
+    }
+
+    fn make(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::Rename(partial) => partial.rename(path),
+            Self::Remove => match fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+/// The file, if these are its bytes.
+fn same(path: &Path, bytes: &[u8]) -> Option<File> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    if usize::try_from(length).ok()? != bytes.len() {
+        return None;
+    }
+    let mut before = Vec::with_capacity(bytes.len());
+    file.read_to_end(&mut before).ok()?;
+    (before == bytes).then_some(file)
 }
 
 /// Makes the folder, so that its name is on the disk too.
@@ -71,7 +111,7 @@ fn make(folder: &Path) -> io::Result<()> {
 
 /// A file that is not whole yet. Two workers never share one: a worker that was stopped and goes on after another took
 /// its job would otherwise publish the other's half.
-struct Partial(PathBuf);
+struct Partial(Option<PathBuf>);
 
 impl Partial {
     const END: &str = ".partial";
@@ -82,7 +122,7 @@ impl Partial {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let partial = folder.join(format!(".{name}.{}-{count}{}", std::process::id(), Self::END));
             match File::create_new(&partial) {
-                Ok(file) => return Ok((Self(partial), file)),
+                Ok(file) => return Ok((Self(Some(partial)), file)),
                 // left behind by a killed process of the same number, or another machine's
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -90,27 +130,32 @@ impl Partial {
         }
     }
 
-    fn rename(self, path: &Path) -> io::Result<()> {
-        fs::rename(&self.0, path)
+    fn rename(mut self, path: &Path) -> io::Result<()> {
+        let Some(partial) = self.0.as_ref() else { return Ok(()) };
+        fs::rename(partial, path)?;
+        self.0 = None;
+        Ok(())
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // after a rename there is nothing to remove
-        drop(fs::remove_file(&self.0));
+        if let Some(partial) = &self.0 {
+            drop(fs::remove_file(partial));
+        }
     }
 }
 
-/// Removes what killed processes left behind of this file. A live writer that loses its partial file this way gets an
+/// Removes what killed processes left behind of these files. A live writer that loses its partial file this way gets an
 /// error and tries again.
-fn remove_left_behind(folder: &Path, name: &str) {
-    let begin = format!(".{name}.");
+fn remove_left_behind<'a>(folder: &Path, names: impl Iterator<Item = &'a str>) {
+    let begins: Vec<String> = names.map(|name| format!(".{name}.")).collect();
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries {
         let file = entry.file_name();
-        let is_partial =
-            file.to_str().is_some_and(|file| file.starts_with(&begin) && file.ends_with(Partial::END));
+        let is_partial = file.to_str().is_some_and(|file| {
+            file.ends_with(Partial::END) && begins.iter().any(|begin| file.starts_with(begin))
+        });
         if is_partial {
             drop(fs::remove_file(entry.path()));
         }
@@ -197,22 +242,17 @@ impl Target for FolderTarget {
         let (uid, report) = (uid.to_owned(), parcel.report.clone());
         self.apart(move |root| {
             let folder = root.join(uid);
-            let mut receipts = Receipts::new();
-            // the page last: who finds it finds the others too
-            for (kind, name, bytes) in [
-                ("sr", "report.dcm", report.sr.as_ref()),
-                ("bundle", "bundle.json", report.bundle.as_ref()),
-                ("html", "report.html", Some(&report.html)),
-            ] {
-                match bytes {
-                    Some(bytes) => {
-                        let path = deliver(&folder, name, bytes)?;
-                        receipts.insert(kind.to_owned(), path.to_string_lossy().into_owned());
-                    }
-                    // an older version may have had one
-                    None => remove(&folder, name)?,
-                }
-            }
+            // the page last: who finds it finds the others too; an older version may have had what this one has not
+            let files = [
+                ("sr", "report.dcm", report.sr.as_deref()),
+                ("bundle", "bundle.json", report.bundle.as_deref()),
+                ("html", "report.html", Some(&*report.html)),
+            ];
+            replace(&folder, &files.map(|(_, name, bytes)| (name, bytes)))?;
+            let there = files.iter().filter(|(_, _, bytes)| bytes.is_some());
+            let receipts: Receipts = there
+                .map(|(kind, name, _)| ((*kind).to_owned(), folder.join(name).to_string_lossy().into_owned()))
+                .collect();
             Ok(receipts)
         })
         .await
@@ -225,7 +265,7 @@ impl Target for FolderTarget {
             let (_partial, mut file) = Partial::create(root, "probe").map_err(fail)?;
             file.write_all(&[0; 4096]).map_err(fail)?;
             file.sync_all().map_err(fail)?;
-            remove_left_behind(root, "probe");
+            remove_left_behind(root, std::iter::once("probe"));
             Ok(())
         })
         .await

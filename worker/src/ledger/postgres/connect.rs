@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use tokio::time::timeout;
 
 use crate::config::site::PostgresConfig;
 use crate::ledger::LedgerError;
 
-/// How long a free connection of the pool, or a new one, is waited for.
+/// How long a free connection, or a new one, is waited for.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Settings of every connection. Commits wait for the disk, whatever the server's default is; nothing waits for ever, and
@@ -52,13 +54,9 @@ pub(super) fn options(config: &PostgresConfig) -> Result<PgConnectOptions, Ledge
     Ok(options.ssl_mode(if plaintext { PgSslMode::Prefer } else { PgSslMode::VerifyFull }))
 }
 
-/// Connections for the ledger's statements.
-pub(super) async fn pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, sqlx::Error> {
-    PgPoolOptions::new()
-        .max_connections(connections.max(1))
-        .acquire_timeout(CONNECT_WITHIN)
-        .connect_with(options)
-        .await
+/// A connection, or an error in time.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    timeout(CONNECT_WITHIN, options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 fn is_this_machine(options: &PgConnectOptions) -> bool {

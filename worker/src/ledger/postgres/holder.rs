@@ -10,12 +10,12 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::connect::CONNECT_WITHIN;
+use super::connect::{CONNECT_WITHIN, connect};
 
 /// How long the connection may take to answer before another one is tried.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -62,11 +62,6 @@ impl fmt::Debug for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Holder").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-/// A connection, or an error in time.
-pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    timeout(CONNECT_WITHIN, options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 async fn lock(connection: &mut PgConnection, id: i64) -> Result<(), sqlx::Error> {

@@ -5,6 +5,7 @@
 //! unique index that lets a report have one writer. Times are the database's.
 
 mod connect;
+mod connections;
 mod holder;
 mod migrations;
 mod row;
@@ -16,19 +17,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
-use sqlx::query::Query;
-use sqlx::{Postgres, Row, query};
+use sqlx::postgres::PgRow;
+use sqlx::{Row, query};
 use tokio::time::timeout;
 
+use self::connections::{Connections, Statement};
 use self::holder::Holder;
 use super::hold::Holds;
 use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
 use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_waiting};
 use crate::config::site::PostgresConfig;
-
-/// The most time one statement may take, the way to the server and back included.
-const STATEMENT_WITHIN: Duration = Duration::from_secs(35);
 
 /// How often a lease is tried again when another worker took a version of the same report in the same moment.
 const LEASE_TRIES: usize = 16;
@@ -36,26 +34,24 @@ const LEASE_TRIES: usize = 16;
 /// The ledger in a PostgreSQL database.
 #[derive(Debug)]
 pub struct PostgresLedger {
-    pool: PgPool,
+    connections: Connections,
     holder: Holder,
     actor: String,
     lease_ms: i64,
     holds: Holds,
 }
 
-type Statement = Query<'static, Postgres, PgArguments>;
-
 impl PostgresLedger {
     /// Connects, and brings the schema to the newest version. A lease is good for `lease` when its worker lives.
     pub async fn open(config: &PostgresConfig, lease: Duration) -> Result<Self, LedgerError> {
         let options = connect::options(config)?;
         let act = "connect to its database; check `ledger.url`, the password and that the server is up";
-        let mut connection = holder::connect(&options).await.map_err(database(act))?;
+        let mut connection = connect::connect(&options).await.map_err(database(act))?;
         migrations::migrate(&mut connection).await?;
         let holder = Holder::register(options.clone(), connection).await.map_err(database(act))?;
-        let pool = connect::pool(options, config.connections).await.map_err(database(act))?;
+        let connections = Connections::open(options, config.connections).await.map_err(database(act))?;
         Ok(Self {
-            pool,
+            connections,
             actor: format!("{:016x}", holder.id()),
             holder,
             lease_ms: millis(lease),
@@ -65,21 +61,11 @@ impl PostgresLedger {
 
     /// The first row that a statement gives.
     async fn one(&self, act: &'static str, statement: Statement) -> Result<Option<PgRow>, LedgerError> {
-        self.raw(statement).await.map(|rows| rows.into_iter().next()).map_err(database(act))
+        self.connections.rows(statement).await.map(|rows| rows.into_iter().next()).map_err(database(act))
     }
 
     async fn all(&self, act: &'static str, statement: Statement) -> Result<Vec<PgRow>, LedgerError> {
-        self.raw(statement).await.map_err(database(act))
-    }
-
-    async fn raw(&self, statement: Statement) -> Result<Vec<PgRow>, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        let rows = timeout(STATEMENT_WITHIN, statement.fetch_all(&mut *connection)).await;
-        rows.unwrap_or_else(|_| {
-            // Nobody knows what this connection still does: it must not go back to the pool.
-            drop(connection.detach());
-            Err(sqlx::Error::PoolTimedOut)
-        })
+        self.connections.rows(statement).await.map_err(database(act))
     }
 
     async fn lease(&self, turn: Turn) -> Result<Option<Job>, LedgerError> {
@@ -93,7 +79,7 @@ impl PostgresLedger {
                     query(sql::LEASE_KEY).bind(self.holder.id()).bind(self.lease_ms).bind(job_key.clone())
                 }
             };
-            match self.raw(statement).await {
+            match self.connections.rows(statement).await {
                 Ok(rows) => {
                     let job = rows.first().map(row::job).transpose().map_err(database(act))?;
                     return Ok(job.map(|job| Job { hold: self.holds.add(&job.job_key, job.fence), ..job }));

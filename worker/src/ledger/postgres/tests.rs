@@ -118,8 +118,9 @@ async fn every_connection_waits_for_the_disk_and_for_nothing_else_for_long() {
         ("statement_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "10s"),
     ] {
-        let row = sqlx::query("SELECT current_setting($1)").bind(name).fetch_one(&worker.pool).await.unwrap();
-        assert_eq!(row.get::<String, _>(0), expected, "{name}");
+        let statement = sqlx::query("SELECT current_setting($1)").bind(name);
+        let rows = worker.connections.rows(statement).await.unwrap();
+        assert_eq!(rows[0].get::<String, _>(0), expected, "{name}");
     }
 }
 
@@ -130,7 +131,8 @@ async fn a_lease_walks_an_index_whatever_the_planner_knows() {
     let worker = PostgresLedger::open(&config, LONG).await.unwrap();
     for (statement, index) in [(sql::LEASE_NEXT, "job_by_turn"), (sql::LEASE_STORED, "job_by_delivery")] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN {statement}"));
-        let rows = sqlx::query(explain).bind(1_i64).bind(1_i64).fetch_all(&worker.pool).await.unwrap();
+        let statement = sqlx::query(explain).bind(1_i64).bind(1_i64);
+        let rows = worker.connections.rows(statement).await.unwrap();
         let plan = rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n");
         assert!(plan.contains(&format!("Index Scan using {index}")), "{plan}");
         assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");
