@@ -34,6 +34,7 @@ pub mod compose;
 pub mod remote;
 pub mod report;
 
+pub mod bench;
 pub mod deliver;
 pub mod demo;
 pub mod outcome;

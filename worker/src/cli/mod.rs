@@ -1,5 +1,6 @@
 //! The command line: what can be asked, with help texts and examples.
 
+pub mod bench;
 pub mod config;
 pub mod features;
 pub mod fusion;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use bench::BenchCommand;
 use config::ConfigCommand;
 use features::FeaturesArgs;
 use fusion::FusionCommand;
@@ -62,6 +64,7 @@ impl Cli {
             | Command::Features(_)
             | Command::Fusion(_)
             | Command::Models(_)
+            | Command::Bench(_)
             | Command::DecodeProcess
             | Command::DeviceProcess(_) => None,
         }
@@ -106,6 +109,9 @@ pub enum Command {
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Measure this machine, a model on it, or two measurements against each other.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// A reader of files, bounded by the system, which whoever reads files starts itself.
     #[command(hide = true)]
     DecodeProcess,

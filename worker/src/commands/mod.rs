@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod analyze;
+mod bench;
 mod bundles;
 mod config;
 mod decode_process;
@@ -82,6 +83,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Features(args) => features::run(&args),
         Command::Fusion(command) => fusion::run(&command),
         Command::Models(command) => models::run(&command),
+        Command::Bench(command) => bench::run(&command),
         Command::DecodeProcess => decode_process::run(),
         Command::DeviceProcess(args) => device_process::run(&args),
     }
