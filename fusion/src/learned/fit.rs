@@ -10,8 +10,8 @@ use super::model::Parameters;
 use crate::assess::ChestView;
 
 /// Folds and repeats of the inner cross-fitting.
-const FOLDS: usize = 5;
-const REPEATS: usize = 2;
+pub(super) const FOLDS: usize = 5;
+pub(super) const REPEATS: usize = 2;
 
 /// Ridge penalties that are tried on the training side; the one with the least cross-fitted log-loss is
 /// taken. Columns are standardised, so one penalty serves all.
@@ -34,9 +34,9 @@ pub(super) struct Case {
 }
 
 /// A side's cross-fitted logits: one for each repeat, `None` where no model could be fitted.
-struct Crossed {
-    logits: Vec<Vec<Option<f64>>>,
-    lambda: f64,
+pub(super) struct Crossed {
+    pub(super) logits: Vec<Vec<Option<f64>>>,
+    pub(super) lambda: f64,
 }
 
 /// Fits everything. `weights` count how often each case's patient was drawn. `None` where a class is
@@ -92,7 +92,12 @@ pub(super) fn patients_by_outcome(cases: &[Case], random: &mut ChaCha8Rng) -> (V
 }
 
 /// Fits on the cases with a weight above 0.
-fn fit_side(rows: &[Vec<Option<f64>>], labels: &[f64], weights: &[f64], lambda: f64) -> Option<Linear> {
+pub(super) fn fit_side(
+    rows: &[Vec<Option<f64>>],
+    labels: &[f64],
+    weights: &[f64],
+    lambda: f64,
+) -> Option<Linear> {
     let used: Vec<usize> = (0..rows.len()).filter(|case| weights[*case] > 0.0).collect();
     let rows: Vec<Vec<Option<f64>>> = used.iter().map(|case| rows[*case].clone()).collect();
     let labels: Vec<f64> = used.iter().map(|case| labels[*case]).collect();
@@ -101,7 +106,7 @@ fn fit_side(rows: &[Vec<Option<f64>>], labels: &[f64], weights: &[f64], lambda: 
 }
 
 /// Cross-fitted logits of one side with the best of [`LAMBDAS`].
-fn cross_fit(
+pub(super) fn cross_fit(
     rows: &[Vec<Option<f64>>],
     labels: &[f64],
     weights: &[f64],
@@ -154,7 +159,7 @@ fn log_loss(logits: &[Vec<Option<f64>>], labels: &[f64], weights: &[f64]) -> Opt
 }
 
 /// Intercept and non-negative weights over the two cross-fitted logits, on the cases that have both.
-fn fuse(image: &Crossed, record: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 3]> {
+pub(super) fn fuse(image: &Crossed, record: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 3]> {
     let columns =
         |repeat: usize, case: usize| Some(vec![image.logits[repeat][case]?, record.logits[repeat][case]?]);
     let solved = stacked(labels, weights, FUSION_LAMBDA, columns)?;
@@ -162,7 +167,7 @@ fn fuse(image: &Crossed, record: &Crossed, labels: &[f64], weights: &[f64]) -> O
 }
 
 /// Platt: intercept and non-negative slope over a side's cross-fitted logits.
-fn platt(side: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 2]> {
+pub(super) fn platt(side: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 2]> {
     let solved = stacked(labels, weights, PLATT_LAMBDA, |repeat, case| {
         side.logits[repeat][case].map(|logit| vec![logit])
     })?;

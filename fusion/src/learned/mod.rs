@@ -14,6 +14,7 @@ mod card;
 mod encode;
 mod evaluate;
 mod fit;
+pub mod fused;
 mod linear;
 mod model;
 pub mod tabular;

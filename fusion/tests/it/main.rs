@@ -5,6 +5,7 @@
 mod assess;
 mod evaluation;
 mod features;
+mod fused;
 mod late_fusion;
 mod nodules;
 mod record;

@@ -157,6 +157,25 @@ impl Ensemble {
         Ok(all)
     }
 
+    /// The findings networks' pooled features of each picture, one network after the other.
+    pub(super) fn embed<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Vec<f32>>, ScoreError> {
+        let side = self.manifest.preprocessing.side;
+        let mut all: Vec<Vec<f32>> = Vec::with_capacity(images.len());
+        for chunk in images.chunks(MAX_BATCH) {
+            let whole: Vec<GreyImage> =
+                chunk.iter().map(|image| resize(image.borrow(), side, side)).collect();
+            let mut rows = vec![Vec::new(); chunk.len()];
+            for outputs in self.forward(&self.findings, &self.pictures(&whole, side)) {
+                let width = outputs.features.dims()[1];
+                for (row, features) in rows.iter_mut().zip(numbers(outputs.features)?.chunks_exact(width)) {
+                    row.extend_from_slice(features);
+                }
+            }
+            all.extend(rows);
+        }
+        Ok(all)
+    }
+
     fn raw_batch<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Raw>, ScoreError> {
         let rule = &self.manifest.preprocessing;
         let labels = self.manifest.labels.len();

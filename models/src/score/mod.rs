@@ -252,6 +252,21 @@ impl Scorer {
             Networks::Classifier(network) => network.score(images),
         }
     }
+
+    /// What the networks' last layers see of each picture: the pooled features, which other models may be fitted on. They
+    /// mean something only beside features of the same bundle.
+    pub fn embed<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Vec<f32>>, ScoreError> {
+        let all = match &self.networks {
+            Networks::Ensemble(ensemble) => ensemble.embed(images)?,
+            Networks::Classifier(network) => {
+                network.say(images)?.into_iter().map(|said| said.features).collect()
+            }
+        };
+        match all.iter().position(|features| !features.iter().all(|value| value.is_finite())) {
+            Some(index) => Err(ScoreError::NotFinite { index }),
+            None => Ok(all),
+        }
+    }
 }
 
 /// A probability against two thresholds.

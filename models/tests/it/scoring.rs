@@ -85,3 +85,17 @@ fn a_map_lies_in_the_picture_and_an_unknown_label_is_an_error() {
     let error = scorer.saliency(&picture, "Happiness").unwrap_err();
     assert_eq!(error, ScoreError::UnknownLabel { label: "Happiness".to_owned() });
 }
+
+#[test]
+fn features_of_a_picture_do_not_depend_on_its_batch_and_tell_pictures_apart() {
+    let scorer = scorer();
+    let pictures: Vec<GreyImage> = (0..3).map(small::picture).collect();
+    let together = scorer.embed(&pictures).unwrap();
+    for (picture, features) in pictures.iter().zip(&together) {
+        let alone = scorer.embed(std::slice::from_ref(picture)).unwrap();
+        assert_eq!(alone[0].len(), features.len());
+        assert!(alone[0].iter().zip(features).all(|(one, other)| (one - other).abs() < 1e-5));
+    }
+    assert!(!together[0].is_empty() && together[0] != together[1]);
+    assert!(scorer.embed::<GreyImage>(&[]).unwrap().is_empty());
+}

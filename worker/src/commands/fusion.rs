@@ -1,4 +1,4 @@
-//! `chiasm fusion`: models of tables.
+//! `chiasm fusion`: models of tables, with and without pictures.
 
 use std::fs;
 use std::io::Write;
@@ -7,12 +7,14 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use fusion::evaluation::Report;
 use fusion::evaluation::plot::plots;
+use fusion::learned::fused::{Embeddings, FusedConfig, FusedModel, evaluate_fused, train_fused};
 use fusion::learned::tabular::{
-    Table, TabularConfig, TabularModel, evaluate_table, report_markdown, train_table,
+    Row, Table, TabularConfig, TabularModel, evaluate_table, report_markdown, train_table,
 };
 use serde_json::json;
 
 use super::Usage;
+use crate::cli::DeviceArg;
 use crate::cli::fusion::{FusionCommand, FusionModelArgs, FusionScoreArgs, FusionTrainArgs};
 use crate::training::raster;
 
@@ -22,14 +24,20 @@ pub(super) fn run(command: &FusionCommand) -> anyhow::Result<u8> {
         FusionCommand::Train(args) => train(args),
         FusionCommand::Evaluate(args) => evaluate(args),
         FusionCommand::Score(args) => score(args),
+        FusionCommand::Embed(args) => super::fusion_input::embed(args),
+        FusionCommand::Table(args) => super::fusion_input::table(args),
     }
 }
 
 fn train(args: &FusionTrainArgs) -> anyhow::Result<u8> {
     let text = fs::read_to_string(&args.config)
         .with_context(|| format!("could not read `{}`", args.config.display()))?;
-    let config: TabularConfig =
-        toml::from_str(&text).map_err(|error| Usage(format!("`{}`: {error}", args.config.display())))?;
+    let wrong = |error: toml::de::Error| Usage(format!("`{}`: {error}", args.config.display()));
+    let has_pictures = toml::from_str::<toml::Table>(&text).map_err(wrong)?.contains_key("image");
+    if has_pictures {
+        return train_with_pictures(args, &toml::from_str(&text).map_err(wrong)?);
+    }
+    let config: TabularConfig = toml::from_str(&text).map_err(wrong)?;
     let trained = train_table(&config, &table(&args.data, &[])?)?;
     write(&args.out, "model.json", trained.model.to_json().as_bytes())?;
     write(&args.out, "card.md", trained.card.as_bytes())?;
@@ -38,11 +46,39 @@ fn train(args: &FusionTrainArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+fn train_with_pictures(args: &FusionTrainArgs, config: &FusedConfig) -> anyhow::Result<u8> {
+    let device = crate::device::open(DeviceArg::Cpu)?;
+    let (table, vectors) = (table(&args.data, &[])?, vectors(args.embeddings.as_deref())?);
+    let bar = super::models::bar("{bar:30} {pos}/{len} splits");
+    let trained = train_fused(config, &table, &vectors, device.burn(), &mut |done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    write(&args.out, "model.json", trained.model.to_json().as_bytes())?;
+    write(&args.out, "card.md", trained.card.as_bytes())?;
+    reported(&args.out, &trained.ladder.report)?;
+    // last, so that it stands in the place of the report alone: the report is a part of it
+    write(&args.out, "evaluation.json", (serde_json::to_string_pretty(&trained.ladder)? + "\n").as_bytes())?;
+    writeln!(std::io::stdout(), "{}", trained.card)?;
+    Ok(0)
+}
+
 fn evaluate(args: &FusionModelArgs) -> anyhow::Result<u8> {
-    let model = model(&args.model)?;
-    let report = evaluate_table(&model, &table(&args.data, &[])?)?;
-    let title = format!("{} {} on {}", model.config().id, model.config().version, args.data.display());
-    let text = report_markdown(&title, &report);
+    let table = table(&args.data, &[])?;
+    let (id, version, report) = match model(&args.model)? {
+        Model::Table(model) => {
+            let report = evaluate_table(&model, &table)?;
+            (model.config().id.clone(), model.config().version.clone(), report)
+        }
+        Model::Fused(model) => {
+            let device = crate::device::open(DeviceArg::Cpu)?;
+            let report =
+                evaluate_fused(&model, &table, &vectors(args.embeddings.as_deref())?, device.burn())?;
+            (model.config().table.id.clone(), model.config().table.version.clone(), report)
+        }
+    };
+    let text = report_markdown(&format!("{id} {version} on {}", args.data.display()), &report);
     write(&args.out, "evaluation.md", text.as_bytes())?;
     reported(&args.out, &report)?;
     writeln!(std::io::stdout(), "{text}")?;
@@ -57,27 +93,85 @@ fn score(args: &FusionScoreArgs) -> anyhow::Result<u8> {
         .map(|text| text.split_once('=').ok_or_else(|| Usage(format!("`{text}` is not COLUMN=VALUE"))))
         .collect::<Result<_, _>>()?;
     let table = table(&args.data, &set)?;
+    let vectors = match &args.embeddings {
+        Some(path) => vectors(Some(path))?,
+        None => Embeddings::default(),
+    };
     let mut out = std::io::stdout().lock();
     for (at, row) in table.rows().enumerate() {
-        let line = match model.predict(row) {
-            Some(found) => json!({
-                "row": at + 1, "probability": found.probability, "low": found.low, "high": found.high,
-                "indeterminate": found.indeterminate, "missing": found.missing,
-                "contributions": found.contributions, "shapley": model.shapley(row),
-            }),
-            None => json!({ "row": at + 1, "probability": null, "reason": "no input has a value" }),
+        let line = match &model {
+            Model::Table(model) => table_line(model, row),
+            Model::Fused(model) => {
+                let key = row.text(&model.config().image.key);
+                match model.predict(row, key.and_then(|key| vectors.vector(key)))? {
+                    Some(found) => serde_json::to_value(found)?,
+                    None => {
+                        json!({ "probability": null, "reason": "neither picture nor record says anything" })
+                    }
+                }
+            }
         };
+        let mut line = line;
+        line["row"] = json!(at + 1);
         writeln!(out, "{line}")?;
     }
     Ok(0)
 }
 
+fn table_line(model: &TabularModel, row: Row<'_>) -> serde_json::Value {
+    match model.predict(row) {
+        Some(found) => json!({
+            "probability": found.probability, "low": found.low, "high": found.high,
+            "indeterminate": found.indeterminate, "missing": found.missing,
+            "contributions": found.contributions, "shapley": model.shapley(row),
+        }),
+        None => json!({ "probability": null, "reason": "no input has a value" }),
+    }
+}
+
+/// A model with or without pictures.
+enum Model {
+    Table(Box<TabularModel>),
+    Fused(Box<FusedModel>),
+}
+
 /// A model file; beside a configuration it is `model.json`.
-fn model(path: &Path) -> anyhow::Result<TabularModel> {
+fn model(path: &Path) -> anyhow::Result<Model> {
+    #[derive(serde::Deserialize)]
+    struct Kind {
+        config: Config,
+    }
+    #[derive(serde::Deserialize)]
+    struct Config {
+        image: Option<serde::de::IgnoredAny>,
+    }
     let is_config = path.extension().is_some_and(|ending| ending == "toml");
     let path = if is_config { path.with_file_name("model.json") } else { path.to_owned() };
     let bytes = fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
-    TabularModel::from_json(&bytes).with_context(|| format!("`{}` is not usable", path.display()))
+    let unusable = || format!("`{}` is not usable", path.display());
+    let has_pictures = serde_json::from_slice::<Kind>(&bytes).is_ok_and(|kind| kind.config.image.is_some());
+    if has_pictures {
+        let device = crate::device::open(DeviceArg::Cpu)?;
+        let model = FusedModel::from_json(&bytes, device.burn()).with_context(unusable)?;
+        return Ok(Model::Fused(Box::new(model)));
+    }
+    Ok(Model::Table(Box::new(TabularModel::from_json(&bytes).with_context(unusable)?)))
+}
+
+/// Vectors of pictures: the name in the first column, numbers in the others.
+fn vectors(path: Option<&Path>) -> anyhow::Result<Embeddings> {
+    let path = path.ok_or_else(|| Usage("a model with pictures needs --embeddings FILE".to_owned()))?;
+    let reading = || format!("could not read `{}`", path.display());
+    let mut reader = csv::Reader::from_path(path).with_context(reading)?;
+    let mut vectors = Vec::new();
+    for record in reader.records() {
+        let record = record.with_context(reading)?;
+        let mut cells = record.iter();
+        let key = cells.next().unwrap_or_default().to_owned();
+        let vector: Result<Vec<f32>, _> = cells.map(str::parse).collect();
+        vectors.push((key, vector.with_context(reading)?));
+    }
+    Embeddings::new(vectors).with_context(reading)
 }
 
 /// The table, with some columns set to one value.

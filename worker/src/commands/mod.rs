@@ -10,6 +10,7 @@ mod device_process;
 mod evaluate;
 mod features;
 mod fusion;
+mod fusion_input;
 mod jobs;
 mod mercure;
 mod models;

@@ -82,7 +82,7 @@ fn exam(
 }
 
 /// The records of a folder, by every identifier they carry.
-fn records(folder: &Path) -> Result<BTreeMap<String, Record>, ExamsError> {
+pub(crate) fn records(folder: &Path) -> Result<BTreeMap<String, Record>, ExamsError> {
     let fail = |path: &Path, source| TableError::Read { path: path.to_owned(), source };
     let mut records = BTreeMap::new();
     for path in files(folder).map_err(|source| fail(folder, source))? {

@@ -7,4 +7,4 @@ pub mod pictures;
 pub mod radiographs;
 pub mod raster;
 pub mod scores;
-mod table;
+pub(crate) mod table;

@@ -46,7 +46,7 @@ pub enum TableError {
 }
 
 /// The rows of a table.
-pub(super) struct Table {
+pub(crate) struct Table {
     path: PathBuf,
     columns: Vec<String>,
     rows: Vec<csv::StringRecord>,
@@ -54,13 +54,13 @@ pub(super) struct Table {
 
 /// One row.
 #[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
+pub(crate) struct Row<'a> {
     table: &'a Table,
     index: usize,
 }
 
 impl Table {
-    pub(super) fn open(path: &Path) -> Result<Self, TableError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, TableError> {
         let fail = |source| TableError::Csv { path: path.to_owned(), source };
         let mut reader = csv::Reader::from_path(path).map_err(fail)?;
         let columns = reader.headers().map_err(fail)?.iter().map(str::to_owned).collect();
@@ -68,31 +68,31 @@ impl Table {
         Ok(Self { path: path.to_owned(), columns, rows })
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.rows.len()).map(|index| Row { table: self, index })
     }
 
-    pub(super) fn columns(&self) -> &[String] {
+    pub(crate) fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn text(self, column: &str) -> Result<&'a str, TableError> {
+    pub(crate) fn text(self, column: &str) -> Result<&'a str, TableError> {
         let at = self.table.columns.iter().position(|known| known == column);
         at.and_then(|at| self.table.rows.get(self.index)?.get(at)).ok_or_else(|| self.unusable(column))
     }
 
-    pub(super) fn number<T: std::str::FromStr>(self, column: &str) -> Result<T, TableError> {
+    pub(crate) fn number<T: std::str::FromStr>(self, column: &str) -> Result<T, TableError> {
         self.text(column)?.trim().parse().map_err(|_| self.unusable(column))
     }
 
     /// `1` or `0`.
-    pub(super) fn flag(self, column: &str) -> Result<bool, TableError> {
+    pub(crate) fn flag(self, column: &str) -> Result<bool, TableError> {
         match self.text(column)?.trim() {
             "1" => Ok(true),
             "0" => Ok(false),
@@ -101,7 +101,7 @@ impl<'a> Row<'a> {
     }
 
     /// One of two words.
-    pub(super) fn either(self, column: &str, yes: &str, no: &str) -> Result<bool, TableError> {
+    pub(crate) fn either(self, column: &str, yes: &str, no: &str) -> Result<bool, TableError> {
         match self.text(column)?.trim() {
             word if word == yes => Ok(true),
             word if word == no => Ok(false),
@@ -115,7 +115,7 @@ impl<'a> Row<'a> {
 }
 
 /// The picture of a DICOM file with one grey frame.
-pub(super) fn picture(path: &Path, limits: &Limits) -> Result<GreyImage, TableError> {
+pub(crate) fn picture(path: &Path, limits: &Limits) -> Result<GreyImage, TableError> {
     let bytes = std::fs::read(path).map_err(|source| TableError::Read { path: path.to_owned(), source })?;
     let unusable = |reason: String| TableError::Picture { path: path.to_owned(), reason };
     let decoded = decode(&bytes, limits).map_err(|refusal| unusable(refusal.to_string()))?;

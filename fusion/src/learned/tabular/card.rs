@@ -79,7 +79,7 @@ pub fn report_markdown(title: &str, report: &Report) -> String {
     text
 }
 
-fn evaluation(card: &mut String, report: &Report) -> std::fmt::Result {
+pub(in crate::learned) fn evaluation(card: &mut String, report: &Report) -> std::fmt::Result {
     let Some(first) = report.arms.first() else { return Ok(()) };
     writeln!(
         card,
@@ -238,7 +238,7 @@ fn number(found: Option<f64>) -> String {
     found.map_or_else(|| "-".to_owned(), |found| format!("{found:.3}"))
 }
 
-fn estimate(found: Option<&Estimate>) -> String {
+pub(in crate::learned) fn estimate(found: Option<&Estimate>) -> String {
     let Some(found) = found else { return "-".to_owned() };
     match found.low.zip(found.high) {
         Some((low, high)) => format!("{:.3} ({low:.3} to {high:.3})", found.value),

@@ -53,8 +53,19 @@ impl Table {
         self.rows.iter().map(|cells| Row { table: self, cells })
     }
 
+    /// Whether these columns are there.
+    pub(in crate::learned) fn has<'a>(
+        &self,
+        mut columns: impl Iterator<Item = &'a String>,
+    ) -> Result<(), TableError> {
+        match columns.find(|name| !self.names.contains_key(*name)) {
+            Some(name) => Err(TableError::NoColumn(name.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// Whether every column is there that the configuration reads; those of the label and the patient only with `whole`.
-    pub(super) fn check(&self, config: &TabularConfig, whole: bool) -> Result<(), TableError> {
+    pub(in crate::learned) fn check(&self, config: &TabularConfig, whole: bool) -> Result<(), TableError> {
         let inputs = config.numeric.iter().map(|one| &one.column);
         let inputs = inputs.chain(config.truth.iter().map(|one| &one.column));
         let mut wanted: Vec<&String> = inputs.chain(config.category.iter().map(|one| &one.column)).collect();
@@ -70,10 +81,7 @@ impl Table {
                 }
             }
         }
-        match wanted.into_iter().find(|name| !self.names.contains_key(*name)) {
-            Some(name) => Err(TableError::NoColumn(name.clone())),
-            None => Ok(()),
-        }
+        self.has(wanted.into_iter())
     }
 }
 
@@ -91,7 +99,7 @@ impl<'a> Row<'a> {
     }
 
     /// The outcome; `None` where the row is neither.
-    pub(super) fn label(&self, config: &TabularConfig) -> Option<bool> {
+    pub(in crate::learned) fn label(&self, config: &TabularConfig) -> Option<bool> {
         let text = self.text(&config.label.column)?;
         let is = |list: &[String]| list.iter().any(|one| one == text);
         match (is(&config.label.positive), is(&config.label.negative)) {
@@ -102,7 +110,7 @@ impl<'a> Row<'a> {
     }
 
     /// What a comparator says of the row.
-    pub(super) fn compared(&self, comparator: &Comparator) -> Option<f64> {
+    pub(in crate::learned) fn compared(&self, comparator: &Comparator) -> Option<f64> {
         match comparator {
             Comparator::Column { column } => self.number(column),
             Comparator::BrockNodule {
@@ -139,16 +147,16 @@ impl<'a> Row<'a> {
 
 /// One column of the model.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Column {
+pub(in crate::learned) struct Column {
     /// Name, such as `region=FACE`.
-    pub(super) name: String,
+    pub(in crate::learned) name: String,
     /// Title of the input that it is of.
-    pub(super) group: String,
-    pub(super) sign: ColumnSign,
+    pub(in crate::learned) group: String,
+    pub(in crate::learned) sign: ColumnSign,
 }
 
 /// The columns that a configuration makes, in the order of [`encode`].
-pub(super) fn columns(config: &TabularConfig) -> Vec<Column> {
+pub(in crate::learned) fn columns(config: &TabularConfig) -> Vec<Column> {
     let mut all = Vec::new();
     let mut add = |name: String, group: &str, sign: ColumnSign| {
         all.push(Column { name, group: group.to_owned(), sign });
@@ -180,21 +188,21 @@ pub(super) fn columns(config: &TabularConfig) -> Vec<Column> {
 
 /// A row as the model reads it, and how many of its inputs are there.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Encoded {
-    pub(super) columns: Vec<Option<f64>>,
-    pub(super) present: usize,
-    pub(super) inputs: usize,
+pub(in crate::learned) struct Encoded {
+    pub(in crate::learned) columns: Vec<Option<f64>>,
+    pub(in crate::learned) present: usize,
+    pub(in crate::learned) inputs: usize,
 }
 
 impl Encoded {
     /// What is there, as calibration tells it apart.
-    pub(super) fn stratum(&self) -> &'static str {
+    pub(in crate::learned) fn stratum(&self) -> &'static str {
         if self.present == self.inputs { "complete" } else { "incomplete" }
     }
 }
 
 /// The columns of a row. A missing value has no number; its flag, where flags are inputs, is 1.
-pub(super) fn encode(config: &TabularConfig, row: Row<'_>) -> Encoded {
+pub(in crate::learned) fn encode(config: &TabularConfig, row: Row<'_>) -> Encoded {
     let mut made = Encoded { columns: Vec::new(), present: 0, inputs: 0 };
     let mut add = |values: Vec<Option<f64>>, present: bool| {
         made.columns.extend(values);

@@ -4,11 +4,11 @@
 //! The machinery knows no organ: what is read, what is positive, whom it is for stands in the configuration, and goes into
 //! the model file and the card. A row with no input at all gets no number.
 
-mod card;
-mod columns;
+pub(super) mod card;
+pub(super) mod columns;
 mod config;
 mod model;
-mod train;
+pub(super) mod train;
 
 pub use card::report_markdown;
 pub use columns::{Row, Table, TableError};

@@ -278,7 +278,7 @@ fn report(model: &TabularModel, cases: &[&Case<'_>]) -> Option<Report> {
 }
 
 /// Each input is missing with this chance in percent: its columns have no number, its flag is 1.
-fn masked(
+pub(in crate::learned) fn masked(
     config: &TabularConfig,
     values: &[Option<f64>],
     percent: u64,
@@ -300,7 +300,7 @@ fn masked(
 }
 
 /// Numbers brought to 0 to 1 by their rank.
-fn ranked(values: &[Option<f64>]) -> Vec<Option<f64>> {
+pub(in crate::learned) fn ranked(values: &[Option<f64>]) -> Vec<Option<f64>> {
     let mut sorted: Vec<f64> = values.iter().flatten().copied().collect();
     sorted.sort_by(f64::total_cmp);
     let count = sorted.len() as f64;

@@ -1,0 +1,147 @@
+//! The card of a fused model: what it is, how the levels did, which one is kept and why.
+
+use std::fmt::Write as _;
+
+use super::ladder::{Ladder, LadderSubset, Spread};
+use super::model::FusedModel;
+use crate::learned::tabular::card as table_card;
+
+/// The card in Markdown.
+pub(super) fn write(model: &FusedModel, ladder: &Ladder) -> String {
+    let mut card = String::new();
+    // Writing to a String cannot fail; a line that did would be missing, not wrong.
+    let written = head(&mut card, model)
+        .and_then(|()| levels(&mut card, ladder))
+        .and_then(|()| rule(&mut card, ladder))
+        .and_then(|()| {
+            writeln!(
+                card,
+                "The tables below are of each row's mean answer over the splits that tested it. Each split has a base rate of its own, which leaves the tested patients out: AUROCs across splits are lower than those within splits, above.\n"
+            )
+        })
+        .and_then(|()| table_card::evaluation(&mut card, &ladder.report))
+        .and_then(|()| limits(&mut card, model));
+    debug_assert!(written.is_ok());
+    card
+}
+
+fn head(card: &mut String, model: &FusedModel) -> std::fmt::Result {
+    let (config, body) = (model.config(), &model.body);
+    let table = &config.table;
+    writeln!(card, "# {} {}\n", table.id, table.version)?;
+    writeln!(card, "{}. **Research, not for clinical use.** {}\n", table.title, table.intended_use)?;
+    writeln!(card, "| | |\n|---|---|")?;
+    writeln!(card, "| predicts | {} ({}) |", table.outcome, table.horizon)?;
+    writeln!(card, "| population | {} |", table.population)?;
+    writeln!(card, "| data | {} |", table.data)?;
+    writeln!(card, "| trained | {} |", table.created)?;
+    writeln!(card, "| model file SHA-256 | `{}` |", model.digest())?;
+    let ([rows, patients, events], [pictured, of, with]) = (body.fitted, body.pictured);
+    writeln!(
+        card,
+        "| fitted on | {rows} rows of {patients} patients, {events} with the outcome; {pictured} rows of {of} patients have a picture, {with} with the outcome |"
+    )?;
+    writeln!(card, "| level kept | {:?} |", body.level)?;
+    writeln!(
+        card,
+        "| picture's side | {}; {} principal components of {} |",
+        config.image.source,
+        body.projection.components(),
+        config.image.label
+    )?;
+    writeln!(
+        card,
+        "| record's side | {} columns, ridge logistic regression{} |",
+        body.columns.len(),
+        if table.missing_flags { " with missing flags" } else { ", no missing flags" }
+    )?;
+    let late = &body.late;
+    writeln!(
+        card,
+        "| L1 | intercept {:.3}, weight of the picture's logit {:.3}, of the record's {:.3}; both at least 0 |",
+        late.fused[0], late.fused[1], late.fused[2]
+    )?;
+    let network = &config.network;
+    writeln!(
+        card,
+        "| L2 | {} networks of {} members, row {} wide, meeting at {}; sides left out at 30 %, inputs at 10 %; stopped on a fifth of the patients |",
+        network.seeds, network.members, network.width, network.meeting
+    )?;
+    writeln!(
+        card,
+        "| missing side | the other side's calibrated probability answers, and the answer says so; with both missing there is none |"
+    )?;
+    writeln!(
+        card,
+        "| interval of one prediction | 95 % over {} models of resampled patients{} |\n",
+        body.members.len(),
+        if body.gated.is_some() { " and the members of L2" } else { "" }
+    )
+}
+
+fn levels(card: &mut String, ladder: &Ladder) -> std::fmt::Result {
+    writeln!(
+        card,
+        "## The levels side by side\n\n{} random splits by patient ({:.0} % of the patients tested); components, both sides, calibration and networks are fitted inside the training side of each. Mean over splits with the 2.5 % and 97.5 % points: splits overlap, so this is the spread of the estimate and not its standard error.\n",
+        ladder.splits,
+        ladder.test_share * 100.0
+    )?;
+    for subset in &ladder.subsets {
+        table(card, subset)?;
+    }
+    Ok(())
+}
+
+fn table(card: &mut String, subset: &LadderSubset) -> std::fmt::Result {
+    writeln!(
+        card,
+        "### {}: {} rows of {} patients, {} with the outcome\n",
+        subset.name, subset.rows, subset.patients, subset.events
+    )?;
+    writeln!(
+        card,
+        "| | AUROC | Brier | calibration slope | intercept | AUROC less L1 | Brier less L1 |\n|---|---|---|---|---|---|---|"
+    )?;
+    for arm in &subset.arms {
+        let cells = [arm.auroc, arm.brier, arm.slope, arm.intercept, arm.auroc_less_l1, arm.brier_less_l1];
+        writeln!(card, "| {} | {} |", arm.name, cells.map(shown).join(" | "))?;
+    }
+    writeln!(card)
+}
+
+fn rule(card: &mut String, ladder: &Ladder) -> std::fmt::Result {
+    let decision = &ladder.decision;
+    writeln!(card, "## Which level is kept\n\n{}.\n", decision.reason)?;
+    writeln!(card, "| subgroup or stress | Brier L1 | Brier L2 | L2 worse |\n|---|---|---|---|")?;
+    for one in &decision.compared {
+        let worse = if one.worse { "yes" } else { "no" };
+        writeln!(card, "| {} | {:.4} | {:.4} | {worse} |", one.name, one.l1, one.l2)?;
+    }
+    writeln!(
+        card,
+        "\nWith a side missing L2 could answer with its learned token; the calibrated other side is used instead:\n"
+    )?;
+    writeln!(card, "| | Brier with the token | Brier of the other side |\n|---|---|---|")?;
+    for (name, token, fallback) in &ladder.tokens {
+        writeln!(card, "| {name} | {token:.4} | {fallback:.4} |")?;
+    }
+    writeln!(card)
+}
+
+fn limits(card: &mut String, model: &FusedModel) -> std::fmt::Result {
+    writeln!(card, "## Limits\n")?;
+    for limit in &model.config().table.limits {
+        writeln!(card, "- {limit}")?;
+    }
+    writeln!(
+        card,
+        "- TRIPOD+AI: development and internal evaluation on one source; no second site, no later period; no protocol was registered; configuration, model file, comparison and this card are public"
+    )
+}
+
+fn shown(found: Option<Spread>) -> String {
+    found.map_or_else(
+        || "-".to_owned(),
+        |found| format!("{:.3} ({:.3} to {:.3})", found.mean, found.low, found.high),
+    )
+}

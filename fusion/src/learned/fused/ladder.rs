@@ -1,0 +1,314 @@
+//! The levels side by side on patients kept apart, over many splits.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::decision::Decision;
+use super::prepared::Prepared;
+use crate::evaluation::{self, Report, ReportInput, SubgroupColumn, auroc, brier, calibration, quantile};
+
+/// Names of the arms that are always there, in the order of the tables; shortcuts and comparators follow.
+pub(super) const ARMS: [&str; 4] = ["L2 gated", "L1 late", "L0 image only", "L0 record only"];
+
+/// Draws of patients.
+const DRAWS: usize = 2000;
+
+/// A measure over the splits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// 2.5 % point.
+    pub low: f64,
+    /// 97.5 % point.
+    pub high: f64,
+    /// Splits in which it exists.
+    pub splits: usize,
+}
+
+/// One arm over the splits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArmOverSplits {
+    /// Name.
+    pub name: String,
+    /// Area under the curve.
+    pub auroc: Option<Spread>,
+    /// Brier score.
+    pub brier: Option<Spread>,
+    /// Calibration slope.
+    pub slope: Option<Spread>,
+    /// Calibration intercept at slope 1.
+    pub intercept: Option<Spread>,
+    /// AUROC less that of L1 in the same split.
+    pub auroc_less_l1: Option<Spread>,
+    /// Brier score less that of L1 in the same split; below 0 is better than L1.
+    pub brier_less_l1: Option<Spread>,
+}
+
+/// The comparison on a set of rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LadderSubset {
+    /// Which rows.
+    pub name: String,
+    /// Rows.
+    pub rows: usize,
+    /// Their patients.
+    pub patients: usize,
+    /// Rows with the outcome.
+    pub events: usize,
+    /// Every arm.
+    pub arms: Vec<ArmOverSplits>,
+}
+
+/// The whole comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ladder {
+    /// Splits by patient.
+    pub splits: usize,
+    /// Share of the patients that each tested.
+    pub test_share: f64,
+    /// Seed.
+    pub seed: u64,
+    /// All rows with a picture, then the sets that the configuration names.
+    pub subsets: Vec<LadderSubset>,
+    /// Brier score of L2 with the learned token in the place of a side, which is not used: `image removed`, `record removed`,
+    /// and the calibrated side alone beside it.
+    pub tokens: Vec<(String, f64, f64)>,
+    /// Which level is kept, and why.
+    pub decision: Decision,
+    /// The kept level first, on each row's mean answer over the splits that tested it. Its AUROCs are across splits with base
+    /// rates of their own and so lower than those within splits.
+    pub report: Report,
+}
+
+/// Answers of one split: row, and a probability for each arm, each stress of L1 and of L2, and each token.
+pub(super) struct Tested {
+    pub(super) row: usize,
+    pub(super) arms: Vec<Option<f64>>,
+    pub(super) stress_l1: Vec<f64>,
+    pub(super) stress_l2: Vec<f64>,
+    pub(super) tokens: Vec<f64>,
+}
+
+/// Titles of what is taken away, and of how much of the record in percent; 100 is all of it.
+pub(super) const STRESSES: [(&str, u64); 4] = [
+    ("25 % of the record's inputs taken away", 25),
+    ("50 % of the record's inputs taken away", 50),
+    ("record taken away", 100),
+    ("picture taken away", 0),
+];
+/// What stands in for a side in [`Ladder::tokens`].
+pub(super) const TOKENS: [&str; 2] = ["picture", "record"];
+
+/// Splits, fits and compares; `progress` is told each finished split. `None` where too few splits could be fitted.
+pub(super) fn climb(prepared: &Prepared<'_>, progress: &mut dyn FnMut(usize, usize)) -> Option<Ladder> {
+    let config = prepared.config;
+    let mut random = ChaCha8Rng::seed_from_u64(config.table.seed);
+    let mut splits: Vec<Vec<Tested>> = Vec::new();
+    for at in 0..config.splits.count {
+        splits.extend(prepared.split(&mut random));
+        progress(at + 1, config.splits.count);
+    }
+    if splits.len() * 2 < config.splits.count {
+        return None;
+    }
+    let mut names: Vec<String> = ARMS.iter().map(|name| (*name).to_owned()).collect();
+    names.extend(prepared.other_arms());
+    let everyone = |row: usize| prepared.is_compared(row);
+    let mut subsets = vec![subset("all", &everyone, prepared, &splits, &names)?];
+    for one in &config.subsets {
+        let inside = |row: usize| everyone(row) && prepared.text(row, &one.column) == one.value;
+        subsets.extend(subset(&one.name, &inside, prepared, &splits, &names));
+    }
+    let pooled = Pooled::of(prepared, &splits, names)?;
+    let (first, second) = (pooled.report(prepared, 1)?, pooled.report(prepared, 0)?);
+    let decision = Decision::make(&first, &second, ARMS[1]);
+    let report = if decision.keeps == super::Level::L2 { second } else { first };
+    Some(Ladder {
+        splits: splits.len(),
+        test_share: config.splits.test_share,
+        seed: config.table.seed,
+        subsets,
+        tokens: pooled.tokens(),
+        decision,
+        report,
+    })
+}
+
+fn subset(
+    name: &str,
+    inside: &dyn Fn(usize) -> bool,
+    prepared: &Prepared<'_>,
+    splits: &[Vec<Tested>],
+    names: &[String],
+) -> Option<LadderSubset> {
+    let kept: Vec<usize> = (0..prepared.cases.len()).filter(|row| inside(*row)).collect();
+    let measured: Vec<Vec<Measured>> = splits
+        .iter()
+        .map(|split| {
+            let rows: Vec<&Tested> = split.iter().filter(|tested| inside(tested.row)).collect();
+            (0..names.len()).map(|arm| Measured::of(prepared, &rows, arm)).collect()
+        })
+        .collect();
+    let arms = names.iter().enumerate().map(|(arm, name)| {
+        let over = |pick: fn(&Measured) -> Option<f64>| {
+            spread(measured.iter().filter_map(|split| pick(&split[arm])).collect())
+        };
+        let less = |pick: fn(&Measured) -> Option<f64>| {
+            spread(measured.iter().filter_map(|split| Some(pick(&split[arm])? - pick(&split[1])?)).collect())
+        };
+        ArmOverSplits {
+            name: name.clone(),
+            auroc: over(|found| found.auroc),
+            brier: over(|found| found.brier),
+            slope: over(|found| found.slope),
+            intercept: over(|found| found.intercept),
+            auroc_less_l1: less(|found| found.auroc).filter(|_| arm != 1),
+            brier_less_l1: less(|found| found.brier).filter(|_| arm != 1),
+        }
+    });
+    let patients: std::collections::BTreeSet<usize> =
+        kept.iter().map(|row| prepared.cases[*row].patient).collect();
+    Some(LadderSubset {
+        name: name.to_owned(),
+        rows: kept.len(),
+        patients: patients.len(),
+        events: kept.iter().filter(|row| prepared.cases[**row].label > 0.5).count(),
+        arms: arms.collect(),
+    })
+}
+
+/// Measures of one arm on the tested rows of one split.
+struct Measured {
+    auroc: Option<f64>,
+    brier: Option<f64>,
+    slope: Option<f64>,
+    intercept: Option<f64>,
+}
+
+impl Measured {
+    fn of(prepared: &Prepared<'_>, rows: &[&Tested], arm: usize) -> Self {
+        let answered: Vec<(f64, bool)> = rows
+            .iter()
+            .filter_map(|tested| Some((tested.arms[arm]?, prepared.cases[tested.row].label > 0.5)))
+            .collect();
+        let (answers, labels): (Vec<f64>, Vec<bool>) = answered.into_iter().unzip();
+        let calibrated = calibration(&answers, &labels);
+        Self {
+            auroc: auroc(&answers, &labels),
+            brier: brier(&answers, &labels),
+            slope: calibrated.map(|found| found.slope),
+            intercept: calibrated.map(|found| found.intercept),
+        }
+    }
+}
+
+fn spread(mut values: Vec<f64>) -> Option<Spread> {
+    values.retain(|value| value.is_finite());
+    if values.is_empty() {
+        return None;
+    }
+    values.sort_by(f64::total_cmp);
+    Some(Spread {
+        mean: values.iter().sum::<f64>() / values.len() as f64,
+        low: quantile(&values, 0.025),
+        high: quantile(&values, 0.975),
+        splits: values.len(),
+    })
+}
+
+/// Each compared row's mean answers over the splits that tested it.
+struct Pooled {
+    rows: Vec<usize>,
+    labels: Vec<bool>,
+    names: Vec<String>,
+    arms: Vec<Vec<Option<f64>>>,
+    stress_l1: Vec<Vec<f64>>,
+    stress_l2: Vec<Vec<f64>>,
+    tokens: Vec<Vec<f64>>,
+}
+
+impl Pooled {
+    fn of(prepared: &Prepared<'_>, splits: &[Vec<Tested>], names: Vec<String>) -> Option<Self> {
+        let mut by_row: std::collections::BTreeMap<usize, Vec<&Tested>> = std::collections::BTreeMap::new();
+        for tested in splits.iter().flatten() {
+            by_row.entry(tested.row).or_default().push(tested);
+        }
+        let first = by_row.values().next()?.first()?;
+        let (stresses, tokens) = (first.stress_l1.len(), first.tokens.len());
+        let mean = |pick: &dyn Fn(&Tested) -> f64| -> Vec<f64> {
+            by_row
+                .values()
+                .map(|all| all.iter().map(|one| pick(one)).sum::<f64>() / all.len() as f64)
+                .collect()
+        };
+        let arm = |arm: usize| -> Vec<Option<f64>> {
+            by_row
+                .values()
+                .map(|all| {
+                    let found: Vec<f64> = all.iter().filter_map(|one| one.arms[arm]).collect();
+                    (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
+                })
+                .collect()
+        };
+        Some(Self {
+            labels: by_row.keys().map(|row| prepared.cases[*row].label > 0.5).collect(),
+            arms: (0..names.len()).map(arm).collect(),
+            stress_l1: (0..stresses).map(|at| mean(&move |one: &Tested| one.stress_l1[at])).collect(),
+            stress_l2: (0..stresses).map(|at| mean(&move |one: &Tested| one.stress_l2[at])).collect(),
+            tokens: (0..tokens).map(|at| mean(&move |one: &Tested| one.tokens[at])).collect(),
+            rows: by_row.into_keys().collect(),
+            names,
+        })
+    }
+
+    /// The report with this arm, 0 or 1, as the first.
+    fn report(&self, prepared: &Prepared<'_>, first: usize) -> Option<Report> {
+        let config = prepared.config;
+        let mut order: Vec<usize> = (0..self.names.len()).filter(|arm| *arm != first).collect();
+        order.insert(0, first);
+        let arms: Vec<(String, Vec<Option<f64>>)> =
+            order.iter().map(|arm| (self.names[*arm].clone(), self.arms[*arm].clone())).collect();
+        let patients: Vec<usize> = self.rows.iter().map(|row| prepared.cases[*row].patient).collect();
+        let subgroups: Vec<SubgroupColumn> = config
+            .table
+            .subgroups
+            .iter()
+            .map(|column| SubgroupColumn {
+                name: column.clone(),
+                values: self.rows.iter().map(|row| prepared.text(*row, column)).collect(),
+            })
+            .collect();
+        let stress = if first == 0 { &self.stress_l2 } else { &self.stress_l1 };
+        let stress: Vec<(String, Vec<f64>)> = STRESSES
+            .iter()
+            .zip(stress)
+            .map(|((name, _), values)| ((*name).to_owned(), values.clone()))
+            .collect();
+        evaluation::evaluate(&ReportInput {
+            labels: &self.labels,
+            patients: &patients,
+            arms: &arms,
+            thresholds: &config.table.thresholds,
+            subgroups: &subgroups,
+            stress: &stress,
+            draws: DRAWS,
+            seed: config.table.seed,
+        })
+    }
+
+    /// Brier score with each token, and with the calibrated other side in its place.
+    fn tokens(&self) -> Vec<(String, f64, f64)> {
+        let fallback = |name: &str| STRESSES.iter().position(|(stress, _)| stress.starts_with(name));
+        TOKENS
+            .iter()
+            .zip(&self.tokens)
+            .filter_map(|(name, values)| {
+                let own = brier(values, &self.labels)?;
+                let fallback = brier(&self.stress_l1[fallback(name)?], &self.labels)?;
+                Some((format!("{name} removed"), own, fallback))
+            })
+            .collect()
+    }
+}

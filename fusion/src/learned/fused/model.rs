@@ -1,0 +1,269 @@
+//! A trained fused model: its file, its answers, and why.
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::config::FusedConfig;
+use super::decision::{Decision, Level};
+use super::embedding::Projection;
+use super::gated::{Gated, NetworkError, Stored};
+use super::late::{Late, Sides};
+use super::prepared::record;
+use crate::calibrate::bounded_logit;
+use crate::evaluation::quantile;
+use crate::explain::shapley;
+use crate::formulas::logistic;
+use crate::learned::tabular::columns::{Column, Row, columns};
+
+/// Version of the file's form.
+pub(super) const FORMAT: u32 = 1;
+
+/// What is in the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    pub(super) format: u32,
+    pub(super) config: FusedConfig,
+    pub(super) level: Level,
+    pub(super) decision: Decision,
+    pub(super) columns: Vec<String>,
+    pub(super) projection: Projection,
+    pub(super) late: Late,
+    /// L1 on resampled patients, for its interval.
+    pub(super) members: Vec<Late>,
+    /// The networks, where L2 is kept.
+    pub(super) gated: Option<Stored>,
+    /// Rows, patients and events that it was fitted on; then those with a picture.
+    pub(super) fitted: [usize; 3],
+    pub(super) pictured: [usize; 3],
+}
+
+/// A trained fused model, ready to answer.
+#[derive(Debug, Clone)]
+pub struct FusedModel {
+    pub(super) body: Body,
+    gated: Option<Gated>,
+    text: String,
+    digest: String,
+}
+
+/// Why a model file is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FusedError {
+    /// The file is no model.
+    #[error("the model file is not readable: line {line}, column {column}")]
+    Json {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// The file is of another form.
+    #[error("the model file has format {0}; this program reads format {FORMAT}")]
+    Format(u32),
+    /// Numbers or widths of the file do not fit its configuration.
+    #[error("the model file does not fit its own configuration")]
+    Unsound,
+}
+
+/// Which sides answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answered {
+    /// Picture and record.
+    Fused,
+    /// The calibrated picture alone: the record says nothing.
+    ImageOnly,
+    /// The calibrated record alone: there is no picture.
+    RecordOnly,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FusedPrediction {
+    /// 0 to 1.
+    pub probability: f64,
+    /// 2.5 % point over models of resampled patients, and over the members of L2.
+    pub low: f64,
+    /// 97.5 % point.
+    pub high: f64,
+    /// Which sides answered.
+    pub answered: Answered,
+    /// The level that answered; with one side missing it is L1's calibrated other side.
+    pub level: Level,
+    /// The calibrated picture alone.
+    pub image_only: Option<f64>,
+    /// The calibrated record alone.
+    pub record_only: Option<f64>,
+    /// Exact Shapley values of the logit over the picture and the record, against a row of which nothing is known.
+    pub sides: Vec<(String, f64)>,
+    /// What each input adds to L1's logit, against the average row; the largest first. What L2 adds to it is in `correction`.
+    pub contributions: Vec<(String, f64)>,
+    /// What L2 adds to L1's logit; 0 where L1 answers.
+    pub correction: f64,
+}
+
+impl FusedModel {
+    /// The model as its file has it.
+    pub(super) fn of(body: &Body, device: &Device) -> Result<Self, FusedError> {
+        // Plain numbers and strings always serialise.
+        Self::from_json(serde_json::to_string(body).unwrap_or_default().as_bytes(), device)
+    }
+
+    /// Reads a model file and puts its networks, where it has some, on a device.
+    pub fn from_json(bytes: &[u8], device: &Device) -> Result<Self, FusedError> {
+        let body: Body = serde_json::from_slice(bytes)
+            .map_err(|error| FusedError::Json { line: error.line(), column: error.column() })?;
+        if body.format != FORMAT {
+            return Err(FusedError::Format(body.format));
+        }
+        let names: Vec<String> = columns(&body.config.table).into_iter().map(|column| column.name).collect();
+        let (image, record) = (body.projection.components(), names.len());
+        let networks = body
+            .gated
+            .as_ref()
+            .is_none_or(|stored| stored.widths.image == image && stored.coder.columns() == record);
+        let sound = body.config.check().is_ok()
+            && names == body.columns
+            && body.projection.is_sound()
+            && !body.members.is_empty()
+            && [&body.late].into_iter().chain(&body.members).all(|late| late.is_sound(image, record))
+            && (body.level == Level::L2) == body.gated.is_some()
+            && networks;
+        if !sound {
+            return Err(FusedError::Unsound);
+        }
+        let gated = body.gated.as_ref().map(|stored| Gated::of(stored, device)).transpose();
+        let gated = gated.map_err(|NetworkError| FusedError::Unsound)?;
+        let digest =
+            Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        Ok(Self { body, gated, text: String::from_utf8_lossy(bytes).into_owned(), digest })
+    }
+
+    /// The model file.
+    pub fn to_json(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of the model file.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What it reads and predicts.
+    pub fn config(&self) -> &FusedConfig {
+        &self.body.config
+    }
+
+    /// The level that is kept, with the rule's numbers.
+    pub fn decision(&self) -> &Decision {
+        &self.body.decision
+    }
+
+    /// The answer for a row and its picture's vector; `Ok(None)` where neither says anything. A vector of another length than
+    /// the model's counts as none.
+    pub fn predict(
+        &self,
+        row: Row<'_>,
+        vector: Option<&[f32]>,
+    ) -> Result<Option<FusedPrediction>, NetworkError> {
+        let sides = Sides {
+            image: vector.and_then(|vector| self.body.projection.apply(vector)),
+            record: record(&self.body.config, row),
+        };
+        let Some(answered) = sides.answered() else { return Ok(None) };
+        let late = &self.body.late;
+        let offsets = late.offsets(&sides);
+        let l1 = offsets.of(&sides).unwrap_or_default();
+        let mut spread: Vec<f64> =
+            self.body.members.iter().filter_map(|member| Some(logistic(member.logit(&sides)?))).collect();
+        let corrected = self.corrected(&sides, l1)?;
+        let probability = match &corrected {
+            Some(members) => {
+                spread.extend(members);
+                members.iter().sum::<f64>() / members.len().max(1) as f64
+            }
+            None => logistic(l1),
+        };
+        spread.sort_by(f64::total_cmp);
+        Ok(Some(FusedPrediction {
+            probability,
+            low: quantile(&spread, 0.025).min(probability),
+            high: quantile(&spread, 0.975).max(probability),
+            answered,
+            level: if corrected.is_some() { Level::L2 } else { Level::L1 },
+            image_only: offsets.image.map(logistic),
+            record_only: offsets.record.map(logistic),
+            sides: self.by_side(&sides)?,
+            contributions: self.contributions(&sides, answered),
+            correction: if corrected.is_some() { bounded_logit(probability) - l1 } else { 0.0 },
+        }))
+    }
+
+    /// L2's members, where L2 is kept and both sides are there.
+    fn corrected(&self, sides: &Sides, l1: f64) -> Result<Option<Vec<f64>>, NetworkError> {
+        match &self.gated {
+            Some(gated) if sides.answered() == Some(Answered::Fused) => {
+                Ok(gated.members(&[(sides, l1)])?.into_iter().next())
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn logit(&self, sides: &Sides) -> Result<f64, NetworkError> {
+        let Some(l1) = self.body.late.logit(sides) else {
+            return Ok(bounded_logit(self.body.late.base_rate));
+        };
+        let members = self.corrected(sides, l1)?;
+        Ok(members.map_or(l1, |all| bounded_logit(all.iter().sum::<f64>() / all.len().max(1) as f64)))
+    }
+
+    fn by_side(&self, sides: &Sides) -> Result<Vec<(String, f64)>, NetworkError> {
+        let mut failed = None;
+        let values = shapley(2, |known| {
+            let shown = Sides {
+                image: sides.image.clone().filter(|_| known & 1 == 1),
+                record: sides.record.clone().filter(|_| known & 2 == 2),
+            };
+            self.logit(&shown).unwrap_or_else(|error| {
+                failed = Some(error);
+                0.0
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let names = [self.body.config.image.label.clone(), "Record".to_owned()];
+        Ok(names.into_iter().zip(values.unwrap_or_default()).collect())
+    }
+
+    /// Exact for L1, which is linear: the picture as a whole, and each input of the record.
+    fn contributions(&self, sides: &Sides, answered: Answered) -> Vec<(String, f64)> {
+        let late = &self.body.late;
+        let (image, record) = match answered {
+            Answered::Fused => (late.fused[1], late.fused[2]),
+            Answered::ImageOnly => (late.image_only[1], 0.0),
+            Answered::RecordOnly => (0.0, late.record_only[1]),
+        };
+        let mut found: Vec<(String, f64)> = Vec::new();
+        if let Some(values) = &sides.image {
+            let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+            let sum: f64 = late.image.terms(&values).sum();
+            found.push((self.body.config.image.label.clone(), image * sum));
+        }
+        if let Some(values) = &sides.record {
+            for (Column { group, .. }, term) in
+                columns(&self.body.config.table).into_iter().zip(late.record.terms(values))
+            {
+                match found.iter_mut().find(|(known, _)| *known == group) {
+                    Some((_, sum)) => *sum += record * term,
+                    None => found.push((group, record * term)),
+                }
+            }
+        }
+        found.retain(|(_, term)| *term != 0.0);
+        found.sort_by(|one, other| other.1.abs().total_cmp(&one.1.abs()).then_with(|| one.0.cmp(&other.0)));
+        found
+    }
+}
