@@ -15,6 +15,7 @@ pub use measures::{
 pub use report::{
     ArmReport, Comparison, Estimate, Report, ReportInput, Stress, Subgroup, SubgroupColumn, evaluate,
 };
+pub(crate) use report::{LEAST_CASES, LEAST_EVENTS};
 pub use resample::Resampler;
 
 use rand::{RngExt, SeedableRng};

@@ -9,8 +9,8 @@ use super::{
 };
 
 /// Subgroups with fewer cases or events are not shown: their numbers would be noise, and could point at persons.
-const LEAST_CASES: usize = 50;
-const LEAST_EVENTS: usize = 10;
+pub(crate) const LEAST_CASES: usize = 50;
+pub(crate) const LEAST_EVENTS: usize = 10;
 
 /// Bins of the expected calibration error, and of the curve.
 const ERROR_BINS: usize = 15;

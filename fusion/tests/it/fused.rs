@@ -83,16 +83,16 @@ fn made_up(interact: bool) -> (Table, Embeddings) {
     let mut rows = Vec::new();
     for case in 0..400_u32 {
         let mut draw = || random.random_range(-1.0..1.0_f64);
-        let (a, x, z, b, c) = (draw(), draw(), draw(), draw(), draw());
+        let (a, x, unrelated, b, noise) = (draw(), draw(), draw(), draw(), draw());
         let odds = if interact { 9.0 * a * x + 0.8 * x } else { 2.5 * a + 2.0 * x };
         let sick = random.random_range(0.0..1.0) < 1.0 / (1.0 + (-odds).exp());
         #[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
         vectors.push((
             format!("p{case}"),
-            vec![(3.0 * a + b) as f32, (a * 2.0) as f32, c as f32, (a - b) as f32],
+            vec![(3.0 * a + b) as f32, (a * 2.0) as f32, noise as f32, (a - b) as f32],
         ));
         let shown = if case % 9 == 0 { String::new() } else { format!("{x:.4}") };
-        let other = if case % 9 == 0 && case % 2 == 0 { String::new() } else { format!("{z:.4}") };
+        let other = if case % 9 == 0 && case % 2 == 0 { String::new() } else { format!("{unrelated:.4}") };
         let ward = if case % 2 == 0 { "A" } else { "B" };
         let label = u8::from(sick).to_string();
         rows.push(vec![format!("w{case}"), label, shown, other, ward.to_owned(), format!("p{case}")]);
@@ -253,6 +253,33 @@ fn a_network_that_cannot_learn_answers_as_late_fusion() {
     let less = trained.ladder.subsets[0].arms[0].brier_less_l1.unwrap();
     assert!(less.mean.abs() < 1e-6, "it starts as L1: {less:?}");
     assert_eq!(trained.ladder.decision.keeps, Level::L1);
+}
+
+/// Where the outcome decides what is written down, that something is missing must not be an input: the network sees the
+/// same numbers for a row with the median and for a row without.
+#[test]
+fn without_missing_flags_the_network_does_not_see_that_a_value_is_missing() {
+    let (_, embeddings) = made_up(true);
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    // x says nothing, but is missing only where the outcome is
+    let names = ["who", "y", "x", "z", "ward", "picture"].map(str::to_owned);
+    let rows = (0..400).map(|case| {
+        let sick = random.random_range(0..2) == 1;
+        let x =
+            if sick && case % 10 < 7 { String::new() } else { random.random_range(-1.0..1.0).to_string() };
+        let z = random.random_range(-1.0..1.0).to_string();
+        vec![format!("w{case}"), u8::from(sick).to_string(), x, z, "A".to_owned(), format!("p{case}")]
+    });
+    let table = Table::new(&names, rows.collect()).unwrap();
+    let auroc = |flags: bool| {
+        let mut config = config();
+        config.table.missing_flags = flags;
+        config.network.steps = 100;
+        let trained = train_fused(&config, &table, &embeddings, &Device::flex(), &mut |_, _| {}).unwrap();
+        trained.ladder.subsets[0].arms[0].auroc.unwrap().mean
+    };
+    let (with, without) = (auroc(true), auroc(false));
+    assert!(with > 0.75 && without < 0.65, "with flags {with}, without {without}");
 }
 
 #[test]

@@ -116,11 +116,12 @@ impl Bench {
             for job in &offered.jobs {
                 ledger.accept(job).await?;
             }
+            let targets = deliver::open(&config.places.targets, config.patient_id_system.as_deref())?;
             let worker = Worker {
                 ledger,
                 queue: queue::open(&config.queue, &config.state).await?,
                 sources: Arc::new(Sources::open(&config)?),
-                pressure: Arc::new(Pressure::new(&config, &deliver::open(&config.places.targets)?)),
+                pressure: Arc::new(Pressure::new(&config, &targets)),
                 device: Arc::clone(&self.device),
                 stages,
                 metrics: self.metrics.clone(),

@@ -111,7 +111,11 @@ fn table(card: &mut String, subset: &LadderSubset) -> std::fmt::Result {
 
 fn rule(card: &mut String, ladder: &Ladder) -> std::fmt::Result {
     let decision = &ladder.decision;
-    writeln!(card, "## Which level is kept\n\n{}.\n", decision.reason)?;
+    writeln!(
+        card,
+        "## Which level is kept\n\n{}. Brier scores here are those of one fit, meaned over the splits.\n",
+        decision.reason
+    )?;
     writeln!(card, "| subgroup or stress | Brier L1 | Brier L2 | L2 worse |\n|---|---|---|---|")?;
     for one in &decision.compared {
         let worse = if one.worse { "yes" } else { "no" };

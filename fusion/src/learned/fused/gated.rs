@@ -85,31 +85,28 @@ impl Gated {
         if rows.is_empty() {
             return Ok(found);
         }
-        let cells: Vec<Input> = rows
+        let inputs: Vec<Vec<Input>> = rows
             .iter()
-            .map(|(sides, offset)| Input::of(sides, &self.coder, self.widths.image, *offset))
+            .map(|(sides, offset)| Input::spread(sides, &self.coder, self.widths.image, *offset))
             .collect();
         for network in &self.networks {
-            let logits = network.forward(batch(&cells, &self.device)).logits;
-            let members = logits.dims()[1];
-            for (row, logits) in found.iter_mut().zip(numbers(logits)?.chunks_exact(members)) {
-                row.extend(logits.iter().map(|logit| logistic(f64::from(*logit))));
+            for (row, members) in found.iter_mut().zip(answers(network, &inputs, &self.device)?) {
+                row.extend(members);
             }
         }
         Ok(found)
     }
 
-    /// Trains networks from different first weights. Empty `cases` give none.
+    /// Trains `seeds` networks from different first weights; `flags` says whether they see that a value is missing.
     pub(super) fn train(
         cases: &[GatedCase<'_>],
-        shape: &NetworkShape,
-        seeds: usize,
+        (shape, seeds, flags): (&NetworkShape, usize, bool),
         random: &mut ChaCha8Rng,
         device: &Device,
     ) -> Result<(Self, Stored), NetworkError> {
         let known: Vec<&[Option<f64>]> =
             cases.iter().filter_map(|case| case.sides.record.as_deref()).collect();
-        let coder = Coder::fit(&known, shape.bins);
+        let coder = Coder::fit(&known, shape.bins, flags);
         let image = cases.iter().find_map(|case| case.sides.image.as_ref().map(Vec::len)).unwrap_or(1);
         let widths = Widths {
             image,
@@ -139,6 +136,14 @@ struct Input {
 }
 
 impl Input {
+    /// The inputs whose mean answer is the row's.
+    fn spread(sides: &Sides, coder: &Coder, width: usize, offset: f64) -> Vec<Self> {
+        let Some(record) = &sides.record else { return vec![Self::of(sides, coder, width, offset)] };
+        let shown = coder.spread(record).into_iter();
+        let sides = shown.map(|record| Sides { image: sides.image.clone(), record: Some(record) });
+        sides.map(|sides| Self::of(&sides, coder, width, offset)).collect()
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "the network computes in f32")]
     fn of(sides: &Sides, coder: &Coder, width: usize, offset: f64) -> Self {
         let image = sides.image.as_ref().map(|values| values.iter().map(|value| *value as f32).collect());
@@ -175,6 +180,30 @@ fn numbers(tensor: Tensor<2>) -> Result<Vec<f32>, NetworkError> {
     if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(NetworkError) }
 }
 
+/// Probability of every member for each row: the mean over the row's inputs.
+fn answers(
+    network: &GatedNetwork,
+    rows: &[Vec<Input>],
+    device: &Device,
+) -> Result<Vec<Vec<f64>>, NetworkError> {
+    let all: Vec<Input> = rows.iter().flatten().cloned().collect();
+    let logits = network.forward(batch(&all, device)).logits;
+    let members = logits.dims()[1];
+    let values = numbers(logits)?;
+    let mut of_each = values.chunks_exact(members);
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut sums = vec![0.0; members];
+        for logits in of_each.by_ref().take(row.len()) {
+            for (sum, logit) in sums.iter_mut().zip(logits) {
+                *sum += logistic(f64::from(*logit)) / row.len() as f64;
+            }
+        }
+        found.push(sums);
+    }
+    Ok(found)
+}
+
 /// Mean of `weights * cross-entropy(logits, labels)` over rows and members; weights and labels are `[n, 1]`.
 fn cross_entropy(logits: Tensor<2>, labels: &Tensor<2>, weights: Tensor<2>) -> Tensor<1> {
     let members = logits.dims()[1] as f32;
@@ -197,11 +226,13 @@ fn one(
     let learning = device.clone().autodiff();
     let mut network = GatedNetwork::new(widths, random, &learning);
     let mut optimiser = AdamWConfig::new().with_weight_decay(WEIGHT_DECAY).with_epsilon(1e-8).init();
-    let whole: Vec<Input> = stop
+    let (whole, stop_labels): (Vec<Vec<Input>>, Vec<f64>) = stop
         .iter()
-        .filter_map(|case| Some(Input::of(case.sides, coder, widths.image, case.offsets.of(case.sides)?)))
-        .collect();
-    let stop_labels: Vec<f64> = stop.iter().map(|case| case.label).collect();
+        .filter_map(|case| {
+            let offset = case.offsets.of(case.sides)?;
+            Some((Input::spread(case.sides, coder, widths.image, offset), case.label))
+        })
+        .unzip();
     let column = |values: Vec<f32>| {
         let rows = values.len();
         Tensor::<2>::from_data(TensorData::new(values, [rows, 1]), &learning)
@@ -241,18 +272,16 @@ fn one(
 /// Log-loss of the members' mean probability.
 fn held_loss(
     network: &GatedNetwork,
-    inputs: &[Input],
+    inputs: &[Vec<Input>],
     labels: &[f64],
     device: &Device,
 ) -> Result<f64, NetworkError> {
     if inputs.is_empty() {
         return Ok(0.0);
     }
-    let logits = network.forward(batch(inputs, device)).logits;
-    let members = logits.dims()[1];
-    let values = numbers(logits)?;
-    let losses = values.chunks_exact(members).zip(labels).map(|(logits, label)| {
-        let mean = logits.iter().map(|logit| logistic(f64::from(*logit))).sum::<f64>() / members as f64;
+    let found = answers(network, inputs, device)?;
+    let losses = found.iter().zip(labels).map(|(members, label)| {
+        let mean = members.iter().sum::<f64>() / members.len().max(1) as f64;
         let mean = mean.clamp(1e-9, 1.0 - 1e-9);
         -(label * mean.ln() + (1.0 - label) * (1.0 - mean).ln())
     });
@@ -272,7 +301,9 @@ fn dropped(case: &GatedCase<'_>, coder: &Coder, width: usize, random: &mut ChaCh
             *value = None;
         }
     }
-    Input::of(&sides, coder, width, case.offsets.of(&sides).unwrap_or_default())
+    let offset = case.offsets.of(&sides).unwrap_or_default();
+    sides.record = sides.record.map(|record| coder.drawn(&record, random));
+    Input::of(&sides, coder, width, offset)
 }
 
 /// Rows to learn from and rows to stop on, by patient, each with patients of both outcomes where there are enough.

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::decision::Decision;
+use super::decision::{Decision, Errors};
 use super::prepared::Prepared;
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn, auroc, brier, calibration, quantile};
 
@@ -116,15 +116,14 @@ pub(super) fn climb(prepared: &Prepared<'_>, progress: &mut dyn FnMut(usize, usi
     let mut names: Vec<String> = ARMS.iter().map(|name| (*name).to_owned()).collect();
     names.extend(prepared.other_arms());
     let everyone = |row: usize| prepared.is_compared(row);
-    let mut subsets = vec![subset("all", &everyone, prepared, &splits, &names)?];
+    let mut subsets = vec![subset("all", &everyone, prepared, &splits, &names)];
     for one in &config.subsets {
         let inside = |row: usize| everyone(row) && prepared.text(row, &one.column) == one.value;
-        subsets.extend(subset(&one.name, &inside, prepared, &splits, &names));
+        subsets.push(subset(&one.name, &inside, prepared, &splits, &names));
     }
     let pooled = Pooled::of(prepared, &splits, names)?;
-    let (first, second) = (pooled.report(prepared, 1)?, pooled.report(prepared, 0)?);
-    let decision = Decision::make(&first, &second, ARMS[1]);
-    let report = if decision.keeps == super::Level::L2 { second } else { first };
+    let decision = pooled.decide(prepared);
+    let report = pooled.report(prepared, usize::from(decision.keeps == super::Level::L1))?;
     Some(Ladder {
         splits: splits.len(),
         test_share: config.splits.test_share,
@@ -142,7 +141,7 @@ fn subset(
     prepared: &Prepared<'_>,
     splits: &[Vec<Tested>],
     names: &[String],
-) -> Option<LadderSubset> {
+) -> LadderSubset {
     let kept: Vec<usize> = (0..prepared.cases.len()).filter(|row| inside(*row)).collect();
     let measured: Vec<Vec<Measured>> = splits
         .iter()
@@ -170,13 +169,13 @@ fn subset(
     });
     let patients: std::collections::BTreeSet<usize> =
         kept.iter().map(|row| prepared.cases[*row].patient).collect();
-    Some(LadderSubset {
+    LadderSubset {
         name: name.to_owned(),
         rows: kept.len(),
         patients: patients.len(),
         events: kept.iter().filter(|row| prepared.cases[**row].label > 0.5).count(),
         arms: arms.collect(),
-    })
+    }
 }
 
 /// Measures of one arm on the tested rows of one split.
@@ -226,7 +225,10 @@ struct Pooled {
     arms: Vec<Vec<Option<f64>>>,
     stress_l1: Vec<Vec<f64>>,
     stress_l2: Vec<Vec<f64>>,
-    tokens: Vec<Vec<f64>>,
+    /// Mean squared errors: of L1 and L2, under each stress, and with each token.
+    errors: [Vec<f64>; 2],
+    stress_errors: Vec<(String, Vec<f64>, Vec<f64>)>,
+    token_errors: Vec<Vec<f64>>,
 }
 
 impl Pooled {
@@ -243,6 +245,8 @@ impl Pooled {
                 .map(|all| all.iter().map(|one| pick(one)).sum::<f64>() / all.len() as f64)
                 .collect()
         };
+        let error = |row: usize, probability: f64| (probability - prepared.cases[row].label).powi(2);
+        let error = &error;
         let arm = |arm: usize| -> Vec<Option<f64>> {
             by_row
                 .values()
@@ -257,7 +261,19 @@ impl Pooled {
             arms: (0..names.len()).map(arm).collect(),
             stress_l1: (0..stresses).map(|at| mean(&move |one: &Tested| one.stress_l1[at])).collect(),
             stress_l2: (0..stresses).map(|at| mean(&move |one: &Tested| one.stress_l2[at])).collect(),
-            tokens: (0..tokens).map(|at| mean(&move |one: &Tested| one.tokens[at])).collect(),
+            errors: [1, 0].map(|arm| mean(&move |one: &Tested| error(one.row, one.arms[arm].unwrap_or(0.5)))),
+            stress_errors: STRESSES
+                .iter()
+                .enumerate()
+                .map(|(at, (name, _))| {
+                    let l1 = mean(&move |one: &Tested| error(one.row, one.stress_l1[at]));
+                    let l2 = mean(&move |one: &Tested| error(one.row, one.stress_l2[at]));
+                    ((*name).to_owned(), l1, l2)
+                })
+                .collect(),
+            token_errors: (0..tokens)
+                .map(|at| mean(&move |one: &Tested| error(one.row, one.tokens[at])))
+                .collect(),
             rows: by_row.into_keys().collect(),
             names,
         })
@@ -271,14 +287,10 @@ impl Pooled {
         let arms: Vec<(String, Vec<Option<f64>>)> =
             order.iter().map(|arm| (self.names[*arm].clone(), self.arms[*arm].clone())).collect();
         let patients: Vec<usize> = self.rows.iter().map(|row| prepared.cases[*row].patient).collect();
-        let subgroups: Vec<SubgroupColumn> = config
-            .table
-            .subgroups
-            .iter()
-            .map(|column| SubgroupColumn {
-                name: column.clone(),
-                values: self.rows.iter().map(|row| prepared.text(*row, column)).collect(),
-            })
+        let subgroups: Vec<SubgroupColumn> = self
+            .columns(prepared)
+            .into_iter()
+            .map(|(name, values)| SubgroupColumn { name, values })
             .collect();
         let stress = if first == 0 { &self.stress_l2 } else { &self.stress_l1 };
         let stress: Vec<(String, Vec<f64>)> = STRESSES
@@ -298,17 +310,34 @@ impl Pooled {
         })
     }
 
+    /// Values of the columns that subgroups are formed by.
+    fn columns(&self, prepared: &Prepared<'_>) -> Vec<(String, Vec<String>)> {
+        let values = |column: &String| self.rows.iter().map(|row| prepared.text(*row, column)).collect();
+        prepared.config.table.subgroups.iter().map(|column| (column.clone(), values(column))).collect()
+    }
+
+    fn decide(&self, prepared: &Prepared<'_>) -> Decision {
+        let patients: Vec<usize> = self.rows.iter().map(|row| prepared.cases[*row].patient).collect();
+        let [l1, l2] = &self.errors;
+        Decision::make(&Errors {
+            labels: &self.labels,
+            patients: &patients,
+            l1,
+            l2,
+            columns: &self.columns(prepared),
+            stress: &self.stress_errors,
+            draws: DRAWS,
+            seed: prepared.config.table.seed,
+        })
+    }
+
     /// Brier score with each token, and with the calibrated other side in its place.
     fn tokens(&self) -> Vec<(String, f64, f64)> {
-        let fallback = |name: &str| STRESSES.iter().position(|(stress, _)| stress.starts_with(name));
-        TOKENS
-            .iter()
-            .zip(&self.tokens)
-            .filter_map(|(name, values)| {
-                let own = brier(values, &self.labels)?;
-                let fallback = brier(&self.stress_l1[fallback(name)?], &self.labels)?;
-                Some((format!("{name} removed"), own, fallback))
-            })
-            .collect()
+        let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let found = TOKENS.iter().zip(&self.token_errors).filter_map(|(name, own)| {
+            let (_, other, _) = self.stress_errors.iter().find(|(stress, ..)| stress.starts_with(name))?;
+            Some((format!("{name} removed"), mean(own), mean(other)))
+        });
+        found.collect()
     }
 }

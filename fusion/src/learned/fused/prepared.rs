@@ -130,7 +130,10 @@ impl<'a> Prepared<'a> {
                 patient: case.patient,
             })
             .collect();
-        let trained = Gated::train(&paired, &self.config.network, seeds, random, self.device);
+        let trained = {
+            let shape = (&self.config.network, seeds, self.config.table.missing_flags);
+            Gated::train(&paired, shape, random, self.device)
+        };
         Some(trained.map(|(gated, stored)| Levels { projection, late, gated, stored }))
     }
 
@@ -224,7 +227,7 @@ impl<'a> Prepared<'a> {
             100 => shown.record = None,
             _ => {
                 shown.record =
-                    sides.record.as_ref().map(|row| masked(&self.config.table, row, percent, random))
+                    sides.record.as_ref().map(|row| masked(&self.config.table, row, percent, random));
             }
         }
         shown
