@@ -1,7 +1,12 @@
 //! The device tensors live on. This is the only module that makes one; the
 //! program opens one device when it starts and hands it on.
 
+mod adapter;
+
 use std::fmt;
+use std::sync::Arc;
+
+pub use adapter::AdapterFacts;
 
 /// Which device to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,10 +28,11 @@ pub struct Device {
     description: String,
     is_gpu: bool,
     allocated: Option<AllocatedBytes>,
+    adapter: Option<Arc<AdapterFacts>>,
 }
 
 /// Asks the adapter's allocator.
-type AllocatedBytes = std::sync::Arc<dyn Fn() -> Option<u64> + Send + Sync>;
+type AllocatedBytes = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// Why a device could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,6 +110,11 @@ impl Device {
         self.allocated.as_ref().and_then(|ask| ask())
     }
 
+    /// What the adapter says of itself; `None` on the CPU.
+    pub fn adapter(&self) -> Option<&AdapterFacts> {
+        self.adapter.as_deref()
+    }
+
     /// Burn's device, without autodiff: what a network alone ([`crate::network`]) is made on.
     pub fn burn(&self) -> &burn::tensor::Device {
         &self.inner
@@ -117,6 +128,7 @@ impl Device {
             description: format!("CPU (flex, {threads} {plural})"),
             is_gpu: false,
             allocated: None,
+            adapter: None,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! This crate knows Burn. It knows neither DICOM nor FHIR nor the queue, does
 //! no I/O beside bundles' folders, weights and a training run's checkpoints, and reads no clock.
 
+pub mod bench;
 pub mod bundle;
 pub mod calibration;
 pub mod device;

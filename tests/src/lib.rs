@@ -24,6 +24,8 @@ pub mod watchdog;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
 use dicom_ingest::patient::Sex;
 use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
 use jiff::civil::date;
@@ -112,6 +114,40 @@ pub fn phantom(seed: u64) -> Vec<u8> {
     .expect("a phantom")
 }
 
+/// A structured report of a study of the phantom's patient, as short as one can be: what a target reads of it.
+///
+/// # Panics
+/// Where it cannot be made.
+pub fn structured_report(study_uid: &str) -> Vec<u8> {
+    const COMPREHENSIVE_3D_SR: &str = "1.2.840.10008.5.1.4.1.1.88.34";
+    let mut dataset = dicom_object::InMemDicomObject::new_empty();
+    for (tag, vr, value) in [
+        (tags::SOP_CLASS_UID, VR::UI, COMPREHENSIVE_3D_SR),
+        (tags::SOP_INSTANCE_UID, VR::UI, "2.25.1"),
+        (tags::STUDY_INSTANCE_UID, VR::UI, study_uid),
+        (tags::SERIES_INSTANCE_UID, VR::UI, "2.25.2"),
+        (tags::MODALITY, VR::CS, "SR"),
+        (tags::PATIENT_ID, VR::LO, PATIENT_ID),
+        (tags::PATIENT_NAME, VR::PN, "Canary^Carla"),
+        (tags::PATIENT_BIRTH_DATE, VR::DA, "19500203"),
+        (tags::PATIENT_SEX, VR::CS, "F"),
+    ] {
+        dataset.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+    }
+    let meta = dicom_object::FileMetaTableBuilder::new()
+        .transfer_syntax("1.2.840.10008.1.2.1")
+        .media_storage_sop_class_uid(COMPREHENSIVE_3D_SR)
+        .media_storage_sop_instance_uid("2.25.1");
+    let mut bytes = Vec::new();
+    dataset.with_meta(meta).expect("meta information").write_all(&mut bytes).expect("a written file");
+    bytes
+}
+
+/// The phantom's patient as a FHIR resource.
+pub fn patient() -> Value {
+    record(|_| ())["entry"][0]["resource"].clone()
+}
+
 /// The same phantom as several instances of one series.
 ///
 /// # Panics
@@ -120,13 +156,9 @@ pub fn phantom_series(seed: u64, instances: u64) -> Vec<Vec<u8>> {
     let file = phantom(seed);
     let instance = |number: u64| {
         let mut object = dicom_object::from_reader(&file[..]).expect("a DICOM file");
-        let element = object.element(dicom_dictionary_std::tags::SOP_INSTANCE_UID).expect("a SOPInstanceUID");
+        let element = object.element(tags::SOP_INSTANCE_UID).expect("a SOPInstanceUID");
         let uid = format!("{}.{}", element.to_str().expect("a text").trim_end_matches('\0'), number + 1);
-        object.put(dicom_core::DataElement::new(
-            dicom_dictionary_std::tags::SOP_INSTANCE_UID,
-            dicom_core::VR::UI,
-            dicom_core::PrimitiveValue::from(uid.as_str()),
-        ));
+        object.put(DataElement::new(tags::SOP_INSTANCE_UID, VR::UI, PrimitiveValue::from(uid.as_str())));
         object.update_meta(|meta| meta.media_storage_sop_instance_uid = uid);
         let mut bytes = Vec::new();
         object.write_all(&mut bytes).expect("a written file");
@@ -141,7 +173,7 @@ pub fn phantom_series(seed: u64, instances: u64) -> Vec<Vec<u8>> {
 /// Where it has none.
 pub fn study_uid(file: &[u8]) -> String {
     let object = dicom_object::from_reader(file).expect("a DICOM file");
-    let element = object.element(dicom_dictionary_std::tags::STUDY_INSTANCE_UID).expect("a StudyInstanceUID");
+    let element = object.element(tags::STUDY_INSTANCE_UID).expect("a StudyInstanceUID");
     element.to_str().expect("a text").trim_end_matches('\0').to_owned()
 }
 

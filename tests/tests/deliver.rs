@@ -73,7 +73,7 @@ fn cells() -> Vec<Cell> {
 #[tokio::test]
 async fn every_fault_is_typed_and_after_it_the_same_bytes_arrive_once() {
     for Cell { fault, code, limit } in cells() {
-        let server = FhirServer::start();
+        let server = server();
         let target = target(&server, None, limit);
         let report = report("job-1");
         server.fault(Route::Transaction, fault.clone());
@@ -100,7 +100,7 @@ async fn every_fault_is_typed_and_after_it_the_same_bytes_arrive_once() {
 #[tokio::test]
 async fn each_fault_twice_in_a_row_and_again_while_looking_changes_nothing() {
     for Cell { fault, limit, .. } in cells() {
-        let server = FhirServer::start();
+        let server = server();
         let target = target(&server, None, limit);
         let report = report("job-1");
         for _ in 0..2 {
@@ -124,7 +124,7 @@ async fn each_fault_twice_in_a_row_and_again_while_looking_changes_nothing() {
 #[tokio::test]
 async fn many_reports_through_a_server_that_fails_at_every_third_request_arrive_once_each() {
     let seed = 20_261_123;
-    let server = FhirServer::start();
+    let server = server();
     let target = target(&server, None, PATIENT);
     let quick = |cell: &Cell| cell.limit == PATIENT && !matches!(cell.fault, Fault::Huge(_));
     let faults = cells().into_iter().filter(quick).map(|cell| cell.fault).collect();
@@ -146,17 +146,18 @@ async fn many_reports_through_a_server_that_fails_at_every_third_request_arrive_
 
 #[tokio::test]
 async fn the_bundle_goes_out_as_stored_to_the_base_with_the_token() {
-    let server = FhirServer::start();
+    let server = server();
     server.require_token(Some("secret"));
     let target = target(&server, Some(Secret::new("secret".into())), PATIENT);
     let report = report("job-1");
     target.probe().await.unwrap();
     target.deliver(&parcel("job-1", &report, false)).await.unwrap();
     let seen = server.seen();
-    assert_eq!(seen.len(), 2, "a first delivery is one request");
-    assert_eq!((seen[1].method.as_str(), seen[1].path.as_str()), ("POST", "/fhir"));
-    assert_eq!(seen[1].content_type.as_deref(), Some("application/fhir+json"));
-    assert_eq!(seen[1].authorization.as_deref(), Some("Bearer secret"));
+    assert_eq!(seen.len(), 3, "a first delivery asks for the patient and writes");
+    assert_eq!(seen[1].path, "/fhir/Patient?identifier=TEST0001", "immediately before");
+    assert_eq!((seen[2].method.as_str(), seen[2].path.as_str()), ("POST", "/fhir"));
+    assert_eq!(seen[2].content_type.as_deref(), Some("application/fhir+json"));
+    assert_eq!(seen[2].authorization.as_deref(), Some("Bearer secret"));
     assert_eq!(server.accepted()[0].sha256, sha256(&report));
 }
 
@@ -164,13 +165,13 @@ async fn the_bundle_goes_out_as_stored_to_the_base_with_the_token() {
 async fn nothing_reaches_another_origin() {
     let other = FhirServer::start();
     for to in [other.url(), format!("{}/metadata", other.url()), other.url().replace("http://", "//")] {
-        let server = FhirServer::start();
+        let server = server();
         let target = target(&server, Some(Secret::new("secret".into())), PATIENT);
         let report = report("job-1");
-        for route in [Route::Transaction, Route::Read, Route::Metadata] {
+        for route in [Route::Search, Route::Transaction, Route::Read, Route::Metadata] {
             server.fault(route, Fault::Redirect(to.clone()));
         }
-        for sent_before in [true, false] {
+        for sent_before in [true, false, false] {
             let error = target.deliver(&parcel("job-1", &report, sent_before)).await.unwrap_err();
             assert_eq!((error.code(), error.is_transient()), ("RedirectRefused", false));
         }
@@ -185,7 +186,7 @@ async fn a_token_renewed_in_its_file_is_used_once_the_old_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, "old\n").unwrap();
-    let server = FhirServer::start();
+    let server = server();
     server.require_token(Some("new"));
     let target = target(&server, Some(Secret::from_file(&file).unwrap()), PATIENT);
     let report = report("job-1");
@@ -197,13 +198,13 @@ async fn a_token_renewed_in_its_file_is_used_once_the_old_one_is_refused() {
     target.deliver(&parcel("job-1", &report, false)).await.unwrap();
     target.deliver(&parcel("job-1", &report, true)).await.unwrap();
     let tokens: Vec<_> = server.seen().into_iter().filter_map(|seen| seen.authorization).collect();
-    assert_eq!(tokens, ["Bearer old", "Bearer old", "Bearer new", "Bearer new"]);
+    assert_eq!(tokens, ["Bearer old", "Bearer old", "Bearer new", "Bearer new", "Bearer new"]);
     assert_eq!(server.accepted().len(), 1);
 }
 
 #[tokio::test]
 async fn a_newer_version_takes_the_place_of_an_older_one() {
-    let server = FhirServer::start();
+    let server = server();
     let target = target(&server, None, PATIENT);
     for key in ["job-1", "job-2"] {
         target.deliver(&parcel(key, &report(key), true)).await.unwrap();
@@ -218,7 +219,7 @@ async fn a_newer_version_takes_the_place_of_an_older_one() {
 
 #[tokio::test]
 async fn a_conflict_that_stays_is_for_a_human_after_a_few_tries() {
-    let server = FhirServer::start();
+    let server = server();
     let target = target(&server, None, PATIENT);
     for _ in 0..10 {
         server.fault(Route::Transaction, Fault::Status(409, "conflict"));
@@ -232,7 +233,7 @@ async fn a_conflict_that_stays_is_for_a_human_after_a_few_tries() {
 
 #[tokio::test]
 async fn a_rest_that_a_server_asks_for_is_passed_on_within_bounds() {
-    let server = FhirServer::start();
+    let server = server();
     let target = target(&server, None, PATIENT);
     for (after, seconds) in [("7", Some(7)), ("86400", Some(600)), ("soon", None)] {
         server.fault(Route::Transaction, Fault::Busy(503, after.into()));
@@ -244,7 +245,7 @@ async fn a_rest_that_a_server_asks_for_is_passed_on_within_bounds() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_transient_and_found_again_on_its_port() {
-    let mut server = FhirServer::start();
+    let mut server = server();
     let target = target(&server, None, PATIENT);
     let report = report("job-1");
     target.probe().await.unwrap();
@@ -266,7 +267,7 @@ async fn a_server_that_is_away_is_transient_and_found_again_on_its_port() {
 
 #[tokio::test]
 async fn a_very_long_answer_is_cut() {
-    let server = FhirServer::start();
+    let server = server();
     let target = target(&server, None, PATIENT);
     server.fault(Route::Transaction, Fault::Huge(u64::MAX / 2));
     // the answer would never end: that the delivery does says that it was not read to its end
@@ -277,9 +278,119 @@ async fn a_very_long_answer_is_cut() {
     assert_eq!(looked.unwrap().unwrap_err().code(), "AnswerTooLong");
 }
 
+/// A change of what the server knows of the patient, and the code of the refusal.
+type Change = (fn(&FhirServer), &'static str);
+
+#[tokio::test]
+async fn whose_it_is_is_asked_again_immediately_before_the_write() {
+    fn with(server: &FhirServer, key: &str, value: Value) {
+        let mut patient = chiasm_tests::patient();
+        patient[key] = value;
+        server.put(&patient);
+    }
+    let changes: [Change; 7] = [
+        (|server| with(server, "gender", "male".into()), "PatientConflict"),
+        (|server| with(server, "birthDate", "1950-02-04".into()), "PatientConflict"),
+        (|server| with(server, "active", false.into()), "PatientNotCurrent"),
+        (|server| with(server, "identifier", json!([{ "value": "TEST0002" }])), "PatientNotFound"),
+        (|server| with(server, "name", json!([])), "delivered"),
+        (
+            |server| {
+                with(server, "name", json!([]));
+                let mut patient = chiasm_tests::patient();
+                patient.as_object_mut().unwrap().remove("name");
+                patient.as_object_mut().unwrap().remove("gender");
+                server.put(&patient);
+            },
+            "PatientUnconfirmed",
+        ),
+        (|server| with(server, "id", "twin".into()), "SeveralPatients"),
+    ];
+    for (number, (change, code)) in changes.into_iter().enumerate() {
+        let server = server();
+        change(&server);
+        let target = target(&server, None, PATIENT);
+        let report = report("job-1");
+        let delivered = target.deliver(&parcel("job-1", &report, false)).await;
+        if code == "delivered" {
+            delivered.unwrap();
+            continue;
+        }
+        let error = delivered.unwrap_err();
+        assert_eq!((error.code(), error.is_transient()), (code, false), "{number}");
+        assert!(!format!("{error} {error:?}").contains("TEST0001"), "{error}");
+        assert!(server.accepted().is_empty(), "{number}: nothing is written");
+        // corrected by a person, the same bytes are taken
+        server.put(&chiasm_tests::patient());
+        let mut twin = chiasm_tests::patient();
+        (twin["id"], twin["active"]) = ("twin".into(), false.into());
+        server.put(&twin);
+        target.deliver(&parcel("job-1", &report, false)).await.unwrap();
+        assert_eq!(server.accepted()[0].sha256, sha256(&report), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_for_the_patient_that_fails_is_no_confirmation() {
+    let cells = [
+        (Fault::Status(500, "exception"), "ServerFailed"),
+        (Fault::Busy(503, "7".into()), "ServerBusy"),
+        (Fault::Status(403, "forbidden"), "PermissionDenied"),
+        (Fault::Status(404, "not-supported"), "Rejected"),
+        (Fault::Lost, "ConnectionCut"),
+        (Fault::NotJson, "AnswerNotUnderstood"),
+        (Fault::TruncatedJson, "AnswerNotUnderstood"),
+        (Fault::OutcomeInSuccess("exception"), "AnswerNotUnderstood"),
+        (Fault::Huge(100 * 1024 * 1024), "AnswerTooLong"),
+    ];
+    for (fault, code) in cells {
+        let server = server();
+        let target = target(&server, None, PATIENT);
+        server.fault(Route::Search, fault.clone());
+        let error = target.deliver(&parcel("job-1", &report("job-1"), false)).await.unwrap_err();
+        assert_eq!(error.code(), code, "{fault:?}");
+        assert_eq!(server.count(Route::Transaction), 0, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_says_something_of_nobody_is_not_written_and_a_refusal_is() {
+    let server = server();
+    let target = target(&server, None, PATIENT);
+    let mut report = report("job-1");
+    let mut bundle: Value = serde_json::from_slice(report.bundle.as_deref().unwrap()).unwrap();
+    bundle["entry"][0]["resource"]["subject"] = json!({ "type": "Patient", "display": "not stated" });
+    (report.bundle, report.sr) = (Some(bytes(&bundle)), None);
+    let error = target.deliver(&parcel("job-1", &report, false)).await.unwrap_err();
+    assert_eq!((error.code(), error.is_transient()), ("PatientNotStated", false));
+    report.ends = JobState::Refused;
+    target.deliver(&parcel("job-1", &report, false)).await.unwrap();
+    assert_eq!(server.count(Route::Search), 0, "it names nobody who could be another");
+}
+
+#[tokio::test]
+async fn two_workers_that_deliver_the_same_report_at_once_make_one() {
+    let server = server();
+    let report = Arc::new(report("job-1"));
+    let deliveries: Vec<_> = (0..2)
+        .map(|_| {
+            let (target, report) = (target(&server, None, PATIENT), Arc::clone(&report));
+            tokio::spawn(async move { target.deliver(&parcel("job-1", &report, true)).await.map(drop) })
+        })
+        .collect();
+    for delivery in deliveries {
+        delivery.await.unwrap().unwrap();
+    }
+    assert_eq!(server.places("DiagnosticReport"), [PLACE]);
+    assert_eq!(server.places("Observation").len(), 1);
+    assert_eq!(server.places("ImagingStudy").len(), 1);
+    let digests: Vec<_> = server.accepted().into_iter().map(|accepted| accepted.sha256).collect();
+    assert!(digests.iter().all(|digest| *digest == sha256(&report)), "{digests:?}");
+}
+
 #[tokio::test]
 async fn what_answers_without_fhir_is_no_server() {
-    let server = FhirServer::start();
+    let server = server();
     let target = target(&server, None, HASTY);
     let cases = [
         (Fault::NotJson, "AnswerNotUnderstood"),
@@ -303,8 +414,11 @@ async fn a_real_server_takes_each_report_once_while_all_bring_the_same_new_devic
         return;
     };
     let config = FhirConfig { url: url.clone(), token: None, ca_file: None, timeout: PATIENT };
-    let target = Arc::new(FhirTarget::new("ehr".parse().unwrap(), &config).unwrap());
+    let target = Arc::new(FhirTarget::new("ehr".parse().unwrap(), &config, None).unwrap());
     target.probe().await.unwrap();
+    let put = reqwest::Client::new().put(format!("{url}/Patient/carla"));
+    let put = put.header("content-type", "application/fhir+json").body(chiasm_tests::patient().to_string());
+    assert!(put.send().await.unwrap().status().is_success());
     let nonce = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     let deliveries = (0..6).map(|number| {
         let target = Arc::clone(&target);
@@ -335,9 +449,16 @@ fn the_test_server_knows_the_programs_identifier_system() {
     assert_eq!(JOB_KEYS, fhir::JOB_KEYS);
 }
 
+/// A server that knows the phantom's patient.
+fn server() -> FhirServer {
+    let server = FhirServer::start();
+    server.put(&chiasm_tests::patient());
+    server
+}
+
 fn target(server: &FhirServer, token: Option<Secret>, timeout: Duration) -> FhirTarget {
     let config = FhirConfig { url: server.url(), token, ca_file: None, timeout };
-    FhirTarget::new("ehr".parse().unwrap(), &config).unwrap()
+    FhirTarget::new("ehr".parse().unwrap(), &config, None).unwrap()
 }
 
 fn parcel<'a>(job_key: &'a str, report: &'a ReportBytes, sent_before: bool) -> Parcel<'a> {
@@ -364,6 +485,7 @@ fn report_at(place: &str, job_key: &str, more: &[Value]) -> ReportBytes {
                     "resourceType": "DiagnosticReport",
                     "id": id,
                     "status": "preliminary",
+                    "subject": { "reference": "Patient/carla" },
                     "identifier": [{ "system": "https://chiasm.invalid/fhir/report-key", "value": "report-1" }, { "system": JOB_KEYS, "value": job_key }],
                     "result": [{ "reference": format!("urn:uuid:{observation}") }],
                     "presentedForm": [{ "contentType": "text/html", "data": "PHA+".repeat(20_000) }]
@@ -384,7 +506,8 @@ fn report_at(place: &str, job_key: &str, more: &[Value]) -> ReportBytes {
     });
     bundle["entry"].as_array_mut().unwrap().extend(more.iter().cloned());
     let bundle: Option<Vec<u8>> = Some(bytes(&bundle));
-    ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: b"<p>".to_vec(), sr: None }
+    let sr = Some(chiasm_tests::structured_report("1.2.3"));
+    ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: b"<p>".to_vec(), sr }
 }
 
 /// Written wide, so that bytes that were read and written again would differ.

@@ -11,6 +11,7 @@
 
 mod analyze;
 mod architecture;
+mod bench;
 mod bundles;
 mod corpus;
 mod decoders;

@@ -5,6 +5,7 @@ mod calm;
 mod canaries;
 mod deaths;
 mod poison;
+mod recall;
 mod remote;
 mod weather;
 

@@ -139,6 +139,11 @@ pub fn keys(parts: &KeyParts<'_>) -> Keys {
     Keys { report, job }
 }
 
+/// The key of the version that takes the version with this key back: one withdrawal a version.
+pub fn withdrawal_key(job_key: &str) -> String {
+    digest(&["withdrawal", job_key])
+}
+
 /// SHA-256 over the texts, each with its length in front so that no two lists give the same bytes.
 pub(crate) fn digest(texts: &[&str]) -> String {
     let mut hash = Sha256::new();

@@ -34,7 +34,9 @@ pub mod compose;
 pub mod remote;
 pub mod report;
 
+pub mod bench;
 pub mod deliver;
 pub mod demo;
 pub mod outcome;
 pub mod training;
+pub mod withdraw;

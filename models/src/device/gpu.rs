@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use burn::tensor::DeviceKind;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
 
+use super::adapter::AdapterFacts;
 use super::{Device, DeviceError};
 
 /// Which adapters are taken.
@@ -77,7 +78,38 @@ fn describe(inner: burn::tensor::Device, setup: &WgpuSetup) -> Device {
     let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ");
     let driver = if driver.trim().is_empty() { "driver not stated" } else { driver.trim() };
     let description = format!("{} (wgpu, {}, {driver})", info.name, info.backend);
-    let adapter = setup.device.clone();
-    let allocated = move || adapter.generate_allocator_report().map(|report| report.total_allocated_bytes);
-    Device { inner, description, is_gpu: true, allocated: Some(std::sync::Arc::new(allocated)) }
+    let opened = setup.device.clone();
+    let allocated = move || opened.generate_allocator_report().map(|report| report.total_allocated_bytes);
+    let adapter = Some(std::sync::Arc::new(facts(&info, driver, &setup.adapter)));
+    Device { inner, description, is_gpu: true, allocated: Some(std::sync::Arc::new(allocated)), adapter }
+}
+
+fn facts(info: &wgpu::AdapterInfo, driver: &str, adapter: &wgpu::Adapter) -> AdapterFacts {
+    let limits = adapter.limits();
+    let named = [
+        ("max_buffer_size", limits.max_buffer_size),
+        ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
+        ("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage.into()),
+        ("max_compute_workgroup_storage_size", limits.max_compute_workgroup_storage_size.into()),
+        ("max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup.into()),
+        ("max_compute_workgroup_size_x", limits.max_compute_workgroup_size_x.into()),
+        ("max_compute_workgroups_per_dimension", limits.max_compute_workgroups_per_dimension.into()),
+    ];
+    let cooperative = adapter.cooperative_matrix_properties().into_iter().map(|own| {
+        let (m, n, k) = (own.m_size, own.n_size, own.k_size);
+        format!("{m} x {n} x {k}, {:?} to {:?}", own.ab_type, own.cr_type)
+    });
+    AdapterFacts {
+        name: info.name.clone(),
+        kind: format!("{:?}", info.device_type),
+        vendor: info.vendor,
+        device: info.device,
+        driver: driver.to_owned(),
+        api: info.backend.to_string(),
+        shading_language: "WGSL".to_owned(),
+        subgroup: (info.subgroup_min_size, info.subgroup_max_size),
+        features: adapter.features().iter_names().map(|(name, _)| name.to_owned()).collect(),
+        limits: named.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        cooperative_matrices: cooperative.collect(),
+    }
 }

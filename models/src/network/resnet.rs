@@ -57,7 +57,7 @@ pub enum BlockKind {
 
 impl BlockKind {
     /// Output channels of a block over the width of its stage.
-    pub(super) fn expansion(self) -> usize {
+    pub(crate) fn expansion(self) -> usize {
         match self {
             Self::Basic => 1,
             Self::Bottleneck => 4,
@@ -94,7 +94,7 @@ impl ResnetConfig {
     }
 
     /// Input channels, width and stride of each block, stage by stage.
-    pub(super) fn plan(&self) -> [Vec<BlockPlan>; 4] {
+    pub(crate) fn plan(&self) -> [Vec<BlockPlan>; 4] {
         let mut input = self.width;
         [0, 1, 2, 3].map(|stage| {
             let width = self.width << stage;
@@ -112,10 +112,10 @@ impl ResnetConfig {
 
 /// The shape of one block.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BlockPlan {
-    pub(super) input: usize,
-    pub(super) width: usize,
-    pub(super) stride: usize,
+pub(crate) struct BlockPlan {
+    pub(crate) input: usize,
+    pub(crate) width: usize,
+    pub(crate) stride: usize,
 }
 
 /// A residual network for classification.

@@ -13,7 +13,9 @@ pub enum Route {
     Transaction,
     /// `GET metadata`.
     Metadata,
-    /// Any other `GET`: reading and searching.
+    /// `GET` with a query.
+    Search,
+    /// Any other `GET`.
     Read,
     /// What no client of ours does.
     Other,
@@ -22,10 +24,12 @@ pub enum Route {
 impl Route {
     /// The kind of a request.
     pub fn of(method: &str, path: &str) -> Self {
+        let is_search = path.contains('?');
         let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
         match method {
             "POST" if path == "/fhir" => Self::Transaction,
             "GET" if path == "/fhir/metadata" => Self::Metadata,
+            "GET" if is_search => Self::Search,
             "GET" => Self::Read,
             _ => Self::Other,
         }

@@ -107,6 +107,16 @@ impl FhirServer {
         self.state().token = token.map(|token| format!("Bearer {token}"));
     }
 
+    /// Puts a resource there, as another system would; it counts as no transaction.
+    ///
+    /// # Panics
+    /// Where it has no type or id.
+    pub fn put(&self, resource: &serde_json::Value) {
+        let part = |key: &str| resource[key].as_str().expect("a resource has a type and an id").to_owned();
+        let place = format!("{}/{}", part("resourceType"), part("id"));
+        self.state().store.put(&place, resource.clone());
+    }
+
     /// The truth: every transaction that was stored, in order.
     pub fn accepted(&self) -> Vec<Accepted> {
         self.state().store.accepted().to_vec()
@@ -210,7 +220,7 @@ impl http::Desk for Window {
         let (status, body) = match Route::of(&head.method, &head.path) {
             Route::Transaction => state.store.transaction(body),
             Route::Metadata => (200, store::capabilities()),
-            Route::Read => state.store.read(&head.path),
+            Route::Read | Route::Search => state.store.read(&head.path),
             Route::Other => (405, store::outcome("not-supported")),
         };
         Fault::spoil(fault, Reply::json(status, &body))

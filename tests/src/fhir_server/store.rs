@@ -140,6 +140,11 @@ impl Store {
         }
     }
 
+    /// Stores a resource beside all transactions.
+    pub(super) fn put(&mut self, place: &str, resource: Value) {
+        self.write(place, resource);
+    }
+
     /// Adds a version and gives its number.
     fn write(&mut self, place: &str, mut resource: Value) -> usize {
         let versions = self.versions.entry(place.to_owned()).or_default();
@@ -154,11 +159,12 @@ impl Store {
         versions.len()
     }
 
-    /// Answers `Type/id` and `Type?identifier=system|value`.
+    /// Answers `Type/id`, `Type?identifier=system|value` and `Type?identifier=value`.
     pub(super) fn read(&self, path: &str) -> Answer {
         let path = path.trim_start_matches("/fhir/");
         if let Some((kind, query)) = path.split_once('?') {
-            let found = self.search(kind, &query.replace("%7C", "|").replace("%3A", ":").replace("%2F", "/"));
+            let query = query.replace("%7C", "|").replace("%3A", ":").replace("%2F", "/").replace('+', " ");
+            let found = self.search(kind, &query);
             let entries: Vec<_> =
                 found.iter().map(|place| json!({ "resource": self.newest[*place] })).collect();
             return (
@@ -170,13 +176,13 @@ impl Store {
     }
 
     fn search(&self, kind: &str, condition: &str) -> Vec<&str> {
-        let Some((system, value)) =
-            condition.strip_prefix("identifier=").and_then(|rest| rest.split_once('|'))
-        else {
-            return Vec::new();
-        };
+        let Some(token) = condition.strip_prefix("identifier=") else { return Vec::new() };
+        let (system, value) =
+            token.split_once('|').map_or((None, token), |(system, value)| (Some(system), value));
         let wanted = |resource: &Value| {
-            identifiers(resource).iter().any(|one| one["system"] == system && one["value"] == value)
+            identifiers(resource)
+                .iter()
+                .any(|one| system.is_none_or(|system| one["system"] == system) && one["value"] == value)
         };
         let begin = format!("{kind}/");
         let there =

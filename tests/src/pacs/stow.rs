@@ -133,7 +133,7 @@ impl http::Desk for Desk {
                 None => Reply::json(400, &json!({"error": "no multipart/related of one DICOM file"})),
             },
             Route::Read => Reply::json(200, &state.search(&head.path)),
-            Route::Metadata | Route::Other => Reply::json(405, &json!({})),
+            Route::Metadata | Route::Search | Route::Other => Reply::json(405, &json!({})),
         };
         Fault::spoil(fault, reply)
     }

@@ -68,15 +68,20 @@ impl Patient {
             "type": "collection",
             "entry": [{
                 "fullUrl": format!("https://records.invalid/Patient/{}", self.resource_id()),
-                "resource": {
-                    "resourceType": "Patient",
-                    "id": self.resource_id(),
-                    "identifier": [{"system": "urn:oid:1.2.3", "value": self.id}],
-                    "name": [{"family": self.family, "given": [self.given]}],
-                    "gender": "female",
-                    "birthDate": self.birth_date_of_fhir()
-                }
+                "resource": self.resource()
             }]
+        })
+    }
+
+    /// The patient as the site's FHIR server knows her.
+    pub fn resource(&self) -> serde_json::Value {
+        json!({
+            "resourceType": "Patient",
+            "id": self.resource_id(),
+            "identifier": [{"system": "urn:oid:1.2.3", "value": self.id}],
+            "name": [{"family": self.family, "given": [self.given]}],
+            "gender": "female",
+            "birthDate": self.birth_date_of_fhir()
         })
     }
 
@@ -175,6 +180,11 @@ impl Cohort {
         let who = own.zip(other).expect("studies of this cohort");
         self.write(source, study, "image", self.made, who);
         self.made += 1;
+    }
+
+    /// All patients.
+    pub fn patients(&self) -> &[Patient] {
+        &self.patients
     }
 
     /// Whose study it is.

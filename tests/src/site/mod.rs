@@ -137,6 +137,7 @@ impl Site {
         }
         let cohort = Cohort::new(plan.seed, plan.patients, &folder.join("records"));
         let fhir = FhirServer::start();
+        cohort.patients().iter().for_each(|patient| fhir.put(&patient.resource()));
         let fhir_address: SocketAddr =
             fhir.url().trim_start_matches("http://").trim_end_matches("/fhir").parse().expect("its address");
         let pacs = StowServer::start();

@@ -1,5 +1,6 @@
 //! The command line: what can be asked, with help texts and examples.
 
+pub mod bench;
 pub mod config;
 pub mod features;
 pub mod fusion;
@@ -7,6 +8,7 @@ pub mod jobs;
 pub mod mercure;
 pub mod models;
 pub mod queue;
+pub mod recall;
 pub mod receive;
 pub mod submit;
 pub mod top;
@@ -15,12 +17,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use bench::BenchCommand;
 use config::ConfigCommand;
 use features::FeaturesArgs;
 use fusion::FusionCommand;
 use jobs::JobsCommand;
 use mercure::MercureArgs;
 use queue::QueueCommand;
+use recall::{RecallArgs, ReplayArgs};
 use receive::ReceiveArgs;
 use submit::SubmitArgs;
 use top::TopArgs;
@@ -51,13 +55,16 @@ impl Cli {
             Command::Worker(args) => Some(&args.site),
             Command::Receive(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
+            Command::Replay(args) => Some(&args.site),
             Command::Demo(_)
             | Command::Top(_)
             | Command::Jobs(_)
+            | Command::Recall(_)
             | Command::Queue(_)
             | Command::Features(_)
             | Command::Fusion(_)
             | Command::Models(_)
+            | Command::Bench(_)
             | Command::DecodeProcess
             | Command::DeviceProcess(_) => None,
         }
@@ -85,6 +92,10 @@ pub enum Command {
     /// Look at the jobs of the ledger, retry or cancel them.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// List what a model made, and withdraw it.
+    Recall(RecallArgs),
+    /// Make stored reports again, and say whether every byte is the same.
+    Replay(ReplayArgs),
     /// Watch workers from their metrics.
     Top(TopArgs),
     /// Look at the configuration.
@@ -98,6 +109,9 @@ pub enum Command {
     /// Train models, and show what is known of them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Measure this machine, a model on it, or two measurements against each other.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// A reader of files, bounded by the system, which whoever reads files starts itself.
     #[command(hide = true)]
     DecodeProcess,

@@ -93,6 +93,14 @@ async fn analyze(flight: &Flight, job: &NewJob) -> Result<Outcome, LedgerError> 
     {
         return Ok(flight.redeliver(job, &report).await);
     }
+    // A withdrawn version is not made anew: what took its place is shown.
+    if accepted == Accepted::Before(JobState::Superseded)
+        && let Some(newest) = ledger.newest(&job.report_key).await?
+        && let Some(report) = &newest.composed
+    {
+        let newest = NewJob { job_key: newest.job_key.clone(), ..job.clone() };
+        return Ok(flight.redeliver(&newest, report).await);
+    }
     let Some(leased) = ledger.lease_key(&job.job_key).await? else { return Ok(in_progress(job)) };
     Ok(match flight.carry(leased, Start::default()).await? {
         Landed::Ended { outcome, .. } | Landed::Deferred { outcome, .. } => *outcome,

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod analyze;
+mod bench;
 mod bundles;
 mod config;
 mod decode_process;
@@ -14,7 +15,9 @@ mod jobs;
 mod mercure;
 mod models;
 mod queue;
+mod recall;
 mod receive;
+mod replay;
 mod show;
 mod submit;
 mod top;
@@ -73,12 +76,15 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Worker(args) => worker::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Recall(args) => recall::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Queue(command) => queue::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Features(args) => features::run(&args),
         Command::Fusion(command) => fusion::run(&command),
         Command::Models(command) => models::run(&command),
+        Command::Bench(command) => bench::run(&command),
         Command::DecodeProcess => decode_process::run(),
         Command::DeviceProcess(args) => device_process::run(&args),
     }

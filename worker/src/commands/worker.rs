@@ -53,7 +53,10 @@ async fn worker(
         ledger: ledger::open(&config.ledger, &config.state, config.worker.lease).await?,
         queue: queue::open(&config.queue, &config.state).await?,
         sources: Arc::new(Sources::open(config)?),
-        pressure: Arc::new(Pressure::new(config, &deliver::open(&config.places.targets)?)),
+        pressure: Arc::new(Pressure::new(
+            config,
+            &deliver::open(&config.places.targets, config.patient_id_system.as_deref())?,
+        )),
         device: Arc::new(device),
         stages,
         metrics,

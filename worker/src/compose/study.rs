@@ -141,7 +141,9 @@ pub(super) fn patient(parts: &Parts<'_>) -> doc::Patient {
     };
     doc::Patient {
         subject,
-        name: stated.and_then(|stated| stated.display_name.as_ref()).map(|name| readable(name.expose())),
+        name: stated
+            .and_then(|stated| stated.display_name.as_ref())
+            .map(|name| doc::readable_name(name.expose())),
         name_as_stated: stated
             .and_then(|stated| stated.display_name.as_ref())
             .map(|name| name.expose().clone()),
@@ -160,13 +162,6 @@ pub(super) fn patient(parts: &Parts<'_>) -> doc::Patient {
             .map(|date| date.expose().to_string()),
         age_years: age_years(parts),
     }
-}
-
-/// `Family^Given` as `Family, Given`.
-fn readable(name: &str) -> String {
-    let alphabetic = name.split('=').next().unwrap_or_default();
-    let parts: Vec<_> = alphabetic.split('^').filter(|part| !part.is_empty()).take(2).collect();
-    parts.join(", ")
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an age is between 0 and 150")]

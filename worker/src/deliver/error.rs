@@ -176,6 +176,56 @@ codes! {
         Conflict,
         /// The server stored the transaction in parts.
         TransactionBroken,
+        /// The images do not say whose they are.
+        PatientNotStated,
+        /// The server has no Patient with the images' Patient ID.
+        PatientNotFound,
+        /// The server has several current Patients with the images' Patient ID.
+        SeveralPatients,
+        /// The server's Patient is inactive or merged into another.
+        PatientNotCurrent,
+        /// Sex, birth date or name of the server's Patient is another.
+        PatientConflict,
+        /// Too little of the server's Patient agrees.
+        PatientUnconfirmed,
+        /// The server's Patient is another resource than the one that the report names.
+        PatientIsAnother,
+    }
+}
+
+impl TerminalCode {
+    /// What a human does about it, without a full stop; `None` where only the worker's log tells more.
+    pub const fn next_step(self) -> Option<&'static str> {
+        Some(match self {
+            Self::PatientNotStated => {
+                "find out whose the images are, correct their Patient ID (0010,0020) at the archive and submit the \
+                 study again; this report reaches no FHIR server"
+            }
+            Self::PatientNotFound => {
+                "register the patient on the FHIR server, or correct the images' Patient ID (0010,0020)"
+            }
+            Self::SeveralPatients => {
+                "merge the patients on the FHIR server, or set `patient_id_system` where their identifiers are of \
+                 different systems"
+            }
+            Self::PatientNotCurrent => {
+                "find out into whom the patient was merged, and correct the images' Patient ID (0010,0020)"
+            }
+            Self::PatientConflict | Self::PatientUnconfirmed => {
+                "compare the images' patient with the FHIR server's: one of them is wrong, or somebody else"
+            }
+            Self::PatientIsAnother => {
+                "find out whose the record is that was read, and give the one that the FHIR server holds"
+            }
+            Self::NoBundle
+            | Self::BundleUnusable
+            | Self::StructuredReportUnusable
+            | Self::StudyUidUnusable
+            | Self::RedirectRefused
+            | Self::Rejected
+            | Self::Conflict
+            | Self::TransactionBroken => return None,
+        })
     }
 }
 

@@ -54,6 +54,12 @@ pub trait Target: Send + Sync + fmt::Debug {
     /// Puts the report there durably. On `Ok` the target holds this version; giving it the same parcel again is safe.
     async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError>;
 
+    /// Whether it asks whose the report is before it takes it. Such a target comes first: what it refuses for the patient's
+    /// sake goes nowhere.
+    fn confirms_patient(&self) -> bool {
+        false
+    }
+
     /// Whether the target can be reached now: for readiness, and for ending a pause.
     async fn probe(&self) -> Result<(), DeliverError>;
 }
@@ -109,12 +115,19 @@ pub enum OpenError {
     },
 }
 
-/// Makes every configured target. Nothing is reached yet: a target that is away now is no error.
-pub fn open(configured: &BTreeMap<Name, TargetConfig>) -> Result<Targets, OpenError> {
+/// Makes every configured target. Nothing is reached yet: a target that is away now is no error. `patient_id_system` is the
+/// identifier system of the site's Patient IDs.
+pub fn open(
+    configured: &BTreeMap<Name, TargetConfig>,
+    patient_id_system: Option<&str>,
+) -> Result<Targets, OpenError> {
     let target = |(name, config): (&Name, &TargetConfig)| {
         let target: Arc<dyn Target> = match config {
             TargetConfig::Folder { path } => Arc::new(folder::FolderTarget::new(name.clone(), path.clone())),
-            TargetConfig::Fhir(config) => Arc::new(fhir::FhirTarget::new(name.clone(), config)?),
+            TargetConfig::Fhir(config) => {
+                let system = patient_id_system.map(str::to_owned);
+                Arc::new(fhir::FhirTarget::new(name.clone(), config, system)?)
+            }
             TargetConfig::S3(config) => Arc::new(s3::S3Target::new(name.clone(), config)?),
             TargetConfig::DicomWeb(config) => Arc::new(dicomweb::DicomWebTarget::new(name.clone(), config)?),
             TargetConfig::Dicom(config) => Arc::new(dicom::DicomTarget::new(name.clone(), config)),

@@ -6,6 +6,8 @@ use dicom_ingest::read::read_header;
 
 use super::trouble::Trouble;
 use super::{Parcel, TerminalCode};
+use crate::convert;
+use crate::identity::Person;
 
 /// Explicit VR Little Endian, in which our reports are written.
 pub(super) const TRANSFER_SYNTAX: &str = "1.2.840.10008.1.2.1";
@@ -47,6 +49,16 @@ impl<'a> Letter<'a> {
             sop_instance_uid: header.sop_instance_uid.to_string(),
         }))
     }
+}
+
+/// The person of the images, as the parcel's structured report states them; `None` where it has none.
+pub(super) fn person(parcel: &Parcel<'_>) -> Result<Option<Person>, Trouble> {
+    let Some(file) = parcel.report.sr.as_deref() else { return Ok(None) };
+    let header = read_header(file, &Limits::default()).map_err(|_| {
+        let reason = "the stored structured report is no DICOM file that this version reads";
+        Trouble::good(TerminalCode::StructuredReportUnusable, reason)
+    })?;
+    Ok(Some(convert::person_of_images(&header.patient)))
 }
 
 /// What follows the file meta information (PS3.10 7.1).

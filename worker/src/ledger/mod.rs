@@ -110,7 +110,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn forget(&self, arrival: &str) -> Result<(), LedgerError>;
 
     /// Accepts `job` once. The row is durable when this returns. A job that ended as failed is accepted anew, and so is
-    /// one that was superseded: asking for it again makes it the newest version.
+    /// one that was superseded: asking for it again makes it the newest version. One that was withdrawn is not.
     async fn accept(&self, job: &NewJob) -> Result<Accepted, LedgerError>;
 
     /// Leases the next job that waits, or whose worker died or overstayed: STAT first, then the oldest. A job that rests
@@ -156,6 +156,20 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// The newest version of a report that is composed or ended with a report, as it is stored: for a worker that lost
     /// its lease while it delivered an older version, and for `replay`.
     async fn newest(&self, report_key: &str) -> Result<Option<Job>, LedgerError>;
+
+    /// The job with this key as it is stored, in whatever state it is, held by nobody here: for `recall` and `replay`.
+    async fn stored(&self, job_key: &str) -> Result<Option<Job>, LedgerError>;
+
+    /// Takes the version `of` of a report back: stores `withdrawal`, another version of the same report that nobody analyses,
+    /// with its report, ready for its delivery, in one transaction with the audit entries. True when it did; false where it is
+    /// stored already, or where another version took or is about to take the place of `of`. From then on `of` is never
+    /// accepted anew.
+    async fn withdraw(
+        &self,
+        of: &str,
+        withdrawal: &NewJob,
+        report: &ReportBytes,
+    ) -> Result<bool, LedgerError>;
 
     /// The stored report of a job, in whatever state it is.
     async fn report(&self, job_key: &str) -> Result<Option<ReportBytes>, LedgerError>;

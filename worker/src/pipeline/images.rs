@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores};
 
 use super::evidence::Evidence;
-use super::output::{FindingScore, ModelOutput, Note, PictureData};
+use super::output::{FindingScore, ModelOutput, Note, PictureData, storable};
 use super::png;
 use super::timings::Timings;
 use super::{Room, Stages};
@@ -158,9 +158,9 @@ fn score_candidate(
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
         device,
         findings: scores.findings.iter().map(finding).collect(),
-        view_ap: scores.chest.map(|chest| chest.view_ap),
-        frontal: scores.chest.map(|chest| chest.frontal),
-        novelty: scores.out_of_distribution.map(|novelty| novelty.score),
+        view_ap: scores.chest.map(|chest| storable(chest.view_ap)),
+        frontal: scores.chest.map(|chest| storable(chest.frontal)),
+        novelty: scores.out_of_distribution.map(|novelty| storable(novelty.score)),
         dropped: Vec::new(),
         warnings: warnings(candidate, &scores, stages),
         picture: timings.time("picture", || picture(&image, &saliency, label))?,
@@ -236,8 +236,8 @@ fn most_telling(scores: &Scores) -> String {
 fn finding(score: &models::Score) -> FindingScore {
     FindingScore {
         label: score.label.clone(),
-        logit: score.logit,
-        probability: score.probability,
+        logit: storable(score.logit),
+        probability: storable(score.probability),
         present: match score.present {
             ModelPresent::Present => Present::Present,
             ModelPresent::Indeterminate => Present::Indeterminate,

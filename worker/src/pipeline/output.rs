@@ -69,3 +69,33 @@ pub struct PictureData {
     /// PNG file with alpha, base64.
     pub saliency_base64: String,
 }
+
+/// A number as the ledger gives it back: rounded to twelve decimals.
+///
+/// A report that is made again from stored numbers must have the same bytes. The JSON reader is not exact to the last digit of
+/// any `f64`; with at most fifteen digits of which twelve are decimals, both parts of its division are whole numbers that an
+/// `f64` holds, and the quotient is correctly rounded (Clinger, How to read floating point numbers accurately, PLDI 1990).
+pub(super) fn storable(number: f64) -> f64 {
+    const DECIMALS: f64 = 1e12;
+    /// Beyond this, more than fifteen digits would be needed.
+    const MOST: f64 = 999.0;
+    if number.abs() <= MOST { (number * DECIMALS).round() / DECIMALS } else { number.round() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::storable;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn a_stored_number_is_read_back_as_it_was(number in -1000.0..1000.0_f64, scale in -12..1_i32) {
+            let number = storable(number * 10_f64.powi(scale));
+            let text = serde_json::to_string(&number).unwrap();
+            prop_assert_eq!(serde_json::from_str::<f64>(&text).unwrap().to_bits(), number.to_bits(), "{}", text);
+        }
+    }
+}

@@ -42,7 +42,12 @@ pub(super) fn software(report: &Report) -> Uuid {
 
 /// The DICOM structured report of this version.
 pub(super) fn structured_report(report: &Report) -> Uuid {
-    id("StructuredReport", &[&report.keys.job])
+    structured_report_of(&report.keys.job)
+}
+
+/// The DICOM structured report of another version of the same report.
+pub(super) fn structured_report_of(job_key: &str) -> Uuid {
+    id("StructuredReport", &[job_key])
 }
 
 /// The series that all versions of the structured report lie in.

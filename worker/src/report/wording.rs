@@ -21,6 +21,7 @@ pub(crate) fn bottom_line(report: &Report) -> Vec<String> {
     match &report.kind {
         Kind::Analysis => analysis(report),
         Kind::Refused(why) | Kind::Failed(why) => no_result(why),
+        Kind::Withdrawn(why, _) => withdrawn(why),
     }
 }
 
@@ -46,7 +47,16 @@ pub(crate) fn no_result_title(kind: &Kind) -> &'static str {
         Kind::Analysis => "AI result",
         Kind::Refused(_) => "No AI result: this study was not analysed",
         Kind::Failed(_) => "No AI result: the analysis failed",
+        Kind::Withdrawn(..) => "Withdrawn: the earlier AI report of this study must not be used",
     }
+}
+
+fn withdrawn(why: &NoResult) -> Vec<String> {
+    vec![
+        sentence(&why.reason),
+        "Nothing that the earlier report said holds: neither what it flagged nor what it did not.".to_owned(),
+        format!("What to do: {}", sentence(&why.next_step)),
+    ]
 }
 
 fn no_result(why: &NoResult) -> Vec<String> {

@@ -234,13 +234,24 @@ impl Flight {
         delivered
     }
 
-    /// The report to each target of the request, one after the other; what has it already is left as it is.
+    /// The report to each target of the request, one after the other; what has it already is left as it is. Targets that
+    /// ask whose it is come first: what one of them refuses for the patient's sake goes nowhere.
     async fn to_targets(&self, request: &str, parcel: Parcel<'_>) -> Result<Receipts, DeliverError> {
         // A request that this version cannot read has no target; its job is failed, and is seen in the ledger.
         let Ok(request) = serde_json::from_str::<Request>(request) else { return Ok(Receipts::new()) };
         let mut files = Receipts::new();
         if request.mode == Mode::Shadow {
             return Ok(files);
+        }
+        let mut targets = Vec::new();
+        for name in &request.targets {
+            targets.push(self.targets.get(name).ok_or_else(|| DeliverError::not_configured(name))?);
+        }
+        let (first, others): (Vec<_>, Vec<_>) =
+            targets.into_iter().partition(|target| target.confirms_patient());
+        for target in first {
+            files.extend(target.deliver(&parcel).await?);
+            reach("delivering");
         }
         if let Some(out) = &request.out {
             // The caller's own folder is made where it is missing; a configured target's is not, its disk may be away.
@@ -250,8 +261,7 @@ impl Flight {
             let folder = FolderTarget::new(Name::out(), out.clone());
             files.extend(folder.deliver(&parcel).await?);
         }
-        for name in &request.targets {
-            let target = self.targets.get(name).ok_or_else(|| DeliverError::not_configured(name))?;
+        for target in others {
             files.extend(target.deliver(&parcel).await?);
             reach("delivering");
         }

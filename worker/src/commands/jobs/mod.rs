@@ -36,7 +36,7 @@ fn ledger_args(command: &JobsCommand) -> &LedgerArgs {
     }
 }
 
-async fn open(args: &LedgerArgs) -> anyhow::Result<Arc<dyn Ledger>> {
+pub(super) async fn open(args: &LedgerArgs) -> anyhow::Result<Arc<dyn Ledger>> {
     let site = SiteArgs { config: args.config.clone(), site_zone: None };
     let config = load(&site, Some(&args.state))?;
     Ok(ledger::open(&config.ledger, &config.state, config.worker.lease).await?)
@@ -98,6 +98,6 @@ fn unknown(key: &str) -> String {
 }
 
 /// As much of a key as people need to see.
-fn short(job_key: &str) -> String {
+pub(super) fn short(job_key: &str) -> String {
     job_key.chars().take(12).collect()
 }

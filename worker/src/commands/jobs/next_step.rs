@@ -1,7 +1,7 @@
 //! What a person can do about a job as it stands.
 
 use super::{CANCELLED, short};
-use crate::deliver::TransientCode;
+use crate::deliver::{TerminalCode, TransientCode};
 use crate::ledger::{JobRow, JobState};
 use crate::outcome::Outcome;
 
@@ -34,5 +34,7 @@ pub(super) fn next_step(job: &JobRow, outcome: Option<&Outcome>) -> String {
 
 /// What helps against a code of a delivery, without a full stop.
 fn of_target(code: &str) -> Option<&'static str> {
-    TransientCode::ALL.iter().find(|known| known.as_str() == code).map(|known| known.next_step())
+    let transient = TransientCode::ALL.iter().find(|known| known.as_str() == code);
+    let terminal = TerminalCode::ALL.iter().find(|known| known.as_str() == code);
+    transient.map(|known| known.next_step()).or_else(|| terminal.and_then(|known| known.next_step()))
 }

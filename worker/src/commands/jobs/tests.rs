@@ -106,6 +106,14 @@ async fn a_job_is_shown_with_its_reason_and_the_next_step() {
     assert_eq!(failed["job"], "bb01");
     assert!(failed["next_step"].as_str().unwrap().contains("chiasm jobs retry bb01"));
 
+    // a refusal of the FHIR server's patient is for a person, who is told what to do
+    jobs(&ledger, "retry bb01").await.unwrap();
+    let job = ledger.lease_key("bb01").await.unwrap().unwrap();
+    ledger.settle(&job, JobState::Failed, Some("PatientConflict")).await.unwrap();
+    let failed = shown(&ledger, "bb01").await;
+    assert_eq!((&failed["state"], &failed["code"]), (&"failed".into(), &"PatientConflict".into()));
+    assert!(failed["next_step"].as_str().unwrap().contains("compare the images' patient"), "{failed}");
+
     let (_, text) = jobs(&ledger, "show aa01").await.unwrap();
     for line in
         ["job        aa01", "code       NotApplicableView", "next step  Read it without this program."]

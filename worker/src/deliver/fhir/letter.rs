@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::patient::Subject;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
-use crate::report::fhir::JOB_KEYS;
+use crate::report::fhir::{JOB_KEYS, WITHDRAWN};
 
 /// A bundle ready to send.
 pub(super) struct Letter<'a> {
@@ -19,6 +20,10 @@ pub(super) struct Letter<'a> {
     pub(super) job_key: &'a str,
     /// Number of entries.
     pub(super) entries: usize,
+    /// Whom the report is about; `None` where it names nobody.
+    pub(super) subject: Option<Subject>,
+    /// Whether it takes an earlier version back (`entered-in-error`).
+    pub(super) is_withdrawal: bool,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +42,28 @@ struct Identifier {
 #[derive(Deserialize)]
 struct Entry {
     request: Request,
+    #[serde(default)]
+    resource: Option<Resource>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Resource {
+    status: Option<String>,
+    subject: Reference,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Reference {
+    reference: Option<String>,
+    identifier: Option<ReferredIdentifier>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ReferredIdentifier {
+    value: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,10 +88,22 @@ impl<'a> Letter<'a> {
             return Err(unusable("the stored bundle belongs to another job"));
         }
         let mut puts = bundle.entry.iter().filter(|entry| entry.request.method == "PUT");
-        let report_url = puts
-            .find_map(|entry| report_id(&entry.request.url).map(|_| entry.request.url.clone()))
+        let report = puts
+            .find(|entry| report_id(&entry.request.url).is_some())
             .ok_or_else(|| unusable("the stored bundle writes no DiagnosticReport under an id of its own"))?;
-        Ok(Self { bytes, report_url, job_key: parcel.job_key, entries: bundle.entry.len() })
+        let resource = report.resource.as_ref();
+        let subject = resource.map(|resource| &resource.subject).filter(|subject| {
+            let identifier = subject.identifier.as_ref().and_then(|identifier| identifier.value.as_ref());
+            subject.reference.is_some() || identifier.is_some()
+        });
+        Ok(Self {
+            bytes,
+            report_url: report.request.url.clone(),
+            job_key: parcel.job_key,
+            entries: bundle.entry.len(),
+            subject: subject.map(|subject| Subject { reference: subject.reference.clone() }),
+            is_withdrawal: resource.and_then(|resource| resource.status.as_deref()) == Some(WITHDRAWN),
+        })
     }
 
     /// A short pause before the transaction is sent again; it differs between jobs, so that two that got in each other's
@@ -164,12 +203,20 @@ mod tests {
             let letter = Letter::of(&parcel).ok().unwrap();
             assert_eq!(letter.report_url, format!("DiagnosticReport/{}", own["id"].as_str().unwrap()));
             assert_eq!(letter.entries, entries.len());
+            assert!(letter.subject.is_some() && !letter.is_withdrawal);
         }
     }
 
     #[test]
     fn pauses_are_short_and_differ() {
-        let letter = |job_key| Letter { bytes: b"", report_url: String::new(), job_key, entries: 0 };
+        let letter = |job_key| Letter {
+            bytes: b"",
+            report_url: String::new(),
+            job_key,
+            entries: 0,
+            subject: None,
+            is_withdrawal: false,
+        };
         let (one, other) = (letter("one"), letter("other"));
         assert_ne!(one.pause(1), other.pause(1));
         for send in 1..5 {

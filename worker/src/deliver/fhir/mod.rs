@@ -9,21 +9,31 @@
 //! what is newest: the caller asks it before each delivery. Without that question an older version that was long on its
 //! way would take the newer one's place.
 //!
+//! Immediately before the write, the server is asked once more whose report it is ([`patient`]): exactly one current Patient
+//! must carry the images' identifier and agree with them. A withdrawal is written in any case: what it takes back lies
+//! there already. So is a report that names nobody and says only why there is no result.
+//!
 //! The token goes to the configured origin alone: URLs are made from the base URL here and nowhere else, and no redirect
 //! is followed. Proxies of the environment are not used.
 
 mod answer;
 mod letter;
+mod patient;
 
 use async_trait::async_trait;
 
 use self::answer::{Found, Verdict};
 use self::letter::Letter;
 use super::trouble::Trouble;
-use super::web::{ANSWER_BYTES, Client, Login, Post};
-use super::{DeliverError, OpenError, Parcel, Receipts, Target};
+use super::web::{ANSWER_BYTES, Answer, Body, Client, Login, Post};
+use super::{DeliverError, OpenError, Parcel, Receipts, Target, TerminalCode, TransientCode, sr};
 use crate::config::site::FhirConfig;
+use crate::identity::Person;
+use crate::ledger::JobState;
 use crate::message::Name;
+
+/// Pages of a search for one patient that are looked at; who has more namesakes is not told apart.
+const PATIENT_PAGES: usize = 8;
 
 /// How often a transaction is sent in one delivery when others write the same models' devices at that moment (409).
 const SENDS: u32 = 4;
@@ -41,13 +51,63 @@ fn post(bundle: &[u8]) -> Post {
 pub struct FhirTarget {
     name: Name,
     client: Client,
+    /// The identifier system of the site's Patient IDs.
+    patient_id_system: Option<String>,
 }
 
 impl FhirTarget {
-    /// Makes the client; nothing is reached yet.
-    pub fn new(name: Name, config: &FhirConfig) -> Result<Self, OpenError> {
+    /// Makes the client; nothing is reached yet. `patient_id_system` is the identifier system of the site's Patient IDs.
+    pub fn new(
+        name: Name,
+        config: &FhirConfig,
+        patient_id_system: Option<String>,
+    ) -> Result<Self, OpenError> {
         let client = client(&name, config)?;
-        Ok(Self { name, client })
+        Ok(Self { name, client, patient_id_system })
+    }
+
+    /// Asks the server whether the report is surely about one current Patient of its own.
+    async fn confirm_patient(&self, letter: &Letter<'_>, parcel: &Parcel<'_>) -> Result<(), Trouble> {
+        if letter.is_withdrawal {
+            return Ok(());
+        }
+        let Some(subject) = &letter.subject else {
+            let says_something = parcel.report.ends == JobState::Reported;
+            let refused = || patient::refused(TerminalCode::PatientNotStated);
+            return if says_something { Err(refused()) } else { Ok(()) };
+        };
+        let images = sr::person(parcel)?.ok_or_else(|| patient::refused(TerminalCode::PatientNotStated))?;
+        let candidates = self.candidates(&images).await?;
+        patient::confirm(&images, subject, self.patient_id_system.as_deref(), &candidates)
+    }
+
+    /// All Patients of the server with the identifier that the images state.
+    async fn candidates(&self, images: &Person) -> Result<Vec<patient::Candidate>, Trouble> {
+        let wanted = images.identifiers.first();
+        let wanted = wanted.ok_or_else(|| patient::refused(TerminalCode::PatientNotStated))?;
+        let token = match &self.patient_id_system {
+            Some(system) => format!("{}|{}", escaped(system), escaped(&wanted.value)),
+            None => escaped(&wanted.value),
+        };
+        let mut url = self.client.url("Patient");
+        url.query_pairs_mut().append_pair("identifier", &token);
+        let mut candidates = Vec::new();
+        for _ in 0..PATIENT_PAGES {
+            let answer = self.client.get_url(&url, ANSWER_BYTES).await?;
+            let page = match &answer {
+                Answer { status: 200, body: Body::Whole(bytes), .. } => patient::page(bytes),
+                Answer { status: 200, body: Body::TooLong, .. } => {
+                    return Err(Trouble::now(TransientCode::AnswerTooLong));
+                }
+                answer => return Err(answer::failed_search(answer)),
+            };
+            let page = page.ok_or_else(|| Trouble::now(TransientCode::AnswerNotUnderstood))?;
+            candidates.extend(page.candidates);
+            let Some(next) = page.next else { return Ok(candidates) };
+            // FHIR allows a relative address of the next page
+            url = url.join(&next).map_err(|_| Trouble::now(TransientCode::AnswerNotUnderstood))?;
+        }
+        Err(patient::refused(TerminalCode::SeveralPatients))
     }
 
     /// Whether the server holds exactly this version.
@@ -96,16 +156,34 @@ impl Target for FhirTarget {
     async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
         let letter = Letter::of(parcel).map_err(|error| self.error(error))?;
         if !(parcel.sent_before && self.holds(&letter).await?) {
+            self.confirm_patient(&letter, parcel).await.map_err(|error| self.error(error))?;
             self.send(&letter).await?;
         }
         let place = self.client.url(&letter.report_url).to_string();
         Ok(Receipts::from([("diagnostic_report".to_owned(), place)]))
     }
 
+    fn confirms_patient(&self) -> bool {
+        true
+    }
+
     async fn probe(&self) -> Result<(), DeliverError> {
         let answer = self.client.get("metadata", &[], 0).await.map_err(|error| self.error(error))?;
         answer::is_fhir_server(&answer).map_err(|error| self.error(error))
     }
+}
+
+/// A value inside a search token: the characters that part tokens are escaped
+/// (<http://hl7.org/fhir/R4/search.html#escaping>).
+fn escaped(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for one in value.chars() {
+        if matches!(one, '\\' | '$' | ',' | '|') {
+            escaped.push('\\');
+        }
+        escaped.push(one);
+    }
+    escaped
 }
 
 /// A client of the FHIR server with this configured name.

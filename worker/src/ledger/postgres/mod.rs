@@ -27,6 +27,7 @@ use super::hold::Holds;
 use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
 use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_waiting};
 use crate::config::site::PostgresConfig;
+use crate::job::withdrawal_key;
 
 /// How often a lease is tried again when another worker took a version of the same report in the same moment.
 const LEASE_TRIES: usize = 16;
@@ -134,7 +135,8 @@ impl Ledger for PostgresLedger {
             .bind(job.study_uid.clone())
             .bind(job.request.clone())
             .bind(job.accepted_at.clone())
-            .bind(self.actor.clone());
+            .bind(self.actor.clone())
+            .bind(withdrawal_key(&job.job_key));
         if self.one(act, statement).await?.is_some() {
             return Ok(Accepted::New);
         }
@@ -226,6 +228,35 @@ impl Ledger for PostgresLedger {
         let act = "look for the newest version";
         let row = self.one(act, query(sql::NEWEST).bind(report_key.to_owned())).await?;
         row.as_ref().map(row::job).transpose().map_err(database(act))
+    }
+
+    async fn stored(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
+        let act = "read a job";
+        let row = self.one(act, query(sql::BY_KEY).bind(job_key.to_owned())).await?;
+        row.as_ref().map(row::job).transpose().map_err(database(act))
+    }
+
+    async fn withdraw(
+        &self,
+        of: &str,
+        withdrawal: &NewJob,
+        report: &ReportBytes,
+    ) -> Result<bool, LedgerError> {
+        let statement = query(sql::WITHDRAW)
+            .bind(withdrawal.job_key.clone())
+            .bind(withdrawal.lane.as_str())
+            .bind(withdrawal.study_uid.clone())
+            .bind(withdrawal.request.clone())
+            .bind(withdrawal.accepted_at.clone())
+            .bind(report.ends.as_str())
+            .bind(report.outcome.clone())
+            .bind(report.bundle.clone())
+            .bind(report.html.clone())
+            .bind(report.sr.clone())
+            .bind(of.to_owned())
+            .bind(self.actor.clone())
+            .bind(report.digests(None));
+        Ok(self.one("withdraw a report", statement).await?.is_some())
     }
 
     async fn report(&self, job_key: &str) -> Result<Option<ReportBytes>, LedgerError> {

@@ -131,7 +131,7 @@ macro_rules! again {
 }
 
 /// Accepts key $1, report $2, lane $3, study $4, request $5, time $6, for the actor $7, once; or anew, where it failed or
-/// was superseded; that one becomes the newest version. Gives one row when it did.
+/// was superseded; that one becomes the newest version. What has the withdrawal $8 is not. Gives one row when it did.
 pub(super) const ACCEPT: &str = concat!(
     "WITH taken AS (
         INSERT INTO job (job_key, report_key, lane, study_uid, request, accepted_at, state)
@@ -140,6 +140,7 @@ pub(super) const ACCEPT: &str = concat!(
             sequence = CASE job.state WHEN 'superseded' THEN excluded.sequence ELSE job.sequence END, ",
     again!(),
     "   WHERE job.state IN ('failed', 'superseded')
+            AND NOT EXISTS (SELECT 1 FROM job AS withdrawal WHERE withdrawal.job_key = $8)
         RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $7, 'accepted', $3 FROM taken)
      SELECT job_key FROM taken"
@@ -179,6 +180,27 @@ pub(super) const STORE_REPORT: &str = concat!(
         WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $9, 'composed', $10 FROM stored)
      SELECT job_key FROM stored"
+);
+
+/// Stores the withdrawal $1 of the version $11, which is still the newest: lane $2, study $3, request $4, time $5, ends $6,
+/// outcome $7, bundle $8, page $9, structured report $10, for the actor $12 with the digests $13. Gives one row when it did.
+pub(super) const WITHDRAW: &str = concat!(
+    "WITH withdrawn AS (
+        INSERT INTO job (job_key, report_key, lane, study_uid, request, accepted_at, state, composed_at_ms, ends, outcome,
+                         bundle, html, sr)
+        SELECT $1::text, report_key, $2::text, $3::text, $4::text, $5::text, 'composed', ",
+    now_ms!(),
+    ", $6::text, $7::text, $8::bytea, $9::bytea, $10::bytea
+        FROM job AS this WHERE this.job_key = $11 AND this.html IS NOT NULL AND this.state <> 'superseded'
+            AND NOT EXISTS (SELECT 1 FROM job AS newer WHERE newer.report_key = this.report_key
+                AND newer.sequence > this.sequence AND newer.state <> 'superseded'
+                AND NOT (newer.state = 'failed' AND newer.ended_code IS NOT NULL))
+        ON CONFLICT (job_key) DO NOTHING RETURNING job_key),
+     noted AS (
+        INSERT INTO audit (job_key, actor, event, detail)
+        SELECT job_key, $12, 'composed', $13 FROM withdrawn
+        UNION ALL SELECT $11, $12, 'withdrawn', 'by ' || job_key FROM withdrawn)
+     SELECT job_key FROM withdrawn"
 );
 
 /// Puts the delivery of job $1, fence $2, worker $3 off by $4 milliseconds because of $5, for the actor $6. Gives one row

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Result, named_params};
 
 use super::{Lessee, note};
-use crate::ledger::row::ReportBytes;
+use crate::ledger::row::{NewJob, ReportBytes};
 use crate::ledger::state::JobState;
 
 /// Which lease a write belongs to.
@@ -101,6 +101,36 @@ pub(super) fn settle(
         }
     }
     Ok(true)
+}
+
+/// Stores the withdrawal of a version that is still the newest; false where it is not, or was withdrawn before.
+pub(super) fn withdraw(
+    connection: &Connection,
+    of: &str,
+    withdrawal: &NewJob,
+    report: &ReportBytes,
+    lessee: &Lessee,
+) -> Result<bool> {
+    let changed = connection.execute(
+        "INSERT INTO job (job_key, report_key, lane, study_uid, request, accepted_at, state, composed_at_ms, ends,
+                          outcome, bundle, html, sr)
+         SELECT :job_key, report_key, :lane, :study_uid, :request, :accepted_at, 'composed', :now, :ends, :outcome,
+                :bundle, :html, :sr
+         FROM job AS this WHERE this.job_key = :of AND this.html IS NOT NULL AND this.state <> 'superseded'
+             AND NOT EXISTS (SELECT 1 FROM job AS newer WHERE newer.report_key = this.report_key
+                 AND newer.sequence > this.sequence AND newer.state <> 'superseded'
+                 AND NOT (newer.state = 'failed' AND newer.ended_code IS NOT NULL))
+         ON CONFLICT (job_key) DO NOTHING",
+        named_params! {":job_key": withdrawal.job_key, ":lane": withdrawal.lane.as_str(),
+        ":study_uid": withdrawal.study_uid, ":request": withdrawal.request, ":accepted_at": withdrawal.accepted_at,
+        ":now": lessee.now_ms, ":ends": report.ends.as_str(), ":outcome": report.outcome, ":bundle": report.bundle,
+        ":html": report.html, ":sr": report.sr, ":of": of},
+    )?;
+    if changed == 1 {
+        note(connection, &withdrawal.job_key, lessee, "composed", &report.digests(None))?;
+        note(connection, of, lessee, "withdrawn", &format!("by {}", withdrawal.job_key))?;
+    }
+    Ok(changed == 1)
 }
 
 /// Ends a job that waits; false when it does not wait.

@@ -222,6 +222,24 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn stored(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
+        let job_key = job_key.to_owned();
+        self.read("read a job", move |connection| look::by_key(connection, &job_key)).await
+    }
+
+    async fn withdraw(
+        &self,
+        of: &str,
+        withdrawal: &NewJob,
+        report: &ReportBytes,
+    ) -> Result<bool, LedgerError> {
+        let (of, withdrawal, report) = (of.to_owned(), withdrawal.clone(), report.clone());
+        self.write("withdraw a report", move |connection, lessee| {
+            end::withdraw(connection, &of, &withdrawal, &report, lessee)
+        })
+        .await
+    }
+
     async fn report(&self, job_key: &str) -> Result<Option<ReportBytes>, LedgerError> {
         let job_key = job_key.to_owned();
         let job = self.read("read a report", move |connection| look::by_key(connection, &job_key)).await?;

@@ -105,6 +105,9 @@ pub(super) fn accept(connection: &Connection, job: &NewJob, lessee: &Lessee) -> 
             )?;
         }
         Some(state @ (JobState::Failed | JobState::Superseded)) => {
+            if is_withdrawn(connection, &job.job_key)? {
+                return Ok(Accepted::Before(state));
+            }
             again(connection, &job.job_key, Some((&job.request, lane)), lessee.now_ms)?;
             note(connection, &job.job_key, lessee, "accepted", &format!("again, after it was {state}"))?;
             return Ok(Accepted::New);
@@ -121,6 +124,15 @@ pub(super) fn accept(connection: &Connection, job: &NewJob, lessee: &Lessee) -> 
     }
     note(connection, &job.job_key, lessee, "accepted", lane)?;
     Ok(Accepted::New)
+}
+
+/// Whether the version was taken back.
+fn is_withdrawn(connection: &Connection, job_key: &str) -> Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM job WHERE job_key = ?1)",
+        [crate::job::withdrawal_key(job_key)],
+        |row| row.get(0),
+    )
 }
 
 /// Starts a failed or superseded job anew; true when there was one.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::site::{LONG, Site, carry, events, job, lease, report, stat, states};
+use crate::job::withdrawal_key;
 use crate::ledger::{Accepted, JobFilter, JobState, LedgerError};
 
 pub(super) async fn accepted_once(site: Site) {
@@ -194,4 +195,38 @@ pub(super) async fn starts(site: Site) {
 pub(super) async fn reachable(site: Site) {
     let ledger = site.worker(LONG).await;
     assert!(ledger.is_reachable().await);
+}
+
+pub(super) async fn withdrawn(site: Site) {
+    let ledger = site.worker(LONG).await;
+    let key = withdrawal_key("j");
+    let withdrawal = job(&key, "r");
+    let bytes = report(JobState::Refused);
+    assert!(!ledger.withdraw("j", &withdrawal, &bytes).await.unwrap(), "there is nothing to take back");
+    carry(&ledger, &job("j", "r"), JobState::Reported).await;
+    assert_eq!(ledger.stored("j").await.unwrap().unwrap().model_output.as_deref(), Some("output"));
+
+    // another version is about to take its place: it is not hindered
+    ledger.accept(&job("other", "r")).await.unwrap();
+    assert!(!ledger.withdraw("j", &withdrawal, &bytes).await.unwrap());
+    let other = lease(&ledger).await;
+    ledger.store_report(&other, None, &bytes).await.unwrap();
+    ledger.settle(&other, JobState::Failed, Some("Rejected")).await.unwrap();
+
+    let (one, two) =
+        tokio::join!(ledger.withdraw("j", &withdrawal, &bytes), ledger.withdraw("j", &withdrawal, &bytes));
+    assert_eq!([one.unwrap(), two.unwrap()].iter().filter(|done| **done).count(), 1, "once");
+    let taken = lease(&ledger).await;
+    assert_eq!((taken.job_key.as_str(), &taken.composed), (key.as_str(), &Some(bytes)));
+    assert!(!ledger.is_superseded(&taken).await.unwrap());
+    ledger.settle(&taken, JobState::Refused, None).await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Superseded, JobState::Superseded, JobState::Refused]);
+    let asked_again = ledger.accept(&job("j", "r")).await.unwrap();
+    assert_eq!(asked_again, Accepted::Before(JobState::Superseded), "it does not come back");
+    assert!(ledger.lease_next().await.unwrap().is_none());
+    assert_eq!(ledger.newest("r").await.unwrap().unwrap().job_key, key);
+    assert_eq!(events(&ledger, "j").await.last().map(String::as_str), Some("superseded"));
+    assert!(events(&ledger, "j").await.contains(&"withdrawn".to_owned()));
+    // the study read by another model is a version like any other
+    assert_eq!(ledger.accept(&job("anew", "r")).await.unwrap(), Accepted::New);
 }

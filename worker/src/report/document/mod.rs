@@ -22,7 +22,7 @@ pub use finding::{Assessment, Coding, Finding, Presence, Thresholds};
 pub use model::{CalibrationPoint, Model, ModelKind, Performance};
 pub use record::{Feature, Record, RecordState, Source};
 pub use risk::{Comparator, Contribution, Guidance, Interval, Method, Performer, Risk, RiskInput, RiskValue};
-pub use study::{Dropped, Instance, Patient, Picture, Saliency, Study, Subject, Warning};
+pub use study::{Dropped, Instance, Patient, Picture, Saliency, Study, Subject, Warning, readable_name};
 
 /// Everything that is said about one study.
 #[derive(Clone, PartialEq)]
@@ -72,7 +72,7 @@ pub struct Keys {
     pub job: String,
 }
 
-/// Whether the study was analysed.
+/// Whether the study was analysed, and whether that still holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// The study was read; findings and risks follow.
@@ -81,6 +81,8 @@ pub enum Kind {
     Refused(NoResult),
     /// Something broke; a human has to look.
     Failed(NoResult),
+    /// The version with this job key is taken back: what it said must not be used.
+    Withdrawn(NoResult, String),
 }
 
 /// Why there is no result. Holds no patient data.

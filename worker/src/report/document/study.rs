@@ -89,6 +89,13 @@ pub struct Patient {
     pub age_years: Option<u32>,
 }
 
+/// `Family^Given` as `Family, Given`.
+pub fn readable_name(name: &str) -> String {
+    let alphabetic = name.split('=').next().unwrap_or_default();
+    let parts: Vec<_> = alphabetic.split('^').filter(|part| !part.is_empty()).take(2).collect();
+    parts.join(", ")
+}
+
 /// How the person is referred to. A Patient resource is never created.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Subject {

@@ -65,5 +65,6 @@ fn status(kind: &Kind) -> &'static str {
     match kind {
         Kind::Analysis => "preliminary",
         Kind::Refused(_) | Kind::Failed(_) => "cancelled",
+        Kind::Withdrawn(..) => terms::WITHDRAWN,
     }
 }

@@ -14,11 +14,13 @@ mod references;
 mod risk_assessment;
 mod task;
 mod terms;
+mod withdrawal;
 
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use self::terms::{JOB_KEYS, REPORT_KEYS};
+pub use self::terms::{JOB_KEYS, REPORT_KEYS, WITHDRAWN};
+pub use self::withdrawal::{Stored, withdrawal};
 
 use self::datatypes::{Identifier, Instant, Text, Token, elements};
 use crate::report::document::{Kind, Report};
@@ -97,7 +99,7 @@ fn entries(report: &Report, page: &str) -> Vec<Entry> {
         let resource = Resource::RiskAssessment(Box::new(risk_assessment::risk_assessment(report, risk)));
         put("RiskAssessment", references::risk(report, risk), resource)
     }));
-    if let Kind::Refused(why) | Kind::Failed(why) = &report.kind {
+    if let Kind::Refused(why) | Kind::Failed(why) | Kind::Withdrawn(why, _) = &report.kind {
         let resource = Resource::Task(Box::new(task::task(report, why)));
         entries.push(put("Task", references::task(report), resource));
     }

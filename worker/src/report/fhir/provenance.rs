@@ -26,7 +26,10 @@ pub(super) fn provenance(report: &Report) -> Provenance {
         occurred_date_time: Some(Instant(report.issued)),
         recorded: Some(Instant(report.issued)),
         reason: vec![CodeableConcept { coding: vec![terms::ai_asserted()], ..CodeableConcept::default() }],
-        activity: Some(terms::created()),
+        activity: Some(match report.kind {
+            Kind::Withdrawn(..) => terms::nullified(),
+            Kind::Analysis | Kind::Refused(_) | Kind::Failed(_) => terms::created(),
+        }),
         agent: agents(report),
         entity: entities(report),
     }
@@ -83,6 +86,9 @@ fn entities(report: &Report) -> Vec<Entity> {
             entity("derivation", references::within("DocumentReference", references::model_card(model)))
         })
         .collect();
+    if let Kind::Withdrawn(_, version) = &report.kind {
+        entities.push(entity("removal", references::version(version)));
+    }
     entities.push(entity("source", references::study(report)));
     let instances = report.study.instances.iter();
     entities.extend(instances.map(|instance| {

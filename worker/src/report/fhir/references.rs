@@ -23,6 +23,15 @@ pub(super) fn provenance(report: &Report) -> Uuid {
     id("Provenance", &[&report.keys.job])
 }
 
+/// Another version of the same report, by its job key: its resource has the same id, and a later version number.
+pub(super) fn version(job_key: &str) -> Reference {
+    Reference {
+        r#type: "DiagnosticReport".into(),
+        identifier: Some(Identifier::new(terms::JOB_KEYS, job_key)),
+        ..Reference::default()
+    }
+}
+
 /// The task of a study without a result.
 pub(super) fn task(report: &Report) -> Uuid {
     id("Task", &[&report.keys.job])

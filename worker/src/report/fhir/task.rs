@@ -21,7 +21,8 @@ pub(super) fn task(report: &Report, why: &NoResult) -> Task {
     let status = match report.kind {
         Kind::Refused(_) => "rejected",
         Kind::Failed(_) => "failed",
-        Kind::Analysis => "completed",
+        // taking a report back is a task that is done
+        Kind::Analysis | Kind::Withdrawn(..) => "completed",
     };
     let reason = CodeableConcept::coded(terms::REFUSALS, &why.code, "").with_text(&why.reason);
     Task {

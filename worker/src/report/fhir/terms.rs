@@ -10,6 +10,9 @@ use crate::report::document::Presence;
 pub const REPORT_KEYS: &str = "https://chiasm.invalid/fhir/report-key";
 /// Identifier system of job keys: on the bundle, on its report, and on the task of a study without a result.
 pub const JOB_KEYS: &str = "https://chiasm.invalid/fhir/job-key";
+/// The status of what is taken back
+/// (<http://hl7.org/fhir/R4/valueset-diagnostic-report-status.html>, and of observations, risks and tasks).
+pub const WITHDRAWN: &str = "entered-in-error";
 pub(super) const MODELS: &str = "https://chiasm.invalid/fhir/model";
 pub(super) const MODEL_CARDS: &str = "https://chiasm.invalid/fhir/model-card";
 pub(super) const RISKS: &str = "https://chiasm.invalid/fhir/CodeSystem/risk";
@@ -133,6 +136,10 @@ pub(super) fn medical_record_number() -> CodeableConcept {
 
 pub(super) fn created() -> CodeableConcept {
     CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "CREATE", "create")
+}
+
+pub(super) fn nullified() -> CodeableConcept {
+    CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "NULLIFY", "nullify")
 }
 
 /// A Provenance participant: `author`, `assembler`.

@@ -47,7 +47,9 @@ pub fn page(report: &Report) -> String {
                     (bottom_line(report))
                     @match &report.kind {
                         Kind::Analysis => { (analysis(report)) }
-                        Kind::Refused(why) | Kind::Failed(why) => { (no_result(report, why)) }
+                        Kind::Refused(why) | Kind::Failed(why) | Kind::Withdrawn(why, _) => {
+                            (no_result(report, why))
+                        }
                     }
                     (provenance::section(report))
                     (footer(report))
@@ -80,6 +82,7 @@ fn title(report: &Report) -> &'static str {
     match report.kind {
         Kind::Analysis => "Imaging report by Chiasm, preliminary",
         Kind::Refused(_) | Kind::Failed(_) => "No AI result, report by Chiasm",
+        Kind::Withdrawn(..) => "Withdrawn report by Chiasm",
     }
 }
 
@@ -89,6 +92,7 @@ fn status(report: &Report) -> Markup {
             p {
                 strong { (wording::STATUS) "." } " " (wording::NOT_A_DEVICE) ". "
                 @if report.kind == Kind::Analysis { "Preliminary: a physician decides what it means." }
+                @else if matches!(report.kind, Kind::Withdrawn(..)) { "The earlier report is withdrawn." }
                 @else { "No AI result is not a negative result." }
             }
         }
@@ -100,7 +104,9 @@ fn header(report: &Report) -> Markup {
     let modalities: Vec<String> = study.modalities.iter().map(|modality| visible(modality)).collect();
     let heading = match &report.kind {
         Kind::Analysis => wording::examination(report),
-        Kind::Refused(_) | Kind::Failed(_) => wording::no_result_title(&report.kind).to_owned(),
+        Kind::Refused(_) | Kind::Failed(_) | Kind::Withdrawn(..) => {
+            wording::no_result_title(&report.kind).to_owned()
+        }
     };
     html! {
         header {
@@ -127,6 +133,7 @@ fn label(kind: &Kind) -> &'static str {
         Kind::Analysis => "preliminary AI report",
         Kind::Refused(_) => "study refused",
         Kind::Failed(_) => "analysis failed",
+        Kind::Withdrawn(..) => "withdrawal",
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::codes::OWN;
 use super::content::{long_string, referenced, short_string};
-use crate::report::document::{Instance, Patient, Report};
+use crate::report::document::{Instance, Kind, Patient, Report};
 use crate::report::text::is_uid;
 use crate::report::{ids, wording};
 
@@ -97,6 +97,10 @@ fn document(elements: &mut Elements, report: &Report) {
         .sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new())
         .sequence(tags::AUTHOR_OBSERVER_SEQUENCE, vec![author(report)])
         .sequence(tags::CODING_SCHEME_IDENTIFICATION_SEQUENCE, vec![own_scheme()]);
+    let predecessors = predecessors(report);
+    if !predecessors.is_empty() {
+        elements.sequence(tags::PREDECESSOR_DOCUMENTS_SEQUENCE, predecessors);
+    }
     let evidence = evidence(report);
     if !evidence.is_empty() {
         let mut study = Elements::default();
@@ -105,6 +109,20 @@ fn document(elements: &mut Elements, report: &Report) {
             .sequence(tags::REFERENCED_SERIES_SEQUENCE, evidence);
         elements.sequence(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, vec![study]);
     }
+}
+
+/// The document that this one takes the place of (PS3.3 C.17.2.3); all versions lie in one series.
+fn predecessors(report: &Report) -> Vec<Elements> {
+    let Kind::Withdrawn(_, version) = &report.kind else { return Vec::new() };
+    let instance = referenced(SOP_CLASS, &ids::uid(ids::structured_report_of(version)));
+    let (mut series, mut study) = (Elements::default(), Elements::default());
+    series
+        .text(tags::SERIES_INSTANCE_UID, VR::UI, &ids::uid(ids::series(report)))
+        .sequence(tags::REFERENCED_SOP_SEQUENCE, vec![instance]);
+    study
+        .text(tags::STUDY_INSTANCE_UID, VR::UI, &report.study.study_instance_uid)
+        .sequence(tags::REFERENCED_SERIES_SEQUENCE, vec![series]);
+    vec![study]
 }
 
 /// The device as the author (PS3.3 Table 10-11).

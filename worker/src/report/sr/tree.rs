@@ -36,7 +36,9 @@ fn root(report: &Report) -> Vec<Elements> {
     content.extend(library(report));
     match &report.kind {
         Kind::Analysis => content.push(measurements(report)),
-        Kind::Refused(why) | Kind::Failed(why) => content.push(without_result(why)),
+        Kind::Refused(why) | Kind::Failed(why) | Kind::Withdrawn(why, _) => {
+            content.push(without_result(why));
+        }
     }
     content.push(text(Relation::Contains, &dcm("121077", "Conclusion"), &conclusion(report)));
     content

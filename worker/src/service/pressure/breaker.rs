@@ -108,7 +108,14 @@ const fn hindrance(error: &DeliverError) -> Option<(&'static str, Option<Duratio
             | TerminalCode::StudyUidUnusable
             | TerminalCode::Rejected
             | TerminalCode::Conflict
-            | TerminalCode::TransactionBroken => None,
+            | TerminalCode::TransactionBroken
+            | TerminalCode::PatientNotStated
+            | TerminalCode::PatientNotFound
+            | TerminalCode::SeveralPatients
+            | TerminalCode::PatientNotCurrent
+            | TerminalCode::PatientConflict
+            | TerminalCode::PatientUnconfirmed
+            | TerminalCode::PatientIsAnother => None,
         },
     }
 }

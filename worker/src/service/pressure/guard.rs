@@ -90,6 +90,10 @@ impl Target for Guard {
         delivered
     }
 
+    fn confirms_patient(&self) -> bool {
+        self.target.confirms_patient()
+    }
+
     async fn probe(&self) -> Result<(), DeliverError> {
         self.target.probe().await
     }
@@ -112,7 +116,7 @@ mod tests {
         let path = folder.path().join("mount");
         let name: Name = "reports".parse().unwrap();
         let config = BTreeMap::from([(name.clone(), TargetConfig::Folder { path: path.clone() })]);
-        let guards = Guards::new(&crate::deliver::open(&config).unwrap(), 7);
+        let guards = Guards::new(&crate::deliver::open(&config, None).unwrap(), 7);
         let targets = guards.targets();
         let target = targets.get(&name).unwrap();
         let report = ReportBytes {

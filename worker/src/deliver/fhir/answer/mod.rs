@@ -72,6 +72,14 @@ pub(super) fn is_fhir_server(answer: &Answer) -> Result<(), Trouble> {
     }
 }
 
+/// An answer to a search whose status is none of success.
+pub(super) fn failed_search(answer: &Answer) -> Trouble {
+    match answer.status {
+        201..=299 => Trouble::now(TransientCode::AnswerNotUnderstood),
+        _ => failure(answer),
+    }
+}
+
 fn judge_success(answer: &Answer, entries: usize) -> Verdict {
     let resource: Resource = match json(&answer.body) {
         Ok(resource) => resource,

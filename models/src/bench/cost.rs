@@ -1,0 +1,295 @@
+//! What a network costs, counted from its architecture: multiply-adds, FLOP and bytes a layer.
+//!
+//! A multiply-add counts as two FLOP. Convolutions and linear layers are counted;
+//! normalisations, rectifiers, sums of shortcuts and poolings are not, as torchvision
+//! and fvcore count (torchvision calls the multiply-adds `_ops`). Bytes are the least
+//! that has to move when all of that is fused into its neighbours: each counted layer
+//! reads its input and its weights once and writes its output once.
+
+use serde::Serialize;
+
+use crate::network::Architecture;
+use crate::network::densenet::DensenetConfig;
+use crate::network::residual::NetworkConfig;
+use crate::network::resnet::{BlockKind, ResnetConfig, Stem};
+use crate::network::unet::BasicUnetConfig;
+
+/// The kind of a counted layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Kind {
+    /// A convolution with a square kernel and a padding of half its side.
+    Convolution {
+        /// Side of the kernel.
+        kernel: usize,
+        /// Stride.
+        stride: usize,
+    },
+    /// A transposed convolution, 2x2 with stride 2.
+    Upsampling,
+    /// A linear layer.
+    Linear,
+}
+
+/// One layer on a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// Its name in PyTorch.
+    pub name: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// `[batch, channels, height, width]` that go in.
+    pub input: [usize; 4],
+    /// The same that come out.
+    pub output: [usize; 4],
+}
+
+impl Layer {
+    /// Multiply-adds.
+    pub fn multiply_adds(&self) -> u64 {
+        let taps = match self.kind {
+            Kind::Convolution { kernel, .. } => kernel * kernel,
+            // each output pixel has one tap of the kernel
+            Kind::Upsampling | Kind::Linear => 1,
+        };
+        product(&self.output) * (self.input[1] * taps) as u64
+    }
+
+    /// Floating point operations: two a multiply-add.
+    pub fn flop(&self) -> u64 {
+        2 * self.multiply_adds()
+    }
+
+    /// Values of the kernel or matrix.
+    pub fn weights(&self) -> u64 {
+        let taps = match self.kind {
+            Kind::Convolution { kernel, .. } => kernel * kernel,
+            Kind::Upsampling => 4,
+            Kind::Linear => 1,
+        };
+        (self.input[1] * self.output[1] * taps) as u64
+    }
+
+    /// The least bytes that move, with `size` bytes a value.
+    pub fn bytes(&self, size: u64) -> u64 {
+        size * (product(&self.input) + self.weights() + product(&self.output))
+    }
+}
+
+fn product(shape: &[usize; 4]) -> u64 {
+    shape.iter().map(|side| *side as u64).product()
+}
+
+/// The counted layers of a network for a batch of pictures of `height` times `width` pixels, in the order they run.
+pub fn layers(architecture: &Architecture, batch: usize, height: usize, width: usize) -> Vec<Layer> {
+    let shape = [batch, architecture.input_channels(), height, width];
+    let mut walk = Walk { shape, layers: Vec::new() };
+    match architecture {
+        Architecture::Residual(config) => residual(&mut walk, config),
+        Architecture::Resnet(config) => resnet(&mut walk, config),
+        Architecture::Densenet(config) => densenet(&mut walk, config),
+        Architecture::BasicUnet(config) => basic_unet(&mut walk, config),
+    }
+    walk.layers
+}
+
+/// A way through a network: what comes out of the last layer, and the layers so far.
+struct Walk {
+    shape: [usize; 4],
+    layers: Vec<Layer>,
+}
+
+impl Walk {
+    fn push(&mut self, name: String, kind: Kind, output: [usize; 4]) {
+        self.layers.push(Layer { name, kind, input: self.shape, output });
+        self.shape = output;
+    }
+
+    fn conv(&mut self, name: impl Into<String>, channels: usize, kernel: usize, stride: usize) {
+        let [batch, _, height, width] = self.shape;
+        let side = |side: usize| slid(side, kernel, stride, kernel / 2);
+        let output = [batch, channels, side(height), side(width)];
+        self.push(name.into(), Kind::Convolution { kernel, stride }, output);
+    }
+
+    fn pool(&mut self, kernel: usize, stride: usize, padding: usize) {
+        let [_, _, height, width] = &mut self.shape;
+        *height = slid(*height, kernel, stride, padding);
+        *width = slid(*width, kernel, stride, padding);
+    }
+
+    fn linear(&mut self, name: impl Into<String>, outputs: usize) {
+        self.shape = [self.shape[0], self.shape[1], 1, 1];
+        self.push(name.into(), Kind::Linear, [self.shape[0], outputs, 1, 1]);
+    }
+}
+
+/// How many places a window has; 0 where it does not fit.
+fn slid(side: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    (side + 2 * padding).checked_sub(kernel).map_or(0, |rest| rest / stride + 1)
+}
+
+fn residual(walk: &mut Walk, config: &NetworkConfig) {
+    walk.conv("stem", config.stem, config.stem_kernel, 2);
+    for (index, stage) in config.stages.iter().enumerate() {
+        let before = walk.shape;
+        walk.conv(format!("blocks.{index}.first"), stage.channels, 3, stage.stride);
+        walk.conv(format!("blocks.{index}.second"), stage.channels, 3, 1);
+        if before[1] != stage.channels || stage.stride != 1 {
+            walk.shape = before;
+            walk.conv(format!("blocks.{index}.shortcut"), stage.channels, 1, stage.stride);
+        }
+    }
+    walk.linear("head", config.outputs);
+}
+
+fn resnet(walk: &mut Walk, config: &ResnetConfig) {
+    match config.stem {
+        Stem::Large => {
+            walk.conv("conv1", config.width, 7, 2);
+            walk.pool(3, 2, 1);
+        }
+        Stem::Small => walk.conv("conv1", config.width, 3, 1),
+    }
+    for (stage, blocks) in (1..).zip(config.plan()) {
+        for (index, plan) in blocks.into_iter().enumerate() {
+            let before = walk.shape;
+            let output = plan.width * config.block.expansion();
+            let name = |layer: &str| format!("layer{stage}.{index}.{layer}");
+            match config.block {
+                BlockKind::Basic => {
+                    walk.conv(name("conv1"), plan.width, 3, plan.stride);
+                    walk.conv(name("conv2"), plan.width, 3, 1);
+                }
+                BlockKind::Bottleneck => {
+                    walk.conv(name("conv1"), plan.width, 1, 1);
+                    walk.conv(name("conv2"), plan.width, 3, plan.stride);
+                    walk.conv(name("conv3"), output, 1, 1);
+                }
+            }
+            if plan.stride != 1 || plan.input != output {
+                walk.shape = before;
+                walk.conv(name("downsample.0"), output, 1, plan.stride);
+            }
+        }
+    }
+    walk.linear("fc", config.outputs);
+}
+
+fn densenet(walk: &mut Walk, config: &DensenetConfig) {
+    walk.conv("features.conv0", config.stem_channels, 7, 2);
+    walk.pool(3, 2, 1);
+    let middle = config.bottleneck * config.growth;
+    for (index, layers) in config.blocks.into_iter().enumerate() {
+        let block = index + 1;
+        for layer in 1..=layers {
+            let channels = walk.shape[1];
+            let name = |conv: &str| format!("features.denseblock{block}.denselayer{layer}.{conv}");
+            walk.conv(name("conv1"), middle, 1, 1);
+            walk.conv(name("conv2"), config.growth, 3, 1);
+            walk.shape[1] = channels + config.growth;
+        }
+        if index < 3 {
+            let channels = walk.shape[1] / 2;
+            walk.conv(format!("features.transition{block}.conv"), channels, 1, 1);
+            walk.pool(2, 2, 0);
+        }
+    }
+    walk.linear("classifier", config.outputs);
+}
+
+fn basic_unet(walk: &mut Walk, config: &BasicUnetConfig) {
+    let [f0, f1, f2, f3, f4, f5] = config.features;
+    let two = |walk: &mut Walk, name: &str, channels: usize| {
+        walk.conv(format!("{name}.conv_0.conv"), channels, 3, 1);
+        walk.conv(format!("{name}.conv_1.conv"), channels, 3, 1);
+    };
+    two(walk, "conv_0", f0);
+    let mut levels = Vec::new();
+    for (level, channels) in (1..).zip([f1, f2, f3, f4]) {
+        levels.push(walk.shape);
+        walk.pool(2, 2, 0);
+        two(walk, &format!("down_{level}.convs"), channels);
+    }
+    let ups = [(f4 / 2, f3), (f3 / 2, f2), (f2 / 2, f1), (f1, f5)];
+    for ((level, (up, output)), skip) in [4, 3, 2, 1].into_iter().zip(ups).zip(levels.into_iter().rev()) {
+        let [batch, _, height, width] = walk.shape;
+        walk.push(
+            format!("upcat_{level}.upsample.deconv"),
+            Kind::Upsampling,
+            [batch, up, 2 * height, 2 * width],
+        );
+        walk.shape = [batch, skip[1] + up, skip[2], skip[3]];
+        two(walk, &format!("upcat_{level}.convs"), output);
+    }
+    walk.conv("final_conv", config.outputs, 1, 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::architecture::PRESETS;
+
+    fn sum(layers: &[Layer], of: impl Fn(&Layer) -> u64) -> u64 {
+        layers.iter().map(of).sum()
+    }
+
+    /// Reference: `_ops` (multiply-adds in 10^9, three decimals) of torchvision 0.29's weights for 224 px.
+    #[test]
+    fn published_networks_have_their_published_multiply_adds() {
+        for (name, published) in [("resnet18", 1.814), ("resnet50", 4.089), ("densenet121", 2.834)] {
+            let layers = layers(&Architecture::preset(name, 3, 1000).unwrap(), 1, 224, 224);
+            let counted = sum(&layers, Layer::multiply_adds) as f64 / 1e9;
+            assert!((counted - published).abs() < 0.000_6, "{name}: {counted}");
+        }
+    }
+
+    #[test]
+    fn twice_the_batch_is_exactly_twice_the_flop() {
+        for name in PRESETS {
+            let architecture = Architecture::preset(name, 1, 3).unwrap();
+            let (one, two) = (layers(&architecture, 3, 64, 96), layers(&architecture, 6, 64, 96));
+            assert_eq!(2 * sum(&one, Layer::flop), sum(&two, Layer::flop), "{name}");
+            let weights = sum(&one, Layer::weights);
+            let own = |layers: &[Layer]| sum(layers, |layer| layer.bytes(4)) - 4 * weights;
+            assert_eq!(2 * own(&one), own(&two), "{name}: what is not weights doubles too");
+        }
+    }
+
+    #[test]
+    fn twice_the_area_is_exactly_twice_the_flop_of_the_convolutions() {
+        for name in PRESETS {
+            let architecture = Architecture::preset(name, 1, 3).unwrap();
+            let convs = |height| {
+                let layers = layers(&architecture, 1, height, 64);
+                sum(&layers, |layer| if layer.kind == Kind::Linear { 0 } else { layer.flop() })
+            };
+            assert_eq!(2 * convs(64), convs(128), "{name}");
+        }
+    }
+
+    /// The kernels and matrices here are those of the network, whose number of weights is known from elsewhere.
+    #[test]
+    fn the_counted_layers_have_the_networks_weights() {
+        for (name, others) in [("resnet18", 4 * 4_800 + 1000), ("resnet50", 4 * 26_560 + 1000)] {
+            let architecture = Architecture::preset(name, 3, 1000).unwrap();
+            let counted = sum(&layers(&architecture, 1, 224, 224), Layer::weights);
+            assert_eq!(
+                counted + others,
+                architecture.weights(),
+                "{name}: normalisations and a bias beside them"
+            );
+        }
+    }
+
+    #[test]
+    fn each_layer_takes_what_comes_out_of_one_before_it() {
+        let architecture = Architecture::preset("resnet50", 1, 2).unwrap();
+        let layers = layers(&architecture, 2, 224, 224);
+        assert_eq!(layers[0].output, [2, 64, 112, 112]);
+        assert_eq!(layers[1].input, [2, 64, 56, 56]);
+        assert_eq!(layers.last().unwrap().input, [2, 2048, 1, 1]);
+        assert_eq!(layers.len(), 54, "53 convolutions and a linear layer");
+    }
+}

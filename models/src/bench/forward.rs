@@ -1,0 +1,270 @@
+//! A whole network or bundle on a device: from values in this process's memory to outputs in it.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{FloatDType, Tensor, TensorData};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Precision, WorkError, supported, values};
+use crate::bundle::Contents;
+use crate::network::unet::BasicUnet;
+use crate::network::{Architecture, Classifier};
+use crate::{Bundle, Device, GreyImage, Scorer};
+
+/// Batches that take turns.
+const TURNS: usize = 4;
+/// Side of the pictures that a bundle is given, in pixels, before it prepares them.
+const PICTURE_SIDE: usize = 512;
+
+/// What is measured: a published architecture, or a bundle.
+#[derive(Clone)]
+pub enum Subject {
+    /// A network with first weights, and the height and width of its pictures.
+    Network {
+        /// Its published name.
+        name: String,
+        /// Which.
+        architecture: Architecture,
+        /// Height and width.
+        side: usize,
+    },
+    /// A bundle as it serves: its own preprocessing, all of its networks, calibration.
+    Bundle(Box<Bundle>),
+}
+
+/// One network that a subject runs, how often, and the height and width of its pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What it is for.
+    pub name: &'static str,
+    /// Networks of this shape.
+    pub copies: usize,
+    /// The shape.
+    pub architecture: Architecture,
+    /// Height and width of a picture.
+    pub picture: (usize, usize),
+}
+
+impl Subject {
+    /// A short name for tables.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Network { name, side, .. } => format!("{name}, {side} px"),
+            Self::Bundle(bundle) => format!("{} {}", bundle.id(), bundle.version()),
+        }
+    }
+
+    /// The networks that run for one picture.
+    pub fn parts(&self) -> Vec<Part> {
+        let part = |name, copies, architecture, picture| Part { name, copies, architecture, picture };
+        match self {
+            Self::Network { architecture, side, .. } => {
+                vec![part("network", 1, architecture.clone(), (*side, *side))]
+            }
+            Self::Bundle(bundle) => match bundle.contents() {
+                Contents::Ensemble(manifest) => {
+                    let own = &manifest.architecture;
+                    let (side, small) = (manifest.preprocessing.side, manifest.preprocessing.frontal_side);
+                    let network =
+                        |config: &crate::network::NetworkConfig| Architecture::Residual(config.clone());
+                    vec![
+                        part("findings", own.members, network(&own.findings), (side, side)),
+                        part("frontal", own.members, network(&own.frontal), (small, small)),
+                    ]
+                }
+                Contents::Classifier(manifest) => {
+                    let picture = (manifest.preprocessing.height, manifest.preprocessing.width);
+                    vec![part("network", 1, manifest.architecture.clone(), picture)]
+                }
+            },
+        }
+    }
+}
+
+/// A subject on a device.
+pub struct Loaded {
+    device: Device,
+    precision: Precision,
+    network: Network,
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Network {
+    Classifier { network: Classifier, channels: usize, side: usize },
+    Segmenter { network: BasicUnet, channels: usize, side: usize },
+    Scorer { scorer: Scorer, bundle: Box<Bundle> },
+}
+
+impl Loaded {
+    /// Puts the subject onto the device; a bundle runs its self-test too. A network's first weights are drawn from `seed`.
+    pub fn new(
+        subject: &Subject,
+        precision: Precision,
+        device: &Device,
+        seed: u64,
+    ) -> Result<Self, WorkError> {
+        supported(device, precision)?;
+        let mut cast = Cast(precision.dtype());
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let network = match subject {
+            Subject::Network { architecture, side, .. } => {
+                let (side, channels, least) =
+                    (*side, architecture.input_channels(), architecture.least_side());
+                if side < least {
+                    return Err(WorkError::Side { side, least });
+                }
+                match (Classifier::new(architecture, &mut generator, device.burn()), architecture) {
+                    (Some(network), _) => {
+                        Network::Classifier { network: network.map(&mut cast), channels, side }
+                    }
+                    (None, Architecture::BasicUnet(config)) => {
+                        let network = BasicUnet::new(config, &mut generator, device.burn());
+                        Network::Segmenter { network: network.map(&mut cast), channels, side }
+                    }
+                    (None, _) => {
+                        return Err(WorkError::Device { reason: "no network of that family".to_owned() });
+                    }
+                }
+            }
+            Subject::Bundle(bundle) => {
+                // a bundle computes in the precision that its self-test was stated in
+                if precision != Precision::F32 {
+                    let device = "a bundle".to_owned();
+                    return Err(WorkError::Precision { device, precision: precision.as_str() });
+                }
+                Network::Scorer { scorer: Scorer::load(bundle, device)?, bundle: bundle.clone() }
+            }
+        };
+        Ok(Self { device: device.clone(), precision, network })
+    }
+
+    /// Seeded batches of `size` pictures.
+    pub fn batches(&self, size: usize, seed: u64) -> Batches<'_> {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let turns = match &self.network {
+            Network::Classifier { channels, side, .. } | Network::Segmenter { channels, side, .. } => {
+                let shape = [size, *channels, *side, *side];
+                let count = shape.iter().product();
+                let one = |_| TensorData::new(values(count, &mut generator), shape);
+                Turns::Tensors((0..TURNS).map(one).collect())
+            }
+            Network::Scorer { bundle, .. } => {
+                let mut one = || {
+                    let pixels = values(PICTURE_SIDE * PICTURE_SIDE, &mut generator);
+                    bundle.prepare(&GreyImage::clamped(PICTURE_SIDE, PICTURE_SIDE, pixels))
+                };
+                Turns::Pictures((0..TURNS).map(|_| (0..size).map(|_| one()).collect()).collect())
+            }
+        };
+        Batches { loaded: self, turns, turn: 0 }
+    }
+}
+
+/// Batches of one size that take turns.
+pub struct Batches<'a> {
+    loaded: &'a Loaded,
+    turns: Turns,
+    turn: usize,
+}
+
+enum Turns {
+    Tensors(Vec<TensorData>),
+    Pictures(Vec<Vec<GreyImage>>),
+}
+
+impl Batches<'_> {
+    /// Sends the next batch to the device, runs it, and reads the outputs back, which waits for the device. Gives the
+    /// number of values read, all of them finite.
+    pub fn run(&mut self) -> Result<usize, WorkError> {
+        self.turn += 1;
+        let own = self.loaded;
+        match &self.turns {
+            Turns::Tensors(turns) => {
+                let data = turns[self.turn % TURNS].clone();
+                let pictures: Tensor<4> = Tensor::from_data(data, own.device.burn());
+                let pictures = pictures.cast(own.precision.dtype());
+                match &own.network {
+                    Network::Classifier { network, .. } => read(network.forward(pictures).logits),
+                    Network::Segmenter { network, .. } => read(network.forward(pictures)),
+                    Network::Scorer { .. } => Ok(0),
+                }
+            }
+            Turns::Pictures(turns) => match &own.network {
+                Network::Scorer { scorer, .. } => Ok(scorer.score(&turns[self.turn % TURNS])?.len()),
+                Network::Classifier { .. } | Network::Segmenter { .. } => Ok(0),
+            },
+        }
+    }
+}
+
+/// The values on this side of the device.
+fn read<const D: usize>(tensor: Tensor<D>) -> Result<usize, WorkError> {
+    let failed = |reason| WorkError::Device { reason };
+    let data = tensor.cast(FloatDType::F32).try_into_data().map_err(|error| failed(format!("{error:?}")))?;
+    let values = data.try_to_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?;
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(values.len())
+    } else {
+        Err(failed("a value that is no finite number".to_owned()))
+    }
+}
+
+/// Turns every weight into another precision.
+struct Cast(FloatDType);
+
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| tensor.cast(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DeviceChoice;
+    use crate::bench::cost::layers;
+
+    fn network(name: &str, side: usize) -> Subject {
+        Subject::Network {
+            name: name.to_owned(),
+            architecture: Architecture::preset(name, 1, 3).unwrap(),
+            side,
+        }
+    }
+
+    #[test]
+    fn every_architecture_runs_in_the_precisions_that_the_cpu_has() {
+        let device = Device::open(DeviceChoice::Cpu).unwrap();
+        for (name, outputs) in [("resnet18", 3), ("densenet121", 3), ("basic-unet", 3 * 32 * 32)] {
+            let subject = network(name, 32);
+            for precision in [Precision::F32, Precision::F16] {
+                let loaded = Loaded::new(&subject, precision, &device, 1).unwrap();
+                assert_eq!(loaded.batches(2, 1).run().unwrap(), 2 * outputs, "{name} {precision:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_built_in_bundle_runs_with_all_of_its_networks_counted() {
+        let device = Device::open(DeviceChoice::Cpu).unwrap();
+        let subject = Subject::Bundle(Box::new(Bundle::embedded().unwrap()));
+        let loaded = Loaded::new(&subject, Precision::F32, &device, 1).unwrap();
+        assert_eq!(loaded.batches(2, 1).run().unwrap(), 2);
+        let parts = subject.parts();
+        assert_eq!(parts.iter().map(|part| part.name).collect::<Vec<_>>(), ["findings", "frontal"]);
+        for part in parts {
+            assert!(part.copies > 1);
+            let (height, width) = part.picture;
+            assert!(!layers(&part.architecture, 1, height, width).is_empty());
+        }
+        assert!(Loaded::new(&subject, Precision::F16, &device, 1).is_err());
+    }
+
+    #[test]
+    fn a_picture_that_is_too_small_is_refused() {
+        let device = Device::open(DeviceChoice::Cpu).unwrap();
+        let subject = network("densenet121", 16);
+        let error = Loaded::new(&subject, Precision::F32, &device, 1).err().unwrap();
+        assert_eq!(error.code(), "BenchSide");
+    }
+}

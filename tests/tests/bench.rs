@@ -1,0 +1,120 @@
+//! `chiasm bench`: what was measured can be read by others, and compared.
+
+use std::fs;
+use std::path::Path;
+
+use chiasm_tests::run;
+use serde_json::Value;
+
+fn bench(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let arguments: Vec<&Path> =
+        std::iter::once("bench").chain(arguments.iter().copied()).map(Path::new).collect();
+    let output = run(&arguments);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// The shortest measurement of a small network.
+fn model(json: &str, batches: &str) -> Value {
+    let (code, out, error) = bench(&[
+        "model",
+        "--arch",
+        "resnet18-28",
+        "--side",
+        "8",
+        "--batch",
+        batches,
+        "--seconds",
+        "0",
+        "--rounds",
+        "2",
+        "--device",
+        "cpu",
+        "--json",
+        json,
+    ]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("latency, batch 1") && out.contains("layer1.0.conv1"), "{out}");
+    serde_json::from_slice(&fs::read(json).unwrap()).unwrap()
+}
+
+#[test]
+fn a_measured_model_is_a_file_with_its_plots_and_doubled_work_is_counted_double() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("model.json");
+    let file = model(json.to_str().unwrap(), "1,2");
+    assert_eq!(file["schema"], "chiasm-bench/1");
+    assert_eq!(file["kind"], "model");
+    assert!(file["machine"]["cores"].as_u64().unwrap() > 0);
+    assert_eq!(file["command"][1], "bench");
+    let flop = |index: usize| file["detail"]["batches"][index]["flop"].as_u64().unwrap();
+    assert_eq!(2 * flop(0), flop(1));
+    let samples = file["figures"][0]["rounds"].as_array().unwrap();
+    assert_eq!(samples.len(), 2);
+    assert!(samples.iter().all(|round| round.as_array().unwrap().len() == 3));
+    let picture = fs::read(json.with_extension("png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+    assert!(fs::read_to_string(json.with_extension("svg")).unwrap().contains("resnet18-28"));
+}
+
+#[test]
+fn a_measurement_against_itself_is_noise_against_another_setting_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (own, other) = (path("own.json"), path("other.json"));
+    let mut file = model(&own, "1");
+    let (code, out, _) = bench(&["compare", &own, &own, "--json", "--fail-if-worse"]);
+    assert_eq!(code, Some(0));
+    let comparison: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(comparison["rows"][0]["verdict"], "noise");
+    file["settings"]["precision"] = "f16".into();
+    fs::write(&other, file.to_string()).unwrap();
+    let (code, _, error) = bench(&["compare", &own, &other]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("CompareSettings") && error.contains("precision"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_measured_says_why() {
+    let (code, _, error) = bench(&["model", "--arch", "vgg"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("resnet18"), "{error}");
+    let (code, _, error) = bench(&["model", "no-such-bundle"]);
+    assert_eq!(code, Some(2), "{error}");
+    let (code, _, error) = bench(&["model", "--arch", "densenet121", "--side", "16", "--device", "cpu"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("too small"), "{error}");
+}
+
+#[test]
+fn the_whole_way_is_measured_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (json, ground) = (folder.path().join("way.json"), folder.path().join("ground"));
+    fs::create_dir(&ground).unwrap();
+    let (json, ground) = (json.to_str().unwrap(), ground.to_str().unwrap());
+    let way = ["--studies", "2", "--device", "cpu", "--dir", ground, "--json", json];
+    let read = || serde_json::from_slice::<Value>(&fs::read(json).unwrap()).unwrap();
+
+    let pipeline = [&["pipeline", "--decoders", "1", "--rounds", "1"], &way[..]].concat();
+    let (code, out, error) = bench(&pipeline);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("device idle") && out.contains("score"), "{out}");
+    let run = read()["detail"]["runs"][0][0].clone();
+    assert_eq!(run["ended"]["reported"], 2);
+    assert_eq!(run["study_ms"].as_array().unwrap().len(), 2);
+    let positive = |value: &Value| assert!(value.as_f64().unwrap() > 0.0, "{run}");
+    for own in ["wall_s", "device_busy_s", "batch_fill"] {
+        positive(&run[own]);
+    }
+    for stage in ["decode", "preprocess", "score", "compose", "store", "deliver"] {
+        positive(&run["stage_s"][stage]);
+    }
+    run["resident_bytes"].as_array().unwrap().iter().for_each(positive);
+
+    let (code, out, error) = bench(&[&["soak", "--minutes", "0", "--decoders", "1"], &way[..]].concat());
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("resident, worker") && out.contains("MiB an hour"), "{out}");
+    assert_eq!(read()["kind"], "soak");
+    assert_eq!(read()["detail"]["series"].as_array().unwrap().len(), 3, "three runs at least");
+    assert_eq!(fs::read_dir(ground).unwrap().count(), 0);
+}

@@ -1,0 +1,106 @@
+//! A device whose work is timed: how much of a run it computed, and how much it waited for work.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use models::{GreyImage, Scores};
+
+use crate::ending::Ending;
+use crate::service::device::engine::{Engine, EngineError, Facts, OpenEngine};
+
+/// What the device has done since it was opened. A clone counts into the same.
+#[derive(Debug, Clone, Default)]
+pub struct Busy(Arc<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    nanoseconds: AtomicU64,
+    facts: Mutex<Facts>,
+}
+
+impl Busy {
+    /// Seconds that the device was asked and had not answered.
+    pub fn seconds(&self) -> f64 {
+        self.0.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9
+    }
+
+    /// What the device said of itself last.
+    pub fn facts(&self) -> Facts {
+        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn time<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.nanoseconds.fetch_add(took, Ordering::Relaxed);
+        done
+    }
+
+    fn look(&self, facts: &Facts) {
+        *self.0.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts.clone();
+    }
+}
+
+/// Opens watched engines.
+pub struct OpenWatched {
+    /// Opens the engine itself.
+    pub opens: Box<dyn OpenEngine>,
+    /// Where its time is counted.
+    pub busy: Busy,
+}
+
+struct Watched {
+    engine: Box<dyn Engine>,
+    busy: Busy,
+}
+
+impl OpenEngine for OpenWatched {
+    fn open(&self) -> Result<Box<dyn Engine>, Ending> {
+        let engine = self.opens.open()?;
+        self.busy.look(engine.facts());
+        Ok(Box::new(Watched { engine, busy: self.busy.clone() }))
+    }
+}
+
+impl Engine for Watched {
+    fn facts(&self) -> &Facts {
+        self.engine.facts()
+    }
+
+    fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
+        let scores = self.busy.time(|| self.engine.score(pictures));
+        self.busy.look(self.engine.facts());
+        scores
+    }
+
+    fn saliency(&mut self, picture: &GreyImage, label: &str) -> Result<GreyImage, EngineError> {
+        self.busy.time(|| self.engine.saliency(picture, label))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::DeviceArg;
+    use crate::service::device::OpenLocal;
+    use models::Bundle;
+
+    #[test]
+    fn only_the_devices_work_counts() {
+        let busy = Busy::default();
+        let bundle = Arc::new(Bundle::embedded().unwrap());
+        let local = OpenLocal { bundle: Arc::clone(&bundle), device: DeviceArg::Cpu };
+        let opens = OpenWatched { opens: Box::new(local), busy: busy.clone() };
+        let mut engine = opens.open().unwrap();
+        assert!(busy.seconds() == 0.0, "opening is no work");
+        assert!(busy.facts().description.starts_with("CPU"));
+        let pixels = (0..64 * 64).map(|index| (index % 61) as f32 / 61.0).collect();
+        let picture = Arc::new(bundle.prepare(&GreyImage::new(64, 64, pixels).unwrap()));
+        let began = Instant::now();
+        engine.score(&[picture]).unwrap();
+        let wall = began.elapsed().as_secs_f64();
+        assert!(busy.seconds() > 0.0 && busy.seconds() <= wall);
+    }
+}

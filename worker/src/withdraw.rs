@@ -1,0 +1,159 @@
+//! The version of a report that takes an earlier one back, made from what the ledger stores of that one. Pure.
+//!
+//! It is a version like any other: it has a job key of its own, goes through the outbox, and reaches each target once. No
+//! image and no record is read again, because they may be gone; whose the study is stands in the stored structured report.
+
+use dicom_ingest::instance::Instance;
+use dicom_ingest::limits::Limits;
+use dicom_ingest::patient::Sex;
+use dicom_ingest::read::read_header;
+use jiff::Timestamp;
+
+use crate::declaration::Pipeline;
+use crate::job::withdrawal_key;
+use crate::ledger::{Job, JobState, NewJob, ReportBytes};
+use crate::outcome::{Outcome, State};
+use crate::report::document as doc;
+use crate::report::fhir::{BundleError, Stored};
+use crate::report::{Report, fhir, html, sr};
+
+/// The code of a report that was taken back because of what made it.
+pub const MODEL_RECALLED: &str = "ModelRecalled";
+
+/// What is recalled, why, and since when.
+#[derive(Debug, Clone)]
+pub struct Recall {
+    /// `NAME@VERSION`.
+    pub model: String,
+    /// Why, for the readers of the report, in one sentence without patient data.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Whether a model of a stored bundle is the one that `wanted` names: `NAME@VERSION`, or with `#DIGEST` one set of weights.
+pub fn is_meant(model: &str, wanted: &str) -> bool {
+    model == wanted || model.split('#').next() == Some(wanted)
+}
+
+/// The job that takes the version of `job` back, with its report.
+pub fn withdrawal(
+    job: &Job,
+    report: &ReportBytes,
+    stored: &Stored,
+    pipeline: &Pipeline,
+    recall: &Recall,
+) -> Result<(NewJob, ReportBytes), BundleError> {
+    let withdrawal = NewJob {
+        job_key: withdrawal_key(&job.job_key),
+        report_key: job.report_key.clone(),
+        lane: job.lane,
+        study_uid: job.study_uid.clone(),
+        request: job.request.clone(),
+        accepted_at: recall.at.to_string(),
+    };
+    let why = doc::NoResult {
+        code: MODEL_RECALLED.into(),
+        reason: format!("{} was recalled: {}", recall.model, recall.reason),
+        next_step:
+            "Do not use the earlier report; read the study without this model, or submit it again once \
+                    another one is installed"
+                .into(),
+    };
+    let header = report.sr.as_deref().and_then(|file| read_header(file, &Limits::default()).ok());
+    let document = Report {
+        keys: doc::Keys { report: job.report_key.clone(), job: withdrawal.job_key.clone() },
+        kind: doc::Kind::Withdrawn(why.clone(), job.job_key.clone()),
+        issued: recall.at,
+        software: doc::Software {
+            name: "Chiasm".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            compute_device: "none; nothing was scored".into(),
+        },
+        pipeline: doc::Pipeline {
+            id: pipeline.id.clone(),
+            version: pipeline.version.clone(),
+            description: pipeline.description.clone(),
+        },
+        study: study(&job.study_uid, header.as_ref(), stored),
+        patient: patient(header.as_ref(), stored),
+        models: Vec::new(),
+        findings: Vec::new(),
+        picture: None,
+        record: doc::Record {
+            state: doc::RecordState::NotGiven,
+            features: Vec::new(),
+            sources: Vec::new(),
+            excluded: Vec::new(),
+        },
+        risks: Vec::new(),
+        missing: Vec::new(),
+        limits: Vec::new(),
+    };
+    let page = html::page(&document);
+    let outcome = Outcome {
+        next_step: Some(why.next_step),
+        ..Outcome::without_result(State::Refused, MODEL_RECALLED, &why.reason).of_study(&job.study_uid)
+    };
+    let bytes = ReportBytes {
+        ends: JobState::Refused,
+        // An outcome is plain strings and finite numbers: it always serialises.
+        outcome: serde_json::to_string(&outcome).unwrap_or_default(),
+        bundle: Some(fhir::withdrawal(&document, &page, stored)?),
+        html: page.into_bytes(),
+        sr: sr::document(&document),
+    };
+    Ok((withdrawal, bytes))
+}
+
+fn study(study_uid: &str, header: Option<&Instance>, stored: &Stored) -> doc::Study {
+    let start = header.and_then(|header| header.study_time.as_ref());
+    doc::Study {
+        study_instance_uid: study_uid.to_owned(),
+        accession_number: header
+            .and_then(|header| header.accession_number.as_ref())
+            .map(|number| number.expose().clone()),
+        started: stored.effective(),
+        started_text: start.map_or_else(
+            || "not stated".into(),
+            |start| match start.time {
+                Some(time) => format!("{} {:02}:{:02}", start.date, time.hour(), time.minute()),
+                None => start.date.to_string(),
+            },
+        ),
+        local_start: start.map(|start| (start.date, start.time)),
+        zone_rule: "as the withdrawn report stated it".into(),
+        modalities: stored.modalities(),
+        description: header
+            .and_then(|header| header.study_description.as_ref())
+            .map(|text| text.expose().clone()),
+        view: None,
+        instances: Vec::new(),
+        dropped: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn patient(header: Option<&Instance>, stored: &Stored) -> doc::Patient {
+    let stated = header.map(|header| &header.patient);
+    let name = stated.and_then(|stated| stated.display_name.as_ref()).map(|name| name.expose().clone());
+    doc::Patient {
+        subject: stored.subject(),
+        name: name.as_deref().map(doc::readable_name),
+        name_as_stated: name,
+        issuer: stated.and_then(|stated| stated.issuer.clone()),
+        identifier: stated.and_then(|stated| stated.id.as_ref()).map(|id| id.expose().clone()),
+        sex: stated.and_then(|stated| stated.sex).map(|sex| {
+            match sex {
+                Sex::Female => "female",
+                Sex::Male => "male",
+                Sex::Other => "other",
+            }
+            .to_owned()
+        }),
+        birth_date: stated
+            .and_then(|stated| stated.birth_date.as_ref())
+            .map(|date| date.expose().to_string()),
+        age_years: None,
+    }
+}
