@@ -1,6 +1,6 @@
 //! `chiasm bench`: measurements that another program can read and another machine can repeat.
 //!
-//! [`statistics`] and [`compare`] are pure. [`file`] is what is written; [`machine`] describes where it was measured;
+//! [`statistics`] and [`compare`] are pure. [`mod@file`] is what is written; [`machine`] describes where it was measured;
 //! [`timing`] reads the clock around a piece of work. [`device`], [`model`] and [`pipeline`] measure, the last on a [`ground`]
 //! of phantoms with a [`watched`] device; [`text`] and [`plot`] show. `docs/performance.md` tells what the figures mean.
 

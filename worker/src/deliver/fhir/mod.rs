@@ -9,7 +9,7 @@
 //! what is newest: the caller asks it before each delivery. Without that question an older version that was long on its
 //! way would take the newer one's place.
 //!
-//! Immediately before the write, the server is asked once more whose report it is ([`patient`]): exactly one current Patient
+//! Immediately before the write, the server is asked once more whose report it is (`patient`): exactly one current Patient
 //! must carry the images' identifier and agree with them. A withdrawal is written in any case: what it takes back lies
 //! there already. So is a report that names nobody and says only why there is no result.
 //!

@@ -62,8 +62,7 @@ impl Connections {
         let rows = timeout(STATEMENT_WITHIN, statement.fetch_all(&mut connection)).await;
         match rows {
             Ok(Err(error)) if !matches!(error, sqlx::Error::Database(_)) => {
-                // what broke this one broke the others too
-                self.lock().clear();
+                self.forget();
                 Err(error)
             }
             Ok(rows) => {
@@ -73,6 +72,11 @@ impl Connections {
             // Nobody knows what this connection still does.
             Err(_) => Err(sqlx::Error::PoolTimedOut),
         }
+    }
+
+    /// Closes those that rest: what broke one connection to the server broke the others too.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
     }
 
     /// One that rests and lives, or a new one.

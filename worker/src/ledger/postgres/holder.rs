@@ -44,17 +44,17 @@ impl Holder {
         self.id
     }
 
-    /// Sees to it that the lock is held: over the connection that is there, or over a new one.
-    pub(super) async fn keep(&self) -> Result<(), sqlx::Error> {
+    /// Sees to it that the lock is held: over the connection that is there, or over a new one. Says whether it is a new one.
+    pub(super) async fn keep(&self) -> Result<bool, sqlx::Error> {
         let mut connection = self.connection.lock().await;
         if timeout(ANSWER_WITHIN, connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
-            return Ok(());
+            return Ok(false);
         }
         // The old connection goes last: where it only answers late, the lock is never let go.
         let mut another = connect(&self.options).await?;
         lock(&mut another, self.id).await?;
         *connection = another;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -69,6 +69,15 @@ impl PostgresLedger {
         self.connections.rows(statement).await.map_err(database(act))
     }
 
+    /// Keeps this worker's claim. Where that took a new connection, the server or the way to it was gone, and the others are
+    /// not used again.
+    async fn keep(&self) -> Result<(), sqlx::Error> {
+        if self.holder.keep().await? {
+            self.connections.forget();
+        }
+        Ok(())
+    }
+
     async fn lease(&self, turn: Turn) -> Result<Option<Job>, LedgerError> {
         let act = "lease a job";
         self.all(act, query(sql::FREE_VOID_LEASES)).await?;
@@ -164,7 +173,7 @@ impl Ledger for PostgresLedger {
 
     async fn renew_leases(&self) -> Result<(), LedgerError> {
         let act = "renew leases";
-        self.holder.keep().await.map_err(database(act))?;
+        self.keep().await.map_err(database(act))?;
         let (job_keys, fences) = self.holds.wanted();
         if job_keys.is_empty() {
             return Ok(());
@@ -325,7 +334,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn is_reachable(&self) -> bool {
-        timeout(REACH_WITHIN, self.holder.keep()).await.is_ok_and(|kept| kept.is_ok())
+        timeout(REACH_WITHIN, self.keep()).await.is_ok_and(|kept| kept.is_ok())
     }
 }
 
