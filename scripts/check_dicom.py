@@ -67,6 +67,8 @@ def differences(groups, bundle):
     wanted = {}
     for entry in bundle["entry"]:
         resource = entry["resource"]
+        if resource.get("status") == "entered-in-error":
+            continue  # taken back: the structured report says nothing of it any more
         if resource["resourceType"] == "Observation":
             identifier = resource["identifier"][0]["value"].removeprefix("urn:oid:")
             component = (resource.get("component") or [{}])[0]
