@@ -10,10 +10,35 @@ use jiff::Timestamp;
 use models::StudyFacts;
 
 use crate::identity::{Identifier, Person, Sex};
+use crate::report::document as doc;
 
 /// Views by their codes in SNOMED CT (SCT) and SNOMED RT (SRT), PS3.16 CID 4010.
 const VIEW_CODES: [(&str, &str); 4] =
     [("272479007", "PA"), ("R-10214", "PA"), ("399348003", "AP"), ("R-10206", "AP")];
+
+/// The person on the images as reports name them; the age is another's to know.
+pub fn patient(stated: Option<&PatientIdentity>, subject: doc::Subject) -> doc::Patient {
+    let name = stated.and_then(|stated| stated.display_name.as_ref()).map(|name| name.expose().clone());
+    doc::Patient {
+        subject,
+        name: name.as_deref().map(doc::readable_name),
+        name_as_stated: name,
+        issuer: stated.and_then(|stated| stated.issuer.clone()),
+        identifier: stated.and_then(|stated| stated.id.as_ref()).map(|id| id.expose().clone()),
+        sex: stated.and_then(|stated| stated.sex).map(|sex| {
+            match sex {
+                ImageSex::Female => "female",
+                ImageSex::Male => "male",
+                ImageSex::Other => "other",
+            }
+            .to_owned()
+        }),
+        birth_date: stated
+            .and_then(|stated| stated.birth_date.as_ref())
+            .map(|date| date.expose().to_string()),
+        age_years: None,
+    }
+}
 
 /// View Position (0018,5101), else the coded view (0054,0220): `PA`, `AP`, or the code's meaning.
 pub fn view(instance: &Instance) -> Option<String> {

@@ -5,10 +5,10 @@
 
 use dicom_ingest::instance::Instance;
 use dicom_ingest::limits::Limits;
-use dicom_ingest::patient::Sex;
 use dicom_ingest::read::read_header;
 use jiff::Timestamp;
 
+use crate::convert;
 use crate::declaration::Pipeline;
 use crate::job::withdrawal_key;
 use crate::ledger::{Job, JobState, NewJob, ReportBytes};
@@ -76,7 +76,7 @@ pub fn withdrawal(
             description: pipeline.description.clone(),
         },
         study: study(&job.study_uid, header.as_ref(), stored),
-        patient: patient(header.as_ref(), stored),
+        patient: convert::patient(header.as_ref().map(|header| &header.patient), stored.subject()),
         models: Vec::new(),
         findings: Vec::new(),
         picture: None,
@@ -131,29 +131,5 @@ fn study(study_uid: &str, header: Option<&Instance>, stored: &Stored) -> doc::St
         instances: Vec::new(),
         dropped: Vec::new(),
         warnings: Vec::new(),
-    }
-}
-
-fn patient(header: Option<&Instance>, stored: &Stored) -> doc::Patient {
-    let stated = header.map(|header| &header.patient);
-    let name = stated.and_then(|stated| stated.display_name.as_ref()).map(|name| name.expose().clone());
-    doc::Patient {
-        subject: stored.subject(),
-        name: name.as_deref().map(doc::readable_name),
-        name_as_stated: name,
-        issuer: stated.and_then(|stated| stated.issuer.clone()),
-        identifier: stated.and_then(|stated| stated.id.as_ref()).map(|id| id.expose().clone()),
-        sex: stated.and_then(|stated| stated.sex).map(|sex| {
-            match sex {
-                Sex::Female => "female",
-                Sex::Male => "male",
-                Sex::Other => "other",
-            }
-            .to_owned()
-        }),
-        birth_date: stated
-            .and_then(|stated| stated.birth_date.as_ref())
-            .map(|date| date.expose().to_string()),
-        age_years: None,
     }
 }

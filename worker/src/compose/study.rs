@@ -1,7 +1,6 @@
 //! The images and the person of a report, as the study states them.
 
 use dicom_ingest::instance::Instance;
-use dicom_ingest::patient::Sex;
 use dicom_ingest::study::{DropReason, Study};
 use dicom_ingest::study_time::TimeRule;
 use jiff::Timestamp;
@@ -139,29 +138,7 @@ pub(super) fn patient(parts: &Parts<'_>) -> doc::Patient {
         },
         (None, None) => doc::Subject::Unidentified,
     };
-    doc::Patient {
-        subject,
-        name: stated
-            .and_then(|stated| stated.display_name.as_ref())
-            .map(|name| doc::readable_name(name.expose())),
-        name_as_stated: stated
-            .and_then(|stated| stated.display_name.as_ref())
-            .map(|name| name.expose().clone()),
-        issuer: stated.and_then(|stated| stated.issuer.clone()),
-        identifier: id,
-        sex: stated.and_then(|stated| stated.sex).map(|sex| {
-            match sex {
-                Sex::Female => "female",
-                Sex::Male => "male",
-                Sex::Other => "other",
-            }
-            .to_owned()
-        }),
-        birth_date: stated
-            .and_then(|stated| stated.birth_date.as_ref())
-            .map(|date| date.expose().to_string()),
-        age_years: age_years(parts),
-    }
+    doc::Patient { age_years: age_years(parts), ..convert::patient(stated, subject) }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an age is between 0 and 150")]
