@@ -14,6 +14,7 @@
 mod card;
 mod encode;
 mod evaluate;
+mod file;
 mod fit;
 pub mod fused;
 mod linear;
@@ -22,6 +23,7 @@ pub mod tabular;
 mod train;
 
 pub use evaluate::{Arm, ArmMetrics, BeatRates, Evaluation, Interval, PooledMetrics, SubsetEvaluation};
+pub use file::ModelFileError;
 pub use model::{LateFusionModel, ModelError, Prediction, Stratum};
 pub use train::{Exam, TrainError, TrainOptions, Trained, train};
 

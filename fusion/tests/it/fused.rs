@@ -4,9 +4,10 @@
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
+use fusion::learned::ModelFileError;
 use fusion::learned::fused::{
-    Answered, Embeddings, FusedConfig, FusedError, FusedModel, FusedTrainError, FusedTrained, Level,
-    evaluate_fused, train_fused,
+    Answered, Embeddings, FusedConfig, FusedModel, FusedTrainError, FusedTrained, Level, evaluate_fused,
+    train_fused,
 };
 use fusion::learned::tabular::{Row, Table};
 use proptest::prelude::*;
@@ -312,7 +313,7 @@ proptest! {
         let at = at % bytes.len();
         if cut { bytes.truncate(at) } else { bytes[at] = byte }
         match FusedModel::from_json(&bytes, &Device::flex()) {
-            Err(FusedError::Json { .. } | FusedError::Format(_) | FusedError::Unsound) => {}
+            Err(ModelFileError::Json { .. } | ModelFileError::Format { .. } | ModelFileError::Unsound) => {}
             Ok(model) => {
                 let known = asked("0.3", "0.2");
                 if let Ok(Some(found)) = model.predict(first(&known), Some(&[0.3, 0.2, 0.1, 0.0])) {

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use fusion::evaluation::Report;
+use fusion::learned::ModelFileError;
 use fusion::learned::tabular::{
-    Table, TabularConfig, TabularError, TabularModel, TabularTrainError, evaluate_table, train_table,
+    Table, TabularConfig, TabularModel, TabularTrainError, evaluate_table, train_table,
 };
 use proptest::prelude::*;
 
@@ -148,9 +149,12 @@ fn kept_apart_rows_are_scored_and_foreign_tables_refused() {
     let few = table_of("who,y,x,place,noise,bleeds\np,1,2,A,1,True\n");
     assert!(matches!(train_table(&config, &few), Err(TabularTrainError::TooFew { rows: 1, .. })));
     let damaged = trained.model.to_json().replacen("\"format\":1", "\"format\":2", 1);
-    assert_eq!(TabularModel::from_json(damaged.as_bytes()), Err(TabularError::Format(2)));
+    assert_eq!(
+        TabularModel::from_json(damaged.as_bytes()),
+        Err(ModelFileError::Format { found: 2, reads: 1 })
+    );
     let renamed = trained.model.to_json().replacen("\"x missing\"", "\"x lost\"", 1);
-    assert_eq!(TabularModel::from_json(renamed.as_bytes()), Err(TabularError::Unsound));
+    assert_eq!(TabularModel::from_json(renamed.as_bytes()), Err(ModelFileError::Unsound));
 }
 
 proptest! {

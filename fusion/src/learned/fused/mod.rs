@@ -23,5 +23,5 @@ pub use decision::{Decision, Level, Worse};
 pub use embedding::{EmbeddingError, Embeddings};
 pub use gated::NetworkError;
 pub use ladder::{ArmOverSplits, Ladder, LadderSubset, Spread};
-pub use model::{Answered, FusedError, FusedModel, FusedPrediction};
+pub use model::{Answered, FusedModel, FusedPrediction};
 pub use train::{FusedTrainError, FusedTrained, evaluate_fused, train_fused};

@@ -14,6 +14,7 @@ use crate::calibrate::bounded_logit;
 use crate::evaluation::quantile;
 use crate::explain::shapley;
 use crate::formulas::logistic;
+use crate::learned::file::ModelFileError;
 use crate::learned::tabular::columns::{Column, Row, columns};
 
 /// Version of the file's form.
@@ -46,25 +47,6 @@ pub struct FusedModel {
     gated: Option<Gated>,
     text: String,
     digest: String,
-}
-
-/// Why a model file is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FusedError {
-    /// The file is no model.
-    #[error("the model file is not readable: line {line}, column {column}")]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
-    /// The file is of another form.
-    #[error("the model file has format {0}; this program reads format {FORMAT}")]
-    Format(u32),
-    /// Numbers or widths of the file do not fit its configuration.
-    #[error("the model file does not fit its own configuration")]
-    Unsound,
 }
 
 /// Which sides answered.
@@ -106,17 +88,16 @@ pub struct FusedPrediction {
 
 impl FusedModel {
     /// The model as its file has it.
-    pub(super) fn of(body: &Body, device: &Device) -> Result<Self, FusedError> {
+    pub(super) fn of(body: &Body, device: &Device) -> Result<Self, ModelFileError> {
         // Plain numbers and strings always serialise.
         Self::from_json(serde_json::to_string(body).unwrap_or_default().as_bytes(), device)
     }
 
     /// Reads a model file and puts its networks, where it has some, on a device.
-    pub fn from_json(bytes: &[u8], device: &Device) -> Result<Self, FusedError> {
-        let body: Body = serde_json::from_slice(bytes)
-            .map_err(|error| FusedError::Json { line: error.line(), column: error.column() })?;
+    pub fn from_json(bytes: &[u8], device: &Device) -> Result<Self, ModelFileError> {
+        let body: Body = serde_json::from_slice(bytes)?;
         if body.format != FORMAT {
-            return Err(FusedError::Format(body.format));
+            return Err(ModelFileError::Format { found: body.format, reads: FORMAT });
         }
         let names: Vec<String> = columns(&body.config.table).into_iter().map(|column| column.name).collect();
         let (image, record) = (body.projection.components(), names.len());
@@ -132,10 +113,10 @@ impl FusedModel {
             && (body.level == Level::L2) == body.gated.is_some()
             && networks;
         if !sound {
-            return Err(FusedError::Unsound);
+            return Err(ModelFileError::Unsound);
         }
         let gated = body.gated.as_ref().map(|stored| Gated::of(stored, device)).transpose();
-        let gated = gated.map_err(|NetworkError| FusedError::Unsound)?;
+        let gated = gated.map_err(|NetworkError| ModelFileError::Unsound)?;
         let digest =
             Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         Ok(Self { body, gated, text: String::from_utf8_lossy(bytes).into_owned(), digest })

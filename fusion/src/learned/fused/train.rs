@@ -11,9 +11,10 @@ use super::embedding::Embeddings;
 use super::gated::NetworkError;
 use super::ladder::{self, Ladder};
 use super::late::{Case, Late};
-use super::model::{Body, FORMAT, FusedError, FusedModel};
+use super::model::{Body, FORMAT, FusedModel};
 use super::prepared::{Levels, Prepared};
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
+use crate::learned::file::ModelFileError;
 use crate::learned::tabular::columns::{Table, TableError, columns};
 
 /// Models on resampled patients, for the interval of L1.
@@ -46,7 +47,7 @@ pub enum FusedTrainError {
     Network(#[from] NetworkError),
     /// What was fitted is no sound model.
     #[error(transparent)]
-    Model(#[from] FusedError),
+    Model(#[from] ModelFileError),
     /// Too few patients, or one class only.
     #[error(
         "the table has {rows} labelled rows, {pictured} of them with a picture, of {patients} patients; that is too few to fit and compare both sides"

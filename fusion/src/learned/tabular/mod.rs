@@ -13,5 +13,5 @@ pub(super) mod train;
 pub use card::report_markdown;
 pub use columns::{Row, Table, TableError};
 pub use config::{Category, ColumnSign, Comparator, LabelRule, Numeric, TabularConfig, Truth};
-pub use model::{TabularError, TabularModel, TabularPrediction};
+pub use model::{TabularModel, TabularPrediction};
 pub use train::{TabularTrainError, TabularTrained, evaluate_table, train_table};

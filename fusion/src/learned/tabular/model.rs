@@ -8,6 +8,7 @@ use super::config::TabularConfig;
 use crate::calibrate::{Calibration, Conformal, bounded_logit};
 use crate::evaluation::quantile;
 use crate::explain::{MAX_GROUPS, shapley};
+use crate::learned::file::ModelFileError;
 use crate::learned::linear::Linear;
 
 /// Version of the file's form.
@@ -40,25 +41,6 @@ pub struct TabularModel {
     digest: String,
 }
 
-/// Why a model file is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TabularError {
-    /// The file is no model.
-    #[error("the model file is not readable: line {line}, column {column}")]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
-    /// The file is of another form.
-    #[error("the model file has format {0}; this program reads format {FORMAT}")]
-    Format(u32),
-    /// Numbers or widths of the file do not fit its configuration.
-    #[error("the model file does not fit its own configuration")]
-    Unsound,
-}
-
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TabularPrediction {
@@ -78,17 +60,16 @@ pub struct TabularPrediction {
 
 impl TabularModel {
     /// The model as its file has it: numbers that were written and read again, so that it answers as the file does.
-    pub(super) fn of(body: &Body) -> Result<Self, TabularError> {
+    pub(super) fn of(body: &Body) -> Result<Self, ModelFileError> {
         // Plain numbers and strings always serialise.
         Self::from_json(serde_json::to_string(body).unwrap_or_default().as_bytes())
     }
 
     /// Reads a model file.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, TabularError> {
-        let body: Body = serde_json::from_slice(bytes)
-            .map_err(|error| TabularError::Json { line: error.line(), column: error.column() })?;
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ModelFileError> {
+        let body: Body = serde_json::from_slice(bytes)?;
         if body.format != FORMAT {
-            return Err(TabularError::Format(body.format));
+            return Err(ModelFileError::Format { found: body.format, reads: FORMAT });
         }
         let names: Vec<String> = columns(&body.config).into_iter().map(|column| column.name).collect();
         let sound = body.linear.is_sound(names.len())
@@ -96,7 +77,7 @@ impl TabularModel {
             && !body.members.is_empty()
             && names == body.columns;
         if !sound {
-            return Err(TabularError::Unsound);
+            return Err(ModelFileError::Unsound);
         }
         let digest =
             Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));

@@ -7,9 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use super::card;
 use super::columns::{Column, Encoded, Row, Table, TableError, columns, encode};
 use super::config::{ColumnSign, TabularConfig};
-use super::model::{Body, FORMAT, TabularError, TabularModel};
+use super::model::{Body, FORMAT, TabularModel};
 use crate::calibrate::{Calibration, Case as CalibrationCase, Conformal};
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
+use crate::learned::file::ModelFileError;
 use crate::learned::linear::{self, Linear};
 
 /// Ridge penalties that are tried.
@@ -42,7 +43,7 @@ pub enum TabularTrainError {
     Table(#[from] TableError),
     /// What was fitted is no sound model.
     #[error(transparent)]
-    Model(#[from] TabularError),
+    Model(#[from] ModelFileError),
     /// Too few patients, or one class only in one of the parts.
     #[error(
         "the table has {rows} labelled rows of {patients} patients; fitting, calibration and evaluation each need both outcomes"
