@@ -60,6 +60,10 @@ struct RunArgs {
     /// Kills only: no broker restarts, cuts, stalls or faults of the FHIR server.
     #[arg(long)]
     kills_only: bool,
+    /// No bucket and no PACS as sources, no bucket as a target: for many jobs, since the tests' S3 server slows with what it
+    /// holds.
+    #[arg(long)]
+    local: bool,
     /// Where the record of the run goes.
     #[arg(long, value_name = "FILE", default_value = "soak.json")]
     json: PathBuf,

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &RunArgs) -> bool {
         },
     };
     let mode = servers.as_ref().map_or(Mode::Embedded, Mode::Distributed);
-    let mut site = Site::open(mode, Plan { patients: 40, remote: true, ..Plan::new(seed) });
+    let mut site = Site::open(mode, Plan { patients: 40, remote: !args.local, ..Plan::new(seed) });
     site.keep_folder();
     let mut soak = Soak::new(args, seed, site, servers.as_ref());
     let finished = catch_unwind(AssertUnwindSafe(|| soak.go()));
