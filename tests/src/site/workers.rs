@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -46,6 +46,8 @@ impl Start {
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
+    /// Whether it has a group of its own: what runs it is another process, and signals are for both.
+    is_group: bool,
     ended: Option<ExitStatus>,
     /// Where it serves its probes and metrics.
     pub listen: SocketAddr,
@@ -86,9 +88,17 @@ impl Worker {
             .stdin(Stdio::null())
             .stdout(out.try_clone().expect("a second handle"))
             .stderr(out);
+        let is_group = !start.under.is_empty();
+        if is_group {
+            command.process_group(0);
+        }
         let child = command.spawn().expect("the worker starts");
-        watchdog::ends_with_us(&child);
-        Self { child, ended: None, listen, log: log.to_owned(), state: state.map(Path::to_owned) }
+        if is_group {
+            watchdog::ends_with_us_and_its_group(&child);
+        } else {
+            watchdog::ends_with_us(&child);
+        }
+        Self { child, is_group, ended: None, listen, log: log.to_owned(), state: state.map(Path::to_owned) }
     }
 
     /// Sends a signal by name: `KILL`, `STOP`, `CONT`, `TERM`.
@@ -97,7 +107,9 @@ impl Worker {
     /// Where there is no program `kill`.
     pub fn signal(&mut self, name: &str) {
         if self.is_running() {
-            let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+            let sign = if self.is_group { "-" } else { "" };
+            let whom = format!("{sign}{}", self.child.id());
+            let sent = Command::new("kill").args(["-s", name, "--", &whom]).status();
             assert!(sent.is_ok(), "`kill` runs");
         }
     }
@@ -106,7 +118,11 @@ impl Worker {
     pub fn kill(&mut self) {
         if self.is_running() {
             // no process can refuse
-            self.child.kill().expect("a signal is sent");
+            if self.is_group {
+                self.signal("KILL");
+            } else {
+                self.child.kill().expect("a signal is sent");
+            }
             let status = self.child.wait().expect("it has ended");
             self.has_ended(status);
         }
@@ -208,7 +224,11 @@ impl Worker {
     }
 
     fn has_ended(&mut self, status: ExitStatus) {
-        watchdog::has_ended(&self.child);
+        if self.is_group {
+            watchdog::group_has_ended(&self.child);
+        } else {
+            watchdog::has_ended(&self.child);
+        }
         self.ended = Some(status);
         if let Ok(mut log) = File::options().append(true).open(&self.log) {
             writeln!(log, "-- this worker ended: {status}").expect("a written line");
