@@ -53,11 +53,16 @@ fn with_source(error: &dyn std::error::Error) -> String {
 
 /// The runtime of a command that waits for queues, ledgers or targets.
 fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(runtime_threads())
-        .enable_all()
-        .build()
-        .context("could not start the runtime")
+    let mut builder = match runtime_threads() {
+        // The thread that waits for the command's end does all of it: two would wake each other at every step.
+        1 => tokio::runtime::Builder::new_current_thread(),
+        threads => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
+    builder.enable_all().build().context("could not start the runtime")
 }
 
 /// A quarter of the processor's threads, between 1 and 8: what runs here only waits and passes on (4 ms of a study); reading,

@@ -13,25 +13,22 @@ use super::announce::Announced;
 use super::budget::{Budget, Share};
 use super::failpoint::{reach, reach_with};
 use super::fetch::{FetchError, Fetched, Located, Sources};
-use super::flight::{Flight, Landed, line};
+use super::flight::{Flight, Landed};
 use super::spool::SpoolFolder;
 use crate::config::site::{RetryConfig, WorkerConfig};
-use crate::job::{Request, Unread, hex};
+use crate::job::{Unread, hex};
 use crate::lane::Lane;
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
 use crate::message::adapters::AdapterMapping;
-use crate::message::{self, JobRequest, envelope};
+use crate::message::{self, JobRequest};
 use crate::pipeline::{STOPPED_THE_WORKER, Start};
-use crate::queue::{Delivery, Disposition, Message, Queue, Settled};
+use crate::queue::{Delivery, Disposition, Queue, Settled};
 
 /// Longest pause before a retry.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Retries of a source that cannot be reached, at the longest pause: a day.
 const UNREACHABLE_RETRIES: u32 = 144;
-
-/// Why such a request is a dead letter.
-const STOPPED: &str = "the request stopped its worker each time it was started";
 
 /// How much memory a study takes at most, as a multiple of its files: the bytes themselves, decoded samples, grey values.
 pub(super) const MEMORY_A_BYTE: u64 = 3;
@@ -80,7 +77,7 @@ pub(super) struct Load {
 }
 
 /// A request on its way to a leased job.
-enum Way {
+pub(super) enum Way {
     Carry(Box<Job>, Box<Load>),
     Known(String, JobState),
     Settle(Disposition),
@@ -104,6 +101,8 @@ impl Arrivals {
                 return Ok(Arrived::Passed);
             }
         };
+        let _right_of_way = self.flight.gate.begins(lane);
+        self.flight.gate.give_way(lane).await;
         let arrival = hex(&Sha256::digest(&body));
         // What was never delivered before cannot have stopped a worker before: only then is it worth a durable count.
         let suspect = if redelivered { Some(self.suspect.lock().await) } else { None };
@@ -208,12 +207,6 @@ impl Arrivals {
         Ok(accepted)
     }
 
-    /// Whether the job failed because it stopped its worker each time.
-    async fn has_stopped_workers(&self, job_key: &str) -> Result<bool, LedgerError> {
-        let report = self.flight.ledger.report(job_key).await?;
-        Ok(report.is_some_and(|report| line(&report).code.as_deref() == Some(STOPPED_THE_WORKER)))
-    }
-
     async fn forget(&self, arrival: Option<&str>) {
         if let Some(arrival) = arrival
             && let Err(error) = self.flight.ledger.forget(arrival).await
@@ -222,7 +215,12 @@ impl Arrivals {
         }
     }
 
-    async fn accept(&self, request: &JobRequest, job: &NewJob, load: Load) -> Result<Way, LedgerError> {
+    pub(super) async fn accept(
+        &self,
+        request: &JobRequest,
+        job: &NewJob,
+        load: Load,
+    ) -> Result<Way, LedgerError> {
         let ledger = &self.flight.ledger;
         let accepted = ledger.accept(job).await?;
         reach("accepted");
@@ -317,63 +315,6 @@ impl Arrivals {
         let why =
             Unread { failed, code: code.into(), reason: error.to_string(), next_step: next_step.into() };
         self.sources.unread(request, &self.flight.stages, why)
-    }
-
-    /// A request that stopped its worker again and again: a failed job for a person to see, and a dead letter.
-    async fn poisoned(&self, request: &JobRequest) -> Result<(Arrived, Disposition), LedgerError> {
-        let disposition = self.stopped_the_worker();
-        let why = Unread {
-            failed: true,
-            code: STOPPED_THE_WORKER.into(),
-            reason: STOPPED.into(),
-            next_step: "Read the study without this program, and report its files as a defect.".into(),
-        };
-        let job = self.sources.unread(request, &self.flight.stages, why);
-        let load = self.no_load(request.lane).await;
-        if let Way::Carry(job, ..) = self.accept(request, &job, load).await? {
-            let job_key = job.job_key.clone();
-            if let Landed::Ended { state, outcome } = self.flight.carry(*job, Start::default()).await? {
-                self.announce(&Announced::of(request, &job_key), state, &outcome).await;
-            }
-        }
-        Ok((Arrived::Passed, disposition))
-    }
-
-    fn stopped_the_worker(&self) -> Disposition {
-        let code = STOPPED_THE_WORKER;
-        tracing::error!(code, "a request stopped its worker too often; it goes to the dead-letter queue");
-        self.flight.metrics.record_dead_letter(code);
-        Disposition::DeadLetter { code: code.into(), reason: STOPPED.into() }
-    }
-
-    /// The dead letter of a job that stopped its worker too often after its message had left the queue: the request as far
-    /// as the ledger keeps it. Jobs that were submitted by path had no message.
-    pub(super) fn letter_of(&self, job: &Job, request: &Request) -> Option<Message> {
-        if !job.is_poison(self.limits.poison_after) || request.out.is_some() {
-            return None;
-        }
-        let asked = JobRequest {
-            id: format!("job-{}", job.job_key.get(..16)?),
-            time: job.accepted_at.parse().ok()?,
-            study_uid: job.study_uid.parse().ok()?,
-            source: request.fetched_from.clone(),
-            record: None,
-            targets: request.targets.clone(),
-            pipeline: None,
-            lane: job.lane,
-            mode: request.mode,
-            expected_instances: None,
-            correlation_id: request.correlation_id.clone(),
-        };
-        Some(envelope::message(&asked, "urn:chiasm:worker", None))
-    }
-
-    /// Puts the letter on the dead-letter queue. The job is failed already, and seen in the ledger.
-    pub(super) async fn bury(&self, letter: &Message) {
-        let Disposition::DeadLetter { code, reason } = self.stopped_the_worker() else { return };
-        if let Err(error) = self.queue.bury(letter, &code, &reason).await {
-            tracing::warn!(%error, "the dead letter of a failed job was not stored");
-        }
     }
 
     async fn settle(&self, receipt: Box<dyn crate::queue::Receipt>, disposition: Disposition) {

@@ -151,6 +151,7 @@ impl Feeds {
     async fn take_up(&self, job: Job) {
         let arrivals = &self.arrivals;
         let _under_way = arrivals.flight.metrics.job_under_way(job.lane);
+        let _right_of_way = arrivals.flight.gate.begins(job.lane);
         let request = serde_json::from_str::<Request>(&job.request).ok();
         let load = match arrivals.again(&job, request.as_ref()).await {
             Ok(Again::Carry(load)) => load,

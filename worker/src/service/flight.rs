@@ -149,6 +149,7 @@ impl Flight {
         } else {
             let analysis = self.analyse(job, start).await;
             reach_with("analysed", &job.study_uid);
+            self.gate.give_way(job.lane).await;
             self.store(job, &analysis).await?;
             (analysis.report, analysis.timings_ms)
         };
@@ -161,6 +162,7 @@ impl Flight {
                 Outcome::without_result(State::Refused, "Superseded", reason).of_study(&job.study_uid);
             return Ok(Landed::Ended { state: JobState::Superseded, outcome: Box::new(outcome) });
         }
+        self.gate.give_way(job.lane).await;
         let delivered = self.deliver(job, &report, job.composed.is_some()).await;
         match delivered {
             Ok(files) => {

@@ -1,6 +1,13 @@
 //! A few places for many jobs: STAT goes first, and after every fourth STAT one routine job, so that neither starves.
+//!
+//! A STAT job has the right of way from its delivery to its settling: while one is under way, routine jobs begin nothing
+//! that costs processor time. That bound is doubled, so that routine work goes on whatever STAT does: a STAT job holds
+//! others up for `kept_free` (it may wait for a slow source), and a routine job gives way for `longest_wait` each time.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 use crate::lane::Lane;
 use crate::pipeline::scoring::Turns;
@@ -8,11 +15,57 @@ use crate::pipeline::scoring::Turns;
 /// STAT jobs that pass before a waiting routine job does.
 const STAT_IN_A_ROW: u32 = 4;
 
+/// How long a STAT job may hold others up.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// How long at most one STAT job has the right of way.
+    kept_free: Duration,
+    /// How long at most a routine job gives way at one place.
+    longest_wait: Duration,
+}
+
+impl Bounds {
+    const USUAL: Self =
+        Self { kept_free: Duration::from_millis(500), longest_wait: Duration::from_millis(250) };
+}
+
 /// Places that jobs take one by one.
 #[derive(Debug)]
 pub struct Gate {
     state: Mutex<State>,
     changed: Condvar,
+    urgent: watch::Sender<Urgent>,
+    bounds: Bounds,
+}
+
+/// The STAT jobs under way, and until when the latest of them has the right of way.
+#[derive(Debug, Clone, Copy, Default)]
+struct Urgent {
+    jobs: usize,
+    until: Option<Instant>,
+}
+
+impl Urgent {
+    /// How much longer a routine job gives way that may do so until `at_most`; `None` when it may go on.
+    fn holds_up(&self, at_most: Instant, now: Instant) -> Option<Duration> {
+        let until = self.until?.min(at_most);
+        let left = until.saturating_duration_since(now);
+        (self.jobs > 0 && !left.is_zero()).then_some(left)
+    }
+}
+
+/// A STAT job under way; nothing for a routine one.
+#[derive(Debug)]
+pub struct RightOfWay<'a>(Option<&'a Gate>);
+
+impl Drop for RightOfWay<'_> {
+    fn drop(&mut self) {
+        if let Some(gate) = self.0 {
+            gate.urgent.send_modify(|urgent| urgent.jobs = urgent.jobs.saturating_sub(1));
+            // Whoever looked before the change waits by now.
+            gate.wake(&gate.lock());
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -42,17 +95,57 @@ pub struct Place<'a>(&'a Gate);
 impl Gate {
     /// `places` at once; at least one.
     pub fn new(places: usize) -> Self {
+        Self::with(places, Bounds::USUAL)
+    }
+
+    fn with(places: usize, bounds: Bounds) -> Self {
         let state = State { free: places.max(1), waiting: [0, 0], stat_in_a_row: 0 };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), changed: Condvar::new(), urgent: watch::Sender::default(), bounds }
+    }
+
+    /// A job of this lane is under way until the value is dropped.
+    pub fn begins(&self, lane: Lane) -> RightOfWay<'_> {
+        if lane == Lane::Routine {
+            return RightOfWay(None);
+        }
+        self.urgent.send_modify(|urgent| {
+            urgent.jobs += 1;
+            urgent.until = Some(Instant::now() + self.bounds.kept_free);
+        });
+        RightOfWay(Some(self))
+    }
+
+    /// Waits while a STAT job has the right of way over one of this lane.
+    pub async fn give_way(&self, lane: Lane) {
+        if lane == Lane::Stat {
+            return;
+        }
+        let (at_most, mut urgent) = (Instant::now() + self.bounds.longest_wait, self.urgent.subscribe());
+        loop {
+            let Some(left) = urgent.borrow_and_update().holds_up(at_most, Instant::now()) else { return };
+            // Changed, or waited for long enough: either way it is looked at again.
+            drop(tokio::time::timeout(left, urgent.changed()).await);
+        }
     }
 
     /// Waits, blocking the thread, for a place.
     pub fn enter(&self, lane: Lane) -> Place<'_> {
         let index = usize::from(lane == Lane::Routine);
+        let at_most = Instant::now() + self.bounds.longest_wait;
         let mut state = self.lock();
         state.waiting[index] += 1;
-        while !state.lets(lane) {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let held_up = match lane {
+                Lane::Stat => None,
+                Lane::Routine => self.urgent.borrow().holds_up(at_most, Instant::now()),
+            };
+            state = match held_up {
+                Some(left) => {
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None if state.lets(lane) => break,
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
         state.waiting[index] -= 1;
         state.free -= 1;
@@ -60,9 +153,16 @@ impl Gate {
             Lane::Stat => state.stat_in_a_row.saturating_add(1),
             Lane::Routine => 0,
         };
+        self.wake(&state);
         drop(state);
-        self.changed.notify_all();
         Place(self)
+    }
+
+    /// Wakes whoever waits; most often that is nobody, and a call to the system for nothing.
+    fn wake(&self, state: &State) {
+        if state.waiting != [0, 0] {
+            self.changed.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -72,8 +172,9 @@ impl Gate {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.lock().free += 1;
-        self.0.changed.notify_all();
+        let mut state = self.0.lock();
+        state.free += 1;
+        self.0.wake(&state);
     }
 }
 
@@ -94,7 +195,11 @@ impl Turns for LaneTurns<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gate, State};
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+    use std::time::{Duration, Instant};
+
+    use super::{Bounds, Gate, State, Urgent};
     use crate::lane::Lane;
 
     fn state(free: usize, stat: usize, routine: usize, stat_in_a_row: u32) -> State {
@@ -109,6 +214,55 @@ mod tests {
         assert!(state(1, 1, 1, 4).lets(Lane::Routine));
         assert!(state(1, 1, 0, 9).lets(Lane::Stat), "nobody else waits");
         assert!(!state(0, 1, 0, 0).lets(Lane::Stat), "no place");
+    }
+
+    /// Nothing but the end of STAT jobs lets a routine one go on.
+    const LONG: Bounds = Bounds { kept_free: Duration::from_hours(1), longest_wait: Duration::from_hours(1) };
+
+    #[test]
+    fn a_routine_job_gives_way_to_stat_and_never_for_long() {
+        let (now, ms) = (Instant::now(), Duration::from_millis);
+        let urgent = |jobs, until| Urgent { jobs, until: Some(now + ms(until)) };
+        assert_eq!(urgent(1, 500).holds_up(now + ms(250), now), Some(ms(250)));
+        assert_eq!(urgent(2, 100).holds_up(now + ms(250), now), Some(ms(100)));
+        assert_eq!(urgent(0, 500).holds_up(now + ms(250), now), None, "no STAT job is under way any more");
+        assert_eq!(Urgent::default().holds_up(now + ms(250), now), None, "none ever was");
+        assert_eq!(urgent(1, 500).holds_up(now, now), None, "it waited for long enough");
+        assert_eq!(urgent(1, 0).holds_up(now + ms(250), now), None, "the STAT job waits for something slow");
+    }
+
+    #[tokio::test]
+    async fn who_gives_way_goes_on_when_the_last_stat_job_ends() {
+        let gate = Gate::with(1, LONG);
+        gate.give_way(Lane::Routine).await;
+        let (one, other) = (gate.begins(Lane::Stat), gate.begins(Lane::Stat));
+        gate.give_way(Lane::Stat).await;
+        let mut routine = pin!(gate.give_way(Lane::Routine));
+        let mut look = || routine.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(look().is_pending());
+        drop(one);
+        assert!(look().is_pending(), "the other is under way");
+        drop(other);
+        assert!(look().is_ready());
+    }
+
+    #[test]
+    fn a_place_is_for_stat_while_a_stat_job_is_under_way() {
+        let gate = Gate::with(1, LONG);
+        let order = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let urgent = gate.begins(Lane::Stat);
+            scope.spawn(|| {
+                let _place = gate.enter(Lane::Routine);
+                order.lock().unwrap().push(Lane::Routine);
+            });
+            {
+                let _place = gate.enter(Lane::Stat);
+                order.lock().unwrap().push(Lane::Stat);
+            }
+            drop(urgent);
+        });
+        assert_eq!(*order.lock().unwrap(), [Lane::Stat, Lane::Routine]);
     }
 
     #[test]

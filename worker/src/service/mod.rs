@@ -15,6 +15,7 @@ pub mod fetch;
 pub mod flight;
 pub mod gate;
 pub mod health;
+mod poison;
 pub mod pressure;
 mod resume;
 pub mod shutdown;
