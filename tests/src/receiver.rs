@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -109,6 +109,20 @@ impl Receiver {
     /// Everything that it logged so far.
     pub fn logged(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// What it answers to a GET of this path, head and body.
+    ///
+    /// # Panics
+    /// Where it serves no HTTP.
+    pub fn get(&self, path: &str) -> String {
+        let logged = self.logged();
+        let address = logged.split("http=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let mut stream = TcpStream::connect(address.expect("an address in the log")).expect("a connection");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
     }
 
     /// Ends it as a crash does, and waits for it.

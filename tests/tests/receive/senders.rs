@@ -20,7 +20,7 @@ fn worker(site: &ReceivingSite) -> Vec<Value> {
 #[test]
 fn a_study_that_is_sent_is_reported_once_and_what_comes_late_is_another_version() {
     let folder = tempfile::tempdir().unwrap();
-    let site = ReceivingSite::new(folder.path(), "quiet_s = 1");
+    let site = ReceivingSite::new(folder.path(), "quiet_s = 1\nhttp_listen = '127.0.0.1:0'");
     let mut receiver = site.receiver(&[]);
     let instances = phantom_series(50, 3);
     let uid = study_uid(&instances[0]);
@@ -38,6 +38,16 @@ fn a_study_that_is_sent_is_reported_once_and_what_comes_late_is_another_version(
         assert!(is_same(&fs::read(stored).unwrap(), sent), "as it was sent");
     }
     site.wait_for_release();
+    assert!(receiver.get("/livez").starts_with("HTTP/1.1 200") && receiver.get("/readyz").contains("true"));
+    let metrics = receiver.get("/metrics");
+    for line in [
+        "chiasm_receive_associations_total{end=\"released\"} 3",
+        "chiasm_receive_instances_total{status=\"0000\"} 5",
+        "chiasm_receive_releases_total{result=\"not_confirmed\"} 0",
+    ] {
+        assert!(metrics.contains(line), "`{line}` in {metrics}");
+    }
+    assert!(!metrics.contains(&uid) && !metrics.contains("Canary"), "{metrics}");
     let outcomes = worker(&site);
     assert_eq!(outcomes.len(), 1, "{outcomes:?}");
     assert_eq!(

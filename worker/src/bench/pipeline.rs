@@ -21,6 +21,7 @@ use crate::service::device::{Batching, DeviceThread, OpenChild};
 use crate::service::fetch::Sources;
 use crate::service::pressure::Pressure;
 use crate::service::{Ended, Worker};
+use crate::telemetry::http::Exposition;
 use crate::telemetry::metrics::{Metrics, Samples};
 use crate::{decoders, deliver, ledger, queue};
 

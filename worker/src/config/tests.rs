@@ -446,7 +446,8 @@ fn the_deployed_files_have_known_keys_and_values() {
 fn a_receiver_needs_a_folder_callers_and_targets() {
     let told = problems(
         "[sources.web]\nkind = 'dicomweb'\nurl = 'https://pacs.example.org/dicom-web'\n\
-         [receive]\nlisten = '0.0.0.0:11112'\nsource = 'web'\nlongest_s = 5\nmax_pdu_kib = 1",
+         [receive]\nlisten = '0.0.0.0:11112'\nsource = 'web'\nlongest_s = 5\nmax_pdu_kib = 1\n\
+         http_listen = '9465'",
         &Environment::default(),
     );
     for (key, part) in [
@@ -456,9 +457,10 @@ fn a_receiver_needs_a_folder_callers_and_targets() {
         ("receive.listen", "without encryption"),
         ("receive.source", "is no folder"),
         ("receive.source", "default_targets"),
+        ("receive.http_listen", "no address and port"),
     ] {
         let is_told = told.iter().any(|problem| problem.contains(key) && problem.contains(part));
         assert!(is_told, "{key}: {part} is not in {told:?}");
     }
-    assert_eq!(told.len(), 6, "{told:?}");
+    assert_eq!(told.len(), 7, "{told:?}");
 }

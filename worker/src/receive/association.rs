@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Receiver;
 use super::command::{Ask, CANCEL, ECHO, STORE, Status};
+use super::counts::AssociationEnd;
 use super::incoming::Incoming;
 
 /// Longest command set, in bytes: one has some hundred.
@@ -65,24 +66,29 @@ pub(super) async fn serve(
     let peer = match receiver.options.establish_async(stream).await {
         Ok(peer) => peer,
         Err(error) => {
+            receiver.counts.association_ended(AssociationEnd::Rejected);
             tracing::warn!(%address, reason = kind(&error), "no association");
             return;
         }
     };
+    let counts = receiver.counts.clone();
+    let open = counts.association_begins();
     let calling = peer.peer_ae_title().to_owned();
     let mut conversation = Conversation { receiver, peer, stage: Stage::BETWEEN, stored: 0, refused: 0 };
     let end = conversation.run(&stopping).await;
     let Conversation { peer, stored, refused, .. } = conversation;
-    let reason = match end {
-        End::Released => "released",
-        End::Lost(reason) => reason,
+    let (counted, reason) = match end {
+        End::Released => (AssociationEnd::Released, "released"),
+        End::Lost(reason) => (AssociationEnd::Lost, reason),
         End::Abort(reason) => {
             if let Err(error) = peer.abort().await {
                 tracing::debug!(reason = kind(&error), "the peer did not hear of the end");
             }
-            reason
+            (AssociationEnd::Aborted, reason)
         }
     };
+    drop(open);
+    counts.association_ended(counted);
     tracing::info!(calling, %address, stored, refused, reason, "association ended");
 }
 
@@ -186,7 +192,9 @@ impl Conversation {
     async fn whole(&mut self) -> Result<(), End> {
         match std::mem::replace(&mut self.stage, Stage::BETWEEN) {
             Stage::Instance { context, ask, incoming } => {
+                let bytes = incoming.bytes();
                 let status = incoming.finish(&self.receiver).await;
+                self.receiver.counts.instance(&status, bytes);
                 if status == Status::SUCCESS {
                     self.stored += 1;
                 } else {

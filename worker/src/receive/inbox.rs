@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use dicom_ingest::uid::Uid;
 
@@ -17,6 +18,7 @@ const OWN: &str = ".receive";
 const ARRIVING: &str = "arriving";
 const OPEN: &str = "open";
 const RELEASING: &str = "releasing";
+const REMOVING: &str = "removing";
 /// Bytes that are compared at a time.
 const PIECE: usize = 1 << 20;
 
@@ -65,7 +67,7 @@ impl Inbox {
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         let own = root.join(OWN);
         fs::metadata(root)?;
-        for part in [ARRIVING, OPEN, RELEASING] {
+        for part in [ARRIVING, OPEN, RELEASING, REMOVING] {
             fs::create_dir_all(own.join(part))?;
         }
         let lock = File::options().create(true).truncate(false).write(true).open(own.join("lock"))?;
@@ -78,6 +80,9 @@ impl Inbox {
         }
         for entry in fs::read_dir(own.join(ARRIVING))? {
             fs::remove_file(entry?.path())?;
+        }
+        for entry in fs::read_dir(own.join(REMOVING))? {
+            fs::remove_dir_all(entry?.path())?;
         }
         sync(&own)?;
         sync(root)?;
@@ -174,6 +179,44 @@ impl Inbox {
             self.mark_open_again(&study)?;
         }
         marks(OPEN)
+    }
+
+    /// The studies of which something is stored.
+    pub(super) fn studies(&self) -> io::Result<Vec<Uid>> {
+        let entries = fs::read_dir(&self.root)?.collect::<io::Result<Vec<_>>>()?;
+        // what is no UID is no study of ours
+        Ok(entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+    }
+
+    /// Whether something of a study came after this time, or it is not one that was received.
+    pub(super) fn is_newer(&self, study: &Uid, than: SystemTime) -> io::Result<bool> {
+        let folder = self.root.join(study.as_str());
+        if !fs::symlink_metadata(&folder)?.is_dir() {
+            return Ok(true);
+        }
+        for entry in fs::read_dir(&folder)? {
+            if entry?.metadata()?.modified()? > than {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a request for the study is on its way.
+    pub(super) fn is_releasing(&self, study: &Uid) -> bool {
+        self.own(RELEASING).join(study.as_str()).exists()
+    }
+
+    /// Takes a study out of the folder that got nothing since `before`, and says where it lies now: for the caller to remove.
+    pub(super) fn take_out(&self, study: &Uid, before: SystemTime) -> io::Result<Option<PathBuf>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_newer(study, before)? {
+            return Ok(None);
+        }
+        let taken = self.own(REMOVING).join(study.as_str());
+        fs::rename(self.root.join(study.as_str()), &taken)?;
+        sync(&self.root)?;
+        Ok(Some(taken))
     }
 
     fn own(&self, part: &str) -> PathBuf {

@@ -94,6 +94,11 @@ impl Incoming {
         }
     }
 
+    /// Bytes of the data set that came so far.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The data set is whole: stores it, durably before this returns success.
     pub(super) async fn finish(self, receiver: &Arc<Receiver>) -> Status {
         let (arriving, mut file) = match self.state {

@@ -7,10 +7,12 @@
 mod association;
 mod command;
 mod contexts;
+mod counts;
 mod inbox;
 mod incoming;
 mod release;
 mod studies;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,13 +34,17 @@ use crate::config::site::ReceiveConfig;
 use crate::queue::Queue;
 use crate::service::pressure::disk::Disk;
 use contexts::Options;
+use counts::{AssociationEnd, Counts};
 use inbox::Inbox;
 use studies::Studies;
+use watch::Beat;
 
 /// Callers beyond the limit that are told so at once; more are only cut off.
 const TURNED_AWAY_AT_ONCE: usize = 32;
 /// How long such a caller may take to say what it wants.
 const TURNING_AWAY: Duration = Duration::from_secs(5);
+/// How long the last probes and measures may take when the receiver ends.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// How long the listener rests when the system has no more connections to give.
 const REST: Duration = Duration::from_millis(100);
 
@@ -54,6 +60,8 @@ pub struct Receiver {
     /// Files that are read at the same time.
     reading: Semaphore,
     queue: Arc<dyn Queue>,
+    counts: Counts,
+    beat: Beat,
 }
 
 impl Receiver {
@@ -69,7 +77,8 @@ impl Receiver {
         let disk = Disk::new("receive", inbox.root());
         let options = contexts::options(&config);
         let reading = Semaphore::new(readers.max(1));
-        Ok(Self { config, options, inbox, studies, disk, reader, reading, queue })
+        let (counts, beat) = (Counts::new(), Beat::new());
+        Ok(Self { config, options, inbox, studies, disk, reader, reading, queue, counts, beat })
     }
 
     /// Takes associations until `stopping`; those under way have `grace` to finish their instance.
@@ -77,6 +86,8 @@ impl Receiver {
         let listener = TcpListener::bind(self.config.listen).await?;
         let receiver = Arc::new(self);
         let unreleased = receiver.studies.count();
+        let (side, over) = (TaskTracker::new(), CancellationToken::new());
+        watch::start(&receiver, &side, &over).await?;
         let address = listener.local_addr()?;
         tracing::info!(%address, unreleased, "receiver started");
         let tasks = TaskTracker::new();
@@ -100,6 +111,9 @@ impl Receiver {
             tracing::warn!(associations = tasks.len(), "the grace is over: associations are cut");
         }
         drop(releasing.await);
+        over.cancel();
+        side.close();
+        drop(tokio::time::timeout(LAST_ANSWERS, side.wait()).await);
         Ok(())
     }
 
@@ -122,6 +136,7 @@ impl Receiver {
             });
             return;
         }
+        self.counts.association_ended(AssociationEnd::TurnedAway);
         tracing::warn!(address = %peer.ip(), "turned away: as many associations as may be are open");
         if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
             tasks.spawn(async move {

@@ -28,6 +28,7 @@ const MAX_STATED: u32 = 1_000_000;
 pub(super) async fn run(receiver: Arc<Receiver>, stopping: CancellationToken) {
     while stopping.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
         let studies = Arc::clone(&receiver.studies);
+        receiver.beat.now();
         let due = tokio::task::spawn_blocking(move || studies.due(Instant::now())).await.unwrap_or_default();
         for study in due {
             release(&receiver, &study).await;
@@ -44,10 +45,12 @@ async fn release(receiver: &Receiver, study: &Uid) {
         let request = request(receiver, study, instances, Timestamp::now());
         match receiver.queue.publish(&envelope::message(&request, ORIGIN, None)).await {
             Ok(()) => {
+                receiver.counts.released(true);
                 tracing::info!(request = request.id, instances, "study released");
                 receiver.studies.released(study)
             }
             Err(error) => {
+                receiver.counts.released(false);
                 let error = anyhow::Error::from(error);
                 tracing::warn!("a study was not released and is tried again: {error:#}");
                 receiver.studies.put_back(study, Instant::now())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use dicom_ingest::uid::Uid;
 
@@ -71,6 +71,34 @@ impl Studies {
     /// How many studies are not released.
     pub(super) fn count(&self) -> usize {
         self.lock().len()
+    }
+
+    /// How many studies are not released, and how long the first instance of the oldest is here.
+    pub(super) fn waiting(&self, now: Instant) -> (usize, Option<Duration>) {
+        let open = self.lock();
+        let oldest = open.values().map(|study| study.first).min();
+        (open.len(), oldest.map(|first| now.saturating_duration_since(first)))
+    }
+
+    /// Removes the released studies that got nothing since `before`, and says how many.
+    pub(super) fn remove_older(&self, before: SystemTime) -> io::Result<u64> {
+        let mut removed = 0;
+        for study in self.inbox.studies()? {
+            if self.inbox.is_newer(&study, before)? {
+                continue;
+            }
+            let taken = {
+                // While this is held, no instance of the study can begin to be stored.
+                let open = self.lock();
+                let is_waiting = open.contains_key(&study) || self.inbox.is_releasing(&study);
+                if is_waiting { None } else { self.inbox.take_out(&study, before)? }
+            };
+            if let Some(taken) = taken {
+                std::fs::remove_dir_all(taken)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// An instance of the study is about to be stored. The mark of the study is on the disk when this returns.
@@ -167,6 +195,38 @@ mod tests {
         studies.lock().get_mut(&study).unwrap().last = last;
         assert_eq!(studies.due(last.checked_sub(QUIET).unwrap()), []);
         assert_eq!(studies.due(last), [study]);
+    }
+
+    #[test]
+    fn what_was_kept_for_long_enough_goes_and_what_waits_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let studies = studies(folder.path());
+        let file = |study: &str| {
+            let study = folder.path().join(study);
+            std::fs::create_dir(&study).unwrap();
+            std::fs::write(study.join("1.2.3.dcm"), b"one").unwrap();
+        };
+        for study in ["1.1", "1.2", "1.3"] {
+            file(study);
+        }
+        std::fs::write(folder.path().join("notes.txt"), b"not ours").unwrap();
+        std::fs::create_dir(folder.path().join("not a study")).unwrap();
+        // one is open, one is being released
+        for study in ["1.2", "1.3"] {
+            drop(studies.arriving(&uid(study)).unwrap());
+        }
+        studies.lock().get_mut(&uid("1.3")).unwrap().last = Instant::now() + QUIET * 9;
+        assert_eq!(studies.due(Instant::now() + QUIET * 2), [uid("1.2")]);
+        let yesterday = SystemTime::now() - Duration::from_hours(24);
+        assert_eq!(studies.remove_older(yesterday).unwrap(), 0, "all are new");
+        let tomorrow = SystemTime::now() + Duration::from_hours(24);
+        assert_eq!(studies.remove_older(tomorrow).unwrap(), 1);
+        let left = |study: &str| folder.path().join(study).exists();
+        assert_eq!([left("1.1"), left("1.2"), left("1.3")], [false, true, true]);
+        assert!(left("notes.txt") && left("not a study"), "what is not a study is not ours to remove");
+        studies.released(&uid("1.2")).unwrap();
+        assert_eq!(studies.remove_older(tomorrow).unwrap(), 1);
+        assert!(!left("1.2"));
     }
 
     #[test]

@@ -91,8 +91,8 @@ impl Watch {
             let probe: Arc<dyn Probe> = Arc::clone(&self.state) as Arc<dyn Probe>;
             let intake =
                 crate::orthanc::hook::intake(&self.config, &self.queue).map_err(std::io::Error::other)?;
-            let server = http::bind(listen).await?;
-            side.spawn(http::serve(server, probe, self.metrics.clone(), intake, ended.clone()));
+            let server = http::bind("http.listen", listen).await?;
+            side.spawn(http::serve(server, probe, Arc::new(self.metrics.clone()), intake, ended.clone()));
         }
         if let Some(orthanc) = &self.config.orthanc {
             let (queue, state) = (Arc::clone(&self.queue), &self.config.state);

@@ -134,6 +134,7 @@ mod tests {
     use crate::lane::Lane;
     use crate::ledger::JobState;
     use crate::queue::QueueStatus;
+    use crate::telemetry::http::Exposition;
     use crate::telemetry::metrics::Metrics;
 
     #[test]

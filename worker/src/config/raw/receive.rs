@@ -17,6 +17,8 @@ pub(in crate::config) struct RawReceive {
     pub(in crate::config) max_pdu_kib: u64,
     pub(in crate::config) max_instance_mib: u64,
     pub(in crate::config) min_free_disk_mib: u64,
+    pub(in crate::config) keep_days: u64,
+    pub(in crate::config) http_listen: Option<String>,
 }
 
 impl Default for RawReceive {
@@ -34,6 +36,8 @@ impl Default for RawReceive {
             max_pdu_kib: 128,
             max_instance_mib: 1024,
             min_free_disk_mib: 1024,
+            keep_days: 0,
+            http_listen: None,
         }
     }
 }

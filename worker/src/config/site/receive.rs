@@ -33,6 +33,10 @@ pub struct ReceiveConfig {
     pub max_instance_bytes: u64,
     /// With less free disk than this, in bytes, instances are refused.
     pub min_free_disk_bytes: u64,
+    /// A study whose last instance came so long ago is removed, once it was released; `None`: never.
+    pub keep: Option<Duration>,
+    /// Where probes and metrics are served.
+    pub http_listen: Option<SocketAddr>,
 }
 
 /// Which application entities may call.

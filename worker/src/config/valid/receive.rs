@@ -15,6 +15,8 @@ const MIB: u64 = 1024 * 1024;
 const MOST_FREE_MIB: u64 = 1 << 40;
 /// The most of an instance: what the scan of a file takes.
 const MOST_INSTANCE_MIB: u64 = 2047;
+/// A hundred years.
+const MOST_DAYS: u64 = 36_500;
 /// Stands for every calling title.
 const ANYBODY: &str = "*";
 
@@ -33,6 +35,7 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
         findings.within("receive.max_instance_mib", raw.max_instance_mib, 1, MOST_INSTANCE_MIB);
     let min_free_disk_mib =
         findings.within("receive.min_free_disk_mib", raw.min_free_disk_mib, 0, MOST_FREE_MIB);
+    let keep_days = findings.within("receive.keep_days", raw.keep_days, 0, MOST_DAYS);
     let titles = |key: &str, titles: &[String], findings: &mut Findings| -> Vec<String> {
         titles.iter().filter_map(|one| title(key, Some(one), findings)).collect()
     };
@@ -62,6 +65,7 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
         Callers::These(_) => {}
     }
     let listen = listen(text, raw.allow_plaintext, findings);
+    let http_listen = raw.http_listen.as_deref().and_then(|text| http_listen(text, findings));
     let source = source(raw.source.as_deref(), places, findings);
     if places.default_targets.is_empty() {
         findings.wrong("receive.source", "its studies go to the default targets; set `default_targets`");
@@ -80,6 +84,8 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
         max_pdu_bytes: u32::try_from(max_pdu_kib * 1024).unwrap_or(u32::MAX),
         max_instance_bytes: max_instance_mib * MIB,
         min_free_disk_bytes: min_free_disk_mib * MIB,
+        keep: (keep_days > 0).then(|| Duration::from_hours(24 * keep_days)),
+        http_listen,
     })
 }
 
@@ -103,6 +109,14 @@ fn listen(text: &str, allow_plaintext: bool, findings: &mut Findings) -> Option<
         }
     }
     Some(address)
+}
+
+fn http_listen(text: &str, findings: &mut Findings) -> Option<SocketAddr> {
+    let address = text.parse().ok();
+    if address.is_none() {
+        findings.wrong("receive.http_listen", "is no address and port; an example is `127.0.0.1:9465`");
+    }
+    address
 }
 
 /// The source by its name, which has to be a folder: that is where instances are stored.

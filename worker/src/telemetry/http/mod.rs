@@ -23,7 +23,6 @@ use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::Metrics;
 use crate::config::secret::Secret;
 use crate::message::MessageRefusal;
 
@@ -58,6 +57,12 @@ pub enum IntakeError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What has counts to show.
+pub trait Exposition: Send + Sync {
+    /// All of them as OpenMetrics text.
+    fn encode(&self) -> String;
+}
+
 /// A bound address.
 #[derive(Debug)]
 pub struct Server {
@@ -75,7 +80,7 @@ impl Server {
 #[derive(Clone)]
 struct Served {
     probe: Arc<dyn Probe>,
-    metrics: Metrics,
+    metrics: Arc<dyn Exposition>,
     intake: Option<Arc<dyn Intake>>,
 }
 
@@ -85,10 +90,10 @@ impl fmt::Debug for Served {
     }
 }
 
-/// Takes an address, before anything is served on it.
-pub async fn bind(listen: SocketAddr) -> io::Result<Server> {
+/// Takes the address that `key` configures, before anything is served on it.
+pub async fn bind(key: &str, listen: SocketAddr) -> io::Result<Server> {
     let listener = TcpListener::bind(listen).await.map_err(|error| {
-        let text = format!("could not listen on `{listen}` ({error}); choose another `http.listen`");
+        let text = format!("could not listen on `{listen}` ({error}); choose another `{key}`");
         io::Error::new(error.kind(), text)
     })?;
     Ok(Server { listener })
@@ -98,7 +103,7 @@ pub async fn bind(listen: SocketAddr) -> io::Result<Server> {
 pub async fn serve(
     server: Server,
     probe: Arc<dyn Probe>,
-    metrics: Metrics,
+    metrics: Arc<dyn Exposition>,
     intake: Option<Arc<dyn Intake>>,
     ended: CancellationToken,
 ) {

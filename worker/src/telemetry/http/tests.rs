@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::lane::Lane;
+use crate::telemetry::metrics::Metrics;
 
 #[derive(Default)]
 struct State {
@@ -64,11 +65,11 @@ fn start(intake: Option<Arc<dyn Intake>>) -> Running {
     let state = Arc::new(State::default());
     let metrics = Metrics::new("digest");
     metrics.record_delivery(Lane::Stat);
-    let server = runtime.block_on(bind("127.0.0.1:0".parse().unwrap())).unwrap();
+    let server = runtime.block_on(bind("http.listen", "127.0.0.1:0".parse().unwrap())).unwrap();
     let address = server.address().unwrap();
     let ended = CancellationToken::new();
     let probe: Arc<dyn Probe> = Arc::clone(&state) as Arc<dyn Probe>;
-    let served = runtime.spawn(serve(server, probe, metrics, intake, ended.clone()));
+    let served = runtime.spawn(serve(server, probe, Arc::new(metrics), intake, ended.clone()));
     Running { address, state, ended, served, runtime }
 }
 
@@ -191,7 +192,7 @@ fn great_headers_are_refused() {
 #[test]
 fn an_address_that_is_taken_is_named() {
     let running = start(None);
-    let error = running.runtime.block_on(bind(running.address)).unwrap_err();
+    let error = running.runtime.block_on(bind("http.listen", running.address)).unwrap_err();
     assert!(error.to_string().contains("http.listen"), "{error}");
     running.stop();
 }

@@ -27,6 +27,7 @@ use crate::lane::Lane;
 use crate::ledger::JobState;
 use crate::pipeline::output::ModelOutput;
 use crate::queue::QueueStatus;
+use crate::telemetry::http::Exposition;
 pub use read::Samples;
 
 use families::{CodeLabel, EndLabels, Families, FindingLabel, LaneLabel, StageLabel, StateLabel};
@@ -279,8 +280,13 @@ impl Metrics {
         self.families().ready.set(i64::from(ready));
     }
 
-    /// All metrics as OpenMetrics text.
-    pub fn encode(&self) -> String {
+    fn families(&self) -> &Families {
+        &self.0.families
+    }
+}
+
+impl Exposition for Metrics {
+    fn encode(&self) -> String {
         let families = self.families();
         let success = *self.0.device_success.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(success) = success {
@@ -292,10 +298,6 @@ impl Metrics {
         let mut written = String::new();
         // Writing to a text cannot fail; should it, half a page would be worse than none.
         text::encode(&mut written, &self.0.registry).map_or_else(|_| String::new(), |()| written)
-    }
-
-    fn families(&self) -> &Families {
-        &self.0.families
     }
 }
 

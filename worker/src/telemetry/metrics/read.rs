@@ -62,6 +62,7 @@ impl Sample {
 mod tests {
     use super::super::tests::with_every_event;
     use super::*;
+    use crate::telemetry::http::Exposition;
 
     #[test]
     fn what_was_written_is_read() {
