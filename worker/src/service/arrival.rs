@@ -181,7 +181,7 @@ impl Arrivals {
         retries: u32,
     ) -> Result<Way, LedgerError> {
         let flight = &self.flight;
-        if let Err(error) = self.sources.knows(request, &flight.stages.pipeline.id) {
+        if let Err(error) = self.sources.knows(request, &flight.stages.readings) {
             let reason = error.to_string();
             flight.metrics.record_dead_letter("UnknownName");
             return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }));
@@ -359,7 +359,7 @@ impl Arrivals {
             source: request.fetched_from.clone(),
             record: None,
             targets: request.targets.clone(),
-            pipeline: None,
+            pipeline: request.pipeline.clone(),
             lane: job.lane,
             mode: request.mode,
             expected_instances: None,
