@@ -110,6 +110,11 @@ impl Device {
         self.allocated.as_ref().and_then(|ask| ask())
     }
 
+    /// Gives memory back that nothing uses: after a model was dropped, its share of the allocator's pools.
+    pub fn free_unused(&self) {
+        self.inner.memory_cleanup();
+    }
+
     /// What the adapter says of itself; `None` on the CPU.
     pub fn adapter(&self) -> Option<&AdapterFacts> {
         self.adapter.as_deref()

@@ -49,6 +49,19 @@ impl Pipeline {
         declarations.pipeline.into_iter().next().ok_or(DeclarationError::Empty)
     }
 
+    /// A pipeline that a stored job names and of which nothing more is known here.
+    pub fn unknown(name: &str) -> Self {
+        Self {
+            id: name.to_owned(),
+            version: "unknown".to_owned(),
+            description: "A pipeline that this site does not have any more".to_owned(),
+            model: String::new(),
+            prefer_views: Vec::new(),
+            least_frontal: 0.0,
+            most_novel: f64::MAX,
+        }
+    }
+
     /// How much this pipeline prefers a view: 0 is best.
     pub fn view_rank(&self, view: Option<&str>) -> usize {
         view.and_then(|view| {

@@ -26,6 +26,9 @@ pub struct Request {
     /// The configured targets the report goes to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Name>,
+    /// The pipeline that reads the study; `None` is the built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<Name>,
     /// Whether the report is delivered at all.
     #[serde(default)]
     pub mode: Mode,
@@ -196,6 +199,7 @@ mod tests {
             fetched_from: Some("archive".parse().unwrap()),
             out: None,
             targets: vec!["reports".parse().unwrap()],
+            pipeline: Some("effusion".parse().unwrap()),
             mode: Mode::Shadow,
             correlation_id: Some("c".into()),
             unread: None,
@@ -209,6 +213,6 @@ mod tests {
         let text = r#"{"files":[],"record":{"kind":"not_given"},"out":"/out"}"#;
         let request: Request = serde_json::from_str(text).unwrap();
         assert_eq!((request.out, request.mode), (Some("/out".into()), Mode::Clinical));
-        assert_eq!(request.fetched_from, None);
+        assert_eq!((request.fetched_from, request.pipeline), (None, None));
     }
 }

@@ -7,6 +7,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod declaration;
+pub mod model;
+pub mod readings;
 
 pub mod lane;
 pub mod message;

@@ -26,16 +26,7 @@ pub(super) fn format(contents: &Contents, format: u32) -> Result<(), BundleError
 /// Whether card and manifest are what was sealed.
 pub(super) fn seal(contents: &Contents, card: &str) -> Result<(), BundleError> {
     let Some(stated) = contents.seal() else { return Ok(()) };
-    let failed = |source| BundleError::Manifest { source };
-    let found = match contents {
-        Contents::Ensemble(manifest) => {
-            Seal::new(card, |seal| Manifest { seal: Some(seal), ..manifest.as_ref().clone() })
-        }
-        Contents::Classifier(manifest) => {
-            Seal::new(card, |seal| super::ClassifierManifest { seal, ..manifest.as_ref().clone() })
-        }
-    }
-    .map_err(failed)?;
+    let found = sealed(contents, card)?;
     let id = || contents.id().to_owned();
     if found.card_sha256 != stated.card_sha256 {
         return Err(BundleError::Seal { id: id(), file: CARD_FILE });
@@ -44,6 +35,19 @@ pub(super) fn seal(contents: &Contents, card: &str) -> Result<(), BundleError> {
         return Err(BundleError::Seal { id: id(), file: MANIFEST_FILE });
     }
     Ok(())
+}
+
+/// The seal that belongs to manifest and card, whether or not they state one.
+pub(super) fn sealed(contents: &Contents, card: &str) -> Result<Seal, BundleError> {
+    match contents {
+        Contents::Ensemble(manifest) => {
+            Seal::new(card, |seal| Manifest { seal: Some(seal), ..manifest.as_ref().clone() })
+        }
+        Contents::Classifier(manifest) => {
+            Seal::new(card, |seal| super::ClassifierManifest { seal, ..manifest.as_ref().clone() })
+        }
+    }
+    .map_err(|source| BundleError::Manifest { source })
 }
 
 /// Whether a folder of the oldest format, which has no seal, is what was published: one with the weights of the built-in

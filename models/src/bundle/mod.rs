@@ -57,6 +57,9 @@ pub struct Bundle {
     card: Cow<'static, str>,
     weights: Cow<'static, [u8]>,
     signature: Option<Signature>,
+    /// What a signature is over: the seal, of the built-in bundle the one that it would have; `None` where a bundle of
+    /// format 1 came from a folder.
+    signed: Option<Seal>,
 }
 
 /// The manifest by its kind.
@@ -79,11 +82,26 @@ struct Head {
 impl Bundle {
     /// The bundle `cxr-findings` that is part of the program.
     pub fn embedded() -> Result<Self, BundleError> {
-        Self::new(
+        let mut bundle = Self::new(
             include_bytes!("../../bundles/cxr-findings/manifest.json"),
             Cow::Borrowed(include_str!("../../bundles/cxr-findings/card.md")),
             Cow::Borrowed(include_bytes!("../../bundles/cxr-findings/weights.safetensors").as_slice()),
-        )
+        )?;
+        bundle.signed = Some(check::sealed(&bundle.contents, &bundle.card)?);
+        Ok(bundle)
+    }
+
+    /// The same, if `trust` accepts it. The program carries no signature of its own: a site that pins keys signs the
+    /// bundle with one of them and keeps `signature.json`, whose bytes these are.
+    pub fn embedded_trusted(signature: Option<&[u8]>, trust: &Trust) -> Result<Self, BundleError> {
+        let mut bundle = Self::embedded()?;
+        bundle.accept(signature, trust)?;
+        Ok(bundle)
+    }
+
+    /// Reads a `signature.json`, for [`Self::embedded_trusted`].
+    pub fn read_signature(file: &Path) -> Result<Vec<u8>, BundleError> {
+        read_file(file, SIGNATURE_FILE, MAX_SIGNATURE_BYTES)
     }
 
     /// Opens the bundle in the folder `dir`, whoever made it.
@@ -175,7 +193,14 @@ impl Bundle {
             Contents::Ensemble(manifest) => ModelCard::from(manifest.as_ref()),
             Contents::Classifier(manifest) => ModelCard::from(manifest.as_ref()),
         };
-        Ok(Self { contents, model_card, card, weights, signature: None })
+        let signed = contents.seal().cloned();
+        Ok(Self { contents, model_card, card, weights, signature: None, signed })
+    }
+
+    /// What tells the bundle from every other one: SHA-256 over manifest, card and the weights' digest, lower-case
+    /// hexadecimal. It changes with a threshold, too, which [`Self::digest`] does not.
+    pub fn identity(&self) -> Result<String, BundleError> {
+        Ok(check::sealed(&self.contents, &self.card)?.manifest_sha256)
     }
 
     /// Takes the signature, if it is good and, where keys are pinned, by one of them.
@@ -186,7 +211,7 @@ impl Bundle {
         };
         let signature: Option<Signature> = serde_json::from_slice(bytes).ok();
         let good = |own: &Signature| {
-            self.contents.seal().is_some_and(|seal| own.verifies(self.id(), self.version(), seal))
+            self.signed.as_ref().is_some_and(|seal| own.verifies(self.id(), self.version(), seal))
         };
         let Some(signature) = signature.filter(good) else { return Err(BundleError::Signature { id }) };
         if trust.asks_for_signature() && !trust.holds(&signature.public_key) {
@@ -199,9 +224,21 @@ impl Bundle {
     /// Signs the bundle; one without a seal (format 1) cannot be signed.
     pub fn sign(&mut self, key: &SigningKey) -> Result<(), BundleError> {
         let unsealed = BundleError::Inconsistent { reason: "it has no seal to sign: make the bundle again" };
-        let seal = self.contents.seal().ok_or(unsealed)?;
+        let seal = self.signed.as_ref().ok_or(unsealed)?;
         self.signature = Some(key.sign(self.id(), self.version(), seal));
         Ok(())
+    }
+
+    /// Writes the signature alone, where there is one: what [`Self::read_signature`] reads.
+    pub fn write_signature(&self, file: &Path) -> Result<(), BundleError> {
+        let Some(signature) = &self.signature else {
+            return Err(BundleError::Unsigned { id: self.id().to_owned() });
+        };
+        let failed = |source| BundleError::Write { file: SIGNATURE_FILE.to_owned(), source };
+        let mut bytes =
+            serde_json::to_vec_pretty(signature).map_err(|source| BundleError::Manifest { source })?;
+        bytes.push(b'\n');
+        std::fs::write(file, bytes).map_err(failed)
     }
 
     /// Writes the bundle's files into the folder `dir`, which is made where it is missing.
@@ -326,9 +363,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 fn read(dir: &Path, file: &str, most: u64) -> Result<Vec<u8>, BundleError> {
+    read_file(&dir.join(file), file, most)
+}
+
+fn read_file(path: &Path, file: &str, most: u64) -> Result<Vec<u8>, BundleError> {
     let failed = |source| BundleError::Read { file: file.to_owned(), source };
-    let path = dir.join(file);
-    let about = std::fs::metadata(&path).map_err(failed)?;
+    let about = std::fs::metadata(path).map_err(failed)?;
     if !about.is_file() || about.len() > most {
         return Err(failed(std::io::ErrorKind::FileTooLarge.into()));
     }

@@ -228,6 +228,11 @@ impl Scorer {
         Ok(Self { model_card: bundle.model_card().clone(), device: device.clone(), networks })
     }
 
+    /// The same onto the CPU, for a model that gives other numbers on the device that was chosen.
+    pub fn load_on_cpu(bundle: &Bundle) -> Result<Self, ScorerError> {
+        Self::load(bundle, &Device::reference())
+    }
+
     /// Loads an ensemble without its self-test, to compute what that should say.
     pub(crate) fn unchecked(bundle: &Bundle, device: &Device) -> Result<Ensemble, ScorerError> {
         let failed = |source| ScorerError::Weights { id: bundle.id().to_owned(), source };

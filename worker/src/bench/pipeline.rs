@@ -14,10 +14,11 @@ use super::ground::Ground;
 use super::watched::{Busy, OpenWatched};
 use crate::cli::DeviceArg;
 use crate::config::Config;
-use crate::intake::{self, Acceptance};
+use crate::intake::{self, Acceptance, Offered};
+use crate::model::BUILT_IN;
 use crate::outcome::{Outcome, State};
 use crate::pipeline::Stages;
-use crate::service::device::{Batching, DeviceThread, OpenChild};
+use crate::service::device::{Batching, DeviceThread, OpenChild, Opening};
 use crate::service::fetch::Sources;
 use crate::service::pressure::Pressure;
 use crate::service::{Ended, Worker};
@@ -80,18 +81,18 @@ pub struct Bench {
 impl Bench {
     /// Opens the device in its process.
     pub fn open(config: &Config, device: DeviceArg) -> anyhow::Result<Self> {
-        let bundle = models::Bundle::embedded()?;
-        let metrics = Metrics::new(bundle.digest());
+        let metrics = Metrics::new(models::Bundle::embedded()?.digest());
         let opens = OpenChild {
             device,
             json_log: config.log.json,
-            model_digest: bundle.digest().to_owned(),
+            opening: Opening::built_in(config)?,
             timeout: config.worker.device_timeout,
         };
         let busy = Busy::default();
         let watched = OpenWatched { opens: Box::new(opens), busy: busy.clone() };
         let batching = Batching { max: config.worker.max_batch, wait: config.worker.max_wait };
-        let device = Arc::new(DeviceThread::start(Box::new(watched), batching, metrics.clone())?);
+        let device =
+            Arc::new(DeviceThread::start(Box::new(watched), batching, &[BUILT_IN], metrics.clone())?);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         Ok(Self { runtime, metrics, device, busy })
     }
@@ -109,8 +110,9 @@ impl Bench {
         let reports = ground.reports(index);
         std::fs::create_dir_all(&reports).context("could not make the folder for reports")?;
         let acceptance = Acceptance::Now(jiff::Timestamp::now());
-        let offered =
-            intake::intake(&stages, &[ground.archive()], Some(&records), &reports, acceptance, &mut |_| {})?;
+        let archive = [ground.archive()];
+        let offered = Offered { paths: &archive, record: Some(&records), pipeline: None };
+        let offered = intake::intake(&stages, &offered, &reports, acceptance, &mut |_| {})?;
         let before = self.counted();
         let (wall_s, outcomes) = self.runtime.block_on(async {
             let ledger = ledger::open(&config.ledger, &config.state, config.worker.lease).await?;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use models::{GreyImage, Scores};
 
 use crate::ending::Ending;
+use crate::model::ModelNumber;
 use crate::service::device::engine::{Engine, EngineError, Facts, OpenEngine};
 
 /// What the device has done since it was opened. A clone counts into the same.
@@ -69,14 +70,26 @@ impl Engine for Watched {
         self.engine.facts()
     }
 
-    fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
-        let scores = self.busy.time(|| self.engine.score(pictures));
+    fn load(&mut self, model: ModelNumber, if_it_fits: bool) -> Result<(), EngineError> {
+        // loading is no work, as opening is none
+        let loaded = self.engine.load(model, if_it_fits);
+        self.busy.look(self.engine.facts());
+        loaded
+    }
+
+    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
+        let scores = self.busy.time(|| self.engine.score(model, pictures));
         self.busy.look(self.engine.facts());
         scores
     }
 
-    fn saliency(&mut self, picture: &GreyImage, label: &str) -> Result<GreyImage, EngineError> {
-        self.busy.time(|| self.engine.saliency(picture, label))
+    fn saliency(
+        &mut self,
+        model: ModelNumber,
+        picture: &GreyImage,
+        label: &str,
+    ) -> Result<GreyImage, EngineError> {
+        self.busy.time(|| self.engine.saliency(model, picture, label))
     }
 }
 
@@ -84,22 +97,26 @@ impl Engine for Watched {
 mod tests {
     use super::*;
     use crate::cli::DeviceArg;
-    use crate::service::device::OpenLocal;
+    use crate::config::Config;
+    use crate::model::BUILT_IN;
+    use crate::service::device::{OpenLocal, Opening};
     use models::Bundle;
 
     #[test]
     fn only_the_devices_work_counts() {
         let busy = Busy::default();
-        let bundle = Arc::new(Bundle::embedded().unwrap());
-        let local = OpenLocal { bundle: Arc::clone(&bundle), device: DeviceArg::Cpu };
+        let bundle = Bundle::embedded().unwrap();
+        let opening = Opening::built_in(&Config::load(None, None).unwrap()).unwrap();
+        let local = OpenLocal { opening, device: DeviceArg::Cpu };
         let opens = OpenWatched { opens: Box::new(local), busy: busy.clone() };
         let mut engine = opens.open().unwrap();
+        engine.load(BUILT_IN, false).unwrap();
         assert!(busy.seconds() == 0.0, "opening is no work");
         assert!(busy.facts().description.starts_with("CPU"));
         let pixels = (0..64 * 64).map(|index| (index % 61) as f32 / 61.0).collect();
         let picture = Arc::new(bundle.prepare(&GreyImage::new(64, 64, pixels).unwrap()));
         let began = Instant::now();
-        engine.score(&[picture]).unwrap();
+        engine.score(BUILT_IN, &[picture]).unwrap();
         let wall = began.elapsed().as_secs_f64();
         assert!(busy.seconds() > 0.0 && busy.seconds() <= wall);
     }

@@ -29,6 +29,8 @@ use receive::ReceiveArgs;
 use submit::SubmitArgs;
 use top::TopArgs;
 
+use crate::message::Name;
+
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
 /// Research software, not a medical device.
@@ -176,6 +178,9 @@ pub struct AnalyzeArgs {
     /// A FHIR R4 bundle of the patient, or a folder with one bundle a patient (matched by identifier).
     #[arg(long, value_name = "FILE|DIR")]
     pub record: Option<PathBuf>,
+    /// The pipeline that is to read the studies: `chest-radiograph`, or one of the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<Name>,
     /// Where the reports go: one folder a study, named by its StudyInstanceUID.
     #[arg(long, value_name = "DIR", default_value = "chiasm-out")]
     pub out: PathBuf,

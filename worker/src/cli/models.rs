@@ -15,7 +15,7 @@ pub struct ImportArgs {
     /// File with the weights: `.pt`, `.pth` or `.safetensors`; checkpoint dictionaries and prefixes such as `module.` too.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The network: `resnet18`, `resnet18-28`, `resnet50`, `densenet121` or `xrv-densenet121`.
+    /// The network: `resnet18`, `resnet18-28`, `resnet50`, `convnext-tiny`, `densenet121` or `xrv-densenet121`.
     #[arg(long, value_name = "NAME")]
     pub arch: String,
     /// What the file does not say: labels with codes, preprocessing, what it applies to (TOML, or JSON by its ending).
@@ -32,9 +32,20 @@ pub struct ImportArgs {
 /// `chiasm models list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Folder whose folders are bundles.
+    /// Folder whose folders are bundles; without it the models that the configuration reads with.
     #[arg(value_name = "DIR")]
     pub folder: Option<PathBuf>,
+    /// A worker's address (`http.listen`), to be asked which models are on its device; that of the configuration where
+    /// there is one.
+    #[arg(long, value_name = "URL", conflicts_with = "folder")]
+    pub url: Option<String>,
+    /// Accept only bundles signed by this public key; may be given more than once. Without it, those that are pinned in the
+    /// configuration.
+    #[arg(long = "pin", value_name = "KEY")]
+    pub pinned: Vec<String>,
+    /// Configuration file; `chiasm.toml` in the repository shows every key.
+    #[arg(long, value_name = "FILE", env = "CHIASM_CONFIG")]
+    pub config: Option<PathBuf>,
 }
 
 /// A bundle and whom to trust.
@@ -46,6 +57,9 @@ pub struct BundleArgs {
     /// Accept only a bundle signed by this public key (64 hexadecimal digits); may be given more than once.
     #[arg(long = "pin", value_name = "KEY")]
     pub pinned: Vec<String>,
+    /// The signature over `cxr-findings`, which the program carries unsigned: what `chiasm models sign` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
 }
 
 /// `chiasm models verify`.
@@ -62,12 +76,15 @@ pub struct VerifyArgs {
 /// `chiasm models sign`.
 #[derive(Debug, Args)]
 pub struct SignArgs {
-    /// The bundle's folder.
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
+    /// The bundle's folder, or `cxr-findings`.
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: String,
     /// File with the private key, as `chiasm models key` makes it.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
+    /// File for the signature over `cxr-findings`; that of a folder is written into it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `chiasm models key`.

@@ -24,7 +24,7 @@ pub struct SubmitArgs {
     #[arg(
         value_name = "PATH",
         required_unless_present_any = ["study", "studies", "schema"],
-        conflicts_with_all = ["study", "studies", "schema", "source", "target", "pipeline", "priority", "stat",
+        conflicts_with_all = ["study", "studies", "schema", "source", "target", "priority", "stat",
             "expected_instances", "shadow", "correlation_id"]
     )]
     pub paths: Vec<PathBuf>,
@@ -45,7 +45,7 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "NAME", num_args = 1.., help_heading = "Requests")]
     pub target: Vec<Name>,
     /// The pipeline that is to read the studies.
-    #[arg(long, value_name = "NAME", help_heading = "Requests")]
+    #[arg(long, value_name = "NAME")]
     pub pipeline: Option<Name>,
     /// 0 to 255; from 200 on a request overtakes.
     #[arg(long, default_value_t = 100, help_heading = "Requests")]

@@ -10,7 +10,7 @@ use super::show::Show;
 use super::{Usage, load, runtime};
 use crate::cli::AnalyzeArgs;
 use crate::decoders;
-use crate::intake::{self, Acceptance, Intake, IntakeError};
+use crate::intake::{self, Acceptance, Intake, IntakeError, Offered};
 use crate::ledger::{Accepted, JobState, LedgerError, NewJob, SqliteLedger};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::{Stages, Start};
@@ -34,8 +34,10 @@ pub(super) fn analyze_all(args: &AnalyzeArgs, show: &mut Show) -> anyhow::Result
     let config = load(&args.site, None)?;
     let reader = decoders::open(&config.worker)?;
     let stages = Arc::new(Stages::new(config, reader)?);
+    let offered =
+        Offered { paths: &args.paths, record: args.record.as_deref(), pipeline: args.pipeline.as_ref() };
     let Intake { jobs, lines, not_dicom, unreadable_records } =
-        read(&stages, &args.paths, args.record.as_deref(), &args.out, Acceptance::LatestInput)?;
+        read(&stages, &offered, &args.out, Acceptance::LatestInput)?;
     warn(not_dicom, unreadable_records);
     let ledger = SqliteLedger::open(&args.out.join(LEDGER_FOLDER), LEASE)?;
     let flight = Flight::alone(stages, Arc::new(ledger), args.device);
@@ -57,13 +59,12 @@ pub(super) fn analyze_all(args: &AnalyzeArgs, show: &mut Show) -> anyhow::Result
 /// Reads what was offered; what cannot be meant is wrong usage.
 pub(super) fn read(
     stages: &Stages,
-    paths: &[std::path::PathBuf],
-    record: Option<&Path>,
+    offered: &Offered<'_>,
     out: &Path,
     acceptance: Acceptance,
 ) -> anyhow::Result<Intake> {
     let bar = indicatif::ProgressBar::new_spinner();
-    let read = intake::intake(stages, paths, record, out, acceptance, &mut |files| {
+    let read = intake::intake(stages, offered, out, acceptance, &mut |files| {
         bar.set_message(format!("{files} files read"));
         bar.tick();
     });

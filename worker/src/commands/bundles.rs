@@ -1,18 +1,19 @@
-//! `chiasm models import | list | show | verify | sign | key | explain`: bundles from outside.
+//! `chiasm models import | show | verify | sign | key | explain`: bundles from outside.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use models::bundle::Contents;
-use models::bundle::seal::{PublicKey, SigningKey, Trust};
+use models::bundle::seal::{PublicKey, SigningKey};
 use models::import::recipe::{self, Recipe};
 use models::score::{Explanation, overlay};
-use models::{Bundle, GreyImage, Scorer};
+use models::{Bundle, BundleError, GreyImage, Scorer};
 
 use super::Usage;
-use crate::cli::models::{BundleArgs, ExplainArgs, ImportArgs, KeyArgs, ListArgs, SignArgs, VerifyArgs};
+use crate::cli::models::{BundleArgs, ExplainArgs, ImportArgs, KeyArgs, SignArgs, VerifyArgs};
+use crate::model::BundlePlace;
 use crate::training::radiographs::{grey_picture, photographs};
 
 /// The largest recipe, in bytes.
@@ -62,35 +63,6 @@ pub(super) fn import(args: &ImportArgs) -> anyhow::Result<u8> {
         writeln!(out, "it applies to no study yet: state `applies_to` in a recipe (--config)")?;
     }
     Ok(0)
-}
-
-/// Lists what is built in and the bundles of a folder.
-pub(super) fn list(args: &ListArgs) -> anyhow::Result<u8> {
-    let mut out = std::io::stdout().lock();
-    let built_in = Bundle::embedded()?;
-    writeln!(out, "{}\t{}\t{}\tbuilt in", built_in.id(), built_in.version(), built_in.model_card().title)?;
-    let Some(folder) = &args.folder else { return Ok(0) };
-    let mut paths: Vec<PathBuf> = folder
-        .read_dir()
-        .with_context(|| format!("could not read `{}`", folder.display()))?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.join(models::bundle::MANIFEST_FILE).is_file())
-        .collect();
-    paths.sort();
-    let mut code = 0;
-    for path in paths {
-        match Bundle::open(&path) {
-            Ok(bundle) => {
-                let (id, version, title) = (bundle.id(), bundle.version(), &bundle.model_card().title);
-                writeln!(out, "{id}\t{version}\t{title}\t{}", path.display())?;
-            }
-            Err(error) => {
-                code = 1;
-                writeln!(out, "-\t-\t{}: {}\t{}", error.code(), chain(&error), path.display())?;
-            }
-        }
-    }
-    Ok(code)
 }
 
 /// Shows what a bundle says of itself.
@@ -154,14 +126,28 @@ pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Signs a bundle in its folder.
+/// Signs a bundle in its folder, or the built-in one into a file of its own.
 pub(super) fn sign(args: &SignArgs) -> anyhow::Result<u8> {
     let text = std::fs::read_to_string(&args.key).context("the private key could not be read")?;
     let key = SigningKey::from_seed(&text)?;
-    let mut bundle = Bundle::open(&args.folder)?;
-    bundle.sign(&key)?;
-    bundle.write(&args.folder)?;
-    writeln!(std::io::stdout(), "{} {} is signed by {}", bundle.id(), bundle.version(), key.public_key())?;
+    let mut built_in = Bundle::embedded()?;
+    let folder = Path::new(&args.bundle);
+    let signed = if args.bundle == built_in.id() && !folder.is_dir() {
+        let Some(out) = &args.out else {
+            bail!(Usage(
+                "the program cannot be written into: name a file for the signature with `--out`".to_owned()
+            ))
+        };
+        built_in.sign(&key)?;
+        built_in.write_signature(out)?;
+        built_in
+    } else {
+        let mut bundle = Bundle::open(folder).map_err(|error| coded(&error))?;
+        bundle.sign(&key)?;
+        bundle.write(folder)?;
+        bundle
+    };
+    writeln!(std::io::stdout(), "{} {} is signed by {}", signed.id(), signed.version(), key.public_key())?;
     Ok(0)
 }
 
@@ -209,26 +195,32 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
 
 /// The card of the bundle in a folder.
 pub(super) fn card(folder: &Path) -> anyhow::Result<u8> {
-    let bundle =
-        Bundle::open(folder).map_err(|error| anyhow::anyhow!("{}: {}", error.code(), chain(&error)))?;
+    let bundle = Bundle::open(folder).map_err(|error| coded(&error))?;
     writeln!(std::io::stdout(), "{}", bundle.card())?;
     Ok(0)
 }
 
-/// The built-in bundle by its name, or the one in a folder.
+/// The built-in bundle by its name, or the one in a folder; with pinned keys both have to be signed by one of them.
 fn open(args: &BundleArgs) -> anyhow::Result<Bundle> {
-    let keys: Vec<PublicKey> = args
-        .pinned
-        .iter()
-        .map(|key| key.parse::<PublicKey>().map_err(|reason| Usage(reason.to_owned())))
-        .collect::<Result<_, _>>()?;
-    let built_in = Bundle::embedded()?;
+    let pinned = keys(&args.pinned)?;
     let folder = Path::new(&args.bundle);
-    if args.bundle == built_in.id() && !folder.is_dir() {
-        return Ok(built_in);
-    }
-    Bundle::open_trusted(folder, &Trust::pinned(keys))
-        .map_err(|error| anyhow::anyhow!("{}: {}", error.code(), chain(&error)))
+    let is_built_in = args.bundle == Bundle::embedded()?.id() && !folder.is_dir();
+    let place = if is_built_in {
+        BundlePlace::BuiltIn { signature: args.signature.clone() }
+    } else {
+        BundlePlace::Folder(folder.to_owned())
+    };
+    place.open(&pinned).map_err(|error| coded(&error))
+}
+
+/// Public keys as they were given.
+pub(super) fn keys(given: &[String]) -> anyhow::Result<Vec<PublicKey>> {
+    given.iter().map(|key| Ok(key.parse::<PublicKey>().map_err(|reason| Usage(reason.to_owned()))?)).collect()
+}
+
+/// The code of what is wrong with a bundle, before the reason.
+fn coded(error: &BundleError) -> anyhow::Error {
+    anyhow::anyhow!("{}: {}", error.code(), chain(error))
 }
 
 fn read_recipe(path: &Path) -> anyhow::Result<Recipe> {
@@ -244,7 +236,7 @@ fn read_recipe(path: &Path) -> anyhow::Result<Recipe> {
 }
 
 /// An error and its causes, each once.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

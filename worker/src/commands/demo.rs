@@ -18,6 +18,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<u8> {
     tracing::info!(study = %made.study.display(), record = %made.record.display(), "phantom study and synthetic record written");
     let reports = args.out.join("report");
     let code = analyze::run(&AnalyzeArgs {
+        pipeline: None,
         paths: vec![made.study.clone()],
         record: Some(made.record.clone()),
         out: reports,

@@ -1,9 +1,6 @@
 //! `chiasm device-process`: the device of a worker, in a process of its own.
 
-use std::sync::Arc;
-
 use anyhow::Context;
-use models::Bundle;
 
 use super::runtime;
 use crate::cli::DeviceProcessArgs;
@@ -18,9 +15,8 @@ pub(super) fn run(args: &DeviceProcessArgs) -> anyhow::Result<u8> {
         .block_on(async { Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)) })
         .map_err(|error: std::io::Error| error)
         .context("could not listen for signals")?;
-    let bundle = Arc::new(Bundle::embedded()?);
     let (mut asks, mut answers) = (std::io::stdin().lock(), std::io::stdout().lock());
-    match device::serve(bundle, args.device, &mut asks, &mut answers) {
+    match device::serve(args.device, &mut asks, &mut answers) {
         Ok(()) => Ok(0),
         // The worker is gone: there is nobody to tell.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),

@@ -75,6 +75,7 @@ pub(super) fn run(args: &MercureArgs) -> anyhow::Result<u8> {
     let device = device.as_deref().map_or(Ok(args.device), device_of)?;
     let work = Work::begin(&args.out)?;
     let analyze = AnalyzeArgs {
+        pipeline: None,
         paths: vec![args.input.clone()],
         record: args.record.clone(),
         out: work.folder.clone(),

@@ -13,6 +13,7 @@ mod fusion;
 mod fusion_input;
 mod jobs;
 mod mercure;
+mod model_list;
 mod models;
 mod queue;
 mod recall;

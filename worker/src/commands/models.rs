@@ -11,7 +11,7 @@ use fusion::learned::TrainOptions;
 use indicatif::{ProgressBar, ProgressStyle};
 use models::Bundle;
 
-use super::{Usage, bundles, evaluate, train};
+use super::{Usage, bundles, evaluate, model_list, train};
 use crate::cli::{DeviceArg, ModelsCommand, TrainFusionArgs};
 use crate::config::Config;
 use crate::pipeline::Stages;
@@ -30,7 +30,7 @@ pub(super) fn run(command: &ModelsCommand) -> anyhow::Result<u8> {
         ModelsCommand::Evaluate(args) => evaluate::run(args),
         ModelsCommand::Card { id } => card(id),
         ModelsCommand::Import(args) => bundles::import(args),
-        ModelsCommand::List(args) => bundles::list(args),
+        ModelsCommand::List(args) => model_list::run(args),
         ModelsCommand::Show(args) => bundles::show(args),
         ModelsCommand::Verify(args) => bundles::verify(args),
         ModelsCommand::Sign(args) => bundles::sign(args),
@@ -43,7 +43,11 @@ fn train_fusion(args: &TrainFusionArgs) -> anyhow::Result<u8> {
     // A training set is of known origin.
     let stages = Stages::new(Config::load(None, None)?, Arc::new(InProcess::default()))?;
     let decoded = bar("{bar:30} {pos}/{len} exams scored");
-    let device = service::device_on_demand(&stages, DeviceArg::Cpu, &Metrics::new(stages.bundle.digest()));
+    let device = service::device_on_demand(
+        &stages,
+        DeviceArg::Cpu,
+        &Metrics::new(stages.readings.built_in().bundle.digest()),
+    );
     let exams = fusion_input::exams(&args.data, &stages, &&device, &mut |done, of| {
         decoded.set_length(of as u64);
         decoded.set_position(done as u64);
@@ -51,9 +55,9 @@ fn train_fusion(args: &TrainFusionArgs) -> anyhow::Result<u8> {
     .context("the training data could not be read")?;
     decoded.finish_and_clear();
     tracing::info!(exams = exams.len(), "training begins");
-    let labels: Vec<String> =
-        stages.bundle.model_card().labels.iter().map(|label| label.name.clone()).collect();
-    let mut options = TrainOptions::new(stages.bundle.digest(), &labels, FUSION_SEED);
+    let bundle = &stages.readings.built_in().bundle;
+    let labels: Vec<String> = bundle.model_card().labels.iter().map(|label| label.name.clone()).collect();
+    let mut options = TrainOptions::new(bundle.digest(), &labels, FUSION_SEED);
     options.created = Some(jiff::Zoned::now().date().to_string());
     let trained = fusion::learned::train(&exams, &options)?;
     write_fusion(&trained, &args.out)?;

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{jobs, runtime};
 use crate::cli::recall::RecallArgs;
 use crate::declaration::Pipeline;
+use crate::job::Request;
 use crate::ledger::{Job, JobFilter, JobRow, JobState, Ledger};
 use crate::report::fhir::Stored;
 use crate::withdraw::{self, Recall};
@@ -51,7 +52,6 @@ async fn answer(
     at: Timestamp,
     out: &mut impl Write,
 ) -> anyhow::Result<u8> {
-    let pipeline = Pipeline::declared()?;
     let recall = args.reason.as_ref().filter(|_| args.apply).map(|reason| Recall {
         model: args.model.clone(),
         reason: reason.trim().trim_end_matches('.').to_owned(),
@@ -66,6 +66,7 @@ async fn answer(
             && let Some(recall) = &recall
         {
             let report = job.composed.as_ref().context("a job that was read without its report")?;
+            let pipeline = pipeline_of(&job)?;
             let (withdrawal, bytes) = withdraw::withdrawal(&job, report, &stored, &pipeline, recall)?;
             let is_done = ledger.withdraw(&job.job_key, &withdrawal, &bytes).await?;
             standing = if is_done { Standing::Withdrawn } else { Standing::Replaced };
@@ -76,6 +77,15 @@ async fn answer(
         writeln!(out, "no stored report was made by {}", args.model)?;
     }
     Ok(0)
+}
+
+/// The pipeline of a job as far as its ledger knows it: another site's configuration may have it.
+fn pipeline_of(job: &Job) -> anyhow::Result<Pipeline> {
+    let request: Option<Request> = serde_json::from_str(&job.request).ok();
+    match request.and_then(|request| request.pipeline) {
+        None => Ok(Pipeline::declared()?),
+        Some(name) => Ok(Pipeline::unknown(name.as_str())),
+    }
 }
 
 /// The job with its stored bundle, where the model took part in it.

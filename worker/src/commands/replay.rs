@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::ending::Ending;
 use crate::job::{Request, hex};
 use crate::ledger::{self, Job, JobFilter, Ledger, ReportBytes};
+use crate::model::ModelNumber;
 use crate::outcome::Outcome;
 use crate::pipeline::scoring::{Alone, Scoring};
 use crate::pipeline::{Room, Stages, Start};
@@ -38,15 +39,20 @@ impl NoDevice {
 }
 
 impl Scoring for NoDevice {
-    fn device(&self) -> Result<String, Ending> {
+    fn device(&self, _model: ModelNumber) -> Result<String, Ending> {
         Err(Self::ending())
     }
 
-    fn score(&self, _image: &Arc<GreyImage>) -> Result<Scores, Ending> {
+    fn score(&self, _model: ModelNumber, _image: &Arc<GreyImage>) -> Result<Scores, Ending> {
         Err(Self::ending())
     }
 
-    fn saliency(&self, _image: &Arc<GreyImage>, _label: &str) -> Result<GreyImage, Ending> {
+    fn saliency(
+        &self,
+        _model: ModelNumber,
+        _image: &Arc<GreyImage>,
+        _label: &str,
+    ) -> Result<GreyImage, Ending> {
         Err(Self::ending())
     }
 }

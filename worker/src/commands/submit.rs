@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::analyze::{read, warn};
 use super::{load, runtime};
 use crate::cli::submit::{SchemaArg, SubmitArgs};
-use crate::intake::{Acceptance, Intake};
+use crate::intake::{Acceptance, Intake, Offered};
 use crate::ledger::{Accepted, NewJob};
 use crate::message::{envelope, status};
 use crate::outcome::{Outcome, exit_code};
@@ -43,8 +43,10 @@ fn into_the_ledger(args: &SubmitArgs) -> anyhow::Result<u8> {
     let config = load(&args.site, Some(&args.state))?;
     let stages = Stages::new(config.clone(), decoders::open(&config.worker)?)?;
     let acceptance = Acceptance::Now(Timestamp::now());
+    let offered =
+        Offered { paths: &args.paths, record: args.record.as_deref(), pipeline: args.pipeline.as_ref() };
     let Intake { jobs, lines, not_dicom, unreadable_records } =
-        read(&stages, &args.paths, args.record.as_deref(), &args.out, acceptance)?;
+        read(&stages, &offered, &args.out, acceptance)?;
     warn(not_dicom, unreadable_records);
     runtime()?.block_on(async {
         let ledger = ledger::open(&config.ledger, &config.state, config.worker.lease).await?;

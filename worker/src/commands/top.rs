@@ -56,7 +56,7 @@ async fn watch(args: &TopArgs) -> anyhow::Result<u8> {
     }
 }
 
-fn client(urls: &[String]) -> anyhow::Result<reqwest::Client> {
+pub(super) fn client(urls: &[String]) -> anyhow::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -69,7 +69,7 @@ fn client(urls: &[String]) -> anyhow::Result<reqwest::Client> {
 }
 
 /// The metrics of a worker; `None` when it does not answer as one.
-async fn look(client: &reqwest::Client, url: &str) -> Option<Samples> {
+pub(super) async fn look(client: &reqwest::Client, url: &str) -> Option<Samples> {
     let mut answer = client.get(format!("{url}/metrics")).send().await.ok()?.error_for_status().ok()?;
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await.ok()? {

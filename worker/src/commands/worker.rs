@@ -28,7 +28,8 @@ pub(super) fn run(args: &WorkerArgs) -> anyhow::Result<u8> {
     let config = load(&args.site, Some(&args.state))?;
     failpoint::arm(Environment::of_process().value(failpoint::VARIABLE));
     let stages = Arc::new(Stages::new(config.clone(), decoders::open(&config.worker)?)?);
-    let metrics = Metrics::new(stages.bundle.digest());
+    let metrics = Metrics::new(stages.readings.built_in().bundle.digest());
+    metrics.name_models(stages.readings.models());
     let runtime = runtime()?;
     let stopping = CancellationToken::new();
     runtime.block_on(async { shutdown::listen(stopping.clone()) }).context("could not listen for signals")?;

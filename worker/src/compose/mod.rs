@@ -7,7 +7,7 @@ mod study;
 
 use fusion::LateFusionModel;
 use jiff::Timestamp;
-use models::Bundle;
+use models::{Bundle, ModelCard};
 
 use crate::config::Config;
 use crate::declaration::Pipeline;
@@ -68,7 +68,7 @@ pub fn report(parts: &Parts<'_>) -> doc::Report {
         record: record::record(parts),
         risks: if result.is_some() { risks::risks(&evidence.risks) } else { Vec::new() },
         missing: record::missing(parts),
-        limits: limits(),
+        limits: limits(model),
     }
 }
 
@@ -109,12 +109,43 @@ fn models(parts: &Parts<'_>) -> Vec<doc::Model> {
     std::iter::once(findings::model(parts.bundle)).chain(parts.late_fusion.map(risks::model)).collect()
 }
 
-fn limits() -> Vec<String> {
-    [
-        "Research software, not a medical device; no model here was shown to be clinically valid.",
-        "No finding named is not the same as no finding: the networks say fourteen findings and are weak at several.",
-        "Probabilities are calibrated on the patients named in the model cards; at another site they can be off.",
+fn limits(model: &ModelCard) -> Vec<String> {
+    let said = counted(model.labels.len());
+    vec![
+        "Research software, not a medical device; no model here was shown to be clinically valid.".to_owned(),
+        format!(
+            "No finding named is not the same as no finding: the networks say {said} and are weak at several."
+        ),
+        "Probabilities are calibrated on the patients named in the model cards; at another site they can be off."
+            .to_owned(),
     ]
-    .map(str::to_owned)
-    .to_vec()
+}
+
+/// A number of findings in words, up to twenty.
+fn counted(findings: usize) -> String {
+    const WORDS: [&str; 21] = [
+        "no",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+    ];
+    let number = WORDS.get(findings).map_or_else(|| findings.to_string(), |word| (*word).to_owned());
+    format!("{number} finding{}", if findings == 1 { "" } else { "s" })
 }

@@ -14,6 +14,7 @@ mod tests;
 mod tree;
 mod valid;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -25,11 +26,12 @@ pub use tree::Origin;
 
 use problem::Findings;
 use site::{
-    HttpConfig, LedgerConfig, LogConfig, OrthancConfig, Places, QueueConfig, ReceiveConfig, RetryConfig,
-    WorkerConfig,
+    HttpConfig, LedgerConfig, LogConfig, ModelsConfig, OrthancConfig, PipelineConfig, Places, QueueConfig,
+    ReceiveConfig, RetryConfig, WorkerConfig,
 };
 use tree::Tree;
 
+use crate::message::Name;
 use crate::message::adapters::AdapterMapping;
 
 /// The shipped, commented configuration file.
@@ -85,6 +87,12 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// Sources, records and targets by name.
     pub places: Places,
+    /// The pipelines that the site adds to the built-in one.
+    pub pipelines: BTreeMap<Name, PipelineConfig>,
+    /// The one that a request means that names none; the built-in one where there is none.
+    pub default_pipeline: Option<Name>,
+    /// Which models are used, and what they may take of the device.
+    pub models: ModelsConfig,
     /// Bounds of the worker.
     pub worker: WorkerConfig,
     /// What is served over HTTP.

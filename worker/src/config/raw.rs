@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::site::Begin;
 
+mod models;
 mod receive;
 
+pub(super) use models::{RawModels, RawPipeline};
 pub(super) use receive::RawReceive;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,11 +24,14 @@ pub(super) struct RawConfig {
     pub(super) default_source: Option<String>,
     pub(super) default_record: Option<String>,
     pub(super) default_targets: Vec<String>,
+    pub(super) default_pipeline: Option<String>,
     pub(super) queue: RawQueue,
     pub(super) ledger: RawLedger,
     pub(super) sources: BTreeMap<String, RawSource>,
     pub(super) records: BTreeMap<String, RawRecord>,
     pub(super) targets: BTreeMap<String, RawTarget>,
+    pub(super) models: RawModels,
+    pub(super) pipelines: BTreeMap<String, RawPipeline>,
     pub(super) worker: RawWorker,
     pub(super) http: RawHttp,
     pub(super) orthanc: RawOrthanc,
@@ -45,11 +50,14 @@ impl Default for RawConfig {
             default_source: None,
             default_record: None,
             default_targets: Vec::new(),
+            default_pipeline: None,
             queue: RawQueue::default(),
             ledger: RawLedger::default(),
             sources: BTreeMap::new(),
             records: BTreeMap::new(),
             targets: BTreeMap::new(),
+            models: RawModels::default(),
+            pipelines: BTreeMap::new(),
             worker: RawWorker::default(),
             http: RawHttp::default(),
             orthanc: RawOrthanc::default(),

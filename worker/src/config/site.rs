@@ -1,5 +1,6 @@
 //! What a site configures, as valid values. The raw form stands beside it.
 
+mod models;
 mod receive;
 mod remote;
 
@@ -13,6 +14,7 @@ use super::problem::Problem;
 use super::secret::Secret;
 use crate::message::Name;
 
+pub use models::{ModelsConfig, PipelineConfig};
 pub use receive::{Callers, ReceiveConfig};
 pub use remote::{DicomwebConfig, S3Config};
 

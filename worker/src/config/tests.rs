@@ -41,6 +41,7 @@ fn uncommented() -> String {
         .map(|line| if is_key(line) { &line[2..] } else { line })
         .collect::<Vec<_>>()
         .join("\n")
+        .replace("pinned_keys = []", &format!("pinned_keys = [\"{}\"]", "0".repeat(64)))
         .replace("calling_aes = []", "calling_aes = [\"PACS\", \"CT1\"]")
         .replace(
             "default_record = \"ehr\"",
@@ -98,6 +99,11 @@ fn the_examples_in_the_shipped_file_load() {
     assert!(matches!(target("shelf"), Some(TargetConfig::S3(s3)) if s3.prefix == "chiasm/"));
     assert!(matches!(target("pacs"), Some(TargetConfig::DicomWeb(pacs)) if pacs.login.is_some()));
     assert!(matches!(target("archive"), Some(TargetConfig::Dicom(pacs)) if pacs.called_ae == "PACS"));
+    let pipeline = &config.pipelines[&"effusion".parse::<Name>().unwrap()];
+    assert_eq!((pipeline.prefer_views.len(), pipeline.description.is_some()), (2, true));
+    assert_eq!(config.default_pipeline.as_ref().map(Name::as_str), Some("effusion"));
+    assert_eq!((config.models.pinned.len(), config.models.memory_bytes), (1, 4096 << 20));
+    assert!(config.models.built_in_signature.is_some());
     let receive = config.receive.unwrap();
     assert_eq!((receive.source.as_str(), receive.max_pdu_bytes), ("archive", 131_072));
     assert_eq!(receive.calling_aes, Callers::These(vec!["PACS".into(), "CT1".into()]));
@@ -121,6 +127,8 @@ fn the_shipped_file_shows_every_key() {
         ("sources.archive", &sources),
         ("records.server", shown["records"]["server"].as_table().unwrap()),
         ("targets.ehr", &targets),
+        ("pipelines.effusion", shown["pipelines"]["effusion"].as_table().unwrap()),
+        ("models", shown["models"].as_table().unwrap()),
         ("worker", shown["worker"].as_table().unwrap()),
         ("http", shown["http"].as_table().unwrap()),
         ("orthanc", shown["orthanc"].as_table().unwrap()),
@@ -463,4 +471,28 @@ fn a_receiver_needs_a_folder_callers_and_targets() {
         assert!(is_told, "{key}: {part} is not in {told:?}");
     }
     assert_eq!(told.len(), 7, "{told:?}");
+}
+
+#[test]
+fn pipelines_and_pinned_keys_are_checked() {
+    let found = problems(
+        "default_pipeline = 'gone'\n[pipelines.chest-radiograph]\npath = '/srv/a'\n[pipelines.\"a b\"]\npath = '/srv/b'\n\
+         [pipelines.empty]\n[models]\npinned_keys = ['hunter2']\nmemory_mib = 0\n",
+        &Environment::default(),
+    );
+    for told in [
+        "`default_pipeline`",
+        "`pipelines`: `chest-radiograph` is built in",
+        "`pipelines.a b`: a name has 1 to 64 letters",
+        "`pipelines.empty.path`: is missing",
+        "`models.pinned_keys`: a public key has to be 64 hexadecimal digits",
+        "`models.memory_mib`: is 0",
+    ] {
+        assert!(found.iter().any(|problem| problem.starts_with(told)), "{told} in {found:#?}");
+    }
+    let built_in = read("default_pipeline = 'chest-radiograph'\n", &Environment::default()).unwrap();
+    assert!(built_in.config.default_pipeline.is_none() && built_in.warnings.is_empty());
+    let pinned = format!("[models]\npinned_keys = ['{}']\n", "0".repeat(64));
+    let pinned = read(&pinned, &Environment::default()).unwrap();
+    assert!(pinned.warnings[0].problem.contains("chiasm models sign cxr-findings"), "{:?}", pinned.warnings);
 }

@@ -18,7 +18,7 @@ use crate::identity::Person;
 use crate::job::{KeyParts, Request, SourceFile, hex, keys};
 use crate::lane::Lane;
 use crate::ledger::NewJob;
-use crate::message::Mode;
+use crate::message::{Mode, Name};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::Stages;
 
@@ -31,6 +31,17 @@ pub enum Acceptance {
     Now(Timestamp),
     /// At the latest time that the inputs state: an analysis of the same inputs gives the same report, whenever it runs.
     LatestInput,
+}
+
+/// What a caller offers.
+#[derive(Debug, Clone, Copy)]
+pub struct Offered<'a> {
+    /// Files or folders with studies.
+    pub paths: &'a [PathBuf],
+    /// A record, or a folder of records.
+    pub record: Option<&'a Path>,
+    /// The pipeline that is to read them; the site's choice where there is none.
+    pub pipeline: Option<&'a Name>,
 }
 
 /// What was offered, as jobs and as lines about files that are no study.
@@ -57,6 +68,14 @@ pub enum IntakeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No pipeline has that name.
+    #[error(
+        "there is no pipeline `{name}`: name one of `[pipelines]` in the configuration, or `chest-radiograph`"
+    )]
+    Pipeline {
+        /// The name.
+        name: String,
+    },
     /// The records could not be read.
     #[error("{0}: {source}", source = .0.source)]
     Records(RecordsError),
@@ -65,8 +84,7 @@ pub enum IntakeError {
 /// Reads headers and records, and makes one job a study.
 pub fn intake(
     stages: &Stages,
-    paths: &[PathBuf],
-    record: Option<&Path>,
+    offered: &Offered<'_>,
     out: &Path,
     acceptance: Acceptance,
     progress: &mut dyn FnMut(usize),
@@ -75,14 +93,22 @@ pub fn intake(
         std::fs::canonicalize(path).map_err(|source| IntakeError::Path { path: path.to_owned(), source })
     };
     let config = &stages.config;
-    let records = Records::open(record, &config.site_zone).map_err(IntakeError::Records)?;
-    let paths = paths.iter().map(|path| canonical(path)).collect::<Result<Vec<_>, _>>()?;
+    if stages.readings.of(offered.pipeline).is_none() {
+        let name = offered.pipeline.map(ToString::to_string).unwrap_or_default();
+        return Err(IntakeError::Pipeline { name });
+    }
+    let pipeline = stages.readings.stored_name(offered.pipeline);
+    let records = Records::open(offered.record, &config.site_zone).map_err(IntakeError::Records)?;
+    let paths = offered.paths.iter().map(|path| canonical(path)).collect::<Result<Vec<_>, _>>()?;
     let Discovery { studies, not_dicom, directories, unreadable } =
         folder::discover(&paths, stages.reader.as_ref(), progress)
             .map_err(|error| IntakeError::Path { path: error.path, source: error.source })?;
     std::fs::create_dir_all(out).map_err(|source| IntakeError::Path { path: out.to_owned(), source })?;
     let out = canonical(out)?;
-    let jobs = studies.iter().map(|study| job(stages, study, &records, &out, acceptance)).collect();
+    let jobs = studies
+        .iter()
+        .map(|study| job(stages, study, &records, (&out, pipeline.as_ref()), acceptance))
+        .collect();
     let named = paths.iter().filter(|path| path.is_file() && !claims_to_be_dicom(path)).map(|path| {
         let reason = "the file is empty or has no DICOM prefix and file meta information";
         line_of_file(path, RefusalCode::NotDicom.as_str(), reason)
@@ -115,7 +141,7 @@ fn job(
     stages: &Stages,
     found: &StudyOutcome,
     records: &Records,
-    out: &Path,
+    (out, pipeline): (&Path, Option<&Name>),
     acceptance: Acceptance,
 ) -> NewJob {
     let (record, latest_of_record) = records.for_person(&person_of(found));
@@ -133,6 +159,7 @@ fn job(
         fetched_from: None,
         out: Some(out.to_owned()),
         targets: Vec::new(),
+        pipeline: pipeline.cloned(),
         mode: Mode::Clinical,
         correlation_id: None,
         unread: None,
@@ -148,13 +175,19 @@ pub fn new_job(
     accepted_at: Timestamp,
     request: &Request,
 ) -> NewJob {
+    let reading = stages.readings.of_stored(request.pipeline.as_ref());
+    let (pipeline_id, versions) = match (reading, &request.pipeline) {
+        (Some(reading), _) => (reading.pipeline.id.clone(), stages.versions(reading)),
+        // A pipeline that is not there any more: the job fails under a key of its own.
+        (None, name) => (name.as_ref().map(ToString::to_string).unwrap_or_default(), String::new()),
+    };
     let digests: Vec<String> = request.files.iter().map(|file| file.sha256.clone()).collect();
     let keys = keys(&KeyParts {
         tenant: &stages.config.tenant,
         study_uid: study_uid.as_str(),
         files: &digests,
-        pipeline_id: &stages.pipeline.id,
-        versions: &stages.versions(),
+        pipeline_id: &pipeline_id,
+        versions: &versions,
         configuration: &stages.config.fingerprint(),
         record: &request.record,
     });

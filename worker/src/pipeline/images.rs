@@ -23,7 +23,11 @@ use super::{Room, Stages};
 use crate::ending::Ending;
 use crate::job::{Request, hex};
 use crate::outcome::Present;
+use crate::readings::Reading;
 use crate::select::Candidate;
+
+/// The stages, and which of the site's pipelines reads.
+type With<'a> = (&'a Stages, &'a Reading);
 
 /// The longer side of the picture on the page, in pixels.
 const PAGE_SIDE: usize = 512;
@@ -89,7 +93,7 @@ fn read(study_uid: &str, paths: &[PathBuf], reader: &dyn Reader) -> Result<Optio
 
 /// Scores the best image that can be read.
 pub(super) fn score(
-    stages: &Stages,
+    with: With<'_>,
     candidates: &[Candidate<'_>],
     room: Room<'_>,
     timings: &mut Timings,
@@ -97,7 +101,7 @@ pub(super) fn score(
     let mut dropped = Vec::new();
     let mut refusal = None;
     for candidate in candidates {
-        match score_candidate(stages, *candidate, room, timings) {
+        match score_candidate(with, *candidate, room, timings) {
             Ok(mut output) => {
                 output.dropped = dropped;
                 return Ok(output);
@@ -120,7 +124,7 @@ pub(super) fn score(
 }
 
 fn score_candidate(
-    stages: &Stages,
+    (stages, reading): With<'_>,
     candidate: Candidate<'_>,
     room: Room<'_>,
     timings: &mut Timings,
@@ -130,19 +134,19 @@ fn score_candidate(
         let frame = timings.time("decode", || decode_frame(candidate, stages.reader.as_ref()))?;
         timings.time("preprocess", || {
             let image = grey_image(&frame)?;
-            let input = Arc::new(stages.bundle.prepare(&image));
+            let input = Arc::new(reading.bundle.prepare(&image));
             Ok::<_, Ending>((image, input))
         })?
     };
-    let device = timings.time("load", || room.scoring.device())?;
-    let scores = timings.time("score", || room.scoring.score(&input))?;
+    let device = timings.time("load", || room.scoring.device(reading.model))?;
+    let scores = timings.time("score", || room.scoring.score(reading.model, &input))?;
     if candidate.check_frontal && !scores.chest.is_some_and(|chest| chest.is_frontal) {
         return Err(Ending::refused(
             "NotApplicableView",
             "body part or view is not stated, and the picture does not pass as an upright frontal chest radiograph",
         ));
     }
-    if is_something_else(&scores, stages) {
+    if is_something_else(&scores, reading) {
         return Err(Ending::refused(
             "NotApplicablePicture",
             "the header states a frontal view of the chest, and the picture is surely something else",
@@ -151,7 +155,7 @@ fn score_candidate(
     let label = most_telling(&scores);
     let saliency = timings.time("saliency", || match map(&scores, &label, page_size(&image)) {
         Some(map) => Ok(map),
-        None => room.scoring.saliency(&input, &label),
+        None => room.scoring.saliency(reading.model, &input, &label),
     })?;
     let _turn = room.turns.take();
     Ok(ModelOutput {
@@ -162,18 +166,18 @@ fn score_candidate(
         frontal: scores.chest.map(|chest| storable(chest.frontal)),
         novelty: scores.out_of_distribution.map(|novelty| storable(novelty.score)),
         dropped: Vec::new(),
-        warnings: warnings(candidate, &scores, stages),
+        warnings: warnings(candidate, &scores, reading),
         picture: timings.time("picture", || picture(&image, &saliency, label))?,
     })
 }
 
 /// Whether the picture is surely no frontal chest radiograph, whatever the header says.
-fn is_something_else(scores: &Scores, stages: &Stages) -> bool {
-    let model = stages.bundle.model_card();
+fn is_something_else(scores: &Scores, reading: &Reading) -> bool {
+    let model = reading.bundle.model_card();
     let (Some(chest), Some(threshold)) = (scores.chest, model.frontal_threshold) else { return false };
     let novelty = scores.out_of_distribution;
-    let novel = novelty.is_some_and(|novelty| novelty.score > stages.pipeline.most_novel);
-    chest.frontal < stages.pipeline.least_frontal || (chest.frontal < threshold && novel)
+    let novel = novelty.is_some_and(|novelty| novelty.score > reading.pipeline.most_novel);
+    chest.frontal < reading.pipeline.least_frontal || (chest.frontal < threshold && novel)
 }
 
 fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<Frame, Ending> {
@@ -246,7 +250,7 @@ fn finding(score: &models::Score) -> FindingScore {
     }
 }
 
-fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<Note> {
+fn warnings(candidate: Candidate<'_>, scores: &Scores, reading: &Reading) -> Vec<Note> {
     let instance = &candidate.file.instance;
     let note = |code: &str, text: String| Note {
         sop_instance_uid: Some(instance.sop_instance_uid.to_string()),
@@ -265,7 +269,7 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, stages: &Stages) -> Vec<N
             "the picture is unlike those that the model was trained on: its findings deserve less trust";
         notes.push(note("OutOfDistribution", text.into()));
     }
-    let model = stages.bundle.model_card();
+    let model = reading.bundle.model_card();
     let doubtful =
         scores.chest.zip(model.frontal_threshold).is_some_and(|(chest, from)| chest.frontal < from);
     if !candidate.check_frontal && doubtful {

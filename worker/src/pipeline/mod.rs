@@ -18,15 +18,16 @@ use std::sync::Arc;
 use dicom_ingest::reader::Reader;
 use dicom_ingest::study::Study;
 use fusion::{FeatureTable, LateFusionModel, ModelError};
-use models::{Bundle, BundleError};
 
 use crate::compose::{self, Parts};
 use crate::config::Config;
-use crate::declaration::{DeclarationError, Pipeline};
+use crate::declaration::Pipeline;
 use crate::ending::Ending;
 use crate::job::Request;
 use crate::ledger::{Job, JobState, ReportBytes};
+use crate::message::Name;
 use crate::outcome::{Outcome, State};
+use crate::readings::{Reading, Readings, ReadingsError};
 use crate::report::document::Report;
 use crate::report::{fhir, html, sr};
 use crate::select;
@@ -43,10 +44,8 @@ pub const STOPPED_THE_WORKER: &str = "StoppedTheWorker";
 pub struct Stages {
     /// What the site configured.
     pub config: Config,
-    /// The pipeline that reads studies.
-    pub pipeline: Pipeline,
-    /// The image model.
-    pub bundle: Arc<Bundle>,
+    /// The pipelines that read studies, each with its model.
+    pub readings: Readings,
     /// The learned fusion; `None` while it is untrained.
     pub late_fusion: Option<LateFusionModel>,
     /// Who reads the files of studies.
@@ -77,6 +76,8 @@ pub struct Start {
 pub struct Analysis {
     /// The report's bytes, of a refusal or failure too.
     pub report: ReportBytes,
+    /// The bundle's name of the model that reads in the job's pipeline.
+    pub model: String,
     /// What the networks said, where this run or an earlier one got so far.
     pub output: Option<ModelOutput>,
     /// What the record gave, where the study got so far in this run.
@@ -88,24 +89,20 @@ pub struct Analysis {
 /// The stages could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum StagesError {
-    /// The declared pipeline is broken.
-    #[error("the declared pipeline is not usable")]
-    Declaration(#[from] DeclarationError),
-    /// The built-in bundle does not verify.
-    #[error("the model bundle is not usable")]
-    Bundle(#[from] BundleError),
+    /// A pipeline is broken, or its bundle does not verify.
+    #[error(transparent)]
+    Readings(#[from] ReadingsError),
     /// The built-in late fusion is not usable.
     #[error("the late fusion model is not usable")]
     LateFusion(#[source] ModelError),
 }
 
 impl Stages {
-    /// Verifies the bundle. The device is another's: see [`Room`].
+    /// Verifies every bundle. The device is another's: see [`Room`].
     pub fn new(config: Config, reader: Arc<dyn Reader>) -> Result<Self, StagesError> {
         Ok(Self {
+            readings: Readings::open(&config)?,
             config,
-            pipeline: Pipeline::declared()?,
-            bundle: Arc::new(Bundle::embedded()?),
             late_fusion: match LateFusionModel::embedded() {
                 Ok(model) => Some(model),
                 Err(ModelError::Untrained) => None,
@@ -116,14 +113,11 @@ impl Stages {
     }
 
     /// Everything besides the inputs that can change a report, as text for the job key.
-    pub fn versions(&self) -> String {
+    pub fn versions(&self, reading: &Reading) -> String {
         format!(
-            "chiasm={};pipeline={}/{};{}={};icu-concurrent={}",
+            "chiasm={};{};icu-concurrent={}",
             env!("CARGO_PKG_VERSION"),
-            self.pipeline.id,
-            self.pipeline.version,
-            self.bundle.id(),
-            self.bundle.digest(),
+            reading.versions(),
             self.late_fusion.as_ref().map_or("untrained", LateFusionModel::digest),
         )
     }
@@ -134,7 +128,9 @@ impl Stages {
         let mut timings = Timings::default();
         let Start { study, root, ending } = start;
         let mut evidence = Evidence { study, root, ..Evidence::default() };
-        let analysed = match serde_json::from_str::<Request>(&job.request) {
+        let request = serde_json::from_str::<Request>(&job.request);
+        let reading = self.reading(request.as_ref().ok());
+        let analysed = match request {
             _ if job.is_poison(self.config.worker.poison_after) => Err(Ending::failed(
                 STOPPED_THE_WORKER,
                 "the job stopped its worker each time it was started",
@@ -147,32 +143,47 @@ impl Stages {
             )),
             Ok(Request { unread: Some(unread), .. }) => Err(unread.into()),
             Ok(_) if ending.is_some() => ending.map_or(Ok(()), Err),
-            Ok(request) => self.learn(job, &request, room, &mut evidence, &mut timings),
+            Ok(request) => match &reading {
+                Ok(reading) => self.learn(job, (&request, *reading), room, &mut evidence, &mut timings),
+                Err(unknown) => Err(gone(&unknown.id)),
+            },
         };
-        self.compose(job, evidence, analysed.err().as_ref(), room, timings)
+        self.compose(job, known(&reading), evidence, analysed.err().as_ref(), room, timings)
     }
 
     /// The report of a job that ends without having been analysed.
     pub fn without_result(&self, job: &Job, ending: &Ending, room: Room<'_>) -> Analysis {
-        self.compose(job, Evidence::default(), Some(ending), room, Timings::default())
+        let request = serde_json::from_str::<Request>(&job.request).ok();
+        let reading = self.reading(request.as_ref());
+        self.compose(job, known(&reading), Evidence::default(), Some(ending), room, Timings::default())
+    }
+
+    /// How a job is read; a pipeline of its name alone where the site does not have it any more.
+    fn reading(&self, request: Option<&Request>) -> Result<&Reading, Box<Pipeline>> {
+        let name = request.and_then(|request| request.pipeline.as_ref());
+        self.readings
+            .of_stored(name)
+            .ok_or_else(|| Box::new(Pipeline::unknown(name.map(Name::as_str).unwrap_or_default())))
     }
 
     fn compose(
         &self,
         job: &Job,
+        reading: Result<&Reading, &Pipeline>,
         evidence: Evidence,
         ending: Option<&Ending>,
         room: Room<'_>,
         mut timings: Timings,
     ) -> Analysis {
+        let bundle = &reading.unwrap_or_else(|_| self.readings.built_in()).bundle;
         let report = {
             let _turn = room.turns.take();
             timings.time("compose", || {
                 let parts = Parts {
                     job,
                     config: &self.config,
-                    pipeline: &self.pipeline,
-                    bundle: &self.bundle,
+                    pipeline: reading.map_or_else(|unknown| unknown, |reading| &reading.pipeline),
+                    bundle,
                     late_fusion: self.late_fusion.as_ref(),
                     evidence: &evidence,
                     ending,
@@ -182,6 +193,7 @@ impl Stages {
         };
         Analysis {
             report,
+            model: bundle.id().to_owned(),
             output: evidence.output,
             features: evidence.features,
             timings_ms: timings.into_map(),
@@ -192,7 +204,7 @@ impl Stages {
     fn learn(
         &self,
         job: &Job,
-        request: &Request,
+        (request, reading): (&Request, &Reading),
         room: Room<'_>,
         evidence: &mut Evidence,
         timings: &mut Timings,
@@ -201,18 +213,32 @@ impl Stages {
         let study = timings.time("read", || {
             images::study(&job.study_uid, request, self.reader.as_ref(), &self.config.site_zone, evidence)
         })?;
-        let candidates = select::candidates(&study, self.bundle.model_card(), &self.pipeline)?;
+        let candidates = select::candidates(&study, reading.bundle.model_card(), &reading.pipeline)?;
         timings.time("read", || record::confirm(request, &study, evidence))?;
         drop(turn);
         evidence.output = job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok());
         if evidence.output.is_none() {
-            evidence.output = Some(images::score(self, &candidates, room, timings)?);
+            evidence.output = Some(images::score((self, reading), &candidates, room, timings)?);
         }
         let _turn = room.turns.take();
         timings.time("features", || record::features(&study, &self.config, self.reader.as_ref(), evidence));
-        timings.time("assess", || record::assess(self, evidence));
+        timings.time("assess", || record::assess((self, reading), evidence));
         Ok(())
     }
+}
+
+/// How a job is read, or the name alone of how it was to be read.
+fn known<'a>(reading: &'a Result<&'a Reading, Box<Pipeline>>) -> Result<&'a Reading, &'a Pipeline> {
+    reading.as_ref().copied().map_err(AsRef::as_ref)
+}
+
+/// A job's pipeline is not configured any more.
+fn gone(pipeline: &str) -> Ending {
+    Ending::failed(
+        "PipelineUnknown",
+        format!("the job was accepted for pipeline `{pipeline}`, which this worker does not have"),
+        "Configure the pipeline again and retry the job, or submit the study to another one.",
+    )
 }
 
 /// The renderings and the line. Where the bundle cannot be written, the job fails with the page alone.

@@ -16,6 +16,7 @@ use crate::convert;
 use crate::ending::Ending;
 use crate::identity::{self, IdentityRefusal};
 use crate::job::{RecordSource, Request, SourceFile, hex};
+use crate::readings::Reading;
 
 /// How long after the study's start a structured report still counts as its own reading.
 const REPORTED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
@@ -92,7 +93,7 @@ fn add_nodules(nodules: &[SrNodule], t0: Timestamp, config: &Config, evidence: &
 }
 
 /// The risks, computable or not, from features, nodules and the image's scores.
-pub(super) fn assess(stages: &Stages, evidence: &mut Evidence) {
+pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evidence) {
     let Some((t0, _)) = evidence.started else { return };
     let instance = evidence.study.as_deref().zip(evidence.output.as_ref()).and_then(|(study, output)| {
         let read =
@@ -100,7 +101,7 @@ pub(super) fn assess(stages: &Stages, evidence: &mut Evidence) {
         read(&output.sop_instance_uid).map(|file| &file.instance)
     });
     let image = evidence.output.as_ref().map(|output| ImageScores {
-        model: stages.bundle.digest().to_owned(),
+        model: reading.bundle.digest().to_owned(),
         labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
         view: instance.and_then(|instance| convert::chest_view(convert::view(instance).as_deref())),
         modality: instance.and_then(|instance| instance.modality.clone()).unwrap_or_default(),

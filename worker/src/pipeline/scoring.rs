@@ -5,17 +5,18 @@ use std::sync::Arc;
 use models::{GreyImage, Scores};
 
 use crate::ending::Ending;
+use crate::model::ModelNumber;
 
 /// Scores pictures.
 pub trait Scoring: Send + Sync {
-    /// The device, for a reader of the report.
-    fn device(&self) -> Result<String, Ending>;
+    /// The device that a model is on, for a reader of the report; one that is not there yet is opened.
+    fn device(&self, model: ModelNumber) -> Result<String, Ending>;
 
     /// All scores of one picture.
-    fn score(&self, image: &Arc<GreyImage>) -> Result<Scores, Ending>;
+    fn score(&self, model: ModelNumber, image: &Arc<GreyImage>) -> Result<Scores, Ending>;
 
     /// Where in the picture the score of `label` comes from.
-    fn saliency(&self, image: &Arc<GreyImage>, label: &str) -> Result<GreyImage, Ending>;
+    fn saliency(&self, model: ModelNumber, image: &Arc<GreyImage>, label: &str) -> Result<GreyImage, Ending>;
 }
 
 /// Whose turn it is to use the processor. Reading, decoding and composing take a turn; waiting for the device does not

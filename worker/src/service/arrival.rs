@@ -180,7 +180,7 @@ impl Arrivals {
         retries: u32,
     ) -> Result<Way, LedgerError> {
         let flight = &self.flight;
-        if let Err(error) = self.sources.knows(request, &flight.stages.pipeline.id) {
+        if let Err(error) = self.sources.knows(request, &flight.stages.readings) {
             let reason = error.to_string();
             flight.metrics.record_dead_letter("UnknownName");
             return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }));

@@ -1,15 +1,19 @@
-//! The device: one thread that asks it, one process that it lives in. Pictures of several studies are scored together;
-//! STAT pictures go first.
+//! The device: one thread that asks it, one process that it lives in with the models of all pipelines. Pictures of several
+//! studies are scored together; STAT pictures go first.
 //!
 //! Jobs ask over `waiting`; the thread (`serving`) forms batches and asks an [`engine`], which is a `child` process
 //! of the same program. An engine that is lost, exhausted or hangs is replaced; what fails on two of them ends its job.
+//! Inside the process `local` has the models; its `shelf` decides which of them are resident.
 
 mod child;
+mod contained;
 pub mod engine;
 mod inside;
 mod local;
 mod on_demand;
+mod opening;
 mod serving;
+mod shelf;
 mod waiting;
 mod wire;
 
@@ -22,6 +26,7 @@ use models::{GreyImage, Scores};
 
 use crate::ending::Ending;
 use crate::lane::Lane;
+use crate::model::{ModelFacts, ModelNumber};
 use crate::pipeline::scoring::Scoring;
 use crate::telemetry::metrics::Metrics;
 
@@ -33,6 +38,7 @@ pub use child::OpenChild;
 pub use inside::serve;
 pub use local::OpenLocal;
 pub use on_demand::OnDemand;
+pub use opening::Opening;
 
 /// Failures of the device one after another that make the worker not ready.
 const FAILURES_UNTIL_NOT_READY: u32 = 3;
@@ -55,6 +61,8 @@ pub struct DeviceHealth {
     pub last_success: Option<Instant>,
     /// Failures since then.
     pub failures: u32,
+    /// The models as it last told of them, by their numbers.
+    pub models: Vec<ModelFacts>,
 }
 
 impl DeviceHealth {
@@ -71,11 +79,17 @@ pub struct DeviceThread {
 }
 
 impl DeviceThread {
-    /// Opens the device on the new thread, networks loaded and self-tested; returns when that is done.
-    pub fn start(opens: Box<dyn OpenEngine>, batching: Batching, metrics: Metrics) -> Result<Self, Ending> {
+    /// Opens the device on the new thread and loads the models `warm`, the first and as many of the others as have room,
+    /// self-tests passed; returns when that is done. Other models are loaded when a job asks for them.
+    pub fn start(
+        opens: Box<dyn OpenEngine>,
+        batching: Batching,
+        warm: &[ModelNumber],
+        metrics: Metrics,
+    ) -> Result<Self, Ending> {
         let shared = Arc::new(Shared::default());
         let (opened, when_opened) = sync_channel(1);
-        let inside = Arc::clone(&shared);
+        let (inside, warm) = (Arc::clone(&shared), warm.to_vec());
         let thread = std::thread::Builder::new().name("device".into()).spawn(move || {
             let engine = match opens.open() {
                 Ok(engine) => engine,
@@ -85,8 +99,13 @@ impl DeviceThread {
             metrics.record_device_opened(facts.opened_ms);
             let batching = if facts.is_gpu { batching } else { Batching { max: 1, ..batching } };
             inside.succeeded(facts);
-            drop(opened.send(Ok(())));
-            Serving { opens, engine: Some(engine), batching, metrics }.serve(&inside);
+            let mut serving = Serving { opens, engine: Some(engine), batching, metrics, counted: Vec::new() };
+            let warmed = serving.warm_up(&inside, &warm);
+            let is_warm = warmed.is_ok();
+            drop(opened.send(warmed));
+            if is_warm {
+                serving.serve(&inside);
+            }
         });
         let thread = thread.map_err(|error| {
             Ending::failed(
@@ -129,20 +148,35 @@ pub struct LaneScoring<'a> {
 }
 
 impl Scoring for LaneScoring<'_> {
-    fn device(&self) -> Result<String, Ending> {
-        Ok(self.shared.lock().health.description.clone())
+    fn device(&self, model: ModelNumber) -> Result<String, Ending> {
+        if let Some(device) = self.known_device(model) {
+            return Ok(device);
+        }
+        let (reply, answer) = sync_channel(1);
+        self.shared.ask(self.lane, model, Ask::Load(reply));
+        answer.recv().unwrap_or_else(|_| Err(gone()))?;
+        self.known_device(model).ok_or_else(gone)
     }
 
-    fn score(&self, image: &Arc<GreyImage>) -> Result<Scores, Ending> {
+    fn score(&self, model: ModelNumber, image: &Arc<GreyImage>) -> Result<Scores, Ending> {
         let (reply, answer) = sync_channel(1);
-        self.shared.ask(self.lane, Ask::Score(Arc::clone(image), reply));
+        self.shared.ask(self.lane, model, Ask::Score(Arc::clone(image), reply));
         answer.recv().unwrap_or_else(|_| Err(gone()))
     }
 
-    fn saliency(&self, image: &Arc<GreyImage>, label: &str) -> Result<GreyImage, Ending> {
+    fn saliency(&self, model: ModelNumber, image: &Arc<GreyImage>, label: &str) -> Result<GreyImage, Ending> {
         let (reply, answer) = sync_channel(1);
-        self.shared.ask(self.lane, Ask::Saliency(Arc::clone(image), label.to_owned(), reply));
+        self.shared.ask(self.lane, model, Ask::Saliency(Arc::clone(image), label.to_owned(), reply));
         answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl LaneScoring<'_> {
+    /// The device that a model is on, or was on when it left.
+    fn known_device(&self, model: ModelNumber) -> Option<String> {
+        let waiting = self.shared.lock();
+        let facts = waiting.health.models.get(model.0)?;
+        (!facts.device.is_empty()).then(|| facts.device.clone())
     }
 }
 

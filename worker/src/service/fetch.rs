@@ -21,6 +21,7 @@ use crate::job::{RecordSource, Request, Unread};
 use crate::ledger::NewJob;
 use crate::message::{JobRequest, Mode, Name};
 use crate::pipeline::Stages;
+use crate::readings::Readings;
 use crate::record::{Export, FhirRecords, Held, RecordFetchError, Store};
 use crate::remote::{self, SourceOpenError};
 
@@ -252,7 +253,12 @@ impl Sources {
                 file.path = file.path.file_name().map(PathBuf::from).unwrap_or_default();
             }
         }
-        let stored = Request { files, record, fetched_from, ..stored(request, &self.places, None) };
+        let stored = Request {
+            files,
+            record,
+            fetched_from,
+            ..stored(request, (&self.places, &stages.readings), None)
+        };
         let job = new_job(stages, &request.study_uid, request.lane, request.time, &stored);
         let study = match found {
             StudyOutcome::Ready(study) => Some(Arc::from(study)),
@@ -263,12 +269,12 @@ impl Sources {
 
     /// The job of a request whose study could not be read: it ends with the reason.
     pub fn unread(&self, request: &JobRequest, stages: &Stages, why: Unread) -> NewJob {
-        let stored = stored(request, &self.places, Some(why));
+        let stored = stored(request, (&self.places, &stages.readings), Some(why));
         new_job(stages, &request.study_uid, request.lane, request.time, &stored)
     }
 
     /// Whether every name of the request is configured; the sentence says which is not.
-    pub fn knows(&self, request: &JobRequest, pipeline: &str) -> Result<(), FetchError> {
+    pub fn knows(&self, request: &JobRequest, readings: &Readings) -> Result<(), FetchError> {
         self.source(request)?;
         if let Some(record) = &request.record
             && !self.places.records.contains_key(record)
@@ -286,7 +292,7 @@ impl Sources {
                 "the request names no target, and the site has no default one".into(),
             ));
         }
-        if request.pipeline.as_ref().is_some_and(|asked| asked.as_str() != pipeline) {
+        if readings.of(request.pipeline.as_ref()).is_none() {
             return Err(FetchError::Unknown("`pipeline` names no pipeline of this site".into()));
         }
         Ok(())
@@ -337,7 +343,7 @@ impl Sources {
     }
 }
 
-fn stored(request: &JobRequest, places: &Places, unread: Option<Unread>) -> Request {
+fn stored(request: &JobRequest, (places, readings): (&Places, &Readings), unread: Option<Unread>) -> Request {
     Request {
         files: Vec::new(),
         record: RecordSource::NotGiven,
@@ -348,6 +354,7 @@ fn stored(request: &JobRequest, places: &Places, unread: Option<Unread>) -> Requ
         } else {
             request.targets.clone()
         },
+        pipeline: readings.stored_name(request.pipeline.as_ref()),
         mode: request.mode,
         correlation_id: request.correlation_id.clone(),
         unread,

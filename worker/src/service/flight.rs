@@ -99,7 +99,7 @@ pub enum Landed {
 impl Flight {
     /// For one job after the other, without a worker around it: `analyze`.
     pub fn alone(stages: Arc<Stages>, ledger: Arc<dyn Ledger>, device: DeviceArg) -> Self {
-        let metrics = Metrics::new(stages.bundle.digest());
+        let metrics = Metrics::new(stages.readings.built_in().bundle.digest());
         let device = super::device_on_demand(&stages, device, &metrics);
         Self {
             metrics,
@@ -189,7 +189,7 @@ impl Flight {
         self.metrics.record_stage("store", began.elapsed());
         self.metrics.record_stages(&analysis.timings_ms);
         if let Some(output) = &analysis.output {
-            self.metrics.record_drift(output);
+            self.metrics.record_drift(&analysis.model, output);
         }
         if let Some(features) = &analysis.features {
             self.metrics.record_features(features);

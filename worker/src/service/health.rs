@@ -18,6 +18,7 @@ use super::pressure::{Pressure, Verdict};
 use crate::config::Config;
 use crate::lane::Lane;
 use crate::ledger::Ledger;
+use crate::model::{BUILT_IN, ModelNumber};
 use crate::orthanc::changes::Poller;
 use crate::pipeline::scoring::Scoring;
 use crate::queue::Queue;
@@ -182,8 +183,12 @@ impl Watch {
             return true;
         }
         let device = Arc::clone(&self.device);
+        // one that is there: a probe brings no other model onto the device
+        let resident = health.models.iter().position(|model| model.is_resident);
+        let probed = resident.map_or(BUILT_IN, ModelNumber);
         let scored = tokio::task::spawn_blocking(move || {
-            probe_picture().is_some_and(|picture| device.lane(Lane::Stat).score(&Arc::new(picture)).is_ok())
+            probe_picture()
+                .is_some_and(|picture| device.lane(Lane::Stat).score(probed, &Arc::new(picture)).is_ok())
         });
         matches!(tokio::time::timeout(DEAD_AFTER / 2, scored).await, Ok(Ok(true)))
     }

@@ -42,7 +42,7 @@ use crate::telemetry::metrics::Metrics;
 
 use arrival::Arrivals;
 use budget::Budget;
-use device::{Batching, DeviceThread, OnDemand, OpenChild};
+use device::{Batching, DeviceThread, OnDemand, OpenChild, Opening};
 use feed::{Feeds, Intake};
 use fetch::Sources;
 use flight::{DeviceFor, Flight};
@@ -103,7 +103,8 @@ impl DeviceFor for OnDemand {
 pub fn start_device(stages: &Stages, device: DeviceArg, metrics: &Metrics) -> Result<DeviceThread, Ending> {
     let limits = &stages.config.worker;
     let batching = Batching { max: limits.max_batch, wait: limits.max_wait };
-    DeviceThread::start(Box::new(opens(stages, device)), batching, metrics.clone())
+    let warm = stages.readings.in_order();
+    DeviceThread::start(Box::new(opens(stages, device)), batching, &warm, metrics.clone())
 }
 
 /// The device of a command that carries one job after the other and may need none.
@@ -115,7 +116,7 @@ fn opens(stages: &Stages, device: DeviceArg) -> OpenChild {
     OpenChild {
         device,
         json_log: stages.config.log.json,
-        model_digest: stages.bundle.digest().to_owned(),
+        opening: Opening::of(stages),
         timeout: stages.config.worker.device_timeout,
     }
 }

@@ -60,7 +60,7 @@ impl Arrivals {
             source: request.fetched_from.clone(),
             record: None,
             targets: request.targets.clone(),
-            pipeline: None,
+            pipeline: request.pipeline.clone(),
             lane: job.lane,
             mode: request.mode,
             expected_instances: None,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::table::{Row, Table, TableError, picture};
 use crate::ending::Ending;
 use crate::intake::record::files;
+use crate::model::BUILT_IN;
 use crate::pipeline::Stages;
 use crate::pipeline::scoring::Scoring;
 
@@ -69,7 +70,7 @@ fn exam(
     let record = records.get(patient).ok_or(ExamsError::NoRecord { row: number })?;
     let t0: Timestamp = row.number("study_time")?;
     let image = Arc::new(picture(&folder.join(row.text("file")?), stages.reader.limits())?);
-    let scores = scoring.score(&image)?;
+    let scores = scoring.score(BUILT_IN, &image)?;
     Ok(Exam {
         patient: patient.to_owned(),
         features: fusion::features(record, t0, &stages.config.site_zone),

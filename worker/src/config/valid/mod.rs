@@ -1,6 +1,7 @@
 //! From the raw form to valid values. Nothing stops at the first problem: all are collected.
 
 mod address;
+mod models;
 mod pacs;
 mod places;
 mod receive;
@@ -37,6 +38,9 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         queue: servers::queue(&raw.queue, environment, findings),
         retry: worker::retry(&raw.queue, findings),
         ledger: servers::ledger(&raw.ledger, environment, findings),
+        default_pipeline: models::default_pipeline(raw, findings),
+        pipelines: models::pipelines(raw, findings),
+        models: models::models(&raw.models, findings),
         worker: worker::worker(&raw.worker, raw.ledger.lease_s, findings),
         http: servers::http(&raw.http, environment, findings),
         orthanc: servers::orthanc(&raw.orthanc, &places, environment, findings),

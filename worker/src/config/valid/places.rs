@@ -66,7 +66,7 @@ pub(super) fn one_of<T>(
     None
 }
 
-fn named<R, T>(
+pub(super) fn named<R, T>(
     table: &str,
     raw: &BTreeMap<String, R>,
     findings: &mut Findings,

@@ -11,12 +11,15 @@ use std::time::Duration;
 use models::{GreyImage, Scores};
 
 use super::engine::{Engine, EngineError, Facts, OpenEngine};
-use super::wire::{self, Answered, Asked, Memory, Size};
+use super::opening::Opening;
+use super::wire::{self, Answered, Asked, Held, Size};
 use crate::cli::DeviceArg;
 use crate::decoders::own_program;
 use crate::ending::Ending;
+use crate::model::{ModelFacts, ModelNumber};
 
-/// How long a process may take to open the device and to pass the self-test; a driver may compile every kernel.
+/// How long a process may take to open the device, and how long to load a model and pass its self-test: a driver may
+/// compile every kernel.
 const OPENS_WITHIN: Duration = Duration::from_mins(15);
 
 /// Starts device processes of this program.
@@ -26,8 +29,8 @@ pub struct OpenChild {
     pub device: DeviceArg,
     /// Whether it logs JSON lines, as the worker does.
     pub json_log: bool,
-    /// Digest of the model that the worker reports with: the process must have loaded the same.
-    pub model_digest: String,
+    /// What the process is to hold.
+    pub opening: Opening,
     /// How long one answer may take.
     pub timeout: Duration,
 }
@@ -44,19 +47,18 @@ pub(super) struct Child {
 impl OpenEngine for OpenChild {
     fn open(&self) -> Result<Box<dyn Engine>, Ending> {
         let mut child = self.spawn().map_err(|error| not_started(&error.to_string()))?;
+        child.tell(&Asked::Open(self.opening.clone()), &[]).map_err(|error| error.ending())?;
         let (ready, _) = child.answer(OPENS_WITHIN).map_err(|error| error.ending())?;
         match ready {
-            Answered::Ready { model_digest, .. } if model_digest != self.model_digest => {
-                Err(not_started("the program on the disk is another one than this worker was started from"))
-            }
-            Answered::Ready { description, is_gpu, opened_ms, .. } => {
+            Answered::Ready { description, is_gpu, opened_ms } => {
                 tracing::info!(
                     device = description,
                     opened_ms,
                     pid = child.process.id(),
                     "device process ready"
                 );
-                child.facts = Facts { description, is_gpu, opened_ms, ..Facts::default() };
+                let models = vec![ModelFacts::default(); self.opening.models.len()];
+                child.facts = Facts { description, is_gpu, opened_ms, models, ..Facts::default() };
                 Ok(Box::new(child))
             }
             Answered::NotReady(code, reason, next_step) => Err(Ending::failed(&code, reason, &next_step)),
@@ -98,18 +100,34 @@ impl OpenChild {
 }
 
 impl Child {
-    fn ask(&mut self, asked: &Asked, pictures: &[&GreyImage]) -> Result<(Answered, Vec<f32>), EngineError> {
+    fn tell(&mut self, asked: &Asked, pictures: &[&GreyImage]) -> Result<(), EngineError> {
         let Some(asks) = self.asks.as_mut() else { return Err(self.lost()) };
-        if wire::write(asks, asked, pictures).is_err() {
-            return Err(self.lost());
-        }
-        let (answered, body) = self.answer(self.timeout)?;
+        wire::write(asks, asked, pictures).map_err(|_| self.lost())
+    }
+
+    fn ask(
+        &mut self,
+        asked: &Asked,
+        pictures: &[&GreyImage],
+        within: Duration,
+    ) -> Result<(Answered, Vec<f32>), EngineError> {
+        self.tell(asked, pictures)?;
+        let (answered, body) = self.answer(within)?;
         match answered {
             Answered::Refused(error) => Err(EngineError::Score(error)),
+            Answered::NotLoaded(code, reason, next_step, held) => {
+                self.saw(held);
+                Err(EngineError::Model { code, reason, next_step })
+            }
             Answered::OutOfMemory => Err(EngineError::OutOfMemory),
             Answered::Broken(reason) => Err(EngineError::Lost { reason }),
             answered => Ok((answered, body)),
         }
+    }
+
+    /// How long an answer may take: a model that is not resident is loaded and tested first.
+    fn within(&self, model: ModelNumber) -> Duration {
+        if self.facts.holds(model) { self.timeout } else { self.timeout + OPENS_WITHIN }
     }
 
     fn answer(&mut self, within: Duration) -> Result<(Answered, Vec<f32>), EngineError> {
@@ -139,9 +157,10 @@ impl Child {
         drop(self.process.wait());
     }
 
-    fn saw(&mut self, memory: Memory) {
-        self.facts.adapter_bytes = memory.adapter_bytes;
-        self.facts.resident_bytes = memory.resident_bytes;
+    fn saw(&mut self, held: Held) {
+        self.facts.adapter_bytes = held.adapter_bytes;
+        self.facts.resident_bytes = held.resident_bytes;
+        self.facts.models = held.models;
     }
 }
 
@@ -150,22 +169,38 @@ impl Engine for Child {
         &self.facts
     }
 
-    fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
+    fn load(&mut self, model: ModelNumber, if_it_fits: bool) -> Result<(), EngineError> {
+        match self.ask(&Asked::Load(model, if_it_fits), &[], OPENS_WITHIN)? {
+            (Answered::Loaded(held), _) => {
+                self.saw(held);
+                Ok(())
+            }
+            _ => Err(self.contradiction()),
+        }
+    }
+
+    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
         let sizes = pictures.iter().map(|picture| size(picture)).collect();
         let pictures: Vec<&GreyImage> = pictures.iter().map(AsRef::as_ref).collect();
-        match self.ask(&Asked::Score(sizes), &pictures)? {
-            (Answered::Scores(scores, memory), _) if scores.len() == pictures.len() => {
-                self.saw(memory);
+        match self.ask(&Asked::Score(model, sizes), &pictures, self.within(model))? {
+            (Answered::Scores(scores, held), _) if scores.len() == pictures.len() => {
+                self.saw(held);
                 Ok(scores)
             }
             _ => Err(self.contradiction()),
         }
     }
 
-    fn saliency(&mut self, picture: &GreyImage, label: &str) -> Result<GreyImage, EngineError> {
-        match self.ask(&Asked::Saliency(size(picture), label.to_owned()), &[picture])? {
-            (Answered::Map((width, height), memory), values) => {
-                self.saw(memory);
+    fn saliency(
+        &mut self,
+        model: ModelNumber,
+        picture: &GreyImage,
+        label: &str,
+    ) -> Result<GreyImage, EngineError> {
+        let asked = Asked::Saliency(model, size(picture), label.to_owned());
+        match self.ask(&asked, &[picture], self.within(model))? {
+            (Answered::Map((width, height), held), values) => {
+                self.saw(held);
                 GreyImage::new(width, height, values).map_err(|_| self.contradiction())
             }
             _ => Err(self.contradiction()),

@@ -2,20 +2,29 @@
 
 use std::sync::Arc;
 
+use crate::ending::Ending;
+use crate::model::{ModelFacts, ModelNumber};
 use models::{GreyImage, ScoreError, Scores};
 
-use crate::ending::Ending;
-
-/// A device with the networks on it, opened and self-tested. It is used from one thread.
+/// A device and the models on it. It is used from one thread. A model that is asked and is not resident is loaded and
+/// self-tested first; where the budget asks for it, the least recently used ones leave.
 pub trait Engine: Send {
     /// What it is and holds.
     fn facts(&self) -> &Facts;
 
-    /// All scores of each picture, in their order.
-    fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError>;
+    /// Loads a model where it is not resident, and tests it. With `if_it_fits` only where none has to leave for it.
+    fn load(&mut self, model: ModelNumber, if_it_fits: bool) -> Result<(), EngineError>;
 
-    /// Where in the picture the score of `label` comes from.
-    fn saliency(&mut self, picture: &GreyImage, label: &str) -> Result<GreyImage, EngineError>;
+    /// All scores of each picture by this model, in their order.
+    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError>;
+
+    /// Where in the picture the score of `label` by this model comes from.
+    fn saliency(
+        &mut self,
+        model: ModelNumber,
+        picture: &GreyImage,
+        label: &str,
+    ) -> Result<GreyImage, EngineError>;
 }
 
 /// Opens engines: the first when a worker starts, another one for each that was lost.
@@ -31,12 +40,21 @@ pub struct Facts {
     pub description: String,
     /// Whether it is a wgpu adapter, where a batch gains something.
     pub is_gpu: bool,
-    /// Milliseconds from the start to the passed self-test.
+    /// Milliseconds from the start until models can be loaded.
     pub opened_ms: f64,
     /// Bytes that are allocated on the adapter, where its API tells.
     pub adapter_bytes: Option<u64>,
     /// Resident memory of the process that computes, where the system tells.
     pub resident_bytes: Option<u64>,
+    /// The models, by their numbers.
+    pub models: Vec<ModelFacts>,
+}
+
+impl Facts {
+    /// Whether a model is resident.
+    pub fn holds(&self, model: ModelNumber) -> bool {
+        self.models.get(model.0).is_some_and(|model| model.is_resident)
+    }
 }
 
 /// Why an engine gave no numbers.
@@ -45,6 +63,16 @@ pub enum EngineError {
     /// The question was answered, and the answer is no: the engine is well.
     #[error(transparent)]
     Score(#[from] ScoreError),
+    /// The model is not one that this device can use: the engine is well.
+    #[error("{reason}")]
+    Model {
+        /// The stable code of what is wrong with it.
+        code: String,
+        /// What is wrong.
+        reason: String,
+        /// What a person can do.
+        next_step: String,
+    },
     /// The device has no memory for this batch.
     #[error("the device has not enough memory")]
     OutOfMemory,
@@ -70,13 +98,14 @@ impl EngineError {
             | Self::OutOfMemory
             | Self::Hung { .. }
             | Self::Lost { .. } => true,
-            Self::Score(_) => false,
+            Self::Score(_) | Self::Model { .. } => false,
         }
     }
 
     /// The ending of a job whose picture could not be scored, alone and on a fresh engine too.
     pub fn ending(&self) -> Ending {
         let (code, next_step) = match self {
+            Self::Model { code, next_step, .. } => (code.as_str(), next_step.as_str()),
             Self::Score(error) => {
                 (error.code(), "Submit the study again; if it fails again, choose `--device cpu`.")
             }

@@ -2,25 +2,22 @@
 //! input; what ends its device ends it too, for the worker to start another one.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 
-use models::Bundle;
-
+use super::contained::remember_panics;
 use super::engine::{Engine as _, EngineError};
-use super::local::{Local, OpenLocal, remember_panics};
-use super::wire::{self, Answered, Asked, Memory};
+use super::local::{Local, OpenLocal};
+use super::wire::{self, Answered, Asked, Held};
 use crate::cli::DeviceArg;
 
-/// Serves until the worker is gone, or the device is.
-pub fn serve(
-    bundle: Arc<Bundle>,
-    device: DeviceArg,
-    asks: &mut impl Read,
-    answers: &mut impl Write,
-) -> io::Result<()> {
+/// Serves until the worker is gone, or the device is. The first ask says what is to be held.
+pub fn serve(device: DeviceArg, asks: &mut impl Read, answers: &mut impl Write) -> io::Result<()> {
     remember_panics();
-    let model_digest = bundle.digest().to_owned();
-    let mut engine = match (OpenLocal { bundle, device }).local() {
+    let opening = match wire::read::<Asked>(asks)? {
+        None => return Ok(()),
+        Some((Asked::Open(opening), _)) => opening,
+        Some(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "the first ask opens nothing")),
+    };
+    let mut engine = match (OpenLocal { opening, device }).local() {
         Ok(engine) => engine,
         Err(ending) => {
             let why = ending.why();
@@ -32,7 +29,6 @@ pub fn serve(
     let ready = Answered::Ready {
         description: facts.description.clone(),
         is_gpu: facts.is_gpu,
-        model_digest,
         opened_ms: facts.opened_ms,
     };
     wire::write(answers, &ready, &[])?;
@@ -52,29 +48,34 @@ fn answer(
     values: &[f32],
     answers: &mut impl Write,
 ) -> io::Result<Option<EngineError>> {
-    let error = match asked {
-        Asked::Score(sizes) => match engine.score(&wire::pictures(sizes, values)?) {
-            Ok(scores) => {
-                wire::write(answers, &Answered::Scores(scores, memory(engine)), &[])?;
-                return Ok(None);
-            }
-            Err(error) => error,
-        },
-        Asked::Saliency(size, label) => {
+    let answered = match asked {
+        Asked::Open(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "it is open already")),
+        Asked::Load(model, if_it_fits) => {
+            engine.load(*model, *if_it_fits).map(|()| (Answered::Loaded(held(engine)), None))
+        }
+        Asked::Score(model, sizes) => engine
+            .score(*model, &wire::pictures(sizes, values)?)
+            .map(|scores| (Answered::Scores(scores, held(engine)), None)),
+        Asked::Saliency(model, size, label) => {
             let pictures = wire::pictures(std::slice::from_ref(size), values)?;
             let [picture] = pictures.as_slice() else { return Err(io::ErrorKind::InvalidData.into()) };
-            match engine.saliency(picture, label) {
-                Ok(map) => {
-                    let answered = Answered::Map((map.width(), map.height()), memory(engine));
-                    wire::write(answers, &answered, &[&map])?;
-                    return Ok(None);
-                }
-                Err(error) => error,
-            }
+            engine
+                .saliency(*model, picture, label)
+                .map(|map| (Answered::Map((map.width(), map.height()), held(engine)), Some(map)))
         }
+    };
+    let error = match answered {
+        Ok((answered, map)) => {
+            wire::write(answers, &answered, &map.iter().collect::<Vec<_>>())?;
+            return Ok(None);
+        }
+        Err(error) => error,
     };
     let answered = match &error {
         EngineError::Score(refused) => Answered::Refused(refused.clone()),
+        EngineError::Model { code, reason, next_step } => {
+            Answered::NotLoaded(code.clone(), reason.clone(), next_step.clone(), held(engine))
+        }
         EngineError::OutOfMemory => Answered::OutOfMemory,
         EngineError::Hung { .. } | EngineError::Lost { .. } => Answered::Broken(error.to_string()),
     };
@@ -82,42 +83,66 @@ fn answer(
     Ok(error.is_end_of_engine().then_some(error))
 }
 
-fn memory(engine: &Local) -> Memory {
+fn held(engine: &Local) -> Held {
     let facts = engine.facts();
-    Memory { adapter_bytes: facts.adapter_bytes, resident_bytes: facts.resident_bytes }
+    Held {
+        adapter_bytes: facts.adapter_bytes,
+        resident_bytes: facts.resident_bytes,
+        models: facts.models.clone(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use models::GreyImage;
+    use std::sync::Arc;
 
+    use models::{Bundle, GreyImage};
+
+    use super::super::opening::Opening;
     use super::*;
+    use crate::config::Config;
+    use crate::model::{BUILT_IN, ModelNumber};
 
     #[test]
     fn it_answers_what_the_networks_say_and_ends_with_its_input() {
-        let bundle = Arc::new(Bundle::embedded().unwrap());
+        let opening = Opening::built_in(&Config::load(None, None).unwrap()).unwrap();
+        let bundle = Bundle::embedded().unwrap();
         let values = (0..64 * 64).map(|index| f32::from(u8::try_from(index % 64).unwrap()) / 64.0).collect();
         let picture = Arc::new(GreyImage::new(64, 64, values).unwrap());
         let label = bundle.model_card().labels[0].name.clone();
         let mut asks = Vec::new();
-        wire::write(&mut asks, &Asked::Score(vec![(64, 64); 2]), &[&picture, &picture]).unwrap();
-        wire::write(&mut asks, &Asked::Saliency((64, 64), label), &[&picture]).unwrap();
-        wire::write(&mut asks, &Asked::Saliency((64, 64), "no such".into()), &[&picture]).unwrap();
+        let mut ask =
+            |asked: &Asked, pictures: &[&GreyImage]| wire::write(&mut asks, asked, pictures).unwrap();
+        ask(&Asked::Open(opening.clone()), &[]);
+        ask(&Asked::Load(BUILT_IN, false), &[]);
+        ask(&Asked::Score(BUILT_IN, vec![(64, 64); 2]), &[&picture, &picture]);
+        ask(&Asked::Saliency(BUILT_IN, (64, 64), label), &[&picture]);
+        ask(&Asked::Saliency(BUILT_IN, (64, 64), "no such".into()), &[&picture]);
+        ask(&Asked::Load(ModelNumber(1), false), &[]);
         let mut answers = Vec::new();
-        serve(Arc::clone(&bundle), DeviceArg::Cpu, &mut asks.as_slice(), &mut answers).unwrap();
+        serve(DeviceArg::Cpu, &mut asks.as_slice(), &mut answers).unwrap();
 
         let mut answers = answers.as_slice();
         let mut next = || wire::read::<Answered>(&mut answers).unwrap();
-        let Some((Answered::Ready { model_digest, is_gpu: false, .. }, _)) = next() else {
-            panic!("not ready")
-        };
-        assert_eq!(model_digest, bundle.digest());
+        assert!(matches!(next(), Some((Answered::Ready { is_gpu: false, .. }, _))));
+        let Some((Answered::Loaded(held), _)) = next() else { panic!("not loaded") };
+        assert!(held.models[0].is_resident && held.models[0].loads == 1 && held.models[0].load_ms > 0.0);
         let Some((Answered::Scores(scores, _), _)) = next() else { panic!("no scores") };
-        let mut local = (OpenLocal { bundle, device: DeviceArg::Cpu }).local().unwrap();
-        let alone = local.score(std::slice::from_ref(&picture)).unwrap();
+        let mut local = (OpenLocal { opening, device: DeviceArg::Cpu }).local().unwrap();
+        let alone = local.score(BUILT_IN, std::slice::from_ref(&picture)).unwrap();
         assert_eq!(scores, [alone[0].clone(), alone[0].clone()], "bit by bit");
         assert!(matches!(next(), Some((Answered::Map((64, 64), _), values)) if values.len() == 64 * 64));
         assert!(matches!(next(), Some((Answered::Refused(_), _))), "the device is well");
+        let Some((Answered::NotLoaded(code, ..), _)) = next() else { panic!("there is no such model") };
+        assert_eq!(code, "ModelUnknown");
         assert!(next().is_none());
+    }
+
+    #[test]
+    fn what_opens_nothing_is_no_worker() {
+        let mut asks = Vec::new();
+        wire::write(&mut asks, &Asked::Load(BUILT_IN, false), &[]).unwrap();
+        let error = serve(DeviceArg::Cpu, &mut asks.as_slice(), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -1,44 +1,57 @@
 //! The networks in this process: what the device process runs, and what tests of the thread use.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
-use models::{Bundle, Device, GreyImage, ScoreError, Scorer, Scores};
+use models::{Bundle, Device, Footprint, GreyImage, ScoreError, Scorer, ScorerError, Scores};
 
+use super::contained::contained;
 use super::engine::{Engine, EngineError, Facts, OpenEngine};
+use super::opening::Opening;
+use super::shelf::{Shelf, TooLarge};
 use crate::cli::DeviceArg;
 use crate::ending::Ending;
+use crate::model::{ModelFacts, ModelNumber};
+
+const MIB: u64 = 1024 * 1024;
 
 /// Opens the device in this process.
+#[derive(Debug, Clone)]
 pub struct OpenLocal {
-    /// The networks.
-    pub bundle: Arc<Bundle>,
-    /// Where they run.
+    /// What it is to hold.
+    pub opening: Opening,
+    /// Where the networks run.
     pub device: DeviceArg,
 }
 
 /// A device that is open in this process.
 pub struct Local {
+    opening: Opening,
     device: Device,
-    scorer: Scorer,
+    shelf: Shelf,
+    scorers: BTreeMap<ModelNumber, Scorer>,
     facts: Facts,
 }
 
 impl OpenLocal {
-    /// Opens the device, loads the networks and runs their self-test.
+    /// Opens the device; models come when they are loaded.
     pub fn local(&self) -> Result<Local, Ending> {
         let began = Instant::now();
-        let opened = contained(|| Ok(open(&self.bundle, self.device)));
-        let (device, scorer) = opened.unwrap_or_else(|error| Err(error.ending()))?;
+        let opened = contained(|| Ok(crate::device::open(self.device)));
+        let device = opened.map_err(|error| error.ending())?.map_err(|error| {
+            Ending::failed("DeviceUnavailable", error.to_string(), "Choose another device with --device.")
+        })?;
         let facts = Facts {
             description: device.description().to_owned(),
             is_gpu: device.is_gpu(),
             opened_ms: began.elapsed().as_secs_f64() * 1e3,
             adapter_bytes: device.allocated_bytes(),
             resident_bytes: resident_bytes(),
+            models: vec![ModelFacts::default(); self.opening.models.len()],
         };
-        Ok(Local { device, scorer, facts })
+        let shelf = Shelf::new(self.opening.memory_bytes);
+        Ok(Local { opening: self.opening.clone(), device, shelf, scorers: BTreeMap::new(), facts })
     }
 }
 
@@ -48,18 +61,87 @@ impl OpenEngine for OpenLocal {
     }
 }
 
-fn open(bundle: &Bundle, device: DeviceArg) -> Result<(Device, Scorer), Ending> {
-    let device = crate::device::open(device).map_err(|error| {
-        Ending::failed("DeviceUnavailable", error.to_string(), "Choose another device with --device.")
-    })?;
-    let scorer = Scorer::load(bundle, &device).map_err(|error| {
-        let next_step = "Choose `--device cpu`, or install the bundle again.";
-        Ending::failed(error.code(), error.to_string(), next_step)
-    })?;
-    Ok((device, scorer))
-}
-
 impl Local {
+    /// The model, resident from here on.
+    fn scorer(&mut self, model: ModelNumber) -> Result<&Scorer, EngineError> {
+        self.bring(model, false)?;
+        self.scorers.get(&model).ok_or_else(|| unknown(model))
+    }
+
+    fn bring(&mut self, model: ModelNumber, if_it_fits: bool) -> Result<(), EngineError> {
+        if self.shelf.touch(model) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let bundle = self.bundle(model)?;
+        // a CPU scores one picture after the other
+        let batch = if self.device.is_gpu() { self.opening.max_batch } else { 1 };
+        let bytes = Footprint::of(&bundle, batch).total();
+        if if_it_fits && !self.shelf.has_room(bytes) {
+            return Ok(());
+        }
+        let leaving = self
+            .shelf
+            .make_room(bytes)
+            .map_err(|TooLarge { budget }| too_large(bundle.id(), bytes, budget))?;
+        for left in leaving {
+            self.leave(left);
+        }
+        let scorer = load(&bundle, &self.device)?;
+        let device = scorer.device().description().to_owned();
+        let load_ms = began.elapsed().as_secs_f64() * 1e3;
+        tracing::info!(model = bundle.id(), bytes, load_ms, device, "model loaded, self-test passed");
+        self.scorers.insert(model, scorer);
+        self.shelf.put(model, bytes);
+        if let Some(facts) = self.facts.models.get_mut(model.0) {
+            *facts = ModelFacts {
+                is_resident: true,
+                bytes,
+                loads: facts.loads + 1,
+                evictions: facts.evictions,
+                load_ms,
+                device,
+            };
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, model: ModelNumber) {
+        drop(self.scorers.remove(&model));
+        self.device.free_unused();
+        tracing::info!(
+            model = self.opening.name(model),
+            "model left the device: another one needs its memory"
+        );
+        if let Some(facts) = self.facts.models.get_mut(model.0) {
+            facts.is_resident = false;
+            facts.evictions += 1;
+        }
+    }
+
+    /// The bundle as the worker verified it, verified again.
+    fn bundle(&self, model: ModelNumber) -> Result<Bundle, EngineError> {
+        let wanted = self.opening.models.get(model.0).ok_or_else(|| unknown(model))?;
+        let opened = wanted.place.open(&self.opening.pinned);
+        let found = opened.and_then(|bundle| Ok((bundle.identity()?, bundle)));
+        match found {
+            Ok((identity, bundle)) if identity == wanted.identity => Ok(bundle),
+            Ok(_) => Err(EngineError::Model {
+                code: "ModelChanged".to_owned(),
+                reason: format!(
+                    "the bundle of model `{}` is another one than this worker began with",
+                    wanted.id
+                ),
+                next_step: "Restart the worker, and submit the study again.".to_owned(),
+            }),
+            Err(error) => Err(EngineError::Model {
+                code: error.code().to_owned(),
+                reason: error.to_string(),
+                next_step: "Install the bundle again, and submit the study again.".to_owned(),
+            }),
+        }
+    }
+
     fn look(&mut self) {
         self.facts.adapter_bytes = self.device.allocated_bytes();
         self.facts.resident_bytes = resident_bytes();
@@ -71,96 +153,77 @@ impl Engine for Local {
         &self.facts
     }
 
-    fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
-        let scores = contained(|| self.scorer.score(pictures))?;
+    fn load(&mut self, model: ModelNumber, if_it_fits: bool) -> Result<(), EngineError> {
+        self.bring(model, if_it_fits)?;
+        self.look();
+        Ok(())
+    }
+
+    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
+        let scorer = self.scorer(model)?;
+        let scores = contained(|| scorer.score(pictures))?;
         self.look();
         Ok(scores)
     }
 
-    fn saliency(&mut self, picture: &GreyImage, label: &str) -> Result<GreyImage, EngineError> {
-        let map = contained(|| self.scorer.saliency(picture, label))?;
+    fn saliency(
+        &mut self,
+        model: ModelNumber,
+        picture: &GreyImage,
+        label: &str,
+    ) -> Result<GreyImage, EngineError> {
+        let scorer = self.scorer(model)?;
+        let map = contained(|| scorer.saliency(picture, label))?;
         self.look();
         Ok(map)
     }
 }
 
-/// What the last panic of the device's library said. Its hook is the only place that hears it.
-static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
-
-/// Remembers what a panic says, so that an exhausted device is told from a broken one; the log has it as before.
-pub(super) fn remember_panics() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = info.to_string();
-        before(info);
-    }));
-}
-
-/// Runs the device's library; its panics become errors.
-fn contained<T>(ask: impl FnOnce() -> Result<T, ScoreError>) -> Result<T, EngineError> {
-    match catch_unwind(AssertUnwindSafe(ask)) {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(ScoreError::Device { reason })) => Err(cause(reason)),
-        Ok(Err(error)) => Err(EngineError::Score(error)),
-        Err(payload) => {
-            let said = payload
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default();
-            let heard = std::mem::take(&mut *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner));
-            Err(cause(format!("the device's library panicked: {said} {heard}")))
+/// Puts a model onto the device, or onto the CPU where the device gives other numbers than the model's maker stated.
+fn load(bundle: &Bundle, device: &Device) -> Result<Scorer, EngineError> {
+    match contained(|| Ok(Scorer::load(bundle, device)))? {
+        Ok(scorer) => Ok(scorer),
+        Err(error @ ScorerError::SelfTestDiffers { .. }) if device.is_gpu() => {
+            tracing::warn!(model = bundle.id(), %error, "THE MODEL IS NOT USED ON THIS GPU: it runs on the CPU");
+            contained(|| Ok(Scorer::load_on_cpu(bundle)))?.map_err(|error| refused(&error))
         }
+        // the device itself gave no numbers back
+        Err(ScorerError::SelfTest { source: error @ ScoreError::Device { .. }, .. }) => {
+            contained(|| Err(error))
+        }
+        Err(error) => Err(refused(&error)),
     }
 }
 
-/// wgpu, CubeCL and drivers have no common type for exhaustion, only words (cubecl#1531, burn#3510).
-fn cause(reason: String) -> EngineError {
-    const EXHAUSTED: [&str; 7] = [
-        "out of memory",
-        "outofmemory",
-        "out_of_device_memory",
-        "out_of_host_memory",
-        "memory page",
-        "no pool handles",
-        "buffertoobig",
-    ];
-    let lower = reason.to_lowercase();
-    if EXHAUSTED.iter().any(|words| lower.contains(words)) {
-        EngineError::OutOfMemory
-    } else {
-        EngineError::Lost { reason }
+fn refused(error: &ScorerError) -> EngineError {
+    EngineError::Model {
+        code: error.code().to_owned(),
+        reason: error.to_string(),
+        next_step: "Choose `--device cpu`, or install the bundle again.".to_owned(),
+    }
+}
+
+fn too_large(id: &str, bytes: u64, budget: u64) -> EngineError {
+    let (needs, has) = (bytes.div_ceil(MIB), budget / MIB);
+    EngineError::Model {
+        code: "ModelTooLarge".to_owned(),
+        reason: format!("model `{id}` takes {needs} MiB of the device, and `models.memory_mib` is {has}"),
+        next_step: format!("Set `models.memory_mib` to {needs} at least, or lower `worker.max_batch`."),
+    }
+}
+
+fn unknown(model: ModelNumber) -> EngineError {
+    EngineError::Model {
+        code: "ModelUnknown".to_owned(),
+        reason: format!("the device holds no model of number {}", model.0),
+        next_step: "Restart the worker.".to_owned(),
     }
 }
 
 /// Bytes of this process that are in memory, where the system tells.
-pub(super) fn resident_bytes() -> Option<u64> {
+fn resident_bytes() -> Option<u64> {
     crate::telemetry::metrics::resident_memory()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exhaustion_is_told_from_loss_by_what_the_libraries_say() {
-        for words in [
-            "wgpu error: Out of Memory",
-            "Memory page 0 doesn't exist",
-            "No pool handles allocation of 4 GiB",
-            "ERROR_OUT_OF_DEVICE_MEMORY",
-        ] {
-            assert_eq!(cause(words.into()), EngineError::OutOfMemory, "{words}");
-        }
-        assert!(matches!(cause("Parent device is lost".into()), EngineError::Lost { .. }));
-    }
-
-    #[test]
-    fn a_panic_of_the_library_is_an_error_of_the_engine() {
-        let broken =
-            contained::<()>(|| std::panic::panic_any("queue submit failed: out of memory".to_owned()));
-        assert_eq!(broken, Err(EngineError::OutOfMemory));
-        let lost = contained::<()>(|| std::panic::panic_any("device lost"));
-        assert!(matches!(lost, Err(EngineError::Lost { .. })));
-    }
-}
+mod tests;

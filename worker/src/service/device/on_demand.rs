@@ -8,6 +8,7 @@ use models::{GreyImage, Scores};
 use super::{Batching, DeviceThread, OpenChild};
 use crate::ending::Ending;
 use crate::lane::Lane;
+use crate::model::ModelNumber;
 use crate::pipeline::scoring::Scoring;
 use crate::telemetry::metrics::Metrics;
 
@@ -32,21 +33,22 @@ impl OnDemand {
         }
         // Jobs come one after the other: there is nobody to wait for.
         let alone = Batching { max: 1, wait: Duration::ZERO };
-        let opened = DeviceThread::start(Box::new(self.opens.clone()), alone, self.metrics.clone())?;
+        // Models are loaded when a picture wants them.
+        let opened = DeviceThread::start(Box::new(self.opens.clone()), alone, &[], self.metrics.clone())?;
         Ok(self.thread.get_or_init(|| opened))
     }
 }
 
 impl Scoring for &OnDemand {
-    fn device(&self) -> Result<String, Ending> {
-        Ok(self.thread()?.health().description)
+    fn device(&self, model: ModelNumber) -> Result<String, Ending> {
+        self.thread()?.lane(Lane::Routine).device(model)
     }
 
-    fn score(&self, image: &Arc<GreyImage>) -> Result<Scores, Ending> {
-        self.thread()?.lane(Lane::Routine).score(image)
+    fn score(&self, model: ModelNumber, image: &Arc<GreyImage>) -> Result<Scores, Ending> {
+        self.thread()?.lane(Lane::Routine).score(model, image)
     }
 
-    fn saliency(&self, image: &Arc<GreyImage>, label: &str) -> Result<GreyImage, Ending> {
-        self.thread()?.lane(Lane::Routine).saliency(image, label)
+    fn saliency(&self, model: ModelNumber, image: &Arc<GreyImage>, label: &str) -> Result<GreyImage, Ending> {
+        self.thread()?.lane(Lane::Routine).saliency(model, image, label)
     }
 }

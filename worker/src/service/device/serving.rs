@@ -12,6 +12,7 @@ use super::engine::{Engine, EngineError, OpenEngine};
 use super::waiting::{Ask, Shared};
 use super::{Batching, no_score};
 use crate::ending::Ending;
+use crate::model::{ModelFacts, ModelNumber};
 use crate::telemetry::metrics::Metrics;
 
 type Reply = SyncSender<Result<Scores, Ending>>;
@@ -22,52 +23,72 @@ pub(super) struct Serving {
     pub(super) engine: Option<Box<dyn Engine>>,
     pub(super) batching: Batching,
     pub(super) metrics: Metrics,
+    /// The models of this engine as they were last counted.
+    pub(super) counted: Vec<ModelFacts>,
 }
 
 impl Serving {
     pub(super) fn serve(mut self, shared: &Shared) {
         while let Some(batch) = shared.next(self.batching) {
+            let model = batch.model;
             let mut waiting = Vec::new();
-            for ask in batch {
+            for ask in batch.asks {
                 match ask {
                     Ask::Score(image, reply) => waiting.push((image, reply)),
                     Ask::Saliency(image, label, reply) => {
-                        let made = self.twice(shared, |engine| engine.saliency(&image, &label));
+                        let made = self.twice(shared, |engine| engine.saliency(model, &image, &label));
                         drop(reply.send(made));
+                    }
+                    Ask::Load(reply) => {
+                        let loaded = self.twice(shared, |engine| engine.load(model, false));
+                        drop(reply.send(loaded));
                     }
                 }
             }
             if !waiting.is_empty() {
                 self.metrics.record_batch(waiting.len(), self.batching.max);
-                self.score(shared, &waiting);
+                self.score(shared, model, &waiting);
             }
         }
     }
 
+    /// Models onto the device before anything is asked, as many as have room; the first has to be one of them.
+    pub(super) fn warm_up(&mut self, shared: &Shared, models: &[ModelNumber]) -> Result<(), Ending> {
+        for (place, model) in models.iter().enumerate() {
+            self.once(shared, |engine| engine.load(*model, place > 0)).map_err(|failed| failed.1)?;
+        }
+        Ok(())
+    }
+
     /// Scores pictures together.
-    fn score(&mut self, shared: &Shared, waiting: &[(Arc<GreyImage>, Reply)]) {
+    fn score(&mut self, shared: &Shared, model: ModelNumber, waiting: &[(Arc<GreyImage>, Reply)]) {
         if let [(image, reply)] = waiting {
-            let scored = self.twice(shared, |engine| engine.score(std::slice::from_ref(image)));
+            let scored = self.twice(shared, |engine| engine.score(model, std::slice::from_ref(image)));
             drop(reply.send(scored.and_then(|scores| scores.into_iter().next().ok_or_else(no_score))));
             return;
         }
-        if self.together(shared, waiting).is_ok() {
+        if self.together(shared, model, waiting).is_ok() {
             return;
         }
         for half in waiting.chunks(waiting.len().div_ceil(2)) {
-            if half.len() > 1 && self.together(shared, half).is_ok() {
+            if half.len() > 1 && self.together(shared, model, half).is_ok() {
                 continue;
             }
             for alone in half {
-                self.score(shared, std::slice::from_ref(alone));
+                self.score(shared, model, std::slice::from_ref(alone));
             }
         }
     }
 
     /// One attempt; the jobs are answered where it succeeds.
-    fn together(&mut self, shared: &Shared, waiting: &[(Arc<GreyImage>, Reply)]) -> Result<(), Ending> {
+    fn together(
+        &mut self,
+        shared: &Shared,
+        model: ModelNumber,
+        waiting: &[(Arc<GreyImage>, Reply)],
+    ) -> Result<(), Ending> {
         let images: Vec<_> = waiting.iter().map(|(image, _)| Arc::clone(image)).collect();
-        let scores = self.once(shared, |engine| engine.score(&images)).map_err(|failed| failed.1)?;
+        let scores = self.once(shared, |engine| engine.score(model, &images)).map_err(|failed| failed.1)?;
         if scores.len() != waiting.len() {
             return Err(no_score());
         }
@@ -98,6 +119,7 @@ impl Serving {
             empty => match self.opens.open() {
                 Ok(opened) => {
                     self.metrics.record_device_opened(opened.facts().opened_ms);
+                    self.counted.clear();
                     empty.insert(opened)
                 }
                 Err(ending) => {
@@ -112,6 +134,7 @@ impl Serving {
                 shared.failed();
                 self.metrics.record_device_error();
                 self.engine = None;
+                self.metrics.record_models_gone();
                 Err((true, error.ending()))
             }
             answer => {
@@ -119,6 +142,8 @@ impl Serving {
                 self.metrics.record_device_success();
                 let facts = engine.facts();
                 self.metrics.set_device_memory(facts.adapter_bytes, facts.resident_bytes);
+                self.metrics.record_models(&self.counted, &facts.models);
+                self.counted.clone_from(&facts.models);
                 answer.map_err(|error| (false, error.ending()))
             }
         }

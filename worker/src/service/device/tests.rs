@@ -4,19 +4,25 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 
-use models::{Bundle, ScoreError};
+use models::ScoreError;
 
 use super::engine::{Engine, EngineError, Facts};
-use super::waiting::{KEPT_FREE, STAT_IN_A_ROW};
+use super::waiting::{Batch, KEPT_FREE, OVERTAKEN_AT_MOST, STAT_IN_A_ROW};
 use super::*;
 use crate::cli::DeviceArg;
+use crate::config::Config;
+use crate::model::BUILT_IN;
 
 fn shared(asks: impl IntoIterator<Item = (Lane, Ask)>) -> Shared {
     let shared = Shared::default();
     for (lane, ask) in asks {
-        shared.ask(lane, ask);
+        shared.ask(lane, BUILT_IN, ask);
     }
     shared
+}
+
+fn built_in() -> Opening {
+    Opening::built_in(&Config::load(None, None).unwrap()).unwrap()
 }
 
 fn picture() -> Arc<GreyImage> {
@@ -31,12 +37,13 @@ fn map(label: &str) -> Ask {
     Ask::Saliency(picture(), label.to_owned(), sync_channel(1).0)
 }
 
-fn kinds(batch: Option<Vec<Ask>>) -> Vec<String> {
+fn kinds(batch: Option<Batch>) -> Vec<String> {
     let kind = |ask: &Ask| match ask {
         Ask::Score(..) => "score".to_owned(),
         Ask::Saliency(_, label, _) => label.clone(),
+        Ask::Load(_) => "load".to_owned(),
     };
-    batch.unwrap().iter().map(kind).collect()
+    batch.unwrap().asks.iter().map(kind).collect()
 }
 
 const TOGETHER: Batching = Batching { max: 3, wait: Duration::ZERO };
@@ -79,6 +86,75 @@ fn the_device_is_kept_free_for_a_stat_job_under_way_but_not_for_long() {
     assert_eq!(waiting.lane(now), Some(1), "it is done");
 }
 
+/// The models of the next so many batches, where model 0 is resident at first and a model that is served is the only
+/// resident one from then on: a budget for one.
+fn served(shared: &Shared, batches: usize) -> Vec<usize> {
+    let holds = |model: usize| {
+        let models = (0..2).map(|own| ModelFacts { is_resident: own == model, ..ModelFacts::default() });
+        Facts { models: models.collect(), ..Facts::default() }
+    };
+    shared.succeeded(&holds(0));
+    (0..batches)
+        .map(|_| {
+            let model = shared.next(TOGETHER).unwrap().model.0;
+            shared.succeeded(&holds(model));
+            model
+        })
+        .collect()
+}
+
+#[test]
+fn asks_for_a_resident_model_go_first_until_the_others_have_waited_long_enough() {
+    let shared = Shared::default();
+    let most = OVERTAKEN_AT_MOST as usize;
+    for model in [1, 1] {
+        shared.ask(Lane::Routine, ModelNumber(model), map("of the other model"));
+    }
+    for _ in 0..2 * most {
+        shared.ask(Lane::Routine, ModelNumber(0), map("of the resident model"));
+    }
+    let order = served(&shared, 2 * most + 2);
+    let expected = [vec![0; most], vec![1; 2], vec![0; most]].concat();
+    assert_eq!(order, expected, "its model is loaded once, and both its asks are served");
+}
+
+#[test]
+fn with_a_budget_for_one_two_models_take_turns_and_none_starves() {
+    let shared = Shared::default();
+    for _ in 0..100 {
+        shared.ask(Lane::Routine, ModelNumber(0), map("0"));
+        shared.ask(Lane::Routine, ModelNumber(1), map("1"));
+    }
+    let order = served(&shared, 200);
+    assert_eq!(order.iter().filter(|model| **model == 0).count(), 100);
+    let loads = order.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!((10..=30).contains(&loads), "{loads} loads for 200 asks that come by turns");
+    let longest = order.chunk_by(|one, next| one == next).map(<[usize]>::len).max().unwrap();
+    assert!(longest <= 100 && order[..20].contains(&1), "{order:?}");
+}
+
+#[test]
+fn a_stat_ask_waits_for_no_other_model() {
+    let shared = Shared::default();
+    shared.ask(Lane::Stat, ModelNumber(1), map("of the other model"));
+    shared.ask(Lane::Stat, ModelNumber(0), map("of the resident model"));
+    shared.ask(Lane::Routine, ModelNumber(0), map("routine"));
+    assert_eq!(served(&shared, 3), [1, 0, 0]);
+}
+
+#[test]
+fn a_batch_is_of_one_model() {
+    let shared = Shared::default();
+    for model in [0, 1, 0, 1, 0] {
+        shared.ask(Lane::Routine, ModelNumber(model), score());
+    }
+    let batches: Vec<_> = (0..2)
+        .map(|_| shared.next(TOGETHER).unwrap())
+        .map(|batch| (batch.model.0, batch.asks.len()))
+        .collect();
+    assert_eq!(batches, [(0, 3), (1, 2)]);
+}
+
 #[test]
 fn a_thread_that_is_stopped_takes_nothing_more() {
     let shared = shared([(Lane::Stat, score())]);
@@ -92,7 +168,7 @@ fn a_batch_waits_for_others_until_it_is_full() {
     let patient = Batching { max: 2, wait: Duration::from_mins(1) };
     let batch = std::thread::scope(|scope| {
         let forming = scope.spawn(|| kinds(shared.next(patient)));
-        shared.ask(Lane::Stat, score());
+        shared.ask(Lane::Stat, BUILT_IN, score());
         forming.join().unwrap()
     });
     assert_eq!(batch, ["score"; 2]);
@@ -100,27 +176,27 @@ fn a_batch_waits_for_others_until_it_is_full() {
 
 #[test]
 fn every_job_gets_the_numbers_of_its_own_picture() {
-    let bundle = Arc::new(Bundle::embedded().unwrap());
     let batching = Batching { max: 4, wait: Duration::ZERO };
-    let opens = Box::new(OpenLocal { bundle, device: DeviceArg::Cpu });
-    let device = DeviceThread::start(opens, batching, Metrics::new("digest")).unwrap();
+    let opens = Box::new(OpenLocal { opening: built_in(), device: DeviceArg::Cpu });
+    let device = DeviceThread::start(opens, batching, &[BUILT_IN], Metrics::new("digest")).unwrap();
     let picture = |grey: fn(u16) -> u16| {
         let values = (0..64 * 64).map(|index| f32::from(grey(index)) / 64.0).collect();
         Arc::new(GreyImage::new(64, 64, values).unwrap())
     };
     let (one, other) = (picture(|index| index % 64), picture(|index| index / 64));
-    let alone: Vec<_> =
-        [&one, &other].map(|image| device.lane(Lane::Stat).score(image).unwrap().findings[0].logit).into();
+    let alone: Vec<_> = [&one, &other]
+        .map(|image| device.lane(Lane::Stat).score(BUILT_IN, image).unwrap().findings[0].logit)
+        .into();
     let together = std::thread::scope(|scope| {
         let asks = [&one, &other].map(|image| {
             let device = &device;
-            scope.spawn(move || device.lane(Lane::Routine).score(image).unwrap().findings[0].logit)
+            scope.spawn(move || device.lane(Lane::Routine).score(BUILT_IN, image).unwrap().findings[0].logit)
         });
         asks.map(|ask| ask.join().unwrap())
     });
     assert_eq!(alone, together);
     assert!((alone[0] - alone[1]).abs() > 1e-6);
-    assert!(device.lane(Lane::Stat).saliency(&one, "no such finding").is_err());
+    assert!(device.lane(Lane::Stat).saliency(BUILT_IN, &one, "no such finding").is_err());
     assert!(device.health().is_ready(), "a question that makes no sense is no failure of the device");
 }
 
@@ -153,7 +229,15 @@ impl Engine for Scripted {
         &self.facts
     }
 
-    fn score(&mut self, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
+    fn load(&mut self, _model: ModelNumber, _if_it_fits: bool) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn score(
+        &mut self,
+        _model: ModelNumber,
+        pictures: &[Arc<GreyImage>],
+    ) -> Result<Vec<Scores>, EngineError> {
         let names: Vec<u8> = pictures.iter().map(|picture| name_of(picture)).collect();
         self.asked.lock().unwrap().push(names.clone());
         let scores = |name: &u8| {
@@ -164,7 +248,12 @@ impl Engine for Scripted {
         (self.fails)(&names).map_or_else(|| Ok(names.iter().map(scores).collect()), Err)
     }
 
-    fn saliency(&mut self, _picture: &GreyImage, label: &str) -> Result<GreyImage, EngineError> {
+    fn saliency(
+        &mut self,
+        _model: ModelNumber,
+        _picture: &GreyImage,
+        label: &str,
+    ) -> Result<GreyImage, EngineError> {
         Err(EngineError::Score(ScoreError::UnknownLabel { label: label.to_owned() }))
     }
 }
@@ -185,22 +274,21 @@ type Answers = Vec<Result<f64, String>>;
 /// opened.
 fn batch_of_four(fails: fn(&[u8]) -> Option<EngineError>) -> (Answers, Vec<Vec<u8>>, usize, DeviceHealth) {
     let (opened, asked) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
-    let mut local = (OpenLocal { bundle: Arc::new(Bundle::embedded().unwrap()), device: DeviceArg::Cpu })
-        .local()
-        .unwrap();
-    let well = local.score(&[named(0)]).unwrap().remove(0);
+    let mut local = (OpenLocal { opening: built_in(), device: DeviceArg::Cpu }).local().unwrap();
+    let well = local.score(BUILT_IN, &[named(0)]).unwrap().remove(0);
     let opens =
         Box::new(OpenScripted { opened: Arc::clone(&opened), asked: Arc::clone(&asked), fails, well });
     let shared = Shared::default();
     let answers: Vec<_> = (0..4)
         .map(|name| {
             let (reply, answer): (SyncSender<_>, _) = sync_channel(1);
-            shared.ask(Lane::Routine, Ask::Score(named(name), reply));
+            shared.ask(Lane::Routine, BUILT_IN, Ask::Score(named(name), reply));
             answer
         })
         .collect();
     let batching = Batching { max: 4, wait: Duration::ZERO };
-    let serving = Serving { opens, engine: None, batching, metrics: Metrics::new("digest") };
+    let metrics = Metrics::new("digest");
+    let serving = Serving { opens, engine: None, batching, metrics, counted: Vec::new() };
     std::thread::scope(|scope| {
         scope.spawn(|| serving.serve(&shared));
         let answered = answers

@@ -1,4 +1,4 @@
-//! What waits for the device: a queue a lane, and how batches form from it as late as possible.
+//! What waits for the device: a queue a lane, in which order it is served, and how batches form as late as possible.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
@@ -11,6 +11,7 @@ use super::engine::Facts;
 use super::{Batching, DeviceHealth};
 use crate::ending::Ending;
 use crate::lane::Lane;
+use crate::model::ModelNumber;
 
 /// STAT requests that are served before a waiting routine request is.
 pub(super) const STAT_IN_A_ROW: u32 = 4;
@@ -19,16 +20,34 @@ pub(super) const STAT_IN_A_ROW: u32 = 4;
 /// or comes back for its map. Routine pictures that wait for longer are scored.
 pub(super) const KEPT_FREE: Duration = Duration::from_millis(100);
 
+/// Batches of resident models that are served before a routine ask whose model would have to be loaded first. More is not
+/// put off: with asks for two models under a budget for one, each is loaded once in so many batches, and none starves.
+pub(super) const OVERTAKEN_AT_MOST: u32 = 8;
+
 /// What a job asks, and where it waits for the answer.
 pub(super) enum Ask {
     Score(Arc<GreyImage>, SyncSender<Result<Scores, Ending>>),
     Saliency(Arc<GreyImage>, String, SyncSender<Result<GreyImage, Ending>>),
+    Load(SyncSender<Result<(), Ending>>),
+}
+
+/// An ask for a model, and how often one for another model was served before it though it came later.
+pub(super) struct Asked {
+    model: ModelNumber,
+    ask: Ask,
+    overtaken: u32,
+}
+
+/// What is served together: pictures to score, or one of the other asks, all for one model.
+pub(super) struct Batch {
+    pub(super) model: ModelNumber,
+    pub(super) asks: Vec<Ask>,
 }
 
 /// All that waits, what was last seen of the device, and whether it is to stop.
 #[derive(Default)]
 pub(super) struct Waiting {
-    lanes: [VecDeque<Ask>; 2],
+    lanes: [VecDeque<Asked>; 2],
     pub(super) stat_in_a_row: u32,
     pub(super) stat_under_way: usize,
     pub(super) kept_free_until: Option<Instant>,
@@ -48,8 +67,9 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn ask(&self, lane: Lane, ask: Ask) {
-        self.lock().lanes[usize::from(lane == Lane::Routine)].push_back(ask);
+    pub(super) fn ask(&self, lane: Lane, model: ModelNumber, ask: Ask) {
+        let asked = Asked { model, ask, overtaken: 0 };
+        self.lock().lanes[usize::from(lane == Lane::Routine)].push_back(asked);
         self.changed.notify_all();
     }
 
@@ -75,6 +95,7 @@ impl Shared {
     pub(super) fn succeeded(&self, facts: &Facts) {
         let health = &mut self.lock().health;
         facts.description.clone_into(&mut health.description);
+        health.models.clone_from(&facts.models);
         health.last_success = Some(Instant::now());
         health.failures = 0;
     }
@@ -82,10 +103,11 @@ impl Shared {
     pub(super) fn failed(&self) {
         let health = &mut self.lock().health;
         health.failures = health.failures.saturating_add(1);
+        health.models.iter_mut().for_each(|model| model.is_resident = false);
     }
 
-    /// The next thing to do: one saliency map, or pictures to score together. `None` when the worker stops.
-    pub(super) fn next(&self, batching: Batching) -> Option<Vec<Ask>> {
+    /// The next thing to do: one saliency map, one load, or pictures to score together. `None` when the worker stops.
+    pub(super) fn next(&self, batching: Batching) -> Option<Batch> {
         let mut waiting = self.lock();
         let first = loop {
             if waiting.stopped {
@@ -102,19 +124,20 @@ impl Shared {
                 None => self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
             };
         };
-        let mut batch = vec![first];
-        if matches!(batch[0], Ask::Saliency(..)) || batching.max <= 1 {
+        let alone = !matches!(first.ask, Ask::Score(..)) || batching.max <= 1;
+        let mut batch = Batch { model: first.model, asks: vec![first.ask] };
+        if alone {
             return Some(batch);
         }
         let until = Instant::now() + batching.wait;
         loop {
-            while batch.len() < batching.max
-                && let Some(ask) = waiting.pop_score()
+            while batch.asks.len() < batching.max
+                && let Some(ask) = waiting.pop_score(batch.model)
             {
-                batch.push(ask);
+                batch.asks.push(ask);
             }
             let left = until.saturating_duration_since(Instant::now());
-            if batch.len() >= batching.max || left.is_zero() || waiting.stopped {
+            if batch.asks.len() >= batching.max || left.is_zero() || waiting.stopped {
                 return Some(batch);
             }
             waiting = self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -141,17 +164,33 @@ impl Waiting {
         }
     }
 
-    pub(super) fn pop(&mut self, now: Instant) -> Option<Ask> {
+    /// The next ask. STAT asks go in their order, whatever has to be loaded for them; a routine ask whose model would have
+    /// to be loaded lets asks for resident ones pass, so many batches at most.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Asked> {
         let lane = self.lane(now)?;
         self.stat_in_a_row = if lane == 0 { self.stat_in_a_row.saturating_add(1) } else { 0 };
-        self.lanes[lane].pop_front()
+        let resident =
+            |asked: &Asked| self.health.models.get(asked.model.0).is_some_and(|model| model.is_resident);
+        let waits = self.lanes[lane].front()?;
+        let passes = if lane == 0 || resident(waits) || waits.overtaken >= OVERTAKEN_AT_MOST {
+            0
+        } else {
+            self.lanes[lane].iter().position(resident).unwrap_or(0)
+        };
+        if passes > 0
+            && let Some(overtaken) = self.lanes[lane].front_mut()
+        {
+            overtaken.overtaken += 1;
+        }
+        self.lanes[lane].remove(passes)
     }
 
-    /// The next picture to score, passing over saliency maps.
-    fn pop_score(&mut self) -> Option<Ask> {
+    /// The next picture to score by this model, passing over all else.
+    fn pop_score(&mut self, model: ModelNumber) -> Option<Ask> {
         self.lanes.iter_mut().find_map(|lane| {
-            let index = lane.iter().position(|ask| matches!(ask, Ask::Score(..)))?;
-            lane.remove(index)
+            let scored = |asked: &Asked| asked.model == model && matches!(asked.ask, Ask::Score(..));
+            let index = lane.iter().position(scored)?;
+            lane.remove(index).map(|asked| asked.ask)
         })
     }
 }

@@ -10,6 +10,9 @@ use models::{GreyImage, ScoreError, Scores};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::opening::Opening;
+use crate::model::{ModelFacts, ModelNumber};
+
 /// Longest head, in bytes.
 const MOST_HEAD: u32 = 16 << 20;
 
@@ -22,47 +25,55 @@ pub(super) type Size = (usize, usize);
 /// What the worker asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Asked {
-    /// All scores of the pictures that the body holds one after the other.
-    Score(Vec<Size>),
-    /// The saliency map of a label for the picture that the body holds.
-    Saliency(Size, String),
+    /// The first of all: what the process is to hold.
+    Open(Opening),
+    /// A model on the device, self-tested; with the flag only where no other one has to leave for it.
+    Load(ModelNumber, bool),
+    /// All scores by a model of the pictures that the body holds one after the other.
+    Score(ModelNumber, Vec<Size>),
+    /// The saliency map of a label of a model for the picture that the body holds.
+    Saliency(ModelNumber, Size, String),
 }
 
 /// What the device process answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Answered {
-    /// It is open, and its self-test passed.
+    /// It is open: models can be loaded.
     Ready {
         /// The device in words.
         description: String,
         /// Whether it is a wgpu adapter.
         is_gpu: bool,
-        /// Digest of the model that was loaded.
-        model_digest: String,
         /// Milliseconds since the process began.
         opened_ms: f64,
     },
     /// It could not be opened: code, reason, next step.
     NotReady(String, String, String),
+    /// The model is loaded, or there was no room.
+    Loaded(Held),
     /// One for each picture.
-    Scores(Vec<Scores>, Memory),
+    Scores(Vec<Scores>, Held),
     /// The map is the body.
-    Map(Size, Memory),
+    Map(Size, Held),
     /// The question has no answer.
     Refused(ScoreError),
+    /// The model cannot be used: code, reason, next step.
+    NotLoaded(String, String, String, Held),
     /// No memory was left; the process ends.
     OutOfMemory,
     /// The device's library failed in another way; the process ends.
     Broken(String),
 }
 
-/// What is allocated now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Memory {
+/// What the process holds now.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Held {
     /// On the adapter, in bytes.
     pub(super) adapter_bytes: Option<u64>,
     /// Resident in the process, in bytes.
     pub(super) resident_bytes: Option<u64>,
+    /// The models, by their numbers.
+    pub(super) models: Vec<ModelFacts>,
 }
 
 /// Writes one frame.
@@ -136,14 +147,15 @@ mod tests {
     #[test]
     fn what_is_written_is_read_until_the_end() {
         let (one, other) = (picture(3, 2, 0), picture(1, 4, 3));
-        let asked = Asked::Score(vec![(3, 2), (1, 4)]);
+        let model = ModelNumber(1);
+        let asked = Asked::Score(model, vec![(3, 2), (1, 4)]);
         let mut pipe = Vec::new();
         write(&mut pipe, &asked, &[&one, &other]).unwrap();
-        write(&mut pipe, &Asked::Saliency((3, 2), "Mass".into()), &[&one]).unwrap();
+        write(&mut pipe, &Asked::Saliency(model, (3, 2), "Mass".into()), &[&one]).unwrap();
         let mut pipe = pipe.as_slice();
         let (head, values) = read::<Asked>(&mut pipe).unwrap().unwrap();
         assert_eq!(head, asked);
-        let Asked::Score(sizes) = head else { unreachable!() };
+        let Asked::Score(_, sizes) = head else { unreachable!() };
         let read_back = pictures(&sizes, &values).unwrap();
         assert_eq!((&*read_back[0], &*read_back[1]), (&one, &other));
         assert!(pictures(&sizes[..1], &values).is_err(), "values are left over");

@@ -43,9 +43,16 @@ pub(super) struct EndLabels {
     pub(super) code: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct FindingLabel {
+    pub(super) model: String,
     pub(super) finding: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ModelLabel {
+    pub(super) model: String,
+    pub(super) digest: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +91,11 @@ pub(super) struct Families {
     pub(super) device_success_age: Known<Real>,
     pub(super) device_openings: Counter,
     pub(super) device_open_time: Real,
+    pub(super) model_resident: Family<ModelLabel, Gauge>,
+    pub(super) model_memory: Family<ModelLabel, Gauge>,
+    pub(super) model_loads: Family<ModelLabel, Counter>,
+    pub(super) model_evictions: Family<ModelLabel, Counter>,
+    pub(super) model_load_time: Family<ModelLabel, Real>,
     pub(super) device_memory: Known<Gauge>,
     pub(super) device_resident_memory: Known<Gauge>,
     pub(super) ready: Gauge,
@@ -125,6 +137,11 @@ impl Families {
             device_success_age: Family::default(),
             device_openings: Counter::default(),
             device_open_time: Gauge::default(),
+            model_resident: Family::default(),
+            model_memory: Family::default(),
+            model_loads: Family::default(),
+            model_evictions: Family::default(),
+            model_load_time: Family::default(),
             device_memory: Family::default(),
             device_resident_memory: Family::default(),
             ready: Gauge::default(),
@@ -143,6 +160,7 @@ impl Families {
         self.register_work(&mut registry);
         self.register_queue_and_ledger(&mut registry);
         self.register_device(&mut registry);
+        self.register_models(&mut registry);
         self.register_drift(&mut registry);
         let build = BuildLabels { version: env!("CARGO_PKG_VERSION"), model_digest: model_digest.to_owned() };
         registry.register("build", "Version of the program and digest of its image model", Info::new(build));
@@ -226,13 +244,13 @@ impl Families {
         );
         to.register(
             "device_openings",
-            "Times that a process of the device was started and passed its self-test",
+            "Times that a process of the device was started",
             self.device_openings.clone(),
         );
         seconds(
             to,
             "device_open_time",
-            "From the start of the device's process to its passed self-test, the last time",
+            "From the start of the device's process until models can be loaded, the last time",
             self.device_open_time.clone(),
         );
         bytes(
@@ -246,6 +264,36 @@ impl Families {
             "device_resident_memory",
             "Resident memory of the device's process",
             self.device_resident_memory.clone(),
+        );
+    }
+
+    fn register_models(&self, to: &mut Registry) {
+        to.register(
+            "model_resident",
+            "1 while the model is on the device, else 0",
+            self.model_resident.clone(),
+        );
+        bytes(
+            to,
+            "model_memory",
+            "What the budget counts for the model: weights and the activations of a batch",
+            self.model_memory.clone(),
+        );
+        to.register(
+            "model_loads",
+            "Times that the model was loaded and passed its self-test",
+            self.model_loads.clone(),
+        );
+        to.register(
+            "model_evictions",
+            "Times that the model left the device for another one",
+            self.model_evictions.clone(),
+        );
+        seconds(
+            to,
+            "model_load_time",
+            "From the model's files to its passed self-test, the last time",
+            self.model_load_time.clone(),
         );
     }
 

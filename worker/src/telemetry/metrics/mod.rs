@@ -1,6 +1,6 @@
 //! What is counted and measured, one method an event. `families` has the names that are exported.
 //!
-//! Labels come from closed lists: lanes, stages, states, documented codes, the model's findings. No label is ever a UID,
+//! Labels come from closed lists: lanes, stages, states, documented codes, the site's models and their findings. No label is ever a UID,
 //! a key or a text from outside.
 //!
 //! The device lives in a process of its own, so its memory is told apart from the worker's: resident memory of that
@@ -8,6 +8,7 @@
 
 mod code;
 mod families;
+mod models;
 mod read;
 #[cfg(test)]
 mod shown;
@@ -30,7 +31,7 @@ use crate::queue::QueueStatus;
 use crate::telemetry::http::Exposition;
 pub use read::Samples;
 
-use families::{CodeLabel, EndLabels, Families, FindingLabel, LaneLabel, StageLabel, StateLabel};
+use families::{CodeLabel, EndLabels, Families, FindingLabel, LaneLabel, ModelLabel, StageLabel, StateLabel};
 
 /// The stages that are measured; another one counts as `other`.
 const STAGES: [&str; 15] = [
@@ -51,8 +52,8 @@ const STAGES: [&str; 15] = [
     "settle",
 ];
 
-/// Findings of one model at most; more cannot be its closed list.
-const MOST_FINDINGS: usize = 128;
+/// Findings of all models at most; more cannot be their closed lists.
+const MOST_FINDINGS: usize = 512;
 
 /// The metrics of one worker. A clone counts into the same.
 #[derive(Clone)]
@@ -63,7 +64,9 @@ struct Inner {
     registry: Registry,
     device_success: Mutex<Option<Instant>>,
     /// Findings that were seen, to bound their number.
-    findings: Mutex<BTreeSet<String>>,
+    findings: Mutex<BTreeSet<FindingLabel>>,
+    /// The models, by their numbers.
+    models: Mutex<Vec<ModelLabel>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -101,6 +104,7 @@ impl Metrics {
             registry,
             device_success: Mutex::default(),
             findings: Mutex::default(),
+            models: Mutex::default(),
         }))
     }
 
@@ -201,16 +205,16 @@ impl Metrics {
         }
     }
 
-    /// What the networks said of one study, once its report is stored: for seeing drift.
-    pub fn record_drift(&self, output: &ModelOutput) {
+    /// What the networks of a model said of one study, once its report is stored: for seeing drift.
+    pub fn record_drift(&self, model: &str, output: &ModelOutput) {
         let families = self.families();
         let mut seen = self.0.findings.lock().unwrap_or_else(PoisonError::into_inner);
         for score in &output.findings {
-            if !seen.contains(&score.label) && seen.len() >= MOST_FINDINGS {
+            let label = FindingLabel { model: model.to_owned(), finding: score.label.clone() };
+            if !seen.contains(&label) && seen.len() >= MOST_FINDINGS {
                 continue;
             }
-            seen.insert(score.label.clone());
-            let label = FindingLabel { finding: score.label.clone() };
+            seen.insert(label.clone());
             families.finding_probability.get_or_create(&label).observe(score.probability);
         }
         drop(seen);

@@ -27,6 +27,12 @@ impl Samples {
             .map(|sample| sample.value)
     }
 
+    /// The value of the first sample of a name that has this label.
+    pub fn labelled(&self, name: &str, label: &str, text: &str) -> Option<f64> {
+        let has = |sample: &&Sample| sample.labels.get(label).is_some_and(|own| own == text);
+        self.0.iter().filter(|sample| sample.name == name).find(has).map(|sample| sample.value)
+    }
+
     /// The sum over all samples of a name, by one of their labels.
     pub fn by(&self, name: &str, label: &str) -> BTreeMap<&str, f64> {
         let mut sums = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! Each event is exported under its name, and no label comes from outside.
 
 use super::*;
+use crate::model::{BundlePlace, ModelFacts, SiteModel};
 use crate::outcome::Present;
 use crate::pipeline::output::{FindingScore, PictureData};
 
@@ -50,6 +51,22 @@ fn features() -> FeatureTable {
     serde_json::from_value(table).unwrap()
 }
 
+fn model() -> SiteModel {
+    let place = BundlePlace::BuiltIn { signature: None };
+    SiteModel { id: "cxr".into(), identity: "00".into(), place }
+}
+
+fn facts() -> ModelFacts {
+    ModelFacts {
+        is_resident: true,
+        bytes: 4096,
+        loads: 3,
+        evictions: 2,
+        load_ms: 1500.0,
+        device: "cpu".into(),
+    }
+}
+
 /// Metrics into which every event was recorded once.
 pub(super) fn with_every_event() -> Metrics {
     let metrics = Metrics::new("sha256:abc");
@@ -67,7 +84,9 @@ pub(super) fn with_every_event() -> Metrics {
     metrics.record_device_success();
     metrics.record_device_opened(250.0);
     metrics.set_device_memory(Some(11), Some(12));
-    metrics.record_drift(&output("Effusion", 0.35));
+    metrics.name_models(&[model()]);
+    metrics.record_models(&[], &[facts()]);
+    metrics.record_drift("cxr", &output("Effusion", 0.35));
     metrics.record_features(&features());
     metrics.set_queue(&status(Some(7)));
     metrics.set_ledger(&BTreeMap::from([(JobState::Composed, 6)]), Some(Duration::from_millis(1500)));
@@ -101,7 +120,12 @@ fn each_event_is_counted_under_its_name() {
         "chiasm_device_open_time_seconds 0.25",
         "chiasm_device_memory_bytes{} 11",
         "chiasm_device_resident_memory_bytes{} 12",
-        "chiasm_finding_probability_ratio_count{finding=\"Effusion\"} 1",
+        "chiasm_finding_probability_ratio_count{model=\"cxr\",finding=\"Effusion\"} 1",
+        "chiasm_model_resident{model=\"cxr\",digest=\"00\"} 1",
+        "chiasm_model_memory_bytes{model=\"cxr\",digest=\"00\"} 4096",
+        "chiasm_model_loads_total{model=\"cxr\",digest=\"00\"} 3",
+        "chiasm_model_evictions_total{model=\"cxr\",digest=\"00\"} 2",
+        "chiasm_model_load_time_seconds{model=\"cxr\",digest=\"00\"} 1.5",
         "chiasm_novelty_ratio_count 1",
         "chiasm_frontal_probability_ratio_count 1",
         "chiasm_features_total{state=\"known\"} 2",
@@ -147,12 +171,26 @@ fn no_text_from_outside_becomes_a_label() {
 fn findings_are_bounded() {
     let metrics = Metrics::new("d");
     for index in 0..1000 {
-        metrics.record_drift(&output(&format!("finding-{index}"), 0.5));
+        metrics.record_drift("cxr", &output(&format!("finding-{index}"), 0.5));
     }
     let text = metrics.encode();
     let series =
         text.lines().filter(|line| line.starts_with("chiasm_finding_probability_ratio_count")).count();
     assert_eq!(series, MOST_FINDINGS);
+}
+
+#[test]
+fn loads_count_over_all_engines() {
+    let metrics = Metrics::new("d");
+    metrics.name_models(&[model()]);
+    assert!(metrics.encode().contains("chiasm_model_resident{model=\"cxr\",digest=\"00\"} 0"));
+    metrics.record_models(&[], &[facts()]);
+    metrics.record_models(&[facts()], &[ModelFacts { loads: 4, ..facts() }]);
+    metrics.record_models_gone();
+    assert!(metrics.encode().contains("chiasm_model_resident{model=\"cxr\",digest=\"00\"} 0"));
+    // another engine, which counts from nothing
+    metrics.record_models(&[], &[ModelFacts { loads: 1, ..facts() }]);
+    assert!(metrics.encode().contains("chiasm_model_loads_total{model=\"cxr\",digest=\"00\"} 5"));
 }
 
 #[test]
