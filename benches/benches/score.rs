@@ -1,42 +1,39 @@
-//! How long is a picture from grey values to findings, alone and in a batch, on the CPU?
+//! How long is a batch of pictures from this program's memory to a network's outputs in it, on the CPU?
 
-#![allow(missing_docs, reason = "criterion_group! makes an undocumented function")]
-#![expect(clippy::expect_used, reason = "a benchmark without its input cannot run")]
+use chiasm_benches::size::sized;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use models::bench::Precision;
+use models::bench::forward::{Loaded, Subject};
+use models::network::Architecture;
+use models::{Bundle, Device, DeviceChoice};
 
-use chiasm_benches::phantom;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dicom_ingest::decode::decode;
-use dicom_ingest::limits::Limits;
-use models::preprocess::resize;
-use models::{Bundle, Device, DeviceChoice, GreyImage, Scorer};
+/// Published name, and the side of its pictures where it is measured.
+const NETWORKS: [(&str, usize); 5] =
+    [("resnet18", 224), ("resnet18-28", 28), ("resnet50", 224), ("densenet121", 224), ("basic-unet", 128)];
+const SEED: u64 = 1;
 
-fn pictures(count: u64) -> Vec<GreyImage> {
-    (0..count)
-        .map(|seed| {
-            let frame =
-                decode(&phantom(seed), &Limits::default()).expect("a readable phantom").frames.remove(0);
-            GreyImage::new(frame.columns, frame.rows, frame.grey()).expect("a picture")
-        })
-        .collect()
-}
-
-fn score(criterion: &mut Criterion) {
+pub(crate) fn all(criterion: &mut Criterion) {
     let device = Device::open(DeviceChoice::Cpu).expect("the CPU");
-    let scorer = Scorer::load(&Bundle::embedded().expect("the bundle"), &device).expect("the networks");
-    let pictures = pictures(8);
-    let mut group = criterion.benchmark_group("score");
-    group.sample_size(10);
-    group.bench_function("resize to the networks' side", |bench| {
-        bench.iter(|| resize(&pictures[0], 112, 112));
-    });
-    for batch in [1, 8] {
-        group.throughput(Throughput::Elements(batch as u64));
-        group.bench_with_input(BenchmarkId::new("findings, CPU", batch), &batch, |bench, batch| {
-            bench.iter(|| scorer.score(&pictures[..*batch]).expect("scores"));
-        });
+    let mut group = crate::group(criterion, "score");
+    for (name, side) in NETWORKS {
+        let architecture = Architecture::preset(name, 1, 14).expect("an architecture");
+        let subject = Subject::Network { name: name.to_owned(), architecture, side: sized(side, 32) };
+        sweep(&mut group, name, &subject, &device);
     }
+    let bundle = Subject::Bundle(Box::new(Bundle::embedded().expect("the bundle")));
+    sweep(&mut group, "built-in bundle", &bundle, &device);
     group.finish();
 }
 
-criterion_group!(benches, score);
-criterion_main!(benches);
+type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>;
+
+fn sweep(group: &mut Group<'_>, name: &str, subject: &Subject, device: &Device) {
+    let loaded = Loaded::new(subject, Precision::F32, device, SEED).expect("the network");
+    for batch in sized(vec![1_usize, 8], vec![1]) {
+        group.throughput(Throughput::Elements(batch as u64));
+        let mut work = loaded.batches(batch, SEED);
+        group.bench_function(BenchmarkId::new(name, batch), |bench| {
+            bench.iter(|| work.run().expect("outputs"));
+        });
+    }
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use chiasm_tests::run;
+use chiasm_tests::{run, workspace};
 use serde_json::Value;
 
 fn bench(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -117,4 +117,31 @@ fn the_whole_way_is_measured_and_leaves_nothing_behind() {
     assert_eq!(read()["kind"], "soak");
     assert_eq!(read()["detail"]["series"].as_array().unwrap().len(), 3, "three runs at least");
     assert_eq!(fs::read_dir(ground).unwrap().count(), 0);
+}
+
+/// What is committed is read by the program that others compare with, and was measured on a release build.
+#[test]
+fn committed_results_are_files_of_this_program() {
+    let results = workspace().join("benches/results");
+    let folders: Vec<_> = fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut read = 0;
+    for folder in folders.iter().filter(|path| path.is_dir()) {
+        assert!(folder.join("README.md").is_file(), "{} does not say what it is", folder.display());
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let own = path.to_str().unwrap();
+            let (code, out, error) = bench(&["compare", own, own, "--json"]);
+            assert_eq!(code, Some(0), "{own}: {error}");
+            let comparison: Value = serde_json::from_str(&out).unwrap();
+            let rows = comparison["rows"].as_array().unwrap();
+            assert!(!rows.is_empty() && rows.iter().all(|row| row["verdict"] == "noise"), "{own}");
+            let file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            assert_eq!(file["program"]["profile"], "release", "{own}");
+            read += 1;
+        }
+    }
+    assert!(read > 5, "{read} files");
 }

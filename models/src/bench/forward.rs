@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Precision, WorkError, supported, values};
 use crate::bundle::Contents;
 use crate::network::unet::BasicUnet;
-use crate::network::{Architecture, Classifier};
+use crate::network::{Architecture, Classifier, StateDict};
 use crate::{Bundle, Device, GreyImage, Scorer};
 
 /// Batches that take turns.
@@ -138,6 +138,41 @@ impl Loaded {
         Ok(Self { device: device.clone(), precision, network })
     }
 
+    /// A classifier with the weights of `state`, in f32, for pictures of `side` x `side`: what is measured beside another
+    /// program has that program's weights.
+    pub fn of_weights(
+        architecture: &Architecture,
+        side: usize,
+        state: &StateDict,
+        device: &Device,
+    ) -> Result<Self, WorkError> {
+        let least = architecture.least_side();
+        if side < least {
+            return Err(WorkError::Side { side, least });
+        }
+        let unfit = |reason| WorkError::Weights { reason };
+        let network = Classifier::from_state(architecture, state, device.burn())
+            .ok_or_else(|| unfit("the architecture is no classifier".to_owned()))?
+            .map_err(|misfits| unfit(misfits.to_string()))?;
+        let network = Network::Classifier { network, channels: architecture.input_channels(), side };
+        Ok(Self { device: device.clone(), precision: Precision::F32, network })
+    }
+
+    /// The outputs of a classifier for pictures that are `values`, picture by picture, channel by channel, row by row.
+    pub fn outputs(&self, values: Vec<f32>) -> Result<Vec<f32>, WorkError> {
+        let unfit = |reason: &str| WorkError::Weights { reason: reason.to_owned() };
+        let Network::Classifier { network, channels, side } = &self.network else {
+            return Err(unfit("only a classifier gives outputs"));
+        };
+        let picture = channels * side * side;
+        if values.is_empty() || !values.len().is_multiple_of(picture) {
+            return Err(unfit("the values are no whole pictures"));
+        }
+        let shape = [values.len() / picture, *channels, *side, *side];
+        let pictures: Tensor<4> = Tensor::from_data(TensorData::new(values, shape), self.device.burn());
+        numbers(network.forward(pictures.cast(self.precision.dtype())).logits)
+    }
+
     /// Seeded batches of `size` pictures.
     pub fn batches(&self, size: usize, seed: u64) -> Batches<'_> {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
@@ -197,13 +232,18 @@ impl Batches<'_> {
     }
 }
 
-/// The values on this side of the device.
+/// How many values are on this side of the device.
 fn read<const D: usize>(tensor: Tensor<D>) -> Result<usize, WorkError> {
+    numbers(tensor).map(|values| values.len())
+}
+
+/// The values on this side of the device, all of them finite.
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, WorkError> {
     let failed = |reason| WorkError::Device { reason };
     let data = tensor.cast(FloatDType::F32).try_into_data().map_err(|error| failed(format!("{error:?}")))?;
     let values = data.try_to_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?;
     if values.iter().all(|value| value.is_finite()) {
-        Ok(values.len())
+        Ok(values)
     } else {
         Err(failed("a value that is no finite number".to_owned()))
     }
@@ -258,6 +298,28 @@ mod tests {
             assert!(!layers(&part.architecture, 1, height, width).is_empty());
         }
         assert!(Loaded::new(&subject, Precision::F16, &device, 1).is_err());
+    }
+
+    /// The weights of a file are those that compute: the same network gives the same outputs.
+    #[test]
+    fn given_weights_compute_and_what_does_not_fit_is_refused() {
+        let device = Device::open(DeviceChoice::Cpu).unwrap();
+        let architecture = Architecture::preset("resnet18-28", 1, 3).unwrap();
+        let mut generator = ChaCha8Rng::seed_from_u64(1);
+        let network = Classifier::new(&architecture, &mut generator, device.burn()).unwrap();
+        let state = network.state().unwrap();
+        let loaded = Loaded::of_weights(&architecture, 8, &state, &device).unwrap();
+        let pictures = values(2 * 64, &mut generator);
+        let tensor: Tensor<4> =
+            Tensor::from_data(TensorData::new(pictures.clone(), [2, 1, 8, 8]), device.burn());
+        let wanted = numbers(network.forward(tensor).logits).unwrap();
+        assert_eq!(loaded.outputs(pictures.clone()).unwrap(), wanted);
+        assert_eq!(loaded.outputs(pictures[1..].to_vec()).unwrap_err().code(), "BenchWeights");
+        assert_eq!(loaded.outputs(Vec::new()).unwrap_err().code(), "BenchWeights");
+        let other = Architecture::preset("resnet18-28", 1, 4).unwrap();
+        assert_eq!(Loaded::of_weights(&other, 8, &state, &device).err().unwrap().code(), "BenchWeights");
+        let unet = Architecture::preset("basic-unet", 1, 3).unwrap();
+        assert_eq!(Loaded::of_weights(&unet, 32, &state, &device).err().unwrap().code(), "BenchWeights");
     }
 
     #[test]

@@ -70,6 +70,12 @@ pub enum WorkError {
         /// The least side.
         least: usize,
     },
+    /// Weights or pictures do not fit the network.
+    #[error("the weights or pictures do not fit ({reason}): give those of this architecture")]
+    Weights {
+        /// What does not fit.
+        reason: String,
+    },
     /// The bundle could not be loaded.
     #[error(transparent)]
     Scorer(#[from] crate::ScorerError),
@@ -85,6 +91,7 @@ impl WorkError {
             Self::Precision { .. } => "BenchPrecision",
             Self::Device { .. } => "BenchDevice",
             Self::Side { .. } => "BenchSide",
+            Self::Weights { .. } => "BenchWeights",
             Self::Scorer(error) => error.code(),
             Self::Score(error) => error.code(),
         }

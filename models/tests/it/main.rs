@@ -4,6 +4,7 @@
 mod applies;
 mod bundle;
 mod classifier;
+mod costs;
 mod device;
 mod embedded;
 mod evaluation;

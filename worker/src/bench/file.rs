@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 64 << 20;
 pub struct BenchFile {
     /// [`SCHEMA`].
     pub schema: String,
-    /// What was measured: `device`, `model`, `pipeline` or `soak`.
+    /// What was measured: `device`, `model`, `pipeline` or `soak`; `criterion`, `peers` or `torch` by the scripts of `benches/`.
     pub kind: String,
     /// When it began.
     pub taken: jiff::Timestamp,

@@ -136,13 +136,29 @@ mod tests {
         (0..5).map(|_| round()).collect()
     }
 
-    /// Reference: `numpy.percentile([1, 2, 3, 4, 10], [50, 90, 95, 99])`, numpy 2.3.
+    /// `reference/make_percentiles.py` made the numbers.
     #[test]
     fn percentiles_are_numpys() {
-        let own = Summary::of(&[10.0, 1.0, 4.0, 2.0, 3.0]).unwrap();
-        assert_eq!((own.count, own.least, own.median, own.mean, own.most), (5, 1.0, 3.0, 4.0, 10.0));
-        for (found, wanted) in [(own.p90, 7.6), (own.p95, 8.8), (own.p99, 9.76)] {
-            assert!((found - wanted).abs() < 1e-12, "{found} {wanted}");
+        let reference: serde_json::Value =
+            serde_json::from_str(include_str!("reference/percentiles.json")).unwrap();
+        let cases = reference["cases"].as_array().unwrap();
+        assert!(cases.len() > 5);
+        for case in cases {
+            let samples: Vec<f64> = serde_json::from_value(case["samples"].clone()).unwrap();
+            let own = Summary::of(&samples).unwrap();
+            assert_eq!(own.count, samples.len());
+            let held = |end: f64| samples.iter().any(|sample| sample.total_cmp(&end).is_eq());
+            assert!(held(own.least) && held(own.most) && own.least <= own.median && own.median <= own.most);
+            for (name, found) in [
+                ("mean", own.mean),
+                ("median", own.median),
+                ("p90", own.p90),
+                ("p95", own.p95),
+                ("p99", own.p99),
+            ] {
+                let wanted = case[name].as_f64().unwrap();
+                assert!((found - wanted).abs() <= 1e-12 * wanted, "{name}: {found} {wanted}");
+            }
         }
         assert_eq!(Summary::of(&[]), None);
         assert_eq!(Summary::of(&[1.0, f64::NAN]), None);

@@ -1,0 +1,86 @@
+//! How long is a job in the ledger: accepted, leased, its report stored, settled? On SQLite, and on PostgreSQL where
+//! `CHIASM_BENCH_POSTGRES` names an empty database (`postgres://user@host/name`, without password).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion};
+use tokio::runtime::Runtime;
+use worker::config::site::{LedgerConfig, PostgresConfig};
+use worker::lane::Lane;
+use worker::ledger::{self, Accepted, JobState, Ledger, NewJob, ReportBytes};
+
+/// Longer than any benchmark.
+const LEASE: Duration = Duration::from_hours(1);
+/// Bytes of a bundle with its page; the page and the SR are measured by the demo's.
+const BUNDLE: usize = 600_000;
+const PAGE: usize = 400_000;
+const SR: usize = 8_000;
+
+pub(crate) fn all(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut kinds = vec![("SQLite", LedgerConfig::Sqlite)];
+    kinds.extend(postgres().map(|config| ("PostgreSQL", LedgerConfig::Postgres(config))));
+    let mut group = crate::group(criterion, "ledger");
+    // a step is a small part of the walk that it is timed in
+    group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(100));
+    for (kind, config) in kinds {
+        let ledger = runtime.block_on(ledger::open(&config, folder.path(), LEASE)).expect("a ledger");
+        for (step, name) in ["accept", "lease", "store report", "settle"].into_iter().enumerate() {
+            let mut number = 0;
+            group.bench_function(BenchmarkId::new(name, kind), |bench| {
+                bench.iter_custom(|walks| {
+                    let walk = |_| {
+                        number += 1;
+                        runtime.block_on(walk(&ledger, &format!("{name} {number}")))[step]
+                    };
+                    (0..walks).map(walk).sum()
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Carries one job through the ledger; the time of each step.
+async fn walk(ledger: &Arc<dyn Ledger>, key: &str) -> [Duration; 4] {
+    let new = NewJob {
+        job_key: key.to_owned(),
+        report_key: format!("report of {key}"),
+        lane: Lane::Routine,
+        study_uid: "2.25.7001".to_owned(),
+        request: format!(r#"{{"files":"{}"}}"#, "x".repeat(600)),
+        accepted_at: "2026-01-02T03:04:05Z".to_owned(),
+    };
+    let report = ReportBytes {
+        ends: JobState::Reported,
+        outcome: r#"{"state":"reported"}"#.to_owned(),
+        bundle: Some(vec![b'b'; BUNDLE]),
+        html: vec![b'h'; PAGE],
+        sr: Some(vec![b's'; SR]),
+    };
+    let output = "x".repeat(BUNDLE / 2);
+    let mut times = [Duration::ZERO; 4];
+    let mut began = Instant::now();
+    let mut step = |at: usize| {
+        times[at] = began.elapsed();
+        began = Instant::now();
+    };
+    let accepted = ledger.accept(&new).await.expect("an answer");
+    step(0);
+    let job = ledger.lease_key(key).await.expect("an answer").expect("a leased job");
+    step(1);
+    ledger.store_report(&job, Some(&output), &report).await.expect("a stored report");
+    step(2);
+    ledger.settle(&job, JobState::Reported, None).await.expect("a settled job");
+    step(3);
+    assert_eq!(accepted, Accepted::New);
+    times
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark is told of a server by its caller")]
+fn postgres() -> Option<PostgresConfig> {
+    let url = std::env::var("CHIASM_BENCH_POSTGRES").ok()?;
+    Some(PostgresConfig { url, password: None, ca_file: None, allow_plaintext: false, connections: 2 })
+}
