@@ -218,6 +218,7 @@ fn hostile_archives_are_refused_as_a_whole() {
     let bomb = || deflated("bomb", &vec![0; 400_000]);
     let named = |name: &[u8]| Part { name: name.to_vec(), ..good() };
     let overlapping = [good(), Part { at: Some(0), ..stored("b", &instance(2)) }];
+    let many: Vec<Part> = (0..6).map(|_| good()).collect();
     let quine = Part { at: Some(u32::MAX - 1), ..good() };
     let cases: Vec<(&str, Vec<u8>, RefusalCode)> = vec![
         ("encrypted", plain_archive(&[Part { flags: 1, ..good() }, good()]), RefusalCode::ArchiveEncrypted),
@@ -230,7 +231,7 @@ fn hostile_archives_are_refused_as_a_whole() {
         ("share", plain_archive(&[named(b"\\\\server\\share")]), RefusalCode::PathEscape),
         ("drive", plain_archive(&[named(b"C:\\x")]), RefusalCode::PathEscape),
         ("nul", plain_archive(&[named(b"a\0.dcm")]), RefusalCode::PathEscape),
-        ("many", plain_archive(&vec![good(); 6]), RefusalCode::TooManyEntries),
+        ("many", plain_archive(&many), RefusalCode::TooManyEntries),
         ("ratio", plain_archive(&[bomb()]), RefusalCode::ExpansionLimit),
         ("overlap", plain_archive(&overlapping), RefusalCode::ArchiveDamaged),
         ("outside", plain_archive(&[quine]), RefusalCode::ArchiveDamaged),

@@ -129,11 +129,10 @@ fn judge<'a>(
     let mut readable = 0;
     for &file in &series.files {
         let (check_frontal, objection) = match model.map(|model| applies(&file.instance, model)) {
-            Some(Applies::Yes) => (false, None),
             Some(Applies::NeedsFrontalCheck) => (true, None),
             Some(Applies::No { code, reason }) => (false, Some(Objection { code, reason })),
             None if file.instance.images() == 0 => (false, Some(no_image())),
-            None => (false, None),
+            Some(Applies::Yes) | None => (false, None),
         };
         match objection {
             Some(objection) => push(&mut objections, objection),

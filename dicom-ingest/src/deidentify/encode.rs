@@ -70,12 +70,11 @@ impl Encoder {
         // A value that is too long for its representation's short length is of unknown representation (PS3.5 6.2.2).
         let vr = if short.is_none() && !long_form(vr) { VR::UN } else { vr };
         self.bytes.extend_from_slice(vr.to_string().as_bytes());
-        match short {
-            Some(length) => self.u16(length),
-            None => {
-                self.u16(0);
-                self.u32(length);
-            }
+        if let Some(length) = short {
+            self.u16(length);
+        } else {
+            self.u16(0);
+            self.u32(length);
         }
     }
 

@@ -26,6 +26,10 @@ pub use pseudonym::Key;
 
 /// What is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the options of the standard are on or off, each by itself"
+)]
 pub struct Options {
     /// The secret that pseudonyms follow from.
     pub key: Key,

@@ -38,6 +38,7 @@ pub enum Action {
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "a line of a table: one column an option")]
 struct Row {
     basic: Action,
     uids: bool,

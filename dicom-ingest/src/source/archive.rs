@@ -20,7 +20,7 @@ const ENTRY: [u8; 4] = *b"PK\x03\x04";
 /// Signature of the end of the directory, with which an empty archive begins.
 const END: [u8; 4] = *b"PK\x05\x06";
 /// Length of an entry's own header without its name.
-const ENTRY_HEADER: u64 = 30;
+const ENTRY_HEADER: usize = 30;
 /// Compressed bytes that the first bytes of an entry are inflated from.
 const HEAD_COMPRESSED: u64 = 4096;
 
@@ -39,7 +39,7 @@ pub(crate) struct Archive {
 impl Archive {
     /// Opens an archive and looks at its whole directory.
     pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self, Refusal> {
-        let mut file = File::open(path).map_err(unreadable)?;
+        let mut file = File::open(path).map_err(|error| unreadable(&error))?;
         let directory = Directory::read(&mut file, limits)?;
         Ok(Self { file, directory })
     }
@@ -58,12 +58,18 @@ impl Archive {
         match entry.method {
             Method::Stored => {
                 let most = entry.compressed.min(length as u64);
-                self.content(&entry)?.take(most).read_to_end(&mut head).map_err(unreadable)?;
+                self.content(&entry)?
+                    .take(most)
+                    .read_to_end(&mut head)
+                    .map_err(|error| unreadable(&error))?;
             }
             Method::Deflated => {
                 let mut deflated = Vec::new();
                 let most = entry.compressed.min(HEAD_COMPRESSED);
-                self.content(&entry)?.take(most).read_to_end(&mut deflated).map_err(unreadable)?;
+                self.content(&entry)?
+                    .take(most)
+                    .read_to_end(&mut deflated)
+                    .map_err(|error| unreadable(&error))?;
                 head.resize(length, 0);
                 let mut inflate = Decompress::new(false);
                 let inflated = inflate.decompress(&deflated, &mut head, FlushDecompress::None);
@@ -91,7 +97,10 @@ impl Archive {
             ));
         }
         let mut packed = Vec::new();
-        self.content(&entry)?.take(entry.compressed).read_to_end(&mut packed).map_err(unreadable)?;
+        self.content(&entry)?
+            .take(entry.compressed)
+            .read_to_end(&mut packed)
+            .map_err(|error| unreadable(&error))?;
         if packed.len() as u64 != entry.compressed {
             return Err(damaged("the archive ends inside an entry"));
         }
@@ -113,18 +122,18 @@ impl Archive {
 
     /// The file at the first byte of an entry's content; the directory has been compared with where it ends.
     fn content(&mut self, entry: &Entry) -> Result<&mut File, Refusal> {
-        let mut header = [0; ENTRY_HEADER as usize];
-        self.file.seek(SeekFrom::Start(entry.header_at)).map_err(unreadable)?;
+        let mut header = [0; ENTRY_HEADER];
+        self.file.seek(SeekFrom::Start(entry.header_at)).map_err(|error| unreadable(&error))?;
         self.file.read_exact(&mut header).map_err(|_| damaged("the archive ends inside an entry"))?;
         if header[..4] != ENTRY {
             return Err(damaged("the directory names a place where no entry begins"));
         }
         let length = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
-        let content_at = entry.header_at + ENTRY_HEADER + length(26) + length(28);
+        let content_at = entry.header_at + ENTRY_HEADER as u64 + length(26) + length(28);
         if content_at.saturating_add(entry.compressed) > entry.ends_before {
             return Err(damaged("an entry reaches into the next one or the directory"));
         }
-        self.file.seek(SeekFrom::Start(content_at)).map_err(unreadable)?;
+        self.file.seek(SeekFrom::Start(content_at)).map_err(|error| unreadable(&error))?;
         Ok(&mut self.file)
     }
 }
@@ -151,6 +160,6 @@ pub(super) fn damaged(what: &str) -> Refusal {
     Refusal::new(RefusalCode::ArchiveDamaged, format!("{what}; send the archive again"))
 }
 
-pub(super) fn unreadable(error: io::Error) -> Refusal {
+pub(super) fn unreadable(error: &io::Error) -> Refusal {
     Refusal::new(RefusalCode::UnreadableFile, format!("the archive could not be read: {}", error.kind()))
 }

@@ -13,7 +13,7 @@ const END: [u8; 4] = *b"PK\x05\x06";
 const END_BYTES: usize = 22;
 /// Its 64-bit locator and record (4.3.15, 4.3.14).
 const LOCATOR: [u8; 4] = *b"PK\x06\x07";
-const LOCATOR_BYTES: u64 = 20;
+const LOCATOR_BYTES: usize = 20;
 const END64: [u8; 4] = *b"PK\x06\x06";
 const END64_BYTES: usize = 56;
 /// A record of the directory (4.3.12), and its length without name, extra fields and comment.
@@ -80,8 +80,8 @@ impl Directory {
             return Err(damaged("the directory is longer than any directory is"));
         }
         let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(place.at)).map_err(unreadable)?;
-        file.take(place.bytes).read_to_end(&mut bytes).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(place.at)).map_err(|error| unreadable(&error))?;
+        file.take(place.bytes).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
         let mut rest = bytes.as_slice();
         let mut entries = Vec::new();
         for _ in 0..place.entries {
@@ -97,11 +97,11 @@ impl Directory {
 
 /// Finds the records from the end of the file.
 fn find(file: &mut File) -> Result<Place, Refusal> {
-    let length = file.seek(SeekFrom::End(0)).map_err(unreadable)?;
+    let length = file.seek(SeekFrom::End(0)).map_err(|error| unreadable(&error))?;
     let tail_at = length.saturating_sub(END_BYTES as u64 + MAX_COMMENT);
     let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(tail_at)).map_err(unreadable)?;
-    file.take(END_BYTES as u64 + MAX_COMMENT).read_to_end(&mut tail).map_err(unreadable)?;
+    file.seek(SeekFrom::Start(tail_at)).map_err(|error| unreadable(&error))?;
+    file.take(END_BYTES as u64 + MAX_COMMENT).read_to_end(&mut tail).map_err(|error| unreadable(&error))?;
     // the last one whose comment ends where the file does
     let ends = |at: &usize| {
         let end = tail.get(*at..*at + END_BYTES);
@@ -129,10 +129,10 @@ fn find(file: &mut File) -> Result<Place, Refusal> {
 
 /// The 64-bit record, where there is one, and where it begins.
 fn find_wide(file: &mut File, end_at: u64) -> Result<Option<(Place, u64)>, Refusal> {
-    let Some(locator_at) = end_at.checked_sub(LOCATOR_BYTES) else { return Ok(None) };
-    let mut locator = [0; LOCATOR_BYTES as usize];
-    file.seek(SeekFrom::Start(locator_at)).map_err(unreadable)?;
-    file.read_exact(&mut locator).map_err(unreadable)?;
+    let Some(locator_at) = end_at.checked_sub(LOCATOR_BYTES as u64) else { return Ok(None) };
+    let mut locator = [0; LOCATOR_BYTES];
+    file.seek(SeekFrom::Start(locator_at)).map_err(|error| unreadable(&error))?;
+    file.read_exact(&mut locator).map_err(|error| unreadable(&error))?;
     if locator[..4] != LOCATOR {
         return Ok(None);
     }
@@ -141,8 +141,8 @@ fn find_wide(file: &mut File, end_at: u64) -> Result<Option<(Place, u64)>, Refus
         return Err(damaged("the 64-bit end of the archive does not lie inside it"));
     }
     let mut end = [0; END64_BYTES];
-    file.seek(SeekFrom::Start(at)).map_err(unreadable)?;
-    file.read_exact(&mut end).map_err(unreadable)?;
+    file.seek(SeekFrom::Start(at)).map_err(|error| unreadable(&error))?;
+    file.read_exact(&mut end).map_err(|error| unreadable(&error))?;
     if end[..4] != END64 {
         return Err(damaged("the 64-bit end of the archive is missing"));
     }
@@ -211,7 +211,7 @@ fn extra64(mut fields: &[u8]) -> impl Iterator<Item = u64> + '_ {
 fn escapes(name: &[u8]) -> bool {
     let slash = |byte: &u8| matches!(byte, b'/' | b'\\');
     name.contains(&0)
-        || name.first().is_some_and(|first| slash(first))
+        || name.first().is_some_and(slash)
         || name.get(1) == Some(&b':')
         || name.split(slash).any(|part| part == b"..")
 }

@@ -7,6 +7,10 @@ use clap::{Args, ValueEnum};
 use super::SiteArgs;
 
 /// `chiasm deidentify`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the options of the standard are on or off, each by itself"
+)]
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     chiasm deidentify study/ clean/ --key site.key\n  \

@@ -209,6 +209,8 @@ impl Run<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -217,7 +219,6 @@ mod tests {
         let path = folder.path().join("site.key");
         let made = key(Some(&path)).unwrap();
         assert!(key(Some(&path)).unwrap() == made && key(None).unwrap() != made);
-        use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         for bad in ["", "00", &"0".repeat(65), &"g".repeat(64), &"\u{e9}".repeat(32)] {
             fs::write(&path, bad).unwrap();

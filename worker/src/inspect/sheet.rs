@@ -63,14 +63,11 @@ pub struct Pick {
 
 /// Pictures taken evenly from a series: along the volume where it is one, else in the study's order.
 pub fn picks(series: &Series<'_>) -> Vec<Pick> {
-    let all: Vec<Pick> = match &series.volume {
-        Some(Ok(plan)) => {
-            plan.members.iter().map(|member| Pick { file: member.instance, frame: member.frame }).collect()
-        }
-        _ => {
-            let frames = series.instances().map(dicom_ingest::instance::Instance::images).enumerate();
-            frames.flat_map(|(file, frames)| (0..frames).map(move |frame| Pick { file, frame })).collect()
-        }
+    let all: Vec<Pick> = if let Some(Ok(plan)) = &series.volume {
+        plan.members.iter().map(|member| Pick { file: member.instance, frame: member.frame }).collect()
+    } else {
+        let frames = series.instances().map(dicom_ingest::instance::Instance::images).enumerate();
+        frames.flat_map(|(file, frames)| (0..frames).map(move |frame| Pick { file, frame })).collect()
     };
     let wanted = PICTURES.min(all.len());
     // the middle of each of equal parts
