@@ -130,7 +130,7 @@ impl Source<'_> {
 }
 
 /// Whether the representation has two reserved bytes and a length of 32 bits (PS3.5 table 7.1-1).
-fn long_form(vr: VR) -> bool {
+pub(crate) fn long_form(vr: VR) -> bool {
     matches!(
         vr,
         VR::OB

@@ -10,8 +10,17 @@ const STEP: usize = 1 << 20;
 
 /// Inflates a raw deflate stream. Memory grows with what really comes out, never with what is promised.
 pub(crate) fn inflate(deflated: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> {
-    let by_ratio = (deflated.len() as u64).saturating_mul(limits.max_inflate_ratio);
-    let cap = by_ratio.max(limits.inflate_floor_bytes).min(limits.max_inflated_bytes);
+    inflate_to(deflated, cap(deflated.len() as u64, limits))
+}
+
+/// How far so many deflated bytes may grow.
+pub(crate) fn cap(deflated: u64, limits: &Limits) -> u64 {
+    let by_ratio = deflated.saturating_mul(limits.max_inflate_ratio);
+    by_ratio.max(limits.inflate_floor_bytes).min(limits.max_inflated_bytes)
+}
+
+/// Inflates a raw deflate stream to `cap` bytes at most.
+pub(crate) fn inflate_to(deflated: &[u8], cap: u64) -> Result<Vec<u8>, Refusal> {
     let mut decompress = Decompress::new(false);
     let mut inflated = Vec::new();
     loop {
@@ -24,7 +33,7 @@ pub(crate) fn inflate(deflated: &[u8], limits: &Limits) -> Result<Vec<u8>, Refus
         let before = inflated.len();
         let status = decompress
             .decompress_vec(rest, &mut inflated, FlushDecompress::None)
-            .map_err(|_| Refusal::new(RefusalCode::DecoderFailed, "the deflated data set is damaged"))?;
+            .map_err(|_| Refusal::new(RefusalCode::DecoderFailed, "the deflated bytes are damaged"))?;
         if inflated.len() as u64 > cap {
             return Err(Refusal::new(
                 RefusalCode::ExpansionLimit,
@@ -38,7 +47,7 @@ pub(crate) fn inflate(deflated: &[u8], limits: &Limits) -> Result<Vec<u8>, Refus
             Status::Ok | Status::BufError => {
                 return Err(Refusal::new(
                     RefusalCode::Truncated,
-                    "the deflated data set ends before its last block; send the file again",
+                    "the deflated bytes end before their last block; send the file again",
                 ));
             }
         }

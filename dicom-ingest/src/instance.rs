@@ -86,6 +86,10 @@ pub struct Instance {
     pub manufacturer: Option<String>,
     /// Manufacturer's Model Name (0008,1090).
     pub model_name: Option<String>,
+    /// Convolution Kernel (0018,1210): how a CT was reconstructed.
+    pub kernel: Option<String>,
+    /// Contrast/Bolus Agent (0018,0010) or its sequence (0018,0012) states an agent.
+    pub contrast: bool,
     /// Image attributes; `None` for an instance without Pixel Data.
     pub pixels: Option<PixelFacts>,
     /// Pixel Spacing (0028,0030) in mm: between rows, between columns.
@@ -148,6 +152,9 @@ impl Instance {
             image_type: view.texts(tags::IMAGE_TYPE).iter().map(|text| text.to_uppercase()).collect(),
             manufacturer: view.first(tags::MANUFACTURER),
             model_name: view.first(tags::MANUFACTURER_MODEL_NAME),
+            kernel: kernel(&view),
+            contrast: view.first(tags::CONTRAST_BOLUS_AGENT).is_some_and(|agent| !names_no_agent(&agent))
+                || view.item(tags::CONTRAST_BOLUS_AGENT_SEQUENCE).is_some(),
             pixels: found.pixel_facts().cloned(),
             pixel_spacing: spacing(&view, tags::PIXEL_SPACING),
             imager_pixel_spacing: spacing(&view, tags::IMAGER_PIXEL_SPACING),
@@ -164,6 +171,19 @@ impl Instance {
                 ),
             warnings,
         })
+    }
+}
+
+impl Instance {
+    /// Body Part Examined (0018,0015), else the meaning of the coded anatomic region (0008,2218), upper case.
+    pub fn stated_body_part(&self) -> Option<String> {
+        let coded = || self.anatomic_regions.first().map(|region| region.meaning.to_uppercase());
+        self.body_part.clone().or_else(coded)
+    }
+
+    /// Number of images: frames, 0 for an instance without Pixel Data.
+    pub fn images(&self) -> usize {
+        self.pixels.as_ref().map_or(0, |pixels| pixels.frames as usize)
     }
 }
 
@@ -186,6 +206,19 @@ fn sop_class(found: &Prescan<'_>, view: &View<'_>) -> Result<Uid, Refusal> {
         (false, Some(text)) => text.parse(),
         _ => uid(view, tags::SOP_CLASS_UID, "SOPClassUID"),
     }
+}
+
+/// The kernel of an image, or of the first reconstruction of an enhanced one (0018,9314).
+fn kernel(view: &View<'_>) -> Option<String> {
+    let groups =
+        [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE].into_iter();
+    let items = groups.filter_map(|tag| view.item(tag)?.item(tags::CT_RECONSTRUCTION_SEQUENCE));
+    std::iter::once(*view).chain(items).find_map(|item| item.text(tags::CONVOLUTION_KERNEL))
+}
+
+/// Words that modalities write where no agent was given.
+fn names_no_agent(agent: &str) -> bool {
+    matches!(agent.to_uppercase().as_str(), "NO" | "NONE" | "N" | "WITHOUT")
 }
 
 /// A pair of spacings in mm; `None` unless both are positive and finite.

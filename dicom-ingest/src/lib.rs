@@ -53,7 +53,11 @@ pub mod storage;
 pub mod study;
 pub mod volume;
 
+pub mod series;
+
 pub mod write;
+
+pub mod deidentify;
 
 pub mod own;
 pub mod phantom;

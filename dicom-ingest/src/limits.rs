@@ -21,6 +21,10 @@ pub struct Limits {
     pub max_samples: u64,
     /// Greatest number of frames of an instance.
     pub max_frames: u32,
+    /// Greatest number of entries of a ZIP archive.
+    pub max_archive_entries: u64,
+    /// Greatest size of what a ZIP archive holds, inflated, in bytes.
+    pub max_archive_bytes: u64,
 }
 
 impl Default for Limits {
@@ -35,6 +39,8 @@ impl Default for Limits {
             inflate_floor_bytes: 64 * MIB,
             max_samples: 288 * MIB,
             max_frames: 65_536,
+            max_archive_entries: 20_000,
+            max_archive_bytes: 16_384 * MIB,
         }
     }
 }

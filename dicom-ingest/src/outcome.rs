@@ -46,7 +46,15 @@ impl RefusalCode {
             | Self::NoPixelData
             | Self::BadUid
             | Self::MissingAttribute
-            | Self::UnreadableFile => Outcome::DropInstance,
+            | Self::UnreadableFile
+            | Self::ArchiveDamaged
+            | Self::ArchiveEncrypted
+            | Self::ArchiveMethod
+            | Self::ArchiveNested
+            | Self::TooManyEntries
+            | Self::PathEscape
+            | Self::BurnedInText
+            | Self::StructuredContent => Outcome::DropInstance,
         }
     }
 }

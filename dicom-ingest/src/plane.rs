@@ -32,7 +32,46 @@ pub struct Plane {
     pub localizer: bool,
 }
 
+/// How a plane lies in the patient, by its normal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Orientation {
+    /// Across the body: the normal runs to the head or the feet.
+    Axial,
+    /// The normal runs to the front or the back.
+    Coronal,
+    /// The normal runs to a side.
+    Sagittal,
+    /// The normal is more than 30 degrees away from each of the three.
+    Oblique,
+}
+
+impl Orientation {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Axial => "axial",
+            Self::Coronal => "coronal",
+            Self::Sagittal => "sagittal",
+            Self::Oblique => "oblique",
+        }
+    }
+}
+
+/// Least cosine between a plane's normal and an axis of the patient for the plane to be named after it: 30 degrees. Radiology
+/// angles its axial slices to the disc, the prostate or the skull base, and calls them axial.
+const NAMED_COSINE: f64 = 0.866_025_403_784_438_6;
+
 impl Plane {
+    /// How the plane lies in the patient; `None` where its directions are not stated.
+    pub fn orientation(&self) -> Option<Orientation> {
+        let [row, column] = self.directions?;
+        let [left, back, head] = cross(row, column).map(f64::abs);
+        let named = [(left, Orientation::Sagittal), (back, Orientation::Coronal), (head, Orientation::Axial)];
+        let found = named.into_iter().find(|(cosine, _)| *cosine >= NAMED_COSINE);
+        Some(found.map_or(Orientation::Oblique, |(_, orientation)| orientation))
+    }
+
     /// The planes of all frames; empty for an instance without an image.
     pub(crate) fn read_all(root: &View<'_>, facts: Option<&PixelFacts>) -> Vec<Self> {
         let Some(facts) = facts else { return Vec::new() };
@@ -124,6 +163,27 @@ pub fn sum(one: Vector, other: Vector) -> Vector {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn planes_are_named_after_the_nearest_axis_within_30_degrees() {
+        let tilted = |degrees: f64| {
+            let (sine, cosine) = degrees.to_radians().sin_cos();
+            Plane { directions: Some([[1.0, 0.0, 0.0], [0.0, cosine, sine]]), ..Plane::default() }
+        };
+        for (degrees, named) in [
+            (0.0, Orientation::Axial),
+            (-29.9, Orientation::Axial),
+            (31.0, Orientation::Oblique),
+            (45.0, Orientation::Oblique),
+            (61.0, Orientation::Coronal),
+            (-90.0, Orientation::Coronal),
+        ] {
+            assert_eq!(tilted(degrees).orientation(), Some(named), "{degrees}");
+        }
+        let side = Plane { directions: Some([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0]]), ..Plane::default() };
+        assert_eq!(side.orientation(), Some(Orientation::Sagittal));
+        assert_eq!(Plane::default().orientation(), None);
+    }
 
     #[test]
     fn directions_are_unit_vectors_at_a_right_angle_or_none() {

@@ -8,6 +8,7 @@ use dicom_dictionary_std::tags;
 
 use crate::contain::contain;
 use crate::decode::{Decoded, decode_as};
+use crate::deidentify::{self, Deidentified};
 use crate::instance::{Instance, uid};
 use crate::limits::Limits;
 use crate::prescan::{scan_structure, with_pixels};
@@ -43,6 +44,9 @@ pub trait Reader: fmt::Debug + Send + Sync {
 
     /// The lung nodules of a structured report.
     fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal>;
+
+    /// The instance without what identifies its patient.
+    fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal>;
 }
 
 /// Reads in this process: for files whose origin is known, such as a training set.
@@ -73,6 +77,10 @@ impl Reader for InProcess {
 
     fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal> {
         nodules(bytes, &self.limits)
+    }
+
+    fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal> {
+        deidentify::deidentify(bytes, &self.limits, options)
     }
 }
 

@@ -41,7 +41,7 @@ refusal_codes! {
     TooDeep,
     /// More elements than the limit.
     TooManyElements,
-    /// A deflated data set grows beyond the limit.
+    /// A deflated data set, or what a ZIP archive holds, grows beyond the limit.
     ExpansionLimit,
     /// The file is greater than the limit.
     TooLarge,
@@ -77,6 +77,22 @@ refusal_codes! {
     MixedPatient,
     /// The file could not be read from its source.
     UnreadableFile,
+    /// A ZIP archive whose directory cannot be read or contradicts its entries, or an entry that is not what the directory says.
+    ArchiveDamaged,
+    /// A ZIP archive with encrypted entries.
+    ArchiveEncrypted,
+    /// An entry of a ZIP archive that is compressed in another way than stored or deflated.
+    ArchiveMethod,
+    /// An archive inside an archive.
+    ArchiveNested,
+    /// A ZIP archive with more entries than the limit.
+    TooManyEntries,
+    /// A name in a ZIP archive that leads out of it.
+    PathEscape,
+    /// A picture that may show who the patient is, and that nobody has declared clean.
+    BurnedInText,
+    /// A report or document whose words may tell who the patient is.
+    StructuredContent,
     /// A measurement in a unit that is not known for it.
     BadUnit,
     /// Pixel Spacing is absent or not positive where sizes are needed.

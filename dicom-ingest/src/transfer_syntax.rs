@@ -67,6 +67,23 @@ impl TransferSyntax {
         }
     }
 
+    /// What it is called, for people.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::ImplicitLittleEndian => "implicit little endian",
+            Self::ExplicitLittleEndian => "explicit little endian",
+            Self::DeflatedExplicitLittleEndian => "deflated",
+            Self::ExplicitBigEndian => "big endian",
+            Self::Rle => "RLE",
+            Self::JpegBaseline => "JPEG baseline",
+            Self::JpegExtended => "JPEG extended",
+            Self::JpegLossless => "JPEG lossless",
+            Self::JpegLs => "JPEG-LS",
+            Self::Jpeg2000 => "JPEG 2000",
+            Self::Other(uid) => uid.as_str(),
+        }
+    }
+
     /// Whether pixel data are native: plain samples, not encapsulated codestreams.
     pub fn is_native(&self) -> bool {
         matches!(

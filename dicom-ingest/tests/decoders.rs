@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dicom_ingest::decoders::{Event, Pool, PoolOptions, serve, serve_standard_input};
+use dicom_ingest::deidentify::{Key, Options};
 use dicom_ingest::limits::Limits;
 use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
 use dicom_ingest::reader::{Header, InProcess, Reader};
@@ -295,6 +296,14 @@ fn what_a_process_reads_is_what_this_one_reads() {
             (there, here) => assert_eq!(there.unwrap_err(), here.unwrap_err()),
         }
         assert_eq!(pool.nodules(file), here.nodules(file));
+        let options = Options::basic(Key::new([9; 32]));
+        let written = |reader: &dyn Reader| {
+            reader
+                .deidentify(file, &options)
+                .map(|done| (done.named, done.bytes))
+                .map_err(|refusal| refusal.code)
+        };
+        assert!(written(&pool) == written(&here), "the same file without its patient");
     }
 }
 

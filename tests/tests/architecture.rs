@@ -91,6 +91,8 @@ fn pure_stages_read_no_file_and_no_clock() {
         "worker/src/message",
         "worker/src/identity.rs",
         "worker/src/select.rs",
+        "worker/src/declaration",
+        "worker/src/inspect",
         "worker/src/convert.rs",
         "fusion/src/formulas",
         "fusion/src/features",

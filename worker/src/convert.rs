@@ -49,14 +49,6 @@ pub fn view(instance: &Instance) -> Option<String> {
     instance.view_position.clone().or_else(|| instance.view_codes.first().map(coded))
 }
 
-/// Body Part Examined (0018,0015), else the meaning of the coded anatomic region (0008,2218).
-pub fn body_part(instance: &Instance) -> Option<String> {
-    instance
-        .body_part
-        .clone()
-        .or_else(|| instance.anatomic_regions.first().map(|region| region.meaning.to_uppercase()))
-}
-
 /// What the model's applicability gate asks of an instance.
 pub fn study_facts<'a>(
     instance: &'a Instance,

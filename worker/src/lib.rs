@@ -29,6 +29,7 @@ pub mod decoders;
 pub mod device;
 pub mod ending;
 pub mod identity;
+pub mod inspect;
 pub mod pipeline;
 pub mod select;
 
@@ -40,5 +41,6 @@ pub mod bench;
 pub mod deliver;
 pub mod demo;
 pub mod outcome;
+pub mod terminal;
 pub mod training;
 pub mod withdraw;

@@ -155,7 +155,14 @@ impl Reading {
     /// Everything of the pipeline that can change a report, as text for the job key.
     pub fn versions(&self) -> String {
         let Pipeline { id, version, .. } = &self.pipeline;
-        format!("pipeline={id}/{version};{}={}", self.bundle.id(), self.identity)
+        let read = format!("pipeline={id}/{version};{}={}", self.bundle.id(), self.identity);
+        if self.model == BUILT_IN {
+            // its version is that of the declaration, rule and all
+            return read;
+        }
+        // what a site declares has no version of its own
+        let rule = serde_json::to_string(&(&self.pipeline.series, &self.pipeline.prefer_views));
+        format!("{read};rule={}", rule.unwrap_or_default())
     }
 }
 
@@ -166,6 +173,7 @@ fn site_pipeline(name: &Name, own: &PipelineConfig, declared: &Pipeline) -> Pipe
         version: String::new(),
         description: own.description.clone().unwrap_or_default(),
         model: String::new(),
+        series: own.series.clone(),
         prefer_views: own.prefer_views.clone(),
         // an ensemble of our own training has the checks of the built-in one; other models have none
         least_frontal: declared.least_frontal,

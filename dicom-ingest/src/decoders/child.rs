@@ -11,6 +11,7 @@ use super::facts::SentInstance;
 use super::wire::{self, Answered, Asked, Framed, invalid, stored_of};
 use super::{Fault, check};
 use crate::decode::Decoded;
+use crate::deidentify::{Deidentified, Options};
 use crate::frame::{Frame, GreyTransform};
 use crate::limits::Limits;
 use crate::read::sha256;
@@ -20,6 +21,9 @@ use crate::sr::SrNodule;
 
 /// How long a process may take to start, on a machine that is busy.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
+
+/// Bytes that a file can grow by when it is written anew: delimiters of a million items.
+const MOST_ADDED: u64 = 64 << 20;
 
 /// A running process, bounded and ready.
 pub(super) struct Child {
@@ -108,6 +112,34 @@ impl Child {
             Answered::Nodules(nodules) if check::nodules(&nodules) => Ok(Ok(nodules)),
             Answered::Refused(_, refusal) => Ok(Err(refused(refusal)?)),
             _ => Err(invalid("an answer to another question")),
+        })
+    }
+
+    pub(super) fn deidentify(
+        &mut self,
+        file: &[u8],
+        options: &Options,
+        limits: &Limits,
+        timeout: Duration,
+    ) -> Result<Result<Deidentified, Refusal>, Fault> {
+        let asked = Asked::Deidentify(Box::new(options.clone()));
+        let most = limits.max_file_bytes.max(limits.max_inflated_bytes).saturating_add(MOST_ADDED);
+        self.ask(&asked, file, timeout, |link, number, _| {
+            let Some(framed) = wire::read_head::<Answered>(link)? else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            match framed.head {
+                _ if framed.number != number => Err(invalid("a frame that nobody asked for")),
+                Answered::Deidentified(named) if framed.body <= most => {
+                    let length = usize::try_from(framed.body);
+                    let length = length.map_err(|_| invalid("a file beyond all memory"))?;
+                    let mut bytes = Vec::new();
+                    wire::read_body(link, length, &mut bytes)?;
+                    Ok(Ok(Deidentified { named, bytes }))
+                }
+                Answered::Refused(_, refusal) if framed.body == 0 => Ok(Err(refused(refusal)?)),
+                _ => Err(invalid("an answer to another question")),
+            }
         })
     }
 

@@ -56,6 +56,8 @@ struct InstanceDef {
     image_type: Vec<String>,
     manufacturer: Option<String>,
     model_name: Option<String>,
+    kernel: Option<String>,
+    contrast: bool,
     pixels: Option<PixelFacts>,
     pixel_spacing: Option<[f64; 2]>,
     imager_pixel_spacing: Option<[f64; 2]>,

@@ -8,6 +8,7 @@ use super::confine::confine;
 use super::facts::SentInstance;
 use super::wire::{self, Answered, Asked, Framed, body_of, invalid};
 use crate::decode::{Decoded, decode_as};
+use crate::deidentify::deidentify;
 use crate::limits::Limits;
 use crate::reader::{Header, header_as};
 use crate::refusal::{Refusal, RefusalCode};
@@ -69,6 +70,12 @@ fn answer(
         },
         Asked::Nodules => match nodules(file, limits) {
             Ok(nodules) => Answered::Nodules(nodules),
+            Err(refusal) => Answered::Refused(None, refusal),
+        },
+        Asked::Deidentify(options) => match deidentify(file, limits, options) {
+            Ok(done) => {
+                return wire::write(answers, number, &Answered::Deidentified(done.named), &done.bytes);
+            }
             Err(refusal) => Answered::Refused(None, refusal),
         },
     };

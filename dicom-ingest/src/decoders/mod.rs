@@ -19,6 +19,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::decode::Decoded;
+use crate::deidentify::{self, Deidentified};
 use crate::limits::Limits;
 use crate::reader::{Header, Reader};
 use crate::refusal::{Refusal, RefusalCode};
@@ -208,6 +209,12 @@ impl Reader for Pool {
     fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal> {
         self.bounded(bytes)?;
         self.ask(|child| child.nodules(bytes, self.options.timeout)).flatten()
+    }
+
+    fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal> {
+        self.bounded(bytes)?;
+        let PoolOptions { limits, timeout, .. } = &self.options;
+        self.ask(|child| child.deidentify(bytes, options, limits, *timeout)).flatten()
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confine::{Bounds, Confinement};
 use super::facts::SentInstance;
+use crate::deidentify::{Named, Options};
 use crate::frame::GreyTransform;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
@@ -31,6 +32,8 @@ pub(super) enum Asked {
     Decode,
     /// Lung nodules of the report that is the body.
     Nodules,
+    /// The file that is the body, without what identifies its patient.
+    Deidentify(Box<Options>),
 }
 
 /// What a process answers.
@@ -48,6 +51,8 @@ pub(super) enum Answered {
     Directory,
     /// What a report tells.
     Nodules(Vec<SrNodule>),
+    /// An instance without what identified its patient; the body is the file.
+    Deidentified(Named),
     /// It is not read.
     Refused(Option<Uid>, Refusal),
 }

@@ -1,10 +1,12 @@
-//! Studies from files and folders: nested, whatever the files are called.
+//! Studies from files, folders and ZIP archives: nested, whatever the files are called. An archive is as good as a folder, its
+//! entries as good as files: `study.zip/17`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::archive::{Archive, is_archive, member_of};
 use crate::limits::Limits;
 use crate::prescan::claims_to_be_dicom;
 use crate::reader::{Header, Reader};
@@ -12,7 +14,7 @@ use crate::refusal::{Refusal, RefusalCode};
 use crate::study::{RefusedFile, StudyFile, StudyOutcome, group};
 
 /// Bytes that decide whether a file claims to be DICOM: preamble and prefix.
-const HEAD_BYTES: u64 = 132;
+const HEAD_BYTES: usize = 132;
 
 /// What was found under some paths.
 #[derive(Debug)]
@@ -61,7 +63,14 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, DiscoverError> {
     let mut visited = BTreeSet::new();
     for path in paths {
         let fail = |source| DiscoverError { path: path.clone(), source };
-        fs::metadata(path).map_err(fail)?;
+        match fs::metadata(path) {
+            // An entry of an archive, which the job names.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory && member_of(path).is_some() => {
+                files.push(path.clone());
+                continue;
+            }
+            found => found.map(drop).map_err(fail)?,
+        }
         if path.is_dir() {
             fs::read_dir(path).map_err(fail)?;
         }
@@ -90,46 +99,123 @@ struct Found {
     refused: Vec<RefusedFile>,
     not_dicom: usize,
     directories: usize,
+    /// The archive that the last entry was read from: a job names its entries one after the other.
+    open: Option<(PathBuf, Archive)>,
+}
+
+/// What the first bytes of a file say that it is.
+enum Kind {
+    Dicom(Vec<u8>),
+    TooLarge(u64),
+    Archive,
+    Other,
 }
 
 impl Found {
     fn look_at(&mut self, path: PathBuf, reader: &dyn Reader) {
         match read(&path, reader.limits()) {
-            Ok(None) => self.not_dicom += 1,
-            Ok(Some(bytes)) => match reader.header(&bytes) {
-                Header::Instance(instance) => self.files.push(StudyFile { path, instance: *instance }),
-                Header::Directory => self.directories += 1,
-                Header::Refused(study_uid, refusal) => {
-                    self.refused.push(RefusedFile { path, study_uid, refusal });
+            Ok(Kind::Other) => self.not_dicom += 1,
+            Ok(Kind::Dicom(bytes)) => self.take(path, &bytes, reader),
+            Ok(Kind::Archive) => self.look_into(&path, reader),
+            Ok(Kind::TooLarge(bytes)) => {
+                let limit = reader.limits().max_file_bytes;
+                let message = format!("the file has {bytes} bytes, the limit is {limit}");
+                self.refuse(path, Refusal::new(RefusalCode::TooLarge, message));
+            }
+            Err(error) => match member_of(&path) {
+                Some((archive, number)) if error.kind() == io::ErrorKind::NotADirectory => {
+                    self.look_at_member(archive, number, reader);
+                }
+                _ => {
+                    let message = format!("the file could not be read: {}", error.kind());
+                    self.refuse(path, Refusal::new(RefusalCode::UnreadableFile, message));
                 }
             },
-            Err(refusal) => self.refused.push(RefusedFile { path, study_uid: None, refusal }),
         }
+    }
+
+    /// Every entry of an archive.
+    fn look_into(&mut self, path: &Path, reader: &dyn Reader) {
+        match Archive::open(path, reader.limits()) {
+            Ok(archive) => {
+                let members = archive.members();
+                self.open = Some((path.to_owned(), archive));
+                for number in members {
+                    self.look_at_member(path, number, reader);
+                }
+            }
+            Err(refusal) => self.refuse(path.to_owned(), refusal),
+        }
+    }
+
+    /// One entry of an archive, which is open already or is opened now.
+    fn look_at_member(&mut self, archive: &Path, number: usize, reader: &dyn Reader) {
+        let path = archive.join(number.to_string());
+        match self.member(archive, number, reader.limits()) {
+            Ok(Some(bytes)) => self.take(path, &bytes, reader),
+            Ok(None) => self.not_dicom += 1,
+            Err(refusal) => self.refuse(path, refusal),
+        }
+    }
+
+    /// The bytes of an entry that claims to be DICOM.
+    fn member(&mut self, archive: &Path, number: usize, limits: &Limits) -> Result<Option<Vec<u8>>, Refusal> {
+        let held = self.open.take().filter(|(path, _)| path == archive);
+        let (_, open) = match held {
+            Some(open) => self.open.insert(open),
+            None => self.open.insert((archive.to_owned(), Archive::open(archive, limits)?)),
+        };
+        let Some(head) = open.head(number, HEAD_BYTES)? else { return open.read(number, limits).map(Some) };
+        if claims_to_be_dicom(&head) {
+            return open.read(number, limits).map(Some);
+        }
+        if is_archive(&head) {
+            let message = "an archive lies inside the archive; unpack it, or send its files";
+            return Err(Refusal::new(RefusalCode::ArchiveNested, message));
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, path: PathBuf, bytes: &[u8], reader: &dyn Reader) {
+        match reader.header(bytes) {
+            Header::Instance(instance) => self.files.push(StudyFile { path, instance: *instance }),
+            Header::Directory => self.directories += 1,
+            Header::Refused(study_uid, refusal) => {
+                self.refused.push(RefusedFile { path, study_uid, refusal });
+            }
+        }
+    }
+
+    fn refuse(&mut self, path: PathBuf, refusal: Refusal) {
+        self.refused.push(RefusedFile { path, study_uid: None, refusal });
     }
 }
 
+/// Whether the file begins as a DICOM file or an archive does, whatever it is called; one that cannot be read may.
+pub fn is_of_a_study(path: &Path) -> bool {
+    let head = fs::File::open(path).and_then(|file| {
+        let mut head = Vec::new();
+        file.take(HEAD_BYTES as u64).read_to_end(&mut head).map(|_| head)
+    });
+    head.map_or(true, |head| claims_to_be_dicom(&head) || is_archive(&head))
+}
+
 /// Reads a file whole, when it claims to be DICOM by its first bytes; devices and pipes are no files.
-fn read(path: &Path, limits: &Limits) -> Result<Option<Vec<u8>>, Refusal> {
-    let unreadable = |error: io::Error| {
-        Refusal::new(RefusalCode::UnreadableFile, format!("the file could not be read: {}", error.kind()))
-    };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
+fn read(path: &Path, limits: &Limits) -> io::Result<Kind> {
+    let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        return Ok(None);
+        return Ok(Kind::Other);
     }
-    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let mut file = fs::File::open(path)?;
     let mut bytes = Vec::new();
-    file.by_ref().take(HEAD_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut bytes)?;
     if !claims_to_be_dicom(&bytes) {
-        return Ok(None);
+        return Ok(if is_archive(&bytes) { Kind::Archive } else { Kind::Other });
     }
     if metadata.len() > limits.max_file_bytes {
-        return Err(Refusal::new(
-            RefusalCode::TooLarge,
-            format!("the file has {} bytes, the limit is {}", metadata.len(), limits.max_file_bytes),
-        ));
+        return Ok(Kind::TooLarge(metadata.len()));
     }
     bytes.reserve(usize::try_from(metadata.len()).unwrap_or_default().saturating_sub(bytes.len()));
-    file.take(limits.max_file_bytes + 1 - bytes.len() as u64).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(Some(bytes))
+    file.take(limits.max_file_bytes + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
+    Ok(Kind::Dicom(bytes))
 }

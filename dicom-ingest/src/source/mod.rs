@@ -5,8 +5,10 @@
 //! file there is named by the SHA-256 of its bytes, never by anything that a server says. Nothing here knows a queue, a
 //! ledger or a job.
 
+pub mod archive;
 #[cfg(feature = "dicomweb")]
 pub mod dicomweb;
+mod directory;
 mod error;
 pub mod folder;
 #[cfg(any(feature = "dicomweb", feature = "s3"))]

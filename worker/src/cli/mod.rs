@@ -2,8 +2,10 @@
 
 pub mod bench;
 pub mod config;
+pub mod deidentify;
 pub mod features;
 pub mod fusion;
+pub mod inspect;
 pub mod jobs;
 pub mod mercure;
 pub mod models;
@@ -19,8 +21,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use bench::BenchCommand;
 use config::ConfigCommand;
+use deidentify::DeidentifyArgs;
 use features::FeaturesArgs;
 use fusion::FusionCommand;
+use inspect::InspectArgs;
 use jobs::JobsCommand;
 use mercure::MercureArgs;
 use queue::QueueCommand;
@@ -58,6 +62,8 @@ impl Cli {
             Command::Receive(args) => Some(&args.site),
             Command::Config(ConfigCommand::Check(args)) => Some(&args.site),
             Command::Replay(args) => Some(&args.site),
+            Command::Inspect(args) => Some(&args.site),
+            Command::Deidentify(args) => Some(&args.site),
             Command::Demo(_)
             | Command::Top(_)
             | Command::Jobs(_)
@@ -78,6 +84,10 @@ impl Cli {
 pub enum Command {
     /// Analyse studies now and write one report a study.
     Analyze(AnalyzeArgs),
+    /// Show what a study is, what would be read of it, and why not the rest.
+    Inspect(InspectArgs),
+    /// Write DICOM files without what identifies their patients (PS3.15 annex E).
+    Deidentify(DeidentifyArgs),
     /// Make a phantom study with a synthetic record, analyse both, and show the report.
     Demo(DemoArgs),
     /// Ask for the analysis of studies: by their UIDs over the queue, or of files of this machine.
@@ -172,7 +182,7 @@ pub struct DeviceProcessArgs {
     chiasm analyze study/ --record patient.json\n  \
     chiasm analyze a.dcm b.dcm archive/ --record records/ --out reports --json")]
 pub struct AnalyzeArgs {
-    /// DICOM files or folders, nested, any names, several studies and patients mixed.
+    /// DICOM files, folders or ZIP archives, nested, any names, several studies and patients mixed.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A FHIR R4 bundle of the patient, or a folder with one bundle a patient (matched by identifier).

@@ -20,7 +20,7 @@ use crate::message::Name;
     Exit codes: 0 all accepted, 1 the queue did not confirm all (submit those again: twice does no harm), 2 wrong usage."
 )]
 pub struct SubmitArgs {
-    /// DICOM files or folders of this machine: jobs for workers on this machine.
+    /// DICOM files, folders or ZIP archives of this machine: jobs for workers on this machine.
     #[arg(
         value_name = "PATH",
         required_unless_present_any = ["study", "studies", "schema"],

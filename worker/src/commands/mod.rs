@@ -5,12 +5,14 @@ mod bench;
 mod bundles;
 mod config;
 mod decode_process;
+mod deidentify;
 mod demo;
 mod device_process;
 mod evaluate;
 mod features;
 mod fusion;
 mod fusion_input;
+mod inspect;
 mod jobs;
 mod mercure;
 mod model_list;
@@ -76,6 +78,8 @@ fn runtime_threads() -> usize {
 pub fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::Analyze(args) => analyze::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Deidentify(args) => deidentify::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Mercure(args) => mercure::run(&args),

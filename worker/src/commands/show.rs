@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::outcome::{Finding, Outcome, Present, Risk, State};
+use crate::terminal::plain;
 
 /// How many findings a table row names.
 const FINDINGS_A_ROW: usize = 3;
@@ -146,11 +147,6 @@ fn findings(findings: &[Finding]) -> String {
 
 fn percent(probability: f64) -> String {
     format!("{:.1} %", probability * 100.0)
-}
-
-/// Text for a terminal: control characters cannot act.
-fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 #[cfg(test)]

@@ -65,8 +65,8 @@ fn used(instance: &Instance) -> doc::Instance {
 }
 
 fn view(instance: &Instance) -> String {
-    let part = convert::body_part(instance)
-        .map_or_else(|| "body part not stated".into(), |part| part.to_lowercase());
+    let part =
+        instance.stated_body_part().map_or_else(|| "body part not stated".into(), |part| part.to_lowercase());
     let view =
         convert::view(instance).map_or_else(|| "view not stated".into(), |view| format!("{view} view"));
     format!("{part}, {view}")

@@ -4,8 +4,9 @@ pub mod record;
 
 use std::path::{Path, PathBuf};
 
-use dicom_ingest::prescan;
+use dicom_ingest::limits::Limits;
 use dicom_ingest::refusal::RefusalCode;
+use dicom_ingest::source::archive::read_file;
 use dicom_ingest::source::folder::{self, Discovery};
 use dicom_ingest::study::{Study, StudyOutcome};
 use dicom_ingest::uid::Uid;
@@ -109,7 +110,7 @@ pub fn intake(
         .iter()
         .map(|study| job(stages, study, &records, (&out, pipeline.as_ref()), acceptance))
         .collect();
-    let named = paths.iter().filter(|path| path.is_file() && !claims_to_be_dicom(path)).map(|path| {
+    let named = paths.iter().filter(|path| path.is_file() && !folder::is_of_a_study(path)).map(|path| {
         let reason = "the file is empty or has no DICOM prefix and file meta information";
         line_of_file(path, RefusalCode::NotDicom.as_str(), reason)
     });
@@ -132,11 +133,6 @@ fn line_of_file(path: &Path, code: &str, reason: &str) -> Outcome {
     }
 }
 
-/// Whether the file begins as a DICOM file does; one that cannot be read is left to the discovery.
-fn claims_to_be_dicom(path: &Path) -> bool {
-    std::fs::read(path).map_or(true, |bytes| prescan::claims_to_be_dicom(&bytes))
-}
-
 fn job(
     stages: &Stages,
     found: &StudyOutcome,
@@ -154,7 +150,7 @@ fn job(
             .unwrap_or(Timestamp::UNIX_EPOCH),
     };
     let request = Request {
-        files: source_files(found),
+        files: source_files(found, stages.reader.limits()),
         record,
         fetched_from: None,
         out: Some(out.to_owned()),
@@ -220,10 +216,10 @@ fn ready(found: &StudyOutcome) -> Option<&Study> {
 }
 
 /// Every file of the study, those that were left out too, with its digest.
-pub fn source_files(found: &StudyOutcome) -> Vec<SourceFile> {
+pub fn source_files(found: &StudyOutcome, limits: &Limits) -> Vec<SourceFile> {
     let digest = |path: &PathBuf| {
         let sha256 =
-            std::fs::read(path).map_or_else(|_| "unreadable".into(), |bytes| hex(&Sha256::digest(bytes)));
+            read_file(path, limits).map_or_else(|_| "unreadable".into(), |bytes| hex(&Sha256::digest(bytes)));
         SourceFile { path: path.clone(), sha256 }
     };
     match found {

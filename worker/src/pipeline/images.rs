@@ -1,7 +1,6 @@
 //! From files to model output: read, select, decode, preprocess, score.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use dicom_ingest::frame::Frame;
 use dicom_ingest::reader::Reader;
 use dicom_ingest::refusal::{Refusal, RefusalCode};
+use dicom_ingest::source::archive::read_file;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
 use jiff::tz::TimeZone;
@@ -181,7 +181,7 @@ fn is_something_else(scores: &Scores, reading: &Reading) -> bool {
 }
 
 fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<Frame, Ending> {
-    let bytes = fs::read(&candidate.file.path)
+    let bytes = read_file(&candidate.file.path, reader.limits())
         .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?;
     let decoded = reader.decode(&bytes).map_err(ending)?;
     if decoded.instance.sha256 != candidate.file.instance.sha256 {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use dicom_ingest::reader::Reader;
+use dicom_ingest::source::archive::read_file;
 use dicom_ingest::sr::SrNodule;
 use dicom_ingest::study::Study;
 use fusion::{AssessInput, HeaderDemographics, ImageScores, Record};
@@ -59,7 +60,7 @@ pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evid
         evidence.nodules = fusion::nodules(record, t0, &config.site_zone);
     }
     for file in study.instances.iter().filter(|file| convert::is_report(&file.instance)) {
-        let read = fs::read(&file.path)
+        let read = read_file(&file.path, reader.limits())
             .ok()
             .filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
         match read.map(|bytes| reader.nodules(&bytes)) {

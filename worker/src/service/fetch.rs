@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dicom_ingest::refusal::RefusalCode;
@@ -234,7 +234,7 @@ impl Sources {
         let readable = |study: &StudyOutcome| study.uid() == &request.study_uid;
         let unreadable = discovery.unreadable.len() as u64;
         let Some(found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };
-        let mut files = intake::source_files(&found);
+        let mut files = intake::source_files(&found, stages.reader.limits());
         // whoever counted may have counted our reports too
         let there = (files.len() + intake::own_reports(&found)) as u64;
         let announced = request.expected_instances.is_some_and(|expected| there < u64::from(expected));
@@ -250,7 +250,8 @@ impl Sources {
         if fetched_from.is_some() {
             // Where the files lie now means nothing to whoever takes the job up again.
             for file in &mut files {
-                file.path = file.path.file_name().map(PathBuf::from).unwrap_or_default();
+                // An entry of an archive keeps the archive's name in front of its number.
+                file.path = file.path.strip_prefix(&here.folder).map(Path::to_owned).unwrap_or_default();
             }
         }
         let stored = Request {

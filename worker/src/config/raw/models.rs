@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::declaration::SeriesRule;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct RawModels {
@@ -24,4 +26,5 @@ pub(in crate::config) struct RawPipeline {
     pub(in crate::config) path: Option<PathBuf>,
     pub(in crate::config) description: Option<String>,
     pub(in crate::config) prefer_views: Vec<String>,
+    pub(in crate::config) series: SeriesRule,
 }

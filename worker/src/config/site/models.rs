@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use models::bundle::seal::PublicKey;
 
+use crate::declaration::SeriesRule;
+
 /// What holds for every model.
 #[derive(Debug, Clone, Default)]
 pub struct ModelsConfig {
@@ -24,4 +26,6 @@ pub struct PipelineConfig {
     pub description: Option<String>,
     /// Views from the most to the least preferred (View Position, 0018,5101).
     pub prefer_views: Vec<String>,
+    /// Which series it reads, beside what the bundle says that it applies to.
+    pub series: SeriesRule,
 }

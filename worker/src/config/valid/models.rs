@@ -76,5 +76,6 @@ fn pipeline(key: &str, raw: &RawPipeline, findings: &mut Findings) -> Option<Pip
         bundle,
         description: raw.description.clone(),
         prefer_views: raw.prefer_views.clone(),
+        series: raw.series.clone(),
     })
 }
