@@ -155,14 +155,10 @@ impl Reading {
     /// Everything of the pipeline that can change a report, as text for the job key.
     pub fn versions(&self) -> String {
         let Pipeline { id, version, .. } = &self.pipeline;
-        let read = format!("pipeline={id}/{version};{}={}", self.bundle.id(), self.identity);
-        if self.model == BUILT_IN {
-            // its version is that of the declaration, rule and all
-            return read;
-        }
         // what a site declares has no version of its own
         let rule = serde_json::to_string(&(&self.pipeline.series, &self.pipeline.prefer_views));
-        format!("{read};rule={}", rule.unwrap_or_default())
+        let rule = rule.unwrap_or_default();
+        format!("pipeline={id}/{version};{}={};rule={rule}", self.bundle.id(), self.identity)
     }
 }
 
