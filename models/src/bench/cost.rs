@@ -9,6 +9,7 @@
 use serde::Serialize;
 
 use crate::network::Architecture;
+use crate::network::convnext::{ConvnextConfig, DEPTHWISE, STEM, WIDENS};
 use crate::network::densenet::DensenetConfig;
 use crate::network::residual::NetworkConfig;
 use crate::network::resnet::{BlockKind, ResnetConfig, Stem};
@@ -24,6 +25,16 @@ pub enum Kind {
         kernel: usize,
         /// Stride.
         stride: usize,
+    },
+    /// A convolution of squares that do not overlap, without padding.
+    Patches {
+        /// Side of a square, and the stride.
+        side: usize,
+    },
+    /// A convolution of each channel by itself, with stride 1 and a padding of half the kernel's side.
+    Depthwise {
+        /// Side of the kernel.
+        kernel: usize,
     },
     /// A transposed convolution, 2x2 with stride 2.
     Upsampling,
@@ -49,11 +60,12 @@ impl Layer {
     /// Multiply-adds.
     pub fn multiply_adds(&self) -> u64 {
         let taps = match self.kind {
-            Kind::Convolution { kernel, .. } => kernel * kernel,
+            Kind::Convolution { kernel: side, .. } | Kind::Patches { side } => self.input[1] * side * side,
+            Kind::Depthwise { kernel } => kernel * kernel,
             // each output pixel has one tap of the kernel
-            Kind::Upsampling | Kind::Linear => 1,
+            Kind::Upsampling | Kind::Linear => self.input[1],
         };
-        product(&self.output) * (self.input[1] * taps) as u64
+        product(&self.output) * taps as u64
     }
 
     /// Floating point operations: two a multiply-add.
@@ -64,11 +76,12 @@ impl Layer {
     /// Values of the kernel or matrix.
     pub fn weights(&self) -> u64 {
         let taps = match self.kind {
-            Kind::Convolution { kernel, .. } => kernel * kernel,
-            Kind::Upsampling => 4,
-            Kind::Linear => 1,
+            Kind::Convolution { kernel: side, .. } | Kind::Patches { side } => self.input[1] * side * side,
+            Kind::Depthwise { kernel } => kernel * kernel,
+            Kind::Upsampling => 4 * self.input[1],
+            Kind::Linear => self.input[1],
         };
-        (self.input[1] * self.output[1] * taps) as u64
+        (self.output[1] * taps) as u64
     }
 
     /// The least bytes that move, with `size` bytes a value.
@@ -81,7 +94,8 @@ fn product(shape: &[usize; 4]) -> u64 {
     shape.iter().map(|side| *side as u64).product()
 }
 
-/// The counted layers of a network for a batch of pictures of `height` times `width` pixels, in the order they run.
+/// The counted layers of a network for a batch of pictures of `height` times `width` pixels, in the order they run. Networks
+/// for volumes are not counted: they have none.
 pub fn layers(architecture: &Architecture, batch: usize, height: usize, width: usize) -> Vec<Layer> {
     let shape = [batch, architecture.input_channels(), height, width];
     let mut walk = Walk { shape, layers: Vec::new() };
@@ -90,6 +104,8 @@ pub fn layers(architecture: &Architecture, batch: usize, height: usize, width: u
         Architecture::Resnet(config) => resnet(&mut walk, config),
         Architecture::Densenet(config) => densenet(&mut walk, config),
         Architecture::BasicUnet(config) => basic_unet(&mut walk, config),
+        Architecture::Convnext(config) => convnext(&mut walk, config),
+        Architecture::Resnet3d(_) | Architecture::BasicUnet3d(_) => {}
     }
     walk.layers
 }
@@ -111,6 +127,11 @@ impl Walk {
         let side = |side: usize| slid(side, kernel, stride, kernel / 2);
         let output = [batch, channels, side(height), side(width)];
         self.push(name.into(), Kind::Convolution { kernel, stride }, output);
+    }
+
+    fn patches(&mut self, name: impl Into<String>, channels: usize, side: usize) {
+        let [batch, _, height, width] = self.shape;
+        self.push(name.into(), Kind::Patches { side }, [batch, channels, height / side, width / side]);
     }
 
     fn pool(&mut self, kernel: usize, stride: usize, padding: usize) {
@@ -199,6 +220,23 @@ fn densenet(walk: &mut Walk, config: &DensenetConfig) {
     walk.linear("classifier", config.outputs);
 }
 
+fn convnext(walk: &mut Walk, config: &ConvnextConfig) {
+    walk.patches("features.0.0", config.channels[0], STEM);
+    for (stage, (blocks, channels)) in config.blocks.into_iter().zip(config.channels).enumerate() {
+        if stage > 0 {
+            walk.patches(format!("features.{}.1", 2 * stage), channels, 2);
+        }
+        for block in 0..blocks {
+            let name = |layer: usize| format!("features.{}.{block}.block.{layer}", 2 * stage + 1);
+            walk.push(name(0), Kind::Depthwise { kernel: DEPTHWISE }, walk.shape);
+            // linear layers over the channels of each pixel
+            walk.conv(name(3), WIDENS * channels, 1, 1);
+            walk.conv(name(5), channels, 1, 1);
+        }
+    }
+    walk.linear("classifier.2", config.outputs);
+}
+
 fn basic_unet(walk: &mut Walk, config: &BasicUnetConfig) {
     let [f0, f1, f2, f3, f4, f5] = config.features;
     let two = |walk: &mut Walk, name: &str, channels: usize| {
@@ -238,7 +276,9 @@ mod tests {
     /// Reference: `_ops` (multiply-adds in 10^9, three decimals) of torchvision 0.29's weights for 224 px.
     #[test]
     fn published_networks_have_their_published_multiply_adds() {
-        for (name, published) in [("resnet18", 1.814), ("resnet50", 4.089), ("densenet121", 2.834)] {
+        let published =
+            [("resnet18", 1.814), ("resnet50", 4.089), ("densenet121", 2.834), ("convnext-tiny", 4.456)];
+        for (name, published) in published {
             let layers = layers(&Architecture::preset(name, 3, 1000).unwrap(), 1, 224, 224);
             let counted = sum(&layers, Layer::multiply_adds) as f64 / 1e9;
             assert!((counted - published).abs() < 0.000_6, "{name}: {counted}");

@@ -68,7 +68,7 @@ impl Kernel {
                 matrix: make.tensor([input, output]),
                 layer: layer.clone(),
             },
-            Kind::Upsampling => return Ok(None),
+            Kind::Upsampling | Kind::Patches { .. } | Kind::Depthwise { .. } => return Ok(None),
         };
         Ok(Some(make.kernel(operation)))
     }

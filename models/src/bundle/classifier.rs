@@ -286,8 +286,8 @@ impl ClassifierManifest {
         if self.architecture.check().is_err() {
             return Err("its architecture is outside the limits");
         }
-        if self.architecture.task() != Task::Classification {
-            return Err("its network does not classify");
+        if self.architecture.task() != Task::Classification || self.architecture.is_volumetric() {
+            return Err("its network does not classify pictures");
         }
         if self.preprocessing.check().is_err() {
             return Err("its preprocessing is not usable");

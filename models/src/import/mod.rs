@@ -12,8 +12,10 @@ mod source;
 use std::path::Path;
 
 use crate::device::Device;
+use crate::network::resnet3d::Resnet3d;
 use crate::network::state::{Misshapen, ReadBack};
 use crate::network::unet::BasicUnet;
+use crate::network::unet3d::BasicUnet3d;
 use crate::network::{Architecture, ArchitectureError, Classifier, Misfits, StateDict, StateTensor};
 
 pub(crate) use source::Source;
@@ -205,9 +207,12 @@ fn import_from(source: &Source, architecture: &Architecture) -> Result<Imported,
 fn infer(source: &Source, preset: &str) -> Result<Architecture, ImportError> {
     let least = Architecture::preset(preset, 1, 1)?;
     let (first, last) = match &least {
-        Architecture::Resnet(_) => ("conv1.weight", "fc.bias"),
+        Architecture::Resnet(_) | Architecture::Resnet3d(_) => ("conv1.weight", "fc.bias"),
         Architecture::Densenet(_) => ("features.conv0.weight", "classifier.bias"),
-        Architecture::BasicUnet(_) => ("conv_0.conv_0.conv.weight", "final_conv.bias"),
+        Architecture::BasicUnet(_) | Architecture::BasicUnet3d(_) => {
+            ("conv_0.conv_0.conv.weight", "final_conv.bias")
+        }
+        Architecture::Convnext(_) => ("features.0.0.weight", "classifier.2.bias"),
         Architecture::Residual(_) => ("stem.weight", "head.bias"),
     };
     let sorted = names::sort(source.entries().keys(), &template(&least)?, &least)?;
@@ -251,6 +256,8 @@ fn template(architecture: &Architecture) -> Result<StateDict, ImportError> {
     let device = Device::reference();
     let state = match architecture {
         Architecture::BasicUnet(config) => BasicUnet::blank(config, device.burn()).state()?,
+        Architecture::BasicUnet3d(config) => BasicUnet3d::blank(config, device.burn()).state()?,
+        Architecture::Resnet3d(config) => Resnet3d::blank(config, device.burn()).state()?,
         other => match Classifier::blank(other, device.burn()) {
             Some(network) => network.state()?,
             None => StateDict::new(),

@@ -101,7 +101,11 @@ fn alias(name: &str, architecture: &Architecture) -> String {
             None => name.replace(".shortcut.", ".downsample."),
         },
         Architecture::Densenet(_) => densenet_alias(name),
-        Architecture::Residual(_) | Architecture::BasicUnet(_) => name.to_owned(),
+        Architecture::Residual(_)
+        | Architecture::BasicUnet(_)
+        | Architecture::Convnext(_)
+        | Architecture::Resnet3d(_)
+        | Architecture::BasicUnet3d(_) => name.to_owned(),
     }
 }
 

@@ -113,8 +113,10 @@ pub enum RecipeError {
     /// The bundle could not be made.
     #[error(transparent)]
     Make(#[from] MakeError),
-    /// The network gives maps, and a bundle holds classifiers.
-    #[error("the weights fit, but the network segments: bundles hold networks that classify")]
+    /// The network gives maps or takes volumes, and a bundle holds classifiers of pictures.
+    #[error(
+        "the weights fit, but the network segments or takes volumes: bundles hold networks that classify pictures"
+    )]
     Segments,
     /// The name of the bundle is none.
     #[error(
@@ -154,7 +156,7 @@ pub fn bundle(
         None => infer(&source, if xrv { "densenet121" } else { preset })?,
     };
     let imported = import_from(&source, &architecture)?;
-    if architecture.task() != Task::Classification {
+    if architecture.task() != Task::Classification || architecture.is_volumetric() {
         return Err(RecipeError::Segments);
     }
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::convnext::ConvnextConfig;
 use super::densenet::DensenetConfig;
 use super::residual::NetworkConfig;
 use super::resnet::{ResnetConfig, Stem};
+use super::resnet3d::Resnet3dConfig;
 use super::unet::{BasicUnetConfig, UnetNorm};
 
 /// The most values that the weights of a network may have: about four times ConvNeXt-Base.
@@ -30,6 +32,13 @@ pub enum Architecture {
     Densenet(DensenetConfig),
     /// MONAI's `BasicUNet` ([`super::unet`]); segments, does not classify.
     BasicUnet(BasicUnetConfig),
+    /// torchvision's ConvNeXt ([`super::convnext`]).
+    Convnext(ConvnextConfig),
+    /// MONAI's ResNet for volumes ([`super::resnet3d`]).
+    Resnet3d(Resnet3dConfig),
+    /// MONAI's `BasicUNet` for volumes ([`super::unet3d`]).
+    #[serde(rename = "basic-unet-3d")]
+    BasicUnet3d(BasicUnetConfig),
 }
 
 /// What a network is for.
@@ -77,7 +86,17 @@ impl ArchitectureError {
 }
 
 /// The names that [`Architecture::preset`] knows.
-pub const PRESETS: [&str; 5] = ["resnet18", "resnet18-28", "resnet50", "densenet121", "basic-unet"];
+pub const PRESETS: [&str; 9] = [
+    "resnet18",
+    "resnet18-28",
+    "resnet50",
+    "densenet121",
+    "convnext-tiny",
+    "basic-unet",
+    "resnet18-3d",
+    "medicalnet-resnet18",
+    "basic-unet-3d",
+];
 
 impl Architecture {
     /// The published network of that name with these numbers of channels and outputs.
@@ -87,6 +106,10 @@ impl Architecture {
             "resnet18-28" => Self::Resnet(ResnetConfig::resnet18_small(input_channels, outputs)),
             "resnet50" => Self::Resnet(ResnetConfig::resnet50(input_channels, outputs)),
             "densenet121" => Self::Densenet(DensenetConfig::densenet121(input_channels, outputs)),
+            "convnext-tiny" => Self::Convnext(ConvnextConfig::tiny(input_channels, outputs)),
+            "resnet18-3d" => Self::Resnet3d(Resnet3dConfig::monai(input_channels, outputs)),
+            "medicalnet-resnet18" => Self::Resnet3d(Resnet3dConfig::medicalnet(input_channels, outputs)),
+            "basic-unet-3d" => Self::BasicUnet3d(BasicUnetConfig::monai(input_channels, outputs)),
             "basic-unet" => Self::BasicUnet(BasicUnetConfig::monai(input_channels, outputs)),
             _ => return Err(ArchitectureError::Unknown { name: name.chars().take(64).collect() }),
         };
@@ -97,18 +120,29 @@ impl Architecture {
     /// What the network is for.
     pub fn task(&self) -> Task {
         match self {
-            Self::Residual(_) | Self::Resnet(_) | Self::Densenet(_) => Task::Classification,
-            Self::BasicUnet(_) => Task::Segmentation,
+            Self::Residual(_)
+            | Self::Resnet(_)
+            | Self::Densenet(_)
+            | Self::Convnext(_)
+            | Self::Resnet3d(_) => Task::Classification,
+            Self::BasicUnet(_) | Self::BasicUnet3d(_) => Task::Segmentation,
         }
     }
 
-    /// Channels of a picture.
+    /// Whether it takes volumes rather than pictures.
+    pub fn is_volumetric(&self) -> bool {
+        matches!(self, Self::Resnet3d(_) | Self::BasicUnet3d(_))
+    }
+
+    /// Channels of a picture or volume.
     pub fn input_channels(&self) -> usize {
         match self {
             Self::Residual(_) => 1,
             Self::Resnet(config) => config.input_channels,
             Self::Densenet(config) => config.input_channels,
-            Self::BasicUnet(config) => config.input_channels,
+            Self::Convnext(config) => config.input_channels,
+            Self::Resnet3d(config) => config.input_channels,
+            Self::BasicUnet(config) | Self::BasicUnet3d(config) => config.input_channels,
         }
     }
 
@@ -118,22 +152,26 @@ impl Architecture {
             Self::Residual(config) => config.outputs,
             Self::Resnet(config) => config.outputs,
             Self::Densenet(config) => config.outputs,
-            Self::BasicUnet(config) => config.outputs,
+            Self::Convnext(config) => config.outputs,
+            Self::Resnet3d(config) => config.outputs,
+            Self::BasicUnet(config) | Self::BasicUnet3d(config) => config.outputs,
         }
     }
 
-    /// The least side of a picture in pixels: below it a pooling would have nothing to pool.
+    /// The least side of a picture or volume, in pixels: below it a pooling would have nothing to pool.
     pub fn least_side(&self) -> usize {
         match self {
-            Self::Residual(_) | Self::Resnet(_) => 8,
-            Self::Densenet(_) | Self::BasicUnet(_) => 32,
+            Self::Residual(_) | Self::Resnet(_) | Self::Resnet3d(_) => 8,
+            Self::Densenet(_) | Self::BasicUnet(_) | Self::BasicUnet3d(_) | Self::Convnext(_) => 32,
         }
     }
 
     /// Whether every hyper-parameter is within its limits; a network is made of nothing else.
     pub fn check(&self) -> Result<(), ArchitectureError> {
         limit("input_channels", self.input_channels(), 1, MAX_INPUT_CHANNELS)?;
-        limit("outputs", self.outputs(), 1, MAX_OUTPUTS)?;
+        // the backbones of MedicalNet have no last layer
+        let least = usize::from(!matches!(self, Self::Resnet3d(_)));
+        limit("outputs", self.outputs(), least, MAX_OUTPUTS)?;
         match self {
             Self::Residual(config) => residual(config),
             Self::Resnet(config) => {
@@ -147,7 +185,16 @@ impl Architecture {
                 // transitions halve the channels
                 limit("stem_channels", config.stem_channels, 2, MAX_CHANNELS)
             }
-            Self::BasicUnet(config) => {
+            Self::Convnext(config) => {
+                each("blocks", &config.blocks, 1, MAX_LAYERS)?;
+                each("channels", &config.channels, 1, MAX_CHANNELS)
+            }
+            Self::Resnet3d(config) => {
+                limit("width", config.width, 1, MAX_CHANNELS / 8)?;
+                limit("stem_stride", config.stem_stride, 1, 2)?;
+                each("blocks", &config.blocks, 1, MAX_LAYERS)
+            }
+            Self::BasicUnet(config) | Self::BasicUnet3d(config) => {
                 each("features", &config.features, 2, MAX_CHANNELS)?;
                 let slope = config.negative_slope;
                 if (0.0..=1.0).contains(&slope) { Ok(()) } else { limit("negative_slope", 2, 0, 1) }
@@ -174,7 +221,10 @@ impl Architecture {
             }
             Self::Resnet(config) => resnet(config),
             Self::Densenet(config) => densenet(config),
-            Self::BasicUnet(config) => basic_unet(config),
+            Self::Convnext(config) => config.weights(),
+            Self::Resnet3d(config) => config.weights(),
+            Self::BasicUnet(config) => basic_unet(config, 2),
+            Self::BasicUnet3d(config) => basic_unet(config, 3),
         }
     }
 }
@@ -229,16 +279,17 @@ fn densenet(config: &DensenetConfig) -> u64 {
     sum + linear(config.features(), config.outputs)
 }
 
-fn basic_unet(config: &BasicUnetConfig) -> u64 {
+/// In so many dimensions.
+fn basic_unet(config: &BasicUnetConfig, dimensions: u32) -> u64 {
+    let conv = |input: usize, output: usize| (input * output * 3_usize.pow(dimensions)) as u64;
     let own = |channels: usize| {
         // a bias, scale and shift; batch normalisation keeps mean and variance too
         let each = if config.norm == UnetNorm::Batch { 5 } else { 3 };
         each * channels as u64
     };
-    let two =
-        |input: usize, output: usize| conv(input, output, 3) + conv(output, output, 3) + 2 * own(output);
+    let two = |input: usize, output: usize| conv(input, output) + conv(output, output) + 2 * own(output);
     let up = |below: usize, up: usize, level: usize, output: usize| {
-        4 * (below * up) as u64 + up as u64 + two(level + up, output)
+        (below * up * 2_usize.pow(dimensions)) as u64 + up as u64 + two(level + up, output)
     };
     let [f0, f1, f2, f3, f4, f5] = config.features;
     two(config.input_channels, f0)
@@ -284,6 +335,10 @@ mod tests {
             ("resnet18", 3, 1000, 11_699_112),
             ("resnet50", 3, 1000, 25_610_152),
             ("densenet121", 3, 1000, 8_062_504),
+            ("convnext-tiny", 3, 1000, 28_589_128),
+            ("resnet18-3d", 1, 400, 33_375_696),
+            ("medicalnet-resnet18", 1, 0, 32_993_984),
+            ("basic-unet-3d", 1, 2, 5_749_410),
         ];
         for (name, channels, outputs, weights) in cases {
             assert_eq!(Architecture::preset(name, channels, outputs).unwrap().weights(), weights, "{name}");

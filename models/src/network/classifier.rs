@@ -1,15 +1,16 @@
-//! One type for every classifier: pictures in, one logit an output out.
+//! One type for every classifier of pictures: pictures in, one logit an output out.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::convnext::Convnext;
 use super::densenet::Densenet;
 use super::init::Init;
 use super::resnet::Resnet;
 use super::state::{self, Misfits, ReadBack, StateDict};
-use super::{Architecture, Network, Outputs, densenet, resnet};
+use super::{Architecture, Network, Outputs, convnext, densenet, resnet};
 
 /// A network for classification, of any family.
 #[derive(Module, Debug)]
@@ -21,11 +22,13 @@ pub enum Classifier {
     Resnet(Resnet),
     /// A DenseNet.
     Densenet(Densenet),
+    /// A ConvNeXt.
+    Convnext(Convnext),
 }
 
 impl Classifier {
     /// Makes a network with first weights from `generator`: the same generator
-    /// gives the same weights on every device. `None` where the architecture is no classifier.
+    /// gives the same weights on every device. `None` where the architecture is no classifier of pictures.
     pub fn new(architecture: &Architecture, generator: &mut ChaCha8Rng, device: &Device) -> Option<Self> {
         Some(match architecture {
             Architecture::Residual(config) => Self::Residual(Network::new(config, generator, device)),
@@ -35,12 +38,17 @@ impl Classifier {
             Architecture::Densenet(config) => {
                 Self::Densenet(Densenet::new(config, &mut Init::drawn(generator, device)))
             }
-            Architecture::BasicUnet(_) => return None,
+            Architecture::Convnext(config) => {
+                Self::Convnext(Convnext::new(config, &mut Init::drawn(generator, device)))
+            }
+            Architecture::BasicUnet(_) | Architecture::Resnet3d(_) | Architecture::BasicUnet3d(_) => {
+                return None;
+            }
         })
     }
 
     /// Makes a network of the weights in `state`; tensors that do not fit are named.
-    /// `None` where the architecture is no classifier.
+    /// `None` where the architecture is no classifier of pictures.
     pub fn from_state(
         architecture: &Architecture,
         state: &StateDict,
@@ -51,7 +59,7 @@ impl Classifier {
         Some(state::fill(blank, state, &rename))
     }
 
-    /// A network to put weights into. `None` where the architecture is no classifier.
+    /// A network to put weights into. `None` where the architecture is no classifier of pictures.
     pub(crate) fn blank(architecture: &Architecture, device: &Device) -> Option<Self> {
         Some(match architecture {
             Architecture::Residual(config) => {
@@ -59,7 +67,10 @@ impl Classifier {
             }
             Architecture::Resnet(config) => Self::Resnet(Resnet::new(config, &mut Init::zeros(device))),
             Architecture::Densenet(config) => Self::Densenet(Densenet::new(config, &mut Init::zeros(device))),
-            Architecture::BasicUnet(_) => return None,
+            Architecture::Convnext(config) => Self::Convnext(Convnext::new(config, &mut Init::zeros(device))),
+            Architecture::BasicUnet(_) | Architecture::Resnet3d(_) | Architecture::BasicUnet3d(_) => {
+                return None;
+            }
         })
     }
 
@@ -79,6 +90,7 @@ impl Classifier {
             Self::Residual(network) => network.maps(pictures),
             Self::Resnet(network) => network.maps(pictures),
             Self::Densenet(network) => network.maps(pictures),
+            Self::Convnext(network) => network.maps(pictures),
         }
     }
 
@@ -88,6 +100,7 @@ impl Classifier {
             Self::Residual(network) => network.tail(maps),
             Self::Resnet(network) => network.tail(maps),
             Self::Densenet(network) => network.tail(maps),
+            Self::Convnext(network) => network.tail(maps),
         }
     }
 
@@ -96,6 +109,7 @@ impl Classifier {
             Self::Residual(_) => str::to_owned,
             Self::Resnet(_) => resnet::name,
             Self::Densenet(_) => densenet::name,
+            Self::Convnext(_) => convnext::name,
         }
     }
 }

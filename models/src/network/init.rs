@@ -1,10 +1,13 @@
 //! Layers with first weights: drawn from a seeded generator for training, zeros where a state dict follows.
 
 use burn::module::Param;
-use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
+use burn::nn::conv::{
+    Conv2d, Conv2dConfig, Conv3d, Conv3dConfig, ConvTranspose2d, ConvTranspose2dConfig, ConvTranspose3d,
+    ConvTranspose3dConfig,
+};
 use burn::nn::{
-    BatchNorm, BatchNormConfig, Initializer, InstanceNorm, InstanceNormConfig, Linear, LinearConfig,
-    PaddingConfig2d,
+    BatchNorm, BatchNormConfig, Initializer, InstanceNorm, InstanceNormConfig, LayerNorm, LayerNormConfig,
+    Linear, LinearConfig, PaddingConfig2d, PaddingConfig3d,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
@@ -91,6 +94,74 @@ impl<'a> Init<'a> {
     /// Instance normalisation with scale and shift, which starts with neither.
     pub(super) fn instance_norm(&self, channels: usize) -> InstanceNorm {
         InstanceNormConfig::new(channels).with_epsilon(1e-5).with_affine(true).init(self.device)
+    }
+
+    /// A convolution of squares that do not overlap, with bias.
+    pub(super) fn patches(&mut self, input: usize, output: usize, side: usize) -> Conv2d {
+        let mut conv = Conv2dConfig::new([input, output], [side, side])
+            .with_stride([side, side])
+            .with_padding(PaddingConfig2d::Valid)
+            .with_initializer(Initializer::Zeros)
+            .init(self.device);
+        let deviation = (1.0 / (input * side * side) as f32).sqrt();
+        if let Some(weight) = self.draw([output, input, side, side], deviation) {
+            conv.weight = weight;
+        }
+        conv
+    }
+
+    /// A convolution of each channel by itself, with "same" padding and bias.
+    pub(super) fn depthwise(&mut self, channels: usize, side: usize) -> Conv2d {
+        let pad = side / 2;
+        let mut conv = Conv2dConfig::new([channels, channels], [side, side])
+            .with_groups(channels)
+            .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+            .with_initializer(Initializer::Zeros)
+            .init(self.device);
+        if let Some(weight) = self.draw([channels, 1, side, side], 1.0 / side as f32) {
+            conv.weight = weight;
+        }
+        conv
+    }
+
+    /// The same as [`Self::conv`] for volumes.
+    pub(super) fn conv3d(&mut self, input: usize, output: usize, kernel: Kernel) -> Conv3d {
+        let pad = kernel.side / 2;
+        let mut conv = Conv3dConfig::new([input, output], [kernel.side; 3])
+            .with_stride([kernel.stride; 3])
+            .with_padding(PaddingConfig3d::Explicit(pad, pad, pad))
+            .with_bias(kernel.bias)
+            .with_initializer(Initializer::Zeros)
+            .init(self.device);
+        let deviation = (2.0 / (output * kernel.side.pow(3)) as f32).sqrt();
+        if let Some(weight) = self.draw([output, input, kernel.side, kernel.side, kernel.side], deviation) {
+            conv.weight = weight;
+        }
+        conv
+    }
+
+    /// The same as [`Self::double`] for volumes.
+    pub(super) fn double3d(&mut self, input: usize, output: usize) -> ConvTranspose3d {
+        let mut conv = ConvTranspose3dConfig::new([input, output], [2, 2, 2])
+            .with_stride([2, 2, 2])
+            .with_initializer(Initializer::Zeros)
+            .init(self.device);
+        let deviation = (2.0 / input as f32).sqrt();
+        if let Some(weight) = self.draw([input, output, 2, 2, 2], deviation) {
+            conv.weight = weight;
+        }
+        conv
+    }
+
+    /// Layer normalisation that starts without scale and shift.
+    pub(super) fn layer_norm(&self, size: usize, epsilon: f64) -> LayerNorm {
+        LayerNormConfig::new(size).with_epsilon(epsilon).init(self.device)
+    }
+
+    /// A weight that is the same everywhere at first.
+    pub(super) fn constant<const D: usize>(&self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+        let count = shape.iter().product();
+        Param::from_data(TensorData::new(vec![value; count], shape), self.device)
     }
 
     fn draw<const D: usize>(&mut self, shape: [usize; D], deviation: f32) -> Option<Param<Tensor<D>>> {

@@ -1,25 +1,30 @@
 //! Networks: architectures as data, and the Burn modules they name.
 //!
-//! An [`Architecture`] holds every hyper-parameter; a [`Classifier`] or a
-//! [`unet::BasicUnet`] is made of one. Weights travel as a [`StateDict`] under the
+//! An [`Architecture`] holds every hyper-parameter; a [`Classifier`], a
+//! [`unet::BasicUnet`] or a network for volumes is made of one. Weights travel as a [`StateDict`] under the
 //! names that PyTorch gives them, so that a file from there fits without a map
 //! and a file from here opens there.
 //!
 //! What each family copies: [`resnet`] torchvision's and MedMNIST's ResNet,
 //! [`densenet`] torchvision's and TorchXRayVision's DenseNet, [`unet`] MONAI's
-//! `BasicUNet`, [`residual`] our own. `tests/it/parity.rs` compares them with those
+//! `BasicUNet`, [`convnext`] torchvision's ConvNeXt, [`resnet3d`] and [`unet3d`] MONAI's networks for volumes (MedicalNet's
+//! weights fit the first), [`residual`] our own. `tests/it/parity.rs` compares them with those
 //! packages.
 
 pub mod architecture;
 pub mod classifier;
+pub mod convnext;
 pub mod densenet;
 pub mod residual;
 pub mod resnet;
+pub mod resnet3d;
 pub mod state;
 pub mod unet;
+pub mod unet3d;
 
 mod block;
 mod init;
+mod volume;
 mod weights;
 
 use burn::tensor::Tensor;

@@ -200,7 +200,7 @@ impl UpCat {
 }
 
 /// A weight's name in MONAI from its path here.
-fn name(path: &str) -> String {
+pub(super) fn name(path: &str) -> String {
     let mut parts = path.splitn(3, '.');
     let (head, index, rest) =
         (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));

@@ -216,6 +216,8 @@ pub fn kind_words(kind: Kind) -> String {
     match kind {
         Kind::Convolution { kernel, stride: 1 } => format!("{kernel}x{kernel}"),
         Kind::Convolution { kernel, stride } => format!("{kernel}x{kernel} / {stride}"),
+        Kind::Patches { side } => format!("{side}x{side} patches"),
+        Kind::Depthwise { kernel } => format!("{kernel}x{kernel} depthwise"),
         Kind::Upsampling => "up 2x2".to_owned(),
         Kind::Linear => "linear".to_owned(),
     }
