@@ -393,11 +393,23 @@ fn a_bounded_process_can_do_nothing_else() {
         other => panic!("{other:?}"),
     };
     assert!(confinement.limited);
+    #[cfg(target_os = "linux")]
+    assert_eq!(confinement.without_files, this_kernel_has_landlock(), "what the kernel has is used");
     if confinement.without_calls {
         assert!(decoded.is_ok(), "{:?}", lost(&heard));
     } else {
         println!("this kernel has no seccomp: not every attempt is expected to fail");
     }
+}
+
+/// Found out by a thread that gives something up itself.
+#[cfg(target_os = "linux")]
+fn this_kernel_has_landlock() -> bool {
+    use landlock::{ABI, Access as _, AccessFs, LandlockStatus, Ruleset, RulesetAttr as _};
+    let restricted = std::thread::spawn(|| {
+        Ruleset::default().handle_access(AccessFs::from_all(ABI::V1))?.create()?.restrict_self()
+    });
+    matches!(restricted.join().unwrap().unwrap().landlock, LandlockStatus::Available { .. })
 }
 
 fn the_same_attempts_succeed_without_bounds() {

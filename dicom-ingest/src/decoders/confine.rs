@@ -47,6 +47,8 @@ impl Confinement {
 
 /// Gives up what a reader of files does not need. The process must have opened what it wants to use.
 pub fn confine(bounds: &Bounds) -> Confinement {
+    // First, while one more file may be open: a set of Landlock's rules is one until it holds.
+    let without_files = system::without_files();
     let limits = [
         (Resource::AS, bounds.memory_bytes),
         (Resource::CPU, bounds.cpu_seconds),
@@ -59,7 +61,7 @@ pub fn confine(bounds: &Bounds) -> Confinement {
     let limited = limits.into_iter().filter(|(resource, most)| lower(*resource, *most)).count();
     Confinement {
         limited: limited == limits.len(),
-        without_files: system::without_files(),
+        without_files,
         without_calls: system::without_calls(),
     }
 }
