@@ -38,5 +38,6 @@ pub mod bench;
 pub mod deliver;
 pub mod demo;
 pub mod outcome;
+mod parquet;
 pub mod training;
 pub mod withdraw;
