@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`record`] | a FHIR R4 Bundle of one patient, read within limits: [`Record`] |
 //! | [`time`] | dates and times of FHIR, and what they mean beside an index time |
+//! | [`notes`] | which concepts a clinical note mentions, and what the words around them say: NegEx and ConText |
 //! | [`mod@features`] | dated, coded features with units, as they were known at t0: [`FeatureTable`] |
 //! | [`nodule`] | lung nodules that the record states as coded facts: [`Nodule`] |
 //! | [`formulas`] | published formulas and rules as tables: lung nodules, lung cancer, prostate cancer |
@@ -28,6 +29,7 @@ pub mod features;
 pub mod formulas;
 pub mod learned;
 pub mod nodule;
+pub mod notes;
 mod number;
 pub mod phi;
 pub mod record;

@@ -413,7 +413,7 @@ async fn a_real_server_takes_each_report_once_while_all_bring_the_same_new_devic
         eprintln!("skipped: no FHIR server in $CHIASM_FHIR_SERVER");
         return;
     };
-    let config = FhirConfig { url: url.clone(), token: None, ca_file: None, timeout: PATIENT };
+    let config = FhirConfig { url: url.clone(), token: None, smart: None, ca_file: None, timeout: PATIENT };
     let target = Arc::new(FhirTarget::new("ehr".parse().unwrap(), &config, None).unwrap());
     target.probe().await.unwrap();
     let put = reqwest::Client::new().put(format!("{url}/Patient/carla"));
@@ -457,7 +457,7 @@ fn server() -> FhirServer {
 }
 
 fn target(server: &FhirServer, token: Option<Secret>, timeout: Duration) -> FhirTarget {
-    let config = FhirConfig { url: server.url(), token, ca_file: None, timeout };
+    let config = FhirConfig { url: server.url(), token, smart: None, ca_file: None, timeout };
     FhirTarget::new("ehr".parse().unwrap(), &config, None).unwrap()
 }
 

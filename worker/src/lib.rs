@@ -42,5 +42,6 @@ pub mod deliver;
 pub mod demo;
 pub mod outcome;
 pub mod terminal;
+mod parquet;
 pub mod training;
 pub mod withdraw;

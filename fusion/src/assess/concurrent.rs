@@ -149,6 +149,7 @@ fn fill(
         let read = ["crp", "ldh", "d-dimer", "lymphocytes", "neutrophils", "pao2", "paco2", "sex"];
         risk.inputs.extend(read.iter().filter_map(|id| table.feature(id)).map(described));
     }
+    risk.limits.extend(prediction.distance.and_then(|distance| distance.warning()));
     compare(risk, model, scores.and_then(|scores| scores.view), prediction);
 }
 

@@ -3,7 +3,7 @@
 //! A resource takes part when its availability time is at or before t0 ([`availability`](self)):
 //! `Observation.issued` (else the end of the effective time), `Condition.recordedDate`,
 //! `MedicationRequest.authoredOn`, `MedicationStatement.dateAsserted`, `FamilyMemberHistory.date`; where
-//! these are absent, `meta.lastUpdated`, which can only be later. Without any of them a resource is
+//! these are absent, `meta.lastUpdated`, which can only be later. Notes follow the same rule ([`crate::record`]). Without any of them a resource is
 //! undated and not used. Missing is a value of its own, with its reason. The features and their rules are
 //! data, `fusion/schemas/record-features.toml`; [`Schema`] reads it, and [`SCHEMA`] is its identifier.
 //!
@@ -16,6 +16,7 @@ mod education;
 mod family;
 mod labs;
 mod medication;
+mod notes;
 mod procedures;
 mod rows;
 mod scales;
@@ -41,7 +42,7 @@ pub(crate) use view::View;
 
 /// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a
 /// rule changes.
-pub const SCHEMA: &str = "chiasm-record-features/2";
+pub const SCHEMA: &str = "chiasm-record-features/3";
 
 /// The features of one record at one index time.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +116,9 @@ pub struct Excluded {
     pub unresolved_subject: usize,
     /// Entries that could not be read.
     pub unreadable: usize,
+    /// Texts of notes that were not read: elsewhere, of another type, too long, broken, or beyond the bounds.
+    #[serde(default)]
+    pub unread_texts: usize,
 }
 
 /// Which part of the record a feature is of.
@@ -141,6 +145,8 @@ pub enum Group {
     Imaging,
     /// Procedures and examinations.
     Procedure,
+    /// What only clinical notes say.
+    Note,
     /// Ratios of other features.
     Derived,
 }
@@ -159,6 +165,7 @@ impl Group {
             Self::Social => "social",
             Self::Imaging => "imaging",
             Self::Procedure => "procedure",
+            Self::Note => "note",
             Self::Derived => "derived",
         }
     }
@@ -195,6 +202,9 @@ pub struct Feature {
     pub comparator: Option<Comparator>,
     /// Factor between the original and the value, where it is not 1.
     pub factor: Option<f64>,
+    /// Where in a note the value is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passage: Option<Passage>,
     /// What a reader should know about the value.
     pub note: Option<String>,
     /// Statistics of a measured value over windows that end at t0.
@@ -312,6 +322,23 @@ pub struct Original {
     pub code: Option<String>,
 }
 
+/// A place in a note, so that it can be cited and looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passage {
+    /// Path of the element within the resource, such as `content[0].attachment`.
+    pub element: String,
+    /// First character (Unicode scalar values of the element's text, markup included, from 0).
+    pub start: usize,
+    /// Character after the last.
+    pub end: usize,
+}
+
+impl std::fmt::Display for Passage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}, characters {}-{}", self.element, self.start, self.end)
+    }
+}
+
 /// A value below or above what could be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -361,12 +388,13 @@ pub fn features_by(schema: &Schema, record: &Record, t0: Timestamp, zone: &TimeZ
     procedures::add(&view, &mut all);
     scales::add(&view, &mut all);
     comorbidity::add(&view, &mut all);
+    let beyond = notes::add(&view, &mut all);
     all.iter_mut().for_each(Feature::round);
     FeatureTable {
         schema: schema.name(),
         t0,
         zone: zone.iana_name().unwrap_or("fixed offset").to_owned(),
         features: all,
-        excluded: view.into_excluded(),
+        excluded: view.into_excluded(beyond),
     }
 }

@@ -4,7 +4,7 @@ use super::schema::Schema;
 use super::{Comparator, Feature, FeatureTable, FeatureValue, Statistic};
 
 /// Names of the cells of [`rows`].
-pub const ROW_NAMES: [&str; 15] = [
+pub const ROW_NAMES: [&str; 16] = [
     "feature",
     "label",
     "group",
@@ -19,16 +19,17 @@ pub const ROW_NAMES: [&str; 15] = [
     "available",
     "source",
     "other_sources",
+    "passage",
     "note",
 ];
 
 /// One row a statistic: `last` (the value, or the reason why it is missing) for every feature, then the windows of measured
 /// values with the statistics that the schema names. An empty cell is nothing.
-pub fn rows(schema: &Schema, table: &FeatureTable) -> Vec<[String; 15]> {
+pub fn rows(schema: &Schema, table: &FeatureTable) -> Vec<[String; 16]> {
     table.features.iter().flat_map(|feature| of_feature(schema, feature)).collect()
 }
 
-fn of_feature(schema: &Schema, feature: &Feature) -> Vec<[String; 15]> {
+fn of_feature(schema: &Schema, feature: &Feature) -> Vec<[String; 16]> {
     let mut found = vec![row(feature, "last", String::new(), text(&feature.value))];
     let Some(defaults) = schema.defaults(feature.group) else { return found };
     let measured = schema.all_measurements().any(|one| one.id == feature.id);
@@ -60,7 +61,7 @@ fn text(value: &FeatureValue) -> String {
     }
 }
 
-fn row(feature: &Feature, statistic: &str, window: String, value: String) -> [String; 15] {
+fn row(feature: &Feature, statistic: &str, window: String, value: String) -> [String; 16] {
     let last = statistic == "last";
     let missing = match &feature.value {
         FeatureValue::Missing { reason } if last => reason.word().to_owned(),
@@ -91,6 +92,7 @@ fn row(feature: &Feature, statistic: &str, window: String, value: String) -> [St
         feature.available.map(|time| time.to_string()).unwrap_or_default(),
         feature.source.clone().unwrap_or_default(),
         feature.other_sources.join(" "),
+        feature.passage.as_ref().map(ToString::to_string).unwrap_or_default(),
         feature.note.clone().unwrap_or_default(),
     ]
 }
@@ -106,7 +108,8 @@ pub fn to_text(table: &FeatureTable) -> String {
         };
         let unit = feature.unit.as_deref().unwrap_or_default();
         let age = feature.age_days.map(|days| format!("{days:.1} d")).unwrap_or_default();
-        let source = feature.source.as_deref().unwrap_or_default();
+        let passage = feature.passage.as_ref().map(|passage| format!(" ({passage})")).unwrap_or_default();
+        let source = format!("{}{passage}", feature.source.as_deref().unwrap_or_default());
         let value = format!("{bound}{} {unit}", text(&feature.value));
         format!("{:width$}  {value:24} {age:>10}  {source}", feature.id).trim_end().to_owned()
     });
@@ -116,8 +119,14 @@ pub fn to_text(table: &FeatureTable) -> String {
     });
     let out = &table.excluded;
     let left_out = format!(
-        "\nleft out: {} known only later, {} undated, {} by status, {} older versions, {} of nobody that could be told, {} unreadable\n",
-        out.after_t0, out.undated, out.status, out.superseded, out.unresolved_subject, out.unreadable
+        "\nleft out: {} known only later, {} undated, {} by status, {} older versions, {} of nobody that could be told, {} unreadable, {} texts of notes not read\n",
+        out.after_t0,
+        out.undated,
+        out.status,
+        out.superseded,
+        out.unresolved_subject,
+        out.unreadable,
+        out.unread_texts
     );
     let head = format!("{} at {} ({})\n", table.schema, table.t0, table.zone);
     let lines: Vec<String> = [head]

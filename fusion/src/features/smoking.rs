@@ -206,7 +206,7 @@ fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
 
 /// Completed calendar years from the day of `time` to the day of t0, in the site's zone; a
 /// statement with a date alone held at its end, which is the next day.
-fn completed_years(view: &View<'_>, time: Timestamp) -> f64 {
+pub(crate) fn completed_years(view: &View<'_>, time: Timestamp) -> f64 {
     let day = |time: Timestamp| time.to_zoned(view.zone.clone()).date();
     let (from, to) = (day(time), day(view.t0));
     let before = (to.month(), to.day()) < (from.month(), from.day());

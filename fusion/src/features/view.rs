@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::schema::{Schema, Token, any_of};
 use super::{Excluded, Feature, FeatureValue, Group, MissingReason};
-use crate::record::{Concept, Condition, Medication, Observation, Origin, Procedure, Record, Relative};
+use crate::record::{Concept, Condition, Medication, Note, Observation, Origin, Procedure, Record, Relative};
 use crate::time::{Moment, days_between};
 
 /// A fact that was known at t0, with the times that matter.
@@ -51,6 +51,7 @@ pub(crate) struct View<'a> {
     pub(crate) medications: Sorted<'a, Medication>,
     pub(crate) relatives: Sorted<'a, Relative>,
     pub(crate) procedures: Sorted<'a, Procedure>,
+    pub(crate) notes: Sorted<'a, Note>,
     excluded: Excluded,
 }
 
@@ -72,6 +73,7 @@ impl<'a> View<'a> {
         let mut excluded = Excluded {
             unresolved_subject: ignored.unresolved_subject,
             unreadable: ignored.unreadable,
+            unread_texts: ignored.unread_texts,
             ..Excluded::default()
         };
         let mut sorter = Sorter { t0, zone, excluded: &mut excluded };
@@ -80,6 +82,7 @@ impl<'a> View<'a> {
         let medications = sorter.sort(&record.medications, medication_times);
         let relatives = sorter.sort(&record.relatives, relative_times);
         let procedures = sorter.sort(&record.procedures, procedure_times);
+        let notes = sorter.sort(&record.notes, note_times);
         Self {
             record,
             schema,
@@ -90,12 +93,15 @@ impl<'a> View<'a> {
             medications,
             relatives,
             procedures,
+            notes,
             excluded,
         }
     }
 
-    pub(crate) fn into_excluded(self) -> Excluded {
-        self.excluded
+    /// What was left out, and how many texts of notes beyond the bounds were not read.
+    pub(crate) fn into_excluded(self, beyond: usize) -> Excluded {
+        let unread_texts = self.excluded.unread_texts + beyond;
+        Excluded { unread_texts, ..self.excluded }
     }
 
     /// Observations of one of these codes that were known at t0, oldest first.
@@ -273,6 +279,17 @@ fn procedure_times(fact: &Procedure) -> Times<'_> {
     }
 }
 
+fn note_times(fact: &Note) -> Times<'_> {
+    Times {
+        origin: &fact.origin,
+        usable: fact.usable,
+        known: fact.known.as_ref(),
+        effective_says_known: fact.effective_says_known,
+        effective: fact.effective.as_ref(),
+        effective_end: fact.effective_end.as_ref(),
+    }
+}
+
 fn relative_times(fact: &Relative) -> Times<'_> {
     Times {
         origin: &fact.origin,
@@ -301,6 +318,7 @@ pub(crate) fn feature(id: &str, label: &str, group: Group, value: FeatureValue) 
         original: None,
         comparator: None,
         factor: None,
+        passage: None,
         note: None,
         windows: Vec::new(),
     }

@@ -14,16 +14,20 @@
 mod card;
 mod encode;
 mod evaluate;
+mod familiarity;
 mod file;
 mod fit;
 pub mod fused;
+mod holdout;
 mod linear;
 mod model;
 pub mod tabular;
 mod train;
 
 pub use evaluate::{Arm, ArmMetrics, BeatRates, Evaluation, Interval, PooledMetrics, SubsetEvaluation};
+pub use familiarity::Distance;
 pub use file::ModelFileError;
+pub use holdout::{Holdout, HoldoutKind, TimeColumn};
 pub use model::{LateFusionModel, ModelError, Prediction, Stratum};
 pub use train::{Exam, TrainError, TrainOptions, Trained, train};
 

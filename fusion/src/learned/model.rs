@@ -1,9 +1,12 @@
 //! The late fusion model: its file, its checks, and what it says of one examination.
 
+mod check;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::encode::{COLUMNS, LABS, RecordRow, column_names};
+use super::encode::{COLUMNS, LABS, RecordRow};
+use super::familiarity::{Distance, Familiarity};
 use super::linear::Linear;
 use crate::assess::ChestView;
 use crate::features::FeatureTable;
@@ -14,10 +17,6 @@ pub(super) const FORMAT: u32 = 1;
 
 /// Largest model file that is read, in bytes.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-
-/// Most findings of an image model and most resampled members.
-const MAX_LABELS: usize = 64;
-const MAX_MEMBERS: usize = 1000;
 
 const EMBEDDED: &str = include_str!("../../models/icu-concurrent/model.json");
 const EMBEDDED_CARD: &str = include_str!("../../models/icu-concurrent/card.md");
@@ -93,6 +92,9 @@ pub(super) struct ModelBody {
     pub(super) performance: Vec<String>,
     /// How it was calibrated and how well that held, one sentence.
     pub(super) calibration: String,
+    /// Which records it knows; a file of an older program has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) familiarity: Option<Familiarity>,
     /// What is used.
     pub(super) parameters: Parameters,
     /// The same, trained on resampled patients: the interval.
@@ -147,6 +149,9 @@ pub struct Prediction {
     pub reference_logit: f64,
     /// Label and logit of each contribution; with the reference they add up to the prediction's logit.
     pub contributions: Vec<(String, f64)>,
+    /// How far the record is from those that the model was fitted on; `None` where it takes no part, or for a file of an
+    /// older program.
+    pub distance: Option<Distance>,
 }
 
 /// The learned late fusion, checked.
@@ -175,7 +180,7 @@ impl LateFusionModel {
         match (file.state.as_str(), file.model) {
             ("untrained", None) => Err(ModelError::Untrained),
             ("trained", Some(body)) => {
-                check(&body)?;
+                check::check(&body)?;
                 let digest = hexadecimal(&Sha256::digest(text.as_bytes()));
                 Ok(Self { body, digest })
             }
@@ -276,6 +281,12 @@ impl LateFusionModel {
             record_only: record.as_ref().map(|record| main.record_alone(record)),
             reference_logit,
             contributions,
+            distance: self
+                .body
+                .familiarity
+                .as_ref()
+                .zip(record.as_ref())
+                .map(|(known, row)| known.distance(&row.columns())),
         })
     }
 
@@ -360,34 +371,6 @@ impl Parameters {
 fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
-fn check(body: &ModelBody) -> Result<(), ModelError> {
-    let inconsistent = |what| Err(ModelError::Inconsistent { what });
-    if body.labels.is_empty() || body.labels.len() > MAX_LABELS {
-        return inconsistent("labels");
-    }
-    if body.columns != column_names() {
-        return inconsistent("columns of the record");
-    }
-    if body.members.len() > MAX_MEMBERS {
-        return inconsistent("too many members");
-    }
-    let sound = |parameters: &Parameters| {
-        let numbers = parameters.fused.iter().chain(&parameters.image_only).chain(&parameters.record_only);
-        let rates = [parameters.base_rate, parameters.ap_rate, parameters.pa_rate];
-        let slopes =
-            [parameters.fused[1], parameters.fused[2], parameters.image_only[1], parameters.record_only[1]];
-        parameters.image.is_sound(body.labels.len())
-            && parameters.record.is_sound(COLUMNS)
-            && numbers.clone().all(|number| number.is_finite())
-            && rates.iter().all(|rate| (0.0..=1.0).contains(rate))
-            && slopes.iter().all(|slope| *slope >= 0.0)
-    };
-    if !std::iter::once(&body.parameters).chain(&body.members).all(sound) {
-        return inconsistent("parameters");
-    }
-    Ok(())
 }
 
 /// 2.5 % and 97.5 % points of sorted values; `None` with fewer than 40.

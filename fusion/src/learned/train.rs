@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::card;
 use super::encode::{RecordRow, column_names};
 use super::evaluate::{Evaluation, TEST_SHARE, Tested, evaluate};
+use super::familiarity::Familiarity;
 use super::fit::{self, Case};
 use super::model::{FORMAT, LateFusionModel, ModelBody, ModelError, ModelFile, Parameters};
 use crate::assess::ChestView;
@@ -150,6 +151,12 @@ pub fn train(exams: &[Exam], options: &TrainOptions) -> Result<Trained, TrainErr
     let ones = vec![1.0; cases.len()];
     let parameters = fit::fit(&cases, &ones, &mut random).ok_or(TrainError::NotFitted)?;
     let members = (0..options.members).filter_map(|_| resampled(&cases, &mut random)).collect();
+    let recorded: Vec<Vec<Option<f64>>> = cases
+        .iter()
+        .map(|case| &case.record)
+        .filter(|row| row.has_labs())
+        .map(|row| row.columns().to_vec())
+        .collect();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let body = ModelBody {
         version: options.version.clone(),
@@ -162,6 +169,7 @@ pub fn train(exams: &[Exam], options: &TrainOptions) -> Result<Trained, TrainErr
         positives: count(cases.iter().filter(|case| case.label > 0.5).count()),
         performance: evaluation.subsets.iter().map(card::performance).collect(),
         calibration: card::calibration(&evaluation),
+        familiarity: Familiarity::fit(&recorded),
         parameters,
         members,
     };

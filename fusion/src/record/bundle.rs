@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::fact::{self, Concept, Origin};
 use super::json::{concept_at, list, moment, owned, text};
 use super::limits::{self, MAX_ENTRIES, MAX_RESOURCE_BYTES};
+use super::note;
 use super::patient::{self, Belongs};
 use super::{Ignored, Record, RecordError, RecordPatient};
 
@@ -92,6 +93,9 @@ enum ResourceKind {
     Medication,
     FamilyMemberHistory,
     Procedure,
+    DiagnosticReport,
+    DocumentReference,
+    Composition,
 }
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Record, RecordError> {
@@ -164,6 +168,9 @@ fn resource_kind(name: &str) -> Option<ResourceKind> {
         "Medication" => ResourceKind::Medication,
         "FamilyMemberHistory" => ResourceKind::FamilyMemberHistory,
         "Procedure" => ResourceKind::Procedure,
+        "DiagnosticReport" => ResourceKind::DiagnosticReport,
+        "DocumentReference" => ResourceKind::DocumentReference,
+        "Composition" => ResourceKind::Composition,
         _ => return None,
     })
 }
@@ -195,6 +202,7 @@ fn assemble(patient: RecordPatient, entries: &[Raw<'_>], ignored: Ignored) -> Re
         medications: Vec::new(),
         relatives: Vec::new(),
         procedures: Vec::new(),
+        notes: Vec::new(),
         drugs: BTreeMap::new(),
         ignored,
     };
@@ -234,8 +242,17 @@ impl Record {
             }
             ResourceKind::Procedure => self.procedures.push(fact::procedure(value, origin)),
             ResourceKind::FamilyMemberHistory => self.relatives.push(fact::relative(value, origin)),
+            ResourceKind::DiagnosticReport => self.add_note(note::diagnostic_report(value, origin)),
+            ResourceKind::DocumentReference => self.add_note(note::document_reference(value, origin)),
+            ResourceKind::Composition => self.add_note(note::composition(value, origin)),
             ResourceKind::Patient | ResourceKind::Medication => {}
         }
+    }
+
+    /// One without a text that is read says nothing, yet may be the later version of one that does.
+    fn add_note(&mut self, note: note::Note) {
+        self.ignored.unread_texts += note.unread;
+        self.notes.push(note);
     }
 
     fn add_drug(&mut self, found: &Resource) {

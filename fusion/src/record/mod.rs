@@ -12,6 +12,7 @@ mod bundle;
 mod fact;
 mod json;
 mod limits;
+mod note;
 mod patient;
 
 use std::collections::BTreeMap;
@@ -26,12 +27,14 @@ pub(crate) use fact::{
     QuantityComparator, Relative,
 };
 pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_RESOURCE_BYTES};
+pub use note::MAX_NOTE_BYTES;
+pub(crate) use note::{Note, NoteText};
 pub use patient::{Gender, HumanName, RecordPatient};
 
 use crate::time::Moment;
 
 /// Types of resources that are read, in the order in which a server is asked for them.
-pub const RESOURCE_TYPES: [&str; 8] = [
+pub const RESOURCE_TYPES: [&str; 11] = [
     "Patient",
     "Observation",
     "Condition",
@@ -40,6 +43,9 @@ pub const RESOURCE_TYPES: [&str; 8] = [
     "Medication",
     "FamilyMemberHistory",
     "Procedure",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Composition",
 ];
 
 /// A patient's record.
@@ -51,6 +57,7 @@ pub struct Record {
     pub(crate) medications: Vec<Medication>,
     pub(crate) relatives: Vec<Relative>,
     pub(crate) procedures: Vec<Procedure>,
+    pub(crate) notes: Vec<Note>,
     /// Codes of Medication resources, by reference.
     pub(crate) drugs: BTreeMap<String, Concept>,
     ignored: Ignored,
@@ -71,6 +78,8 @@ pub struct Ignored {
     pub unreadable: usize,
     /// Resources of which it cannot be told whose they are.
     pub unresolved_subject: usize,
+    /// Texts of notes that are not read: elsewhere, of another type, too long, or broken.
+    pub unread_texts: usize,
 }
 
 /// Why a bundle is refused. No text of the record is in the message.
@@ -183,8 +192,9 @@ impl Record {
         let conditions = self.conditions.iter().map(|found| &found.recorded);
         let medications = self.medications.iter().map(|found| &found.known);
         let relatives = self.relatives.iter().map(|found| &found.recorded);
+        let notes = self.notes.iter().flat_map(|found| [&found.known, &found.effective]);
         let all: Vec<&Option<Moment>> =
-            observed.chain(conditions).chain(medications).chain(relatives).collect();
+            observed.chain(conditions).chain(medications).chain(relatives).chain(notes).collect();
         let zone = zone.clone();
         all.into_iter().flatten().filter_map(move |moment| moment.latest(&zone))
     }

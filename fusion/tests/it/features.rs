@@ -331,8 +331,8 @@ proptest! {
 
     #[test]
     fn the_future_changes_nothing(
-        kept in proptest::collection::vec(any::<bool>(), 22),
-        future in proptest::collection::vec((0_usize..11, 1_i64..100_000_000, 0.1_f64..100.0, any::<bool>()), 1..12),
+        kept in proptest::collection::vec(any::<bool>(), 24),
+        future in proptest::collection::vec((0_usize..14, 1_i64..100_000_000, 0.1_f64..100.0, any::<bool>()), 1..12),
     ) {
         let all = resources();
         let known: Vec<Value> = all.iter().enumerate().filter(|(index, _)| *index == 0 || kept.get(index - 1).copied().unwrap_or(true)).map(|(_, value)| value.clone()).collect();
@@ -350,6 +350,9 @@ proptest! {
         prop_assert_eq!(nodules(known), nodules(more));
     }
 }
+
+/// What a later note would change if it were read.
+const LATER_NOTE: &str = "No spiculation. Asbestos exposure. Ground glass nodule. Emphysema, COPD and lung cancer. Mother had lung cancer. Current smoker, 60 pack-years, quit in 2020.";
 
 /// A resource that became known `seconds` after t0; by issue: it happened before t0.
 fn later(index: usize, kind: usize, seconds: i64, number: f64, by_issue: bool) -> Value {
@@ -380,6 +383,14 @@ fn later(index: usize, kind: usize, seconds: i64, number: f64, by_issue: bool) -
             "subject": { "reference": "Patient/p1" },
             "code": { "coding": [{ "system": SNOMED, "code": "65575008" }] } })
         }
+        11 => crate::notes::document(&id, &known, "text/plain", LATER_NOTE),
+        12 => {
+            json!({ "resourceType": "DiagnosticReport", "id": id, "status": "final", "issued": known,
+            "effectiveDateTime": happened, "subject": { "reference": "Patient/p1" }, "conclusion": LATER_NOTE })
+        }
+        13 => json!({ "resourceType": "Composition", "id": id, "status": "final", "date": known,
+            "subject": { "reference": "Patient/p1" },
+            "section": [{ "title": "Assessment", "text": { "div": format!("<div>{LATER_NOTE}</div>") } }] }),
         6 => json!({ "resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
             "subject": { "reference": "Patient/p1" }, "authoredOn": known,
             "medicationCodeableConcept": { "coding": [{ "system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": id }] } }),

@@ -188,6 +188,15 @@ fn the_risk_is_for_covid_records_and_the_right_network_only() {
         (nobody.probability, nobody.missing, nobody.in_population),
         (None, vec!["population".to_owned()], false)
     );
+    let says_so = |risk: &fusion::Risk| risk.limits.iter().any(|limit| limit.contains("an extrapolation"));
+    let mut unlike = exam.features.clone();
+    for feature in &mut unlike.features {
+        if feature.id == "crp" || feature.id == "ldh" {
+            feature.value = fusion::FeatureValue::Number(if feature.id == "crp" { 0.0 } else { 20_000.0 });
+        }
+    }
+    assert!(says_so(&last(&AssessInput { features: Some(&unlike), ..input })), "unlike all that were fitted");
+    assert!(!says_so(&last(&input)));
     let mut healthy = exam.features.clone();
     let covid = healthy.features.iter_mut().find(|feature| feature.id == "covid-19").unwrap();
     covid.value = fusion::FeatureValue::Missing { reason: fusion::MissingReason::NotRecorded };

@@ -153,5 +153,11 @@ pub(crate) fn resources() -> Vec<Value> {
             "subject": { "reference": "Patient/p1" }, "authoredOn": "2024-01-01T00:00:00Z",
             "medicationCodeableConcept": { "coding": [{ "system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "310965" }] } }),
         nodule(),
+        crate::notes::document(
+            "note",
+            "2024-04-20T09:00:00Z",
+            "text/plain",
+            "FINDINGS: Spiculated nodule, at the right. SOCIAL HISTORY: Denies asbestos exposure.",
+        ),
     ]
 }

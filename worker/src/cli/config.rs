@@ -14,6 +14,22 @@ pub enum ConfigCommand {
         after_help = "Exit code 2 when the configuration is not valid. Secrets are read and not shown."
     )]
     Check(ConfigArgs),
+    /// Print the public part of a signing key as a JWK Set, to be registered for SMART Backend Services.
+    #[command(
+        after_help = "Make a key with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem`."
+    )]
+    Jwks(JwksArgs),
+}
+
+/// `chiasm config jwks`.
+#[derive(Debug, Args)]
+pub struct JwksArgs {
+    /// PEM file of the private key; several, for a rotation.
+    #[arg(required = true, value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
+    /// `kid`, where the configuration sets `key_id`; with one key alone.
+    #[arg(long, value_name = "ID")]
+    pub key_id: Option<String>,
 }
 
 /// `chiasm config check`.

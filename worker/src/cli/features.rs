@@ -14,6 +14,8 @@ pub enum TableFormat {
     Json,
     /// One row a statistic.
     Csv,
+    /// The same rows as an Apache Parquet file, with numbers and times as such.
+    Parquet,
 }
 
 /// `chiasm features`.

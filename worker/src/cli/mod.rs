@@ -73,6 +73,7 @@ impl Cli {
             | Command::Fusion(_)
             | Command::Models(_)
             | Command::Bench(_)
+            | Command::Config(ConfigCommand::Jwks(_))
             | Command::DecodeProcess
             | Command::DeviceProcess(_) => None,
         }

@@ -2,13 +2,17 @@
 
 use std::io::Write;
 
-use super::with_source;
-use crate::cli::config::{ConfigArgs, ConfigCommand};
+use super::{Usage, with_source};
+use crate::cli::config::{ConfigArgs, ConfigCommand, JwksArgs};
 use crate::config::{ConfigError, Environment, Flags, Loaded, Problem};
+use crate::deliver::smart::key::KeyPair;
 
 /// Shows the configuration; exit code 2 when it is not valid.
 pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<u8> {
-    let ConfigCommand::Check(args) = command;
+    let args = match command {
+        ConfigCommand::Check(args) => args,
+        ConfigCommand::Jwks(args) => return jwks(args),
+    };
     let flags = Flags {
         file: args.site.config.clone(),
         site_zone: args.site.site_zone.clone(),
@@ -18,6 +22,21 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<u8> {
         Ok(loaded) => show(args, &loaded),
         Err(error) => refuse(args, &error),
     }
+}
+
+/// Prints public keys alone.
+fn jwks(args: &JwksArgs) -> anyhow::Result<u8> {
+    if args.key_id.is_some() && args.keys.len() > 1 {
+        anyhow::bail!(Usage("one `--key-id` cannot name several keys; print each by itself".into()));
+    }
+    let jwk = |path: &std::path::PathBuf| {
+        let key = KeyPair::read(path).map_err(|error| Usage(with_source(&error)))?;
+        Ok(key.jwk(args.key_id.as_deref()))
+    };
+    let keys = args.keys.iter().map(jwk).collect::<anyhow::Result<Vec<_>>>()?;
+    let set = serde_json::json!({ "keys": keys });
+    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string_pretty(&set)?)?;
+    Ok(0)
 }
 
 fn show(args: &ConfigArgs, loaded: &Loaded) -> anyhow::Result<u8> {

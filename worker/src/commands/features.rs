@@ -6,11 +6,13 @@ use std::io::Write;
 use anyhow::{Context, bail};
 use fusion::features::{ROW_NAMES, rows, to_text};
 use fusion::record::exported_patients;
-use fusion::{Record, Schema};
+use fusion::{FeatureTable, Record, Schema};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Usage;
 use crate::cli::features::{FeaturesArgs, TableFormat};
+use crate::parquet::{self, Column};
 
 /// Prints the table.
 pub(super) fn run(args: &FeaturesArgs) -> anyhow::Result<u8> {
@@ -37,8 +39,34 @@ pub(super) fn run(args: &FeaturesArgs) -> anyhow::Result<u8> {
             }
             writer.flush()?;
         }
+        TableFormat::Parquet => out.write_all(&parquet(schema, &table))?,
     }
     Ok(0)
+}
+
+/// The rows of the CSV with types: `value` is text as there, `number` the same where it is one.
+fn parquet(schema: &Schema, table: &FeatureTable) -> Vec<u8> {
+    let rows = rows(schema, table);
+    let cell = |row: &[String; 16], at: usize| Some(row[at].clone()).filter(|text| !text.is_empty());
+    let mut columns: Vec<(&str, Column)> = Vec::new();
+    for (at, name) in ROW_NAMES.iter().enumerate() {
+        let texts = || rows.iter().map(move |row| cell(row, at));
+        let numbers = || texts().map(|text| text?.parse().ok()).collect();
+        columns.push(match *name {
+            "window_days" => (name, Column::Integer(texts().map(|text| text?.parse().ok()).collect())),
+            "age_days" => (name, Column::Number(numbers())),
+            "available" => {
+                let instant = |text: Option<String>| text?.parse().ok().map(Timestamp::as_microsecond);
+                (name, Column::Instant(texts().map(instant).collect()))
+            }
+            _ => (name, Column::Text(texts().collect())),
+        });
+        if *name == "value" {
+            columns.push(("number", Column::Number(numbers())));
+        }
+    }
+    let (t0, schema) = (table.t0.to_string(), table.schema.clone());
+    parquet::file(&columns, &[("chiasm.schema", &schema), ("chiasm.t0", &t0), ("chiasm.zone", &table.zone)])
 }
 
 /// The bundle, or the lines of one patient of a bulk export.

@@ -41,6 +41,10 @@ fn train(args: &FusionTrainArgs) -> anyhow::Result<u8> {
     let trained = train_table(&config, &table(&args.data, &[])?)?;
     write(&args.out, "model.json", trained.model.to_json().as_bytes())?;
     write(&args.out, "card.md", trained.card.as_bytes())?;
+    if !trained.holdouts.is_empty() {
+        let holdouts = serde_json::to_string_pretty(&trained.holdouts)? + "\n";
+        write(&args.out, "holdouts.json", holdouts.as_bytes())?;
+    }
     reported(&args.out, &trained.report)?;
     writeln!(std::io::stdout(), "{}", trained.card)?;
     Ok(0)
@@ -104,7 +108,12 @@ fn score(args: &FusionScoreArgs) -> anyhow::Result<u8> {
             Model::Fused(model) => {
                 let key = row.text(&model.config().image.key);
                 match model.predict(row, key.and_then(|key| vectors.vector(key)))? {
-                    Some(found) => serde_json::to_value(found)?,
+                    Some(found) => {
+                        let warning = found.distance.and_then(|distance| distance.warning());
+                        let mut line = serde_json::to_value(found)?;
+                        line["warning"] = json!(warning);
+                        line
+                    }
                     None => {
                         json!({ "probability": null, "reason": "neither picture nor record says anything" })
                     }
@@ -123,6 +132,7 @@ fn table_line(model: &TabularModel, row: Row<'_>) -> serde_json::Value {
         Some(found) => json!({
             "probability": found.probability, "low": found.low, "high": found.high,
             "indeterminate": found.indeterminate, "missing": found.missing,
+            "distance": found.distance, "warning": found.distance.and_then(|distance| distance.warning()),
             "contributions": found.contributions, "shapley": model.shapley(row),
         }),
         None => json!({ "probability": null, "reason": "no input has a value" }),

@@ -52,8 +52,21 @@ fn feature(feature: &Feature) -> doc::Feature {
         unit: feature.unit.clone(),
         date: feature.effective.clone(),
         age_days: feature.age_days,
-        source: feature.source.clone(),
+        source: feature.source.as_ref().map(|source| match &feature.passage {
+            Some(passage) => format!("{source} ({passage})"),
+            None => source.clone(),
+        }),
+        remark: remark(feature),
         missing,
+    }
+}
+
+/// What a reader should know of a value; of one out of a note, its words.
+fn remark(feature: &Feature) -> Option<String> {
+    let words = feature.passage.as_ref().and(feature.original.as_ref());
+    match (words, &feature.note) {
+        (Some(words), Some(note)) => Some(format!("“{}”; {note}", words.value)),
+        (_, note) => note.clone(),
     }
 }
 
@@ -108,6 +121,7 @@ fn excluded(excluded: &Excluded) -> Vec<String> {
         (excluded.superseded, "older versions of a later entry"),
         (excluded.unresolved_subject, "of which it cannot be told whose they are"),
         (excluded.unreadable, "that could not be read"),
+        (excluded.unread_texts, "of which a text was not read"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)

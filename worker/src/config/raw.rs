@@ -216,6 +216,16 @@ impl Default for RawSource {
     }
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSmart {
+    pub(super) client_id: Option<String>,
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_id: Option<String>,
+    pub(super) scopes: Option<Vec<String>>,
+    pub(super) token_url: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum RecordKind {
@@ -231,6 +241,7 @@ pub(super) struct RawRecord {
     pub(super) path: Option<PathBuf>,
     pub(super) url: Option<String>,
     pub(super) token: Option<RawSecret>,
+    pub(super) smart: Option<RawSmart>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
     pub(super) timeout_s: u64,
@@ -244,6 +255,7 @@ impl Default for RawRecord {
             path: None,
             url: None,
             token: None,
+            smart: None,
             ca_file: None,
             allow_plaintext: false,
             timeout_s: 30,
@@ -276,6 +288,7 @@ pub(super) struct RawTarget {
     pub(super) secret_access_key: Option<RawSecret>,
     pub(super) checksums: RawChecksums,
     pub(super) token: Option<RawSecret>,
+    pub(super) smart: Option<RawSmart>,
     pub(super) user: Option<String>,
     pub(super) password: Option<RawSecret>,
     pub(super) address: Option<String>,
@@ -300,6 +313,7 @@ impl Default for RawTarget {
             secret_access_key: None,
             checksums: RawChecksums::Supported,
             token: None,
+            smart: None,
             user: None,
             password: None,
             address: None,

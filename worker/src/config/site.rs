@@ -166,6 +166,21 @@ pub struct DicomConfig {
     pub timeout: Duration,
 }
 
+/// How this program proves who it is to a FHIR server's authorization server: SMART Backend Services.
+#[derive(Debug, Clone)]
+pub struct SmartConfig {
+    /// The client's id, as it is registered there.
+    pub client_id: String,
+    /// PEM file of the private key.
+    pub key_file: PathBuf,
+    /// The key's name (`kid`); its thumbprint where there is none.
+    pub key_id: Option<String>,
+    /// What is asked for, such as `system/Patient.rs`.
+    pub scopes: Vec<String>,
+    /// The only token endpoint that is used; the one that the FHIR server names where there is none.
+    pub token_url: Option<String>,
+}
+
 /// How to reach a FHIR server.
 #[derive(Debug, Clone)]
 pub struct FhirConfig {
@@ -173,6 +188,8 @@ pub struct FhirConfig {
     pub url: String,
     /// Bearer token.
     pub token: Option<Secret>,
+    /// Tokens of an authorization server instead.
+    pub smart: Option<SmartConfig>,
     /// PEM file of the authority to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// Time for one request.

@@ -143,8 +143,13 @@ fn the_shipped_file_shows_every_key() {
         assert!(known.len() > 1, "{known:?}");
         for key in known {
             // A source has either a user or a token: the file tells of the token in words. A server has no path.
-            let in_words =
-                [("sources.archive", "token"), ("records.server", "path")].contains(&(section, key));
+            let in_words = [
+                ("sources.archive", "token"),
+                ("records.server", "path"),
+                ("records.server", "smart"),
+                ("targets.ehr", "smart"),
+            ]
+            .contains(&(section, key));
             assert!(shown.contains_key(key) || in_words, "chiasm.toml does not show `{section}.{key}`");
         }
     }
@@ -250,6 +255,48 @@ fn all_problems_are_told_at_once_and_none_repeats_a_secret() {
     }
     assert_eq!(problems.len(), expected.len(), "{all}");
     assert!(!all.contains("hunter2"), "{all}");
+}
+
+/// The example that the shipped file gives in words, and what is wrong with others.
+#[test]
+fn a_fhir_server_has_a_token_or_a_client_of_smart() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("smart-key.pem");
+    fs::write(&key, "x").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let shown = EXAMPLE.lines().find_map(|line| line.split_once("smart = ")).unwrap().1;
+    let shown = shown.replace("/run/secrets", &folder.path().to_string_lossy());
+    let server = |rest: &str| {
+        format!("[records.server]\nkind = 'fhir'\nurl = 'https://fhir.example.org/r4'\nsmart = {rest}\n")
+    };
+    let loaded = read(&server(&shown), &Environment::default()).unwrap();
+    let record = loaded.config.places.records.get(&"server".parse::<Name>().unwrap());
+    let Some(RecordConfig::Fhir { server: found, .. }) = record else { panic!("{record:?}") };
+    let smart = found.smart.as_ref().unwrap();
+    assert_eq!((smart.client_id.as_str(), smart.key_id.as_deref()), ("chiasm", Some("2026-1")));
+    assert_eq!(smart.key_file, key);
+    let plain = format!("{{ client_id = 'a', key_file = '{}' }}", key.display());
+    let loaded = read(&server(&plain), &Environment::default()).unwrap();
+    let record = loaded.config.places.records.get(&"server".parse::<Name>().unwrap());
+    let scopes = matches!(record, Some(RecordConfig::Fhir { server, .. })
+        if server.smart.as_ref().unwrap().scopes.contains(&"system/DocumentReference.rs".to_owned()));
+    assert!(scopes, "what a record consists of");
+    for (rest, said) in [
+        ("{ client_id = 'a' }", "`records.server.smart.key_file`: is missing"),
+        ("{ key_file = '/does/not/exist' }", "`records.server.smart.client_id`"),
+        ("{ client_id = 'a', key_file = 'x', scopes = ['openid'] }", "`openid` is no `system/` scope"),
+        ("{ client_id = 'a', key_file = 'x', secret = 'hunter2' }", "`records.server.smart.secret`"),
+        ("{ client_id = 'a', key_file = 'x', token_url = 'http://auth.example.org/' }", "smart.token_url"),
+    ] {
+        let all = problems(&server(rest), &Environment::default()).join("\n");
+        assert!(all.contains(said) && !all.contains("hunter2"), "{rest}: {all}");
+    }
+    let both = format!("{}token = {{ env = 'T' }}\n", server(&plain));
+    let all = problems(&both, &Environment::from([("T", "x")])).join("\n");
+    assert!(all.contains("`smart` cannot both be sent"), "{all}");
+    let target = server(&plain).replace("records.server", "targets.ehr");
+    let all = problems(&target, &Environment::default()).join("\n");
+    assert!(all.contains("`targets.ehr.smart.scopes`: is missing"), "{all}");
 }
 
 #[test]

@@ -117,6 +117,12 @@ codes! {
         ServerFailed,
         /// The server does not accept the token (401).
         AuthenticationFailed,
+        /// The FHIR server does not say how SMART Backend Services get a token, or says what cannot be used.
+        SmartConfigurationUnusable,
+        /// The authorization server gives no token.
+        SmartTokenRefused,
+        /// The key that signs for SMART Backend Services cannot be used.
+        SmartKeyUnusable,
         /// The server does not allow it to this token (403).
         PermissionDenied,
         /// The answer was longer than an answer can be, and was cut.
@@ -147,6 +153,15 @@ impl TransientCode {
             }
             Self::ServerBusy | Self::ServerFailed => "the server is tried again",
             Self::AuthenticationFailed => "renew the token or the password",
+            Self::SmartConfigurationUnusable => {
+                "check the FHIR server's `.well-known/smart-configuration`: it must name an `https://` token endpoint, \
+                 `client_credentials` and `private_key_jwt`"
+            }
+            Self::SmartTokenRefused => {
+                "register this client's id, public key (`chiasm config jwks`) and scopes at the authorization server, and check \
+                 both clocks"
+            }
+            Self::SmartKeyUnusable => "put an RSA or P-384 key as PKCS #8 PEM where `key_file` says",
             Self::PermissionDenied => "allow this login to read and to write what the report consists of",
             Self::AnswerTooLong | Self::AnswerNotUnderstood | Self::AnswerContradictory => {
                 "check that the address is this kind of server's and that no proxy answers for it"

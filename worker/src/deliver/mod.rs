@@ -11,6 +11,7 @@ pub mod fhir;
 pub mod folder;
 mod retry_after;
 pub mod s3;
+pub(crate) mod smart;
 mod sr;
 pub(crate) mod trouble;
 pub(crate) mod web;
@@ -104,6 +105,14 @@ pub enum OpenError {
         target: Name,
         /// What the library said.
         source: reqwest::Error,
+    },
+    /// The key of SMART Backend Services cannot be used.
+    #[error("target `{target}`: {source}")]
+    SigningKey {
+        /// The target.
+        target: Name,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The client of a bucket could not be made.
     #[error("target `{target}` cannot be used as it is configured")]

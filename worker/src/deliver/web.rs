@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
 
+use super::smart::Smart;
 use super::trouble::Trouble;
 use super::{OpenError, TerminalCode, TransientCode, retry_after};
 use crate::config::secret::Secret;
@@ -77,6 +78,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     login: Mutex<Login>,
+    /// Gets the tokens, where the site configured that.
+    smart: Option<Smart>,
     /// The media type that is understood.
     accept: &'static str,
 }
@@ -109,7 +112,16 @@ impl Client {
             builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|source| OpenError::Client { target: target.clone(), source })?;
-        Ok(Self { http, base, login: Mutex::new(login), accept })
+        Ok(Self { http, base, login: Mutex::new(login), smart: None, accept })
+    }
+
+    /// The same with tokens of SMART Backend Services.
+    pub(super) fn with_tokens(
+        self,
+        make: impl FnOnce(Url) -> Result<Smart, super::smart::key::KeyError>,
+    ) -> Result<Self, super::smart::key::KeyError> {
+        let smart = Some(make(self.base.clone())?);
+        Ok(Self { smart, ..self })
     }
 
     /// A place on the server, below its base. `path` is one of ours, such as `metadata` or a type and an id; an empty one
@@ -173,8 +185,17 @@ impl Client {
         self.exchange(ANSWER_BYTES, request).await
     }
 
-    /// Sends a request, and once more where the token was renewed in its file since it was read.
+    /// Sends a request, and once more where there is a newer token: in its file, or from the authorization server.
     async fn exchange(&self, limit: usize, request: impl Fn() -> RequestBuilder) -> Result<Answer, Trouble> {
+        if let Some(smart) = &self.smart {
+            let token = smart.token(&self.http).await?;
+            let answer = self.once(limit, request(), &Login::Bearer(token.clone())).await?;
+            if answer.status != 401 {
+                return Ok(answer);
+            }
+            let renewed = smart.renewed(&self.http, &token).await?;
+            return self.once(limit, request(), &Login::Bearer(renewed)).await;
+        }
         let login = self.login();
         let answer = self.once(limit, request(), &login).await?;
         if answer.status != 401 {
@@ -209,7 +230,7 @@ impl Client {
 }
 
 /// Reads at most `limit` bytes. A longer answer is dropped, and its connection with it.
-async fn read(mut response: Response, limit: usize) -> Result<Body, Trouble> {
+pub(super) async fn read(mut response: Response, limit: usize) -> Result<Body, Trouble> {
     if response
         .content_length()
         .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
@@ -226,12 +247,12 @@ async fn read(mut response: Response, limit: usize) -> Result<Body, Trouble> {
     Ok(Body::Whole(body))
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// An exchange without a whole answer. The library's text names the URL, which is not kept.
-fn broken(error: reqwest::Error) -> Trouble {
+pub(super) fn broken(error: reqwest::Error) -> Trouble {
     let code = if error.is_connect() {
         TransientCode::Unreachable
     } else if error.is_timeout() {

@@ -13,7 +13,7 @@ use super::{Held, RecordFetchError};
 use crate::config::site::FhirConfig;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::web::{Answer, Body, Client};
-use crate::deliver::{OpenError, fhir};
+use crate::deliver::{OpenError, TransientCode, fhir};
 use crate::identity::Person;
 use crate::message::Name;
 
@@ -127,6 +127,14 @@ impl FhirRecords {
         for attempt in 1..=TRIES {
             let answer = match self.client.get_url(url, PAGE_BYTES).await {
                 Ok(answer) => answer,
+                Err(Trouble::Now {
+                    code:
+                        code @ (TransientCode::SmartConfigurationUnusable
+                        | TransientCode::SmartTokenRefused
+                        | TransientCode::SmartKeyUnusable),
+                    source,
+                    ..
+                }) => return Err(RecordFetchError::NoToken { code, source }),
                 Err(Trouble::Now { source, .. }) => {
                     last = Some(RecordFetchError::Away { code: "ConnectionLost", source });
                     pause(attempt, None).await;

@@ -9,6 +9,8 @@ mod store;
 
 use std::io;
 
+use crate::deliver::TransientCode;
+
 pub(crate) use export::Export;
 pub(crate) use fhir::FhirRecords;
 pub(crate) use store::Store;
@@ -36,6 +38,14 @@ pub(crate) enum RecordFetchError {
         /// Stable code.
         code: &'static str,
         /// What the client said.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// There is no token for the server.
+    #[error("there is no token for the record's server ({code}); {}", code.next_step())]
+    NoToken {
+        /// What hinders it.
+        code: TransientCode,
+        /// The detail.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The server refuses.

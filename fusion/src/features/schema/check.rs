@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::code::{is_loinc, is_snomed};
 use super::{CodeList, Measurement, MissingPolicy, Schema, Statistic};
 use crate::features::units;
+use crate::notes::Lexicon;
 
 /// Puts `@name` lists in place and gives everything that cannot be right.
 pub(super) fn findings(schema: &mut Schema) -> Vec<String> {
@@ -14,6 +15,7 @@ pub(super) fn findings(schema: &mut Schema) -> Vec<String> {
     found.measurements(schema);
     found.derived(schema);
     found.codes(schema);
+    found.notes(schema);
     found.identifiers(schema);
     found.0
 }
@@ -146,6 +148,32 @@ impl Findings {
             });
             let lower = drug.names.iter().all(|name| !name.is_empty() && *name == name.to_lowercase());
             self.unless(lower, || format!("a name of `{}` is not lower case", drug.id));
+        }
+    }
+
+    fn notes(&mut self, schema: &Schema) {
+        let own: BTreeSet<&str> = super::view_definitions::identifiers(schema).into_iter().collect();
+        let fixed = ["smoking-status", "pack-years", "years-quit"];
+        for note in &schema.notes {
+            let name = note.fills.as_deref().or(note.is.as_ref().map(|named| named.id.as_str()));
+            let name = name.unwrap_or_default();
+            self.unless(note.fills.is_some() != note.is.is_some(), || {
+                format!("a note `{name}` is not exactly one of `fills` and `is`")
+            });
+            let known = note.fills.as_deref().is_none_or(|id| own.contains(id) || fixed.contains(&id));
+            self.unless(known, || format!("a note fills `{name}`, which is no feature"));
+            let lists = !note.whole.is_empty() || !note.part.is_empty();
+            self.unless(lists != !note.answers.is_empty(), || {
+                format!("the note `{name}` does not name either concepts or answers")
+            });
+            self.unless(note.max_age_days.is_none_or(|days| days > 0.0), || {
+                format!("`max_age_days` of the note `{name}` is not above 0")
+            });
+            for concept in note.concepts() {
+                self.unless(Lexicon::built_in().has(concept), || {
+                    format!("the note `{name}` names `{concept}`, which is no concept")
+                });
+            }
         }
     }
 

@@ -14,6 +14,7 @@
 
 mod check;
 mod code;
+mod note;
 mod view_definitions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Group;
 pub(crate) use code::{CodeList, LOINC, MeasuredCode, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts};
+pub(crate) use note::{NoteAmount, NoteFeature, NoteSubject};
 
 /// A feature schema: what is read of a record, and how.
 #[derive(Debug, Clone, Deserialize)]
@@ -59,6 +61,8 @@ pub struct Schema {
     pub(crate) diagnoses: Diagnoses,
     pub(crate) education: Education,
     pub(crate) smoking: Smoking,
+    #[serde(rename = "note", default)]
+    pub(crate) notes: Vec<NoteFeature>,
 }
 
 /// Why a schema is refused.

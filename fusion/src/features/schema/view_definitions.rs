@@ -18,6 +18,7 @@ pub(super) fn identifiers(schema: &Schema) -> Vec<&str> {
     all.extend(schema.scales.iter().map(|one| one.id.as_str()));
     all.extend(schema.families.iter().map(|one| one.id.as_str()));
     all.extend(schema.drugs.iter().map(|one| one.id.as_str()));
+    all.extend(schema.notes.iter().filter_map(|one| Some(one.is.as_ref()?.id.as_str())));
     all.extend([schema.charlson.id.as_str(), schema.diagnoses.id.as_str()]);
     all
 }
@@ -30,6 +31,8 @@ pub(super) fn all(schema: &Schema) -> Vec<(String, Value)> {
         ("medication-request", medication_request(schema)),
         ("family-member-history", family_member_history(schema)),
         ("tobacco", tobacco(schema)),
+        ("document-reference", document_reference(schema)),
+        ("diagnostic-report", diagnostic_report(schema)),
     ];
     made.into_iter().map(|(name, view)| (format!("{name}.json"), view)).collect()
 }
@@ -217,5 +220,49 @@ fn tobacco(schema: &Schema) -> Value {
         "Statements about tobacco, one row a code.",
         &select,
         &[USABLE.to_owned()],
+    )
+}
+
+fn document_reference(schema: &Schema) -> Value {
+    let columns = [
+        column("id", "getResourceKey()", "string"),
+        column("patient_id", "subject.getReferenceKey(Patient)", "string"),
+        column("status", "status", "code"),
+        column("date", "date", "instant"),
+    ];
+    let attachment = json!({ "forEach": "content.attachment", "column": [
+        column("content_type", "contentType", "code"), column("data", "data", "base64Binary") ] });
+    let select = json!([{ "column": columns }, attachment]);
+    let current = "status = 'current'".to_owned();
+    view(
+        schema,
+        "document_reference",
+        "DocumentReference",
+        "Texts of notes, one row an attachment.",
+        &select,
+        &[current],
+    )
+}
+
+fn diagnostic_report(schema: &Schema) -> Value {
+    let columns = [
+        column("id", "getResourceKey()", "string"),
+        column("patient_id", "subject.getReferenceKey(Patient)", "string"),
+        column("status", "status", "code"),
+        column("issued", "issued", "instant"),
+        column("effective", "effective.ofType(dateTime)", "dateTime"),
+        column("conclusion", "conclusion", "string"),
+    ];
+    let form = json!({ "forEachOrNull": "presentedForm", "column": [
+        column("content_type", "contentType", "code"), column("data", "data", "base64Binary") ] });
+    let select = json!([{ "column": columns }, form]);
+    let usable = format!("{USABLE} or status = 'appended'");
+    view(
+        schema,
+        "diagnostic_report",
+        "DiagnosticReport",
+        "Texts of reports, one row a form.",
+        &select,
+        &[usable],
     )
 }

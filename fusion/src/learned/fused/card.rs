@@ -20,7 +20,8 @@ pub(super) fn write(model: &FusedModel, ladder: &Ladder) -> String {
             )
         })
         .and_then(|()| table_card::evaluation(&mut card, &ladder.report))
-        .and_then(|()| limits(&mut card, model));
+        .and_then(|()| table_card::splits(&mut card, &ladder.report, &ladder.holdouts))
+        .and_then(|()| limits(&mut card, model, ladder));
     debug_assert!(written.is_ok());
     card
 }
@@ -132,14 +133,15 @@ fn rule(card: &mut String, ladder: &Ladder) -> std::fmt::Result {
     writeln!(card)
 }
 
-fn limits(card: &mut String, model: &FusedModel) -> std::fmt::Result {
+fn limits(card: &mut String, model: &FusedModel, ladder: &Ladder) -> std::fmt::Result {
     writeln!(card, "## Limits\n")?;
     for limit in &model.config().table.limits {
         writeln!(card, "- {limit}")?;
     }
     writeln!(
         card,
-        "- TRIPOD+AI: development and internal evaluation on one source; no second site, no later period; no protocol was registered; configuration, model file, comparison and this card are public"
+        "- TRIPOD+AI: development and internal evaluation on {}; no protocol was registered; configuration, model file, comparison and this card are public",
+        table_card::apart(&ladder.holdouts)
     )
 }
 

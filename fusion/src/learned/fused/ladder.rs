@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::{Decision, Errors};
 use super::prepared::Prepared;
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn, auroc, brier, calibration, quantile};
+use crate::learned::holdout::{self, Holdout, Member};
 
 /// Names of the arms that are always there, in the order of the tables; shortcuts and comparators follow.
 pub(super) const ARMS: [&str; 4] = ["L2 gated", "L1 late", "L0 image only", "L0 record only"];
@@ -80,6 +81,9 @@ pub struct Ladder {
     /// The kept level first, on each row's mean answer over the splits that tested it. Its AUROCs are across splits with base
     /// rates of their own and so lower than those within splits.
     pub report: Report,
+    /// The kept level without the latest patients, and without each site, where the configuration names the columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holdouts: Vec<Holdout>,
 }
 
 /// Answers of one split: row, and a probability for each arm, each stress of L1 and of L2, and each token.
@@ -121,9 +125,11 @@ pub(super) fn climb(prepared: &Prepared<'_>, progress: &mut dyn FnMut(usize, usi
         let inside = |row: usize| everyone(row) && prepared.text(row, &one.column) == one.value;
         subsets.push(subset(&one.name, &inside, prepared, &splits, &names));
     }
-    let pooled = Pooled::of(prepared, &splits, names)?;
+    let pooled = Pooled::of(prepared, &splits, names.clone())?;
     let decision = pooled.decide(prepared);
-    let report = pooled.report(prepared, usize::from(decision.keeps == super::Level::L1))?;
+    let kept = usize::from(decision.keeps == super::Level::L1);
+    let report = pooled.report(prepared, kept)?;
+    let holdouts = held_out(prepared, &names, kept);
     Some(Ladder {
         splits: splits.len(),
         test_share: config.splits.test_share,
@@ -132,7 +138,26 @@ pub(super) fn climb(prepared: &Prepared<'_>, progress: &mut dyn FnMut(usize, usi
         tokens: pooled.tokens(),
         decision,
         report,
+        holdouts,
     })
+}
+
+/// Both levels made anew for each split that is not by chance; the report is of the arm that is kept. Which level is kept was
+/// decided on the random splits.
+fn held_out(prepared: &Prepared<'_>, names: &[String], kept: usize) -> Vec<Holdout> {
+    let table = &prepared.config.table;
+    let rows = prepared.rows.iter().zip(&prepared.cases);
+    let members: Vec<Member<'_>> = rows
+        .map(|(row, case)| Member { row: *row, patient: case.patient, label: case.label > 0.5 })
+        .collect();
+    let made = holdout::partitions(table.time.as_ref(), table.site.as_deref(), &members);
+    let made = made.into_iter().map(|partition| {
+        let mut random = ChaCha8Rng::seed_from_u64(table.seed);
+        let tested = prepared.apart(&partition.developing, &partition.tested, &mut random);
+        let pooled = tested.and_then(|tested| Pooled::of(prepared, &[tested], names.to_vec()));
+        partition.with(&members, pooled.and_then(|pooled| pooled.report(prepared, kept)))
+    });
+    made.collect()
 }
 
 fn subset(

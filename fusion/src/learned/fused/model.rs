@@ -14,6 +14,7 @@ use crate::calibrate::bounded_logit;
 use crate::evaluation::quantile;
 use crate::explain::shapley;
 use crate::formulas::logistic;
+use crate::learned::familiarity::{Distance, Familiarity};
 use crate::learned::file::ModelFileError;
 use crate::learned::tabular::columns::{Column, Row, columns};
 
@@ -35,6 +36,9 @@ pub(super) struct Body {
     pub(super) members: Vec<Late>,
     /// The networks, where L2 is kept.
     pub(super) gated: Option<Stored>,
+    /// Which records it knows; a file of an older program has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) familiarity: Option<Familiarity>,
     /// Rows, patients and events that it was fitted on; then those with a picture.
     pub(super) fitted: [usize; 3],
     pub(super) pictured: [usize; 3],
@@ -84,6 +88,9 @@ pub struct FusedPrediction {
     pub contributions: Vec<(String, f64)>,
     /// What L2 adds to L1's logit; 0 where L1 answers.
     pub correction: f64,
+    /// How far the record is from those that the model was fitted on; `None` without a record, or for a file of an older
+    /// program.
+    pub distance: Option<Distance>,
 }
 
 impl FusedModel {
@@ -111,6 +118,7 @@ impl FusedModel {
             && !body.members.is_empty()
             && [&body.late].into_iter().chain(&body.members).all(|late| late.is_sound(image, record))
             && (body.level == Level::L2) == body.gated.is_some()
+            && body.familiarity.as_ref().is_none_or(|known| known.is_sound(record))
             && networks;
         if !sound {
             return Err(ModelFileError::Unsound);
@@ -179,6 +187,12 @@ impl FusedModel {
             sides: self.by_side(&sides)?,
             contributions: self.contributions(&sides, answered),
             correction: if corrected.is_some() { bounded_logit(probability) - l1 } else { 0.0 },
+            distance: self
+                .body
+                .familiarity
+                .as_ref()
+                .zip(sides.record.as_deref())
+                .map(|(known, row)| known.distance(row)),
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Rows of a table with their pictures, and what each level says of those that it was not fitted on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
 use rand_chacha::ChaCha8Rng;
@@ -140,15 +140,29 @@ impl<'a> Prepared<'a> {
     /// One split: fits on most patients and answers for the others' rows with a picture.
     pub(super) fn split(&self, random: &mut ChaCha8Rng) -> Option<Vec<Tested>> {
         let share = self.config.splits.test_share;
-        let mut held = std::collections::BTreeSet::new();
+        let mut held = BTreeSet::new();
         for group in by_outcome(&self.cases, random) {
             let count = (group.len() as f64 * share).round().max(1.0);
             held.extend(
                 group.into_iter().enumerate().filter(|(at, _)| (*at as f64) < count).map(|one| one.1),
             );
         }
-        let (tested, fitted): (Vec<usize>, Vec<usize>) =
-            (0..self.cases.len()).partition(|row| held.contains(&self.cases[*row].patient));
+        let all = self.cases.iter().map(|case| case.patient);
+        let developing = all.filter(|patient| !held.contains(patient)).collect();
+        self.apart(&developing, &held, random)
+    }
+
+    /// Fits on some patients and answers for others' rows with a picture.
+    pub(super) fn apart(
+        &self,
+        developing: &BTreeSet<usize>,
+        held: &BTreeSet<usize>,
+        random: &mut ChaCha8Rng,
+    ) -> Option<Vec<Tested>> {
+        let of = |patients: &BTreeSet<usize>| -> Vec<usize> {
+            (0..self.cases.len()).filter(|row| patients.contains(&self.cases[*row].patient)).collect()
+        };
+        let (fitted, tested) = (of(developing), of(held));
         let levels = self.fit(&fitted, self.config.splits.seeds, random)?.ok()?;
         let tested: Vec<usize> = tested.into_iter().filter(|row| self.is_compared(*row)).collect();
         self.answers(&levels, &tested, &fitted, random).ok()

@@ -14,7 +14,9 @@ use super::late::{Case, Late};
 use super::model::{Body, FORMAT, FusedModel};
 use super::prepared::{Levels, Prepared};
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
+use crate::learned::familiarity::Familiarity;
 use crate::learned::file::ModelFileError;
+use crate::learned::holdout::{self, Member};
 use crate::learned::tabular::columns::{Table, TableError, columns};
 
 /// Models on resampled patients, for the interval of L1.
@@ -80,6 +82,8 @@ pub fn train_fused(
     let whole: Vec<&Case> = prepared.cases.iter().collect();
     let pictured: Vec<&Case> =
         rows.iter().filter(|row| prepared.is_compared(**row)).map(|row| whole[*row]).collect();
+    let recorded: Vec<Vec<Option<f64>>> =
+        prepared.cases.iter().filter_map(|case| case.sides.record.clone()).collect();
     let body = Body {
         format: FORMAT,
         config: config.clone(),
@@ -89,6 +93,7 @@ pub fn train_fused(
         projection: levels.projection,
         late: levels.late,
         members,
+        familiarity: Familiarity::fit(&recorded),
         gated: (ladder.decision.keeps == Level::L2).then_some(levels.stored),
         fitted: counts(&whole),
         pictured: counts(&pictured),
@@ -149,7 +154,7 @@ pub fn evaluate_fused(
             values.push(answer);
         }
     }
-    let subgroups: Vec<SubgroupColumn> = config
+    let mut subgroups: Vec<SubgroupColumn> = config
         .table
         .subgroups
         .iter()
@@ -158,6 +163,14 @@ pub fn evaluate_fused(
             values: (0..labels.len()).map(|row| prepared.text(row, column)).collect(),
         })
         .collect();
+    let members: Vec<Member<'_>> = prepared
+        .rows
+        .iter()
+        .zip(&prepared.cases)
+        .map(|(row, case)| Member { row: *row, patient: case.patient, label: case.label > 0.5 })
+        .collect();
+    let more = holdout::groups(config.table.time.as_ref(), config.table.site.as_deref(), &members);
+    subgroups.extend(more.into_iter().filter(|one| !config.table.subgroups.contains(&one.name)));
     evaluation::evaluate(&ReportInput {
         labels: &labels,
         patients: &patients,

@@ -5,15 +5,17 @@ use std::fmt::Write as _;
 use super::model::TabularModel;
 use crate::calibrate::Curve;
 use crate::evaluation::{ArmReport, Comparison, Estimate, Report};
+use crate::learned::holdout::{Holdout, HoldoutKind};
 
 /// The card in Markdown.
-pub(super) fn write(model: &TabularModel, report: &Report) -> String {
+pub(super) fn write(model: &TabularModel, report: &Report, holdouts: &[Holdout]) -> String {
     let mut card = String::new();
     // Writing to a String cannot fail; a line that did would be missing, not wrong.
     let written = head(&mut card, model)
         .and_then(|()| evaluation(&mut card, report))
+        .and_then(|()| splits(&mut card, report, holdouts))
         .and_then(|()| limits(&mut card, model))
-        .and_then(|()| checklist(&mut card, model, report));
+        .and_then(|()| checklist(&mut card, model, report, holdouts));
     debug_assert!(written.is_ok());
     card
 }
@@ -180,6 +182,50 @@ fn comparisons(card: &mut String, comparisons: &[Comparison]) -> std::fmt::Resul
     Ok(())
 }
 
+/// Splits that are not by chance, beside the random one.
+pub(in crate::learned) fn splits(
+    card: &mut String,
+    random: &Report,
+    holdouts: &[Holdout],
+) -> std::fmt::Result {
+    if holdouts.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        card,
+        "## Splits by time and site\n\nThe model made anew on the other patients each time: fitted, its penalty chosen and calibrated without the tested ones. Whoever is on both sides takes part in neither.\n"
+    )?;
+    writeln!(
+        card,
+        "| tested | developed on (rows, patients, events) | tested (rows, patients, events) | in neither | AUROC | Brier | slope | intercept |\n|---|---|---|---|---|---|---|---|"
+    )?;
+    let measures = |report: &Report| {
+        let first = report.arms.first();
+        let cells = [first.and_then(|arm| arm.auroc.as_ref()), first.and_then(|arm| arm.brier.as_ref())];
+        let numbers = [first.and_then(|arm| arm.slope), first.and_then(|arm| arm.intercept)];
+        format!("{} | {}", cells.map(estimate).join(" | "), numbers.map(number).join(" | "))
+    };
+    writeln!(card, "| random patients | - | - | - | {} |", measures(random))?;
+    for one in holdouts {
+        let counts = |[rows, patients, events]: [usize; 3]| format!("{rows}, {patients}, {events}");
+        let found = one.report.as_ref().map_or_else(|| "too few | | |".to_owned(), measures);
+        let (developed, tested) = (counts(one.developed), counts(one.tested));
+        writeln!(card, "| {} | {developed} | {tested} | {} | {found} |", one.name, one.left_out)?;
+    }
+    writeln!(card)
+}
+
+/// What was kept apart, for the checklist.
+pub(in crate::learned) fn apart(holdouts: &[Holdout]) -> &'static str {
+    let has = |kind: HoldoutKind| holdouts.iter().any(|one| one.kind == kind && one.report.is_some());
+    match (has(HoldoutKind::Time), has(HoldoutKind::Site)) {
+        (true, true) => "other patients by chance, a later period, and each site in turn",
+        (true, false) => "other patients by chance, and a later period; no second site",
+        (false, true) => "other patients by chance, and each site in turn; no later period",
+        (false, false) => "the same source, other patients; no second site, no later period",
+    }
+}
+
 fn limits(card: &mut String, model: &TabularModel) -> std::fmt::Result {
     writeln!(card, "## Limits\n")?;
     for limit in &model.config().limits {
@@ -189,7 +235,12 @@ fn limits(card: &mut String, model: &TabularModel) -> std::fmt::Result {
 }
 
 /// TRIPOD+AI (BMJ 2024;385:e078378), item by item; what is not known says so.
-fn checklist(card: &mut String, model: &TabularModel, report: &Report) -> std::fmt::Result {
+fn checklist(
+    card: &mut String,
+    model: &TabularModel,
+    report: &Report,
+    holdouts: &[Holdout],
+) -> std::fmt::Result {
     let config = model.config();
     let rows = report.arms.first().map_or(0, |arm| arm.cases);
     let reported = [
@@ -211,7 +262,7 @@ fn checklist(card: &mut String, model: &TabularModel, report: &Report) -> std::f
         ("13 class imbalance", "no re-weighting: it would break the calibration"),
         ("14 fairness", "subgroups above; groups too small are not shown"),
         ("15 output", "a calibrated probability, an interval, and whether it is indeterminate"),
-        ("16 training and evaluation", "the same source, other patients; no second site, no later period"),
+        ("16 training and evaluation", apart(holdouts)),
         ("17 ethics", "public, de-identified data; the publishers' approvals apply"),
         (
             "18 open science",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::config::{ColumnSign, Comparator, TabularConfig};
 use crate::formulas::brock;
+use crate::learned::holdout;
 use crate::nodule::NoduleKind;
 
 /// A table as text: names of the columns, and rows.
@@ -19,6 +20,9 @@ pub enum TableError {
     /// A column that the configuration names is not there.
     #[error("the table has no column `{0}`")]
     NoColumn(String),
+    /// A share of patients is not between 0 and 1.
+    #[error("`latest_share` is not above 0 and below 1")]
+    Share,
     /// A row is of another width than the header.
     #[error("row {row} has {cells} cells, the header has {columns}")]
     Width {
@@ -72,6 +76,7 @@ impl Table {
         if whole {
             wanted.extend([&config.patient, &config.label.column]);
             wanted.extend(&config.subgroups);
+            holdout::check(config.time.as_ref(), config.site.as_ref(), self)?;
             for comparator in &config.comparators {
                 match comparator {
                     Comparator::Column { column } => wanted.push(column),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::learned::holdout::TimeColumn;
+
 /// A model of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +44,12 @@ pub struct TabularConfig {
     /// Columns that subgroups are formed by.
     #[serde(default)]
     pub subgroups: Vec<String>,
+    /// Column of the time, where the latest patients are to be kept apart once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeColumn>,
+    /// Column of the site, where each site is to be kept apart in turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// What is evaluated beside the model.
     #[serde(default)]
     pub comparators: Vec<Comparator>,

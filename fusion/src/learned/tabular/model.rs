@@ -8,6 +8,7 @@ use super::config::TabularConfig;
 use crate::calibrate::{Calibration, Conformal, bounded_logit};
 use crate::evaluation::quantile;
 use crate::explain::{MAX_GROUPS, shapley};
+use crate::learned::familiarity::{Distance, Familiarity};
 use crate::learned::file::ModelFileError;
 use crate::learned::linear::Linear;
 
@@ -27,6 +28,9 @@ pub(super) struct Body {
     pub(super) conformal: Conformal,
     /// The model on resampled patients, for the interval of one prediction.
     pub(super) members: Vec<Linear>,
+    /// Which rows it knows; a file of an older program has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) familiarity: Option<Familiarity>,
     /// Rows, patients and events that it was fitted on, and that it was calibrated on.
     pub(super) fitted: [usize; 3],
     pub(super) calibrated: [usize; 3],
@@ -56,6 +60,8 @@ pub struct TabularPrediction {
     pub contributions: Vec<(String, f64)>,
     /// Inputs without a value, by title.
     pub missing: Vec<String>,
+    /// How far the row is from those that the model was fitted on; `None` for a file of an older program.
+    pub distance: Option<Distance>,
 }
 
 impl TabularModel {
@@ -75,7 +81,8 @@ impl TabularModel {
         let sound = body.linear.is_sound(names.len())
             && body.members.iter().all(|member| member.is_sound(names.len()))
             && !body.members.is_empty()
-            && names == body.columns;
+            && names == body.columns
+            && body.familiarity.as_ref().is_none_or(|known| known.is_sound(names.len()));
         if !sound {
             return Err(ModelFileError::Unsound);
         }
@@ -118,6 +125,7 @@ impl TabularModel {
             indeterminate: self.body.conformal.is_indeterminate(stratum, probability),
             contributions: self.contributions(&encoded.columns),
             missing: self.missing(row),
+            distance: self.body.familiarity.as_ref().map(|known| known.distance(&encoded.columns)),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Fits a model of a table on 60 % of the patients, calibrates it on 20 %, evaluates it on the rest.
 
+use std::collections::BTreeSet;
+
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +12,9 @@ use super::config::{ColumnSign, TabularConfig};
 use super::model::{Body, FORMAT, TabularModel};
 use crate::calibrate::{Calibration, Case as CalibrationCase, Conformal};
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
+use crate::learned::familiarity::Familiarity;
 use crate::learned::file::ModelFileError;
+use crate::learned::holdout::{self, Holdout, Member};
 use crate::learned::linear::{self, Linear};
 
 /// Ridge penalties that are tried.
@@ -31,6 +35,8 @@ pub struct TabularTrained {
     pub model: TabularModel,
     /// How it did on patients that it was neither fitted nor calibrated on.
     pub report: Report,
+    /// The same made anew without the latest patients, and without each site, where the configuration names the columns.
+    pub holdouts: Vec<Holdout>,
     /// The card, in Markdown.
     pub card: String,
 }
@@ -100,10 +106,24 @@ pub fn train_table(config: &TabularConfig, table: &Table) -> Result<TabularTrain
     let of =
         |wanted: u8| -> Vec<&Case<'_>> { all.iter().filter(|case| part[case.patient] == wanted).collect() };
     let (fit_on, calibrate_on, test_on) = (of(0), of(1), of(2));
+    let model = develop(config, &fit_on, &calibrate_on, &mut random).ok_or_else(too_few)??;
+    let report = report(&model, &test_on).ok_or_else(too_few)?;
+    let holdouts = held_out(config, &all);
+    let card = card::write(&model, &report, &holdouts);
+    Ok(TabularTrained { model, report, holdouts, card })
+}
+
+/// Chooses the penalty and fits on some patients, calibrates on others; `None` where one of them is too few.
+fn develop(
+    config: &TabularConfig,
+    fit_on: &[&Case<'_>],
+    calibrate_on: &[&Case<'_>],
+    random: &mut ChaCha8Rng,
+) -> Option<Result<TabularModel, ModelFileError>> {
     let columns = columns(config);
-    let lambda = choose(&fit_on, &columns, &mut random).ok_or_else(too_few)?;
-    let linear = fit(&fit_on, &columns, lambda, |_| 1.0).ok_or_else(too_few)?;
-    let members = members(&fit_on, &columns, lambda, &mut random);
+    let lambda = choose(fit_on, &columns, random)?;
+    let linear = fit(fit_on, &columns, lambda, |_| 1.0)?;
+    let members = members(fit_on, &columns, lambda, random);
     let shown: Vec<CalibrationCase> = calibrate_on
         .iter()
         .map(|case| CalibrationCase {
@@ -112,12 +132,13 @@ pub fn train_table(config: &TabularConfig, table: &Table) -> Result<TabularTrain
             label: case.label,
         })
         .collect();
-    let calibration = Calibration::fit(&shown, false).ok_or_else(too_few)?;
+    let calibration = Calibration::fit(&shown, false)?;
     let probable: Vec<(String, f64, bool)> = shown
         .iter()
         .map(|case| (case.stratum.clone(), calibration.apply(&case.stratum, case.logit), case.label))
         .collect();
-    let conformal = Conformal::fit(&probable, ALPHA).ok_or_else(too_few)?;
+    let conformal = Conformal::fit(&probable, ALPHA)?;
+    let known: Vec<Vec<Option<f64>>> = fit_on.iter().map(|case| case.encoded.columns.clone()).collect();
     let body = Body {
         format: FORMAT,
         config: config.clone(),
@@ -127,13 +148,36 @@ pub fn train_table(config: &TabularConfig, table: &Table) -> Result<TabularTrain
         calibration,
         conformal,
         members,
-        fitted: counts(&fit_on),
-        calibrated: counts(&calibrate_on),
+        familiarity: Familiarity::fit(&known),
+        fitted: counts(fit_on),
+        calibrated: counts(calibrate_on),
     };
-    let model = TabularModel::of(&body)?;
-    let report = report(&model, &test_on).ok_or_else(too_few)?;
-    let card = card::write(&model, &report);
-    Ok(TabularTrained { model, report, card })
+    Some(TabularModel::of(&body))
+}
+
+/// The model made anew for each split that is not by chance. Three quarters of the developing patients are fitted on, one is
+/// calibrated on; the tested ones are seen by neither, nor by the choice of the penalty.
+fn held_out(config: &TabularConfig, all: &[Case<'_>]) -> Vec<Holdout> {
+    let members: Vec<Member<'_>> =
+        all.iter().map(|case| Member { row: case.row, patient: case.patient, label: case.label }).collect();
+    let made = holdout::partitions(config.time.as_ref(), config.site.as_deref(), &members);
+    let made = made.into_iter().map(|partition| {
+        let mut random = ChaCha8Rng::seed_from_u64(config.seed);
+        let mut order: Vec<usize> = partition.developing.iter().copied().collect();
+        order.shuffle(&mut random);
+        let fitted: BTreeSet<usize> = order.iter().copied().take(order.len() * 3 / 4).collect();
+        let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<&Case<'_>> {
+            all.iter().filter(|case| wanted(case.patient)).collect()
+        };
+        let fit_on = of(&|patient| fitted.contains(&patient));
+        let calibrate_on =
+            of(&|patient| partition.developing.contains(&patient) && !fitted.contains(&patient));
+        let test_on = of(&|patient| partition.tested.contains(&patient));
+        let model = develop(config, &fit_on, &calibrate_on, &mut random).and_then(Result::ok);
+        let found = model.and_then(|model| report(&model, &test_on));
+        partition.with(&members, found)
+    });
+    made.collect()
 }
 
 /// Evaluates a model on every labelled row of another table.
@@ -146,7 +190,7 @@ pub fn evaluate_table(model: &TabularModel, table: &Table) -> Result<Report, Tab
 
 /// Rows, patients, events.
 fn counts(cases: &[&Case<'_>]) -> [usize; 3] {
-    let patients: std::collections::BTreeSet<usize> = cases.iter().map(|case| case.patient).collect();
+    let patients: BTreeSet<usize> = cases.iter().map(|case| case.patient).collect();
     [cases.len(), patients.len(), cases.iter().filter(|case| case.label).count()]
 }
 
@@ -247,7 +291,7 @@ fn report(model: &TabularModel, cases: &[&Case<'_>]) -> Option<Report> {
         };
         arms.push((comparator.name(), shown));
     }
-    let subgroups: Vec<SubgroupColumn> = config
+    let mut subgroups: Vec<SubgroupColumn> = config
         .subgroups
         .iter()
         .map(|column| SubgroupColumn {
@@ -258,6 +302,11 @@ fn report(model: &TabularModel, cases: &[&Case<'_>]) -> Option<Report> {
                 .collect(),
         })
         .collect();
+    let members: Vec<Member<'_>> =
+        cases.iter().map(|case| Member { row: case.row, patient: case.patient, label: case.label }).collect();
+    let named = |one: &SubgroupColumn| config.subgroups.contains(&one.name);
+    let more = holdout::groups(config.time.as_ref(), config.site.as_deref(), &members);
+    subgroups.extend(more.into_iter().filter(|one| !named(one)));
     let stress = [25_u64, 50, 100].map(|share| {
         let mut random = ChaCha8Rng::seed_from_u64(config.seed ^ share);
         let masked = |case: &&Case<'_>| {

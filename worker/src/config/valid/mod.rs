@@ -7,6 +7,7 @@ mod places;
 mod receive;
 mod remote;
 mod servers;
+mod smart;
 mod worker;
 
 use jiff::tz::TimeZone;

@@ -154,6 +154,7 @@ fn record_server(
         path: raw.path.clone(),
         url: raw.url.clone(),
         token: raw.token.clone(),
+        smart: raw.smart.clone(),
         ca_file: raw.ca_file.clone(),
         allow_plaintext: raw.allow_plaintext,
         timeout_s: raw.timeout_s,
@@ -163,7 +164,8 @@ fn record_server(
     if since.is_some_and(|since| since.parse::<jiff::civil::Date>().is_err()) {
         findings.wrong(&format!("{key}.updated_since"), "is no date; write one such as `2015-01-01`");
     }
-    let server = fhir(key, &target, environment, findings)?;
+    let read = super::smart::read_scopes();
+    let server = fhir(key, &target, Some(read), environment, findings)?;
     Some(RecordConfig::Fhir { server, updated_since: raw.updated_since.clone() })
 }
 
@@ -196,7 +198,7 @@ fn target(
             }
             path_of(key, raw.path.as_ref(), findings).map(|path| TargetConfig::Folder { path })
         }
-        Some(TargetKind::Fhir) => fhir(key, raw, environment, findings).map(TargetConfig::Fhir),
+        Some(TargetKind::Fhir) => fhir(key, raw, None, environment, findings).map(TargetConfig::Fhir),
         Some(TargetKind::S3) => {
             if raw.path.is_some() || raw.token.is_some() {
                 findings.warn(key, "is a bucket: `path` and `token` have no effect");
@@ -213,6 +215,7 @@ fn target(
 fn fhir(
     key: &str,
     raw: &RawTarget,
+    usual_scopes: Option<Vec<String>>,
     environment: &Environment,
     findings: &mut Findings,
 ) -> Option<FhirConfig> {
@@ -228,7 +231,15 @@ fn fhir(
         return None;
     };
     let url = address::http(&of("url"), url, raw.allow_plaintext, findings)?;
-    Some(FhirConfig { url, token, ca_file: raw.ca_file.clone(), timeout: Duration::from_secs(timeout) })
+    let smart = raw.smart.as_ref().and_then(|smart| {
+        if raw.token.is_some() {
+            findings
+                .wrong(&of("token"), "a token of its own and `smart` cannot both be sent; give one of them");
+        }
+        super::smart::smart(&of("smart"), smart, usual_scopes, raw.allow_plaintext, findings)
+    });
+    let (ca_file, timeout) = (raw.ca_file.clone(), Duration::from_secs(timeout));
+    Some(FhirConfig { url, token, smart, ca_file, timeout })
 }
 
 /// The sources that other systems' names stand for.

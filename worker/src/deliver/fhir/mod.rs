@@ -24,6 +24,7 @@ use async_trait::async_trait;
 
 use self::answer::{Found, Verdict};
 use self::letter::Letter;
+use super::smart::Smart;
 use super::trouble::Trouble;
 use super::web::{ANSWER_BYTES, Answer, Body, Client, Login, Post};
 use super::{DeliverError, OpenError, Parcel, Receipts, Target, TerminalCode, TransientCode, sr};
@@ -189,5 +190,9 @@ fn escaped(value: &str) -> String {
 /// A client of the FHIR server with this configured name.
 pub(crate) fn client(name: &Name, config: &FhirConfig) -> Result<Client, OpenError> {
     let login = config.token.clone().map_or(Login::None, Login::Bearer);
-    Client::new(name, &config.url, login, config.ca_file.as_deref(), config.timeout, FHIR_JSON)
+    let client = Client::new(name, &config.url, login, config.ca_file.as_deref(), config.timeout, FHIR_JSON)?;
+    let Some(smart) = config.smart.clone() else { return Ok(client) };
+    client
+        .with_tokens(|base| Smart::new(base, smart))
+        .map_err(|source| OpenError::SigningKey { target: name.clone(), source: Box::new(source) })
 }

@@ -80,6 +80,7 @@ fn records(base: &str) -> FhirRecords {
     let config = FhirConfig {
         url: base.to_owned(),
         token: Some(crate::config::secret::Secret::new("tok".into())),
+        smart: None,
         ca_file: None,
         timeout: Duration::from_secs(10),
     };

@@ -37,8 +37,10 @@ pub struct Feature {
     pub date: Option<String>,
     /// Age of the value at t0, in days.
     pub age_days: Option<f64>,
-    /// Reference of the resource, such as `Observation/17`.
+    /// Reference of the resource, such as `Observation/17`, and the place in it where it is a note.
     pub source: Option<String>,
+    /// What a reader should know of the value, such as that another value contradicts it.
+    pub remark: Option<String>,
     /// Why it is missing, such as `not in the record` or `dated after the study`.
     pub missing: Option<String>,
 }

@@ -44,7 +44,10 @@ fn table(features: &[Feature]) -> Markup {
 fn known(feature: &Feature) -> Markup {
     html! {
         tr {
-            th scope="row" { (shown(&feature.label)) }
+            th scope="row" {
+                (shown(&feature.label))
+                @if let Some(remark) = &feature.remark { div class="note" { (shown(remark)) } }
+            }
             td class="number" { (shown(feature.value.as_deref().unwrap_or_default())) }
             td { (readable_unit(feature.unit.as_deref().unwrap_or_default())) }
             td class="date" { (super::date(feature.date.as_deref())) }

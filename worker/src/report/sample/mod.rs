@@ -223,6 +223,7 @@ fn record() -> Record {
         date: Some(date.into()),
         age_days: Some(days),
         source: Some(source.into()),
+        remark: None,
         missing: None,
     };
     let missing = |label: &str, why: &str| Feature {
@@ -232,6 +233,7 @@ fn record() -> Record {
         date: None,
         age_days: None,
         source: None,
+        remark: None,
         missing: Some(why.into()),
     };
     let source = |reference: &str, kind: &str, description: &str| Source {
