@@ -29,6 +29,8 @@ use receive::ReceiveArgs;
 use submit::SubmitArgs;
 use top::TopArgs;
 
+use crate::report::Language;
+
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
 /// Research software, not a medical device.
@@ -129,6 +131,9 @@ pub struct SiteArgs {
     /// Zone of DICOM times without an offset (0008,0201), such as `Europe/Berlin`.
     #[arg(long, value_name = "ZONE", env = "CHIASM_SITE_ZONE")]
     pub site_zone: Option<String>,
+    /// Language of the reports: `en` or `de`.
+    #[arg(long, value_name = "LANGUAGE", env = "CHIASM_LANGUAGE")]
+    pub language: Option<Language>,
 }
 
 /// Where a network runs.
@@ -196,6 +201,9 @@ pub struct DemoArgs {
     /// Where study, record and report go.
     #[arg(long, value_name = "DIR", default_value = "chiasm-demo")]
     pub out: PathBuf,
+    /// Language of the report: `en` or `de`.
+    #[arg(long, value_name = "LANGUAGE", env = "CHIASM_LANGUAGE")]
+    pub language: Option<Language>,
     /// Another seed draws another patient.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
