@@ -24,6 +24,7 @@ mod killed;
 mod mercure;
 mod orthanc;
 mod pacs;
+mod page;
 mod proof;
 mod queue;
 mod receive;
