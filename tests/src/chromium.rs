@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -229,8 +229,7 @@ impl Chromium {
     }
 
     fn receive(&self, what: &str) -> Value {
-        let until = Instant::now() + DEADLINE;
-        match self.from.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        match self.from.recv_timeout(DEADLINE) {
             Ok(message) => message,
             Err(RecvTimeoutError::Timeout) => panic!("the browser does not answer: {what}"),
             Err(RecvTimeoutError::Disconnected) => panic!("the browser has ended: {what}"),

@@ -253,9 +253,10 @@ fn nothing_that_a_study_or_a_record_says_becomes_part_of_the_page() {
 /// The phantom with hostile texts in every tag that the page can show.
 fn hostile(identifier: &str) -> Vec<u8> {
     let mut object = dicom_object::from_reader(&phantom(70)[..]).unwrap();
+    let name = format!("Canary{BREAKS_OUT}^Carla");
     for (tag, vr, value) in [
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"),
-        (tags::PATIENT_NAME, VR::PN, &format!("Canary{BREAKS_OUT}^Carla")),
+        (tags::PATIENT_NAME, VR::PN, name.as_str()),
         (tags::PATIENT_ID, VR::LO, identifier),
         (tags::ISSUER_OF_PATIENT_ID, VR::LO, BREAKS_OUT),
         (tags::STUDY_DESCRIPTION, VR::LO, BREAKS_OUT),
