@@ -8,6 +8,7 @@
 )]
 
 pub mod certificates;
+pub mod chromium;
 pub mod fhir_server;
 pub mod gateway;
 pub mod orthanc;

@@ -26,6 +26,7 @@ mod killed;
 mod mercure;
 mod orthanc;
 mod pacs;
+mod page;
 mod pipelines;
 mod proof;
 mod queue;

@@ -41,7 +41,7 @@ pub mod bench;
 pub mod deliver;
 pub mod demo;
 pub mod outcome;
-pub mod terminal;
 mod parquet;
+pub mod terminal;
 pub mod training;
 pub mod withdraw;

@@ -15,6 +15,7 @@ use crate::ledger::{Job, JobState, NewJob, ReportBytes};
 use crate::outcome::{Outcome, State};
 use crate::report::document as doc;
 use crate::report::fhir::{BundleError, Stored};
+use crate::report::language::translated;
 use crate::report::{Report, fhir, html, sr};
 
 /// The code of a report that was taken back because of what made it.
@@ -61,7 +62,9 @@ pub fn withdrawal(
                 .into(),
     };
     let header = report.sr.as_deref().and_then(|file| read_header(file, &Limits::default()).ok());
-    let document = Report {
+    let document = translated(Report {
+        language: stored.language(),
+        states_confidence: false,
         keys: doc::Keys { report: job.report_key.clone(), job: withdrawal.job_key.clone() },
         kind: doc::Kind::Withdrawn(why.clone(), job.job_key.clone()),
         issued: recall.at,
@@ -89,7 +92,7 @@ pub fn withdrawal(
         risks: Vec::new(),
         missing: Vec::new(),
         limits: Vec::new(),
-    };
+    });
     let page = html::page(&document);
     let outcome = Outcome {
         next_step: Some(why.next_step),
@@ -128,6 +131,7 @@ fn study(study_uid: &str, header: Option<&Instance>, stored: &Stored) -> doc::St
             .and_then(|header| header.study_description.as_ref())
             .map(|text| text.expose().clone()),
         view: None,
+        body_site: None,
         instances: Vec::new(),
         dropped: Vec::new(),
         warnings: Vec::new(),

@@ -71,7 +71,7 @@ impl Ground {
     /// The configuration of a run: embedded queue and ledger in a folder of their own, nothing of this machine's site.
     pub fn config(&self, run: usize, decoders: usize) -> Result<Config, GroundError> {
         let state = self.folder.join(format!("run-{run}")).join("state");
-        let flags = Flags { file: None, site_zone: None, state: Some(state) };
+        let flags = Flags { state: Some(state), ..Flags::default() };
         let mut config = Loaded::read(&flags, &Environment::default())?.config;
         config.worker.decoders = decoders.max(1);
         // the bench keeps its own folder and is no reason to pause

@@ -34,6 +34,7 @@ use submit::SubmitArgs;
 use top::TopArgs;
 
 use crate::message::Name;
+use crate::report::Language;
 
 /// Reads radiographs and the patient's record, and writes a FHIR report.
 ///
@@ -142,6 +143,9 @@ pub struct SiteArgs {
     /// Zone of DICOM times without an offset (0008,0201), such as `Europe/Berlin`.
     #[arg(long, value_name = "ZONE", env = "CHIASM_SITE_ZONE")]
     pub site_zone: Option<String>,
+    /// Language of the reports: `en` or `de`.
+    #[arg(long, value_name = "LANGUAGE", env = "CHIASM_LANGUAGE")]
+    pub language: Option<Language>,
 }
 
 /// Where a network runs.
@@ -212,6 +216,9 @@ pub struct DemoArgs {
     /// Where study, record and report go.
     #[arg(long, value_name = "DIR", default_value = "chiasm-demo")]
     pub out: PathBuf,
+    /// Language of the report: `en` or `de`.
+    #[arg(long, value_name = "LANGUAGE", env = "CHIASM_LANGUAGE")]
+    pub language: Option<Language>,
     /// Another seed draws another patient.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,

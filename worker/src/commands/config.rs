@@ -16,6 +16,7 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<u8> {
     let flags = Flags {
         file: args.site.config.clone(),
         site_zone: args.site.site_zone.clone(),
+        language: args.site.language,
         state: args.state.clone(),
     };
     match Loaded::read(&flags, &Environment::of_process()) {

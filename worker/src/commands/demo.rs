@@ -24,7 +24,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<u8> {
         out: reports,
         device: args.device,
         json: args.json,
-        site: SiteArgs { config: None, site_zone: None },
+        site: SiteArgs { config: None, site_zone: None, language: args.language },
     })?;
     if !args.json {
         let mut out = std::io::stdout().lock();

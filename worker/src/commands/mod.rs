@@ -44,6 +44,7 @@ fn load(site: &SiteArgs, state: Option<&StateArgs>) -> anyhow::Result<Config> {
     let flags = Flags {
         file: site.config.clone(),
         site_zone: site.site_zone.clone(),
+        language: site.language,
         state: state.and_then(|state| state.state.clone()),
     };
     Ok(Config::load_with(&flags).map_err(|error| Usage(with_source(&error)))?)

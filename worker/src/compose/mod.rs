@@ -1,6 +1,8 @@
 //! Everything that was learned about a study becomes one report. Pure: no I/O, no clock.
 
 mod findings;
+#[cfg(test)]
+mod language_tests;
 mod record;
 mod risks;
 mod study;
@@ -16,6 +18,7 @@ use crate::ledger::Job;
 use crate::outcome::{self, Outcome, State};
 use crate::pipeline::evidence::Evidence;
 use crate::report::document as doc;
+use crate::report::language::translated;
 
 /// What a report is composed from.
 #[derive(Clone, Copy)]
@@ -36,12 +39,18 @@ pub struct Parts<'a> {
     pub ending: Option<&'a Ending>,
 }
 
-/// The report of a study, with or without a result.
+/// The report of a study, with or without a result, in the site's language.
 pub fn report(parts: &Parts<'_>) -> doc::Report {
+    translated(composed(parts))
+}
+
+fn composed(parts: &Parts<'_>) -> doc::Report {
     let evidence = parts.evidence;
     let result = if parts.ending.is_none() { evidence.output.as_ref() } else { None };
     let model = parts.bundle.model_card();
     doc::Report {
+        language: parts.config.language,
+        states_confidence: parts.config.states_confidence,
         keys: doc::Keys { report: parts.job.report_key.clone(), job: parts.job.job_key.clone() },
         kind: match parts.ending {
             None => doc::Kind::Analysis,

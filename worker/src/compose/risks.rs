@@ -35,6 +35,7 @@ fn risk(risk: &Risk) -> doc::Risk {
         outcome: risk.outcome.clone(),
         outcome_codings: Vec::new(),
         horizon: risk.horizon.clone().unwrap_or_else(|| "not stated".into()),
+        horizon_years: risk.horizon.as_deref().and_then(horizon_years),
         value: value(risk),
         missing: risk.missing.clone(),
         performer: if risk.id == LEARNED {
@@ -89,6 +90,17 @@ fn risk(risk: &Risk) -> doc::Risk {
     }
 }
 
+/// The horizon as numbers: `6 years` is from now to then, `2 to 4 years of follow-up` is what it says.
+fn horizon_years(horizon: &str) -> Option<(f64, f64)> {
+    let words: Vec<&str> = horizon.split(' ').collect();
+    let year = |word: &str| word.parse::<f64>().ok().filter(|years| (0.0..=100.0).contains(years));
+    match words.as_slice() {
+        [to, "years", ..] => Some((0.0, year(to)?)),
+        [from, "to", to, "years", ..] => Some((year(from)?, year(to)?)),
+        _ => None,
+    }
+}
+
 fn value(risk: &Risk) -> doc::RiskValue {
     let kind = match risk.interval_kind {
         IntervalKind::MissingRange => "range over what is unknown",
@@ -102,10 +114,15 @@ fn value(risk: &Risk) -> doc::RiskValue {
     });
     match risk.probability {
         Some(probability) => doc::RiskValue::Computed { probability, interval },
-        None => doc::RiskValue::NotComputable {
-            reason: risk.reason.clone().unwrap_or_else(|| format!("missing: {}", risk.missing.join(", "))),
-            range: interval,
-        },
+        None => doc::RiskValue::NotComputable { reason: reason(risk), range: interval },
+    }
+}
+
+/// Why there is no probability; that it is not computable is said beside it.
+fn reason(risk: &Risk) -> String {
+    match &risk.reason {
+        Some(reason) => reason.strip_prefix("not computable: ").unwrap_or(reason).to_owned(),
+        None => format!("missing: {}", risk.missing.join(", ")),
     }
 }
 
@@ -150,4 +167,18 @@ fn calibration_points() -> Vec<doc::CalibrationPoint> {
             cases: u32::try_from(cases).unwrap_or(u32::MAX),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::horizon_years;
+
+    #[test]
+    fn horizons_in_years_are_numbers() {
+        assert_eq!(horizon_years("6 years"), Some((0.0, 6.0)));
+        assert_eq!(horizon_years("2 to 4 years of follow-up"), Some((2.0, 4.0)));
+        for none in ["at a biopsy now", "not stated", "some years", "1000 years", ""] {
+            assert_eq!(horizon_years(none), None, "{none}");
+        }
+    }
 }

@@ -35,6 +35,7 @@ pub(super) fn study(parts: &Parts<'_>) -> doc::Study {
         modalities,
         description: first.and_then(|one| one.study_description.as_ref()).map(|text| text.expose().clone()),
         view: output.and(first).map(view),
+        body_site: output.and(first).and_then(body_site),
         instances: read.iter().map(|instance| used(instance)).collect(),
         dropped: dropped(study, output),
         warnings: warnings(parts, output),
@@ -70,6 +71,16 @@ fn view(instance: &Instance) -> String {
     let view =
         convert::view(instance).map_or_else(|| "view not stated".into(), |view| format!("{view} view"));
     format!("{part}, {view}")
+}
+
+/// Body Part Examined as SNOMED CT has it (PS3.16 Annex L, Table L-1).
+fn body_site(instance: &Instance) -> Option<doc::Coding> {
+    let (code, display) = match convert::body_part(instance)?.as_str() {
+        "CHEST" => ("51185008", "Thoracic structure"),
+        "LUNG" => ("39607008", "Lung structure"),
+        _ => return None,
+    };
+    Some(doc::Coding { system: "http://snomed.info/sct".into(), code: code.into(), display: display.into() })
 }
 
 fn dropped(study: Option<&Study>, output: Option<&ModelOutput>) -> Vec<doc::Dropped> {

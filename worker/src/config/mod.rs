@@ -33,6 +33,7 @@ use tree::Tree;
 
 use crate::message::Name;
 use crate::message::adapters::AdapterMapping;
+use crate::report::Language;
 
 /// The shipped, commented configuration file.
 pub const EXAMPLE: &str = include_str!("../../chiasm.toml");
@@ -103,6 +104,10 @@ pub struct Config {
     pub receive: Option<ReceiveConfig>,
     /// How other systems' messages name what is configured here.
     pub mapping: AdapterMapping,
+    /// The language of reports.
+    pub language: Language,
+    /// Whether FHIR says a learned model's interval as its confidence too.
+    pub states_confidence: bool,
     /// How logs and traces are written.
     pub log: LogConfig,
 }
@@ -114,6 +119,8 @@ pub struct Flags {
     pub file: Option<PathBuf>,
     /// `--site-zone`.
     pub site_zone: Option<String>,
+    /// `--language`.
+    pub language: Option<Language>,
     /// `--state`.
     pub state: Option<PathBuf>,
 }
@@ -139,13 +146,20 @@ impl Loaded {
             tree.add_file(&keys_of(path)?, folder, &mut findings);
         }
         tree.add_environment(environment, &mut findings);
-        // The parser of the command line has taken the two older variables for flags.
+        // The parser of the command line has taken these variables for flags.
         let origin = |variable: &str, flag, value: &str| match environment.value(variable) {
             Some(text) if text == value => Origin::Environment(variable.to_owned()),
             _ => Origin::Flag(flag),
         };
         if let Some(zone) = &flags.site_zone {
             tree.add("site_zone", zone.clone(), origin("CHIASM_SITE_ZONE", "--site-zone", zone));
+        }
+        if let Some(language) = flags.language.map(Language::tag) {
+            tree.add(
+                "report.language",
+                language.to_owned(),
+                origin("CHIASM_LANGUAGE", "--language", language),
+            );
         }
         if let Some(state) = flags.state.as_ref().map(|state| state.to_string_lossy().into_owned()) {
             let origin = origin("CHIASM_STATE", "--state", &state);
@@ -169,7 +183,7 @@ impl Config {
     /// Reads `file`, or takes the defaults where there is none, and the environment; `site_zone` from the command line
     /// wins. Warnings are logged.
     pub fn load(file: Option<&Path>, site_zone: Option<String>) -> Result<Self, ConfigError> {
-        Self::load_with(&Flags { file: file.map(Path::to_owned), site_zone, state: None })
+        Self::load_with(&Flags { file: file.map(Path::to_owned), site_zone, ..Flags::default() })
     }
 
     /// Reads file and environment; what the command line says wins. Warnings are logged.
@@ -183,8 +197,14 @@ impl Config {
 
     /// The part of the configuration that changes a report, as text for the job key.
     pub fn fingerprint(&self) -> String {
+        // English is what every report was written in before there was a choice: its keys stay.
+        let language = match self.language {
+            Language::English => String::new(),
+            other => format!(";language={}", other.tag()),
+        };
+        let confidence = if self.states_confidence { ";confidence" } else { "" };
         format!(
-            "tenant={};zone={};system={}",
+            "tenant={};zone={};system={}{language}{confidence}",
             self.tenant,
             self.site_zone_name,
             self.patient_id_system.as_deref().unwrap_or("")

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::site::Begin;
+use crate::report::Language;
 
 mod models;
 mod receive;
@@ -37,6 +38,7 @@ pub(super) struct RawConfig {
     pub(super) orthanc: RawOrthanc,
     pub(super) monai: RawMonai,
     pub(super) receive: RawReceive,
+    pub(super) report: RawReport,
     pub(super) log: RawLog,
 }
 
@@ -63,6 +65,7 @@ impl Default for RawConfig {
             orthanc: RawOrthanc::default(),
             monai: RawMonai::default(),
             receive: RawReceive::default(),
+            report: RawReport::default(),
             log: RawLog::default(),
         }
     }
@@ -415,6 +418,13 @@ pub(super) enum LogFormat {
     #[default]
     Text,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReport {
+    pub(super) language: Language,
+    pub(super) confidence: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -168,8 +168,12 @@ fn flag_beats_environment_beats_file_beats_default() {
         ("CHIASM__QUEUE__ALLOW_PLAINTEXT", "true"),
         ("CHIASM_SITE_ZONE", "Europe/Berlin"),
     ]);
-    let flags =
-        Flags { file: Some(file), site_zone: Some("Europe/Berlin".into()), state: Some("there".into()) };
+    let flags = Flags {
+        file: Some(file),
+        site_zone: Some("Europe/Berlin".into()),
+        state: Some("there".into()),
+        language: Some(Language::German),
+    };
     let loaded = Loaded::read(&flags, &variables).unwrap();
     assert_eq!(loaded.config.site_zone_name, "Europe/Berlin");
     assert_eq!(loaded.config.tenant, "42");

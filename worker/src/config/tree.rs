@@ -76,9 +76,10 @@ impl Tree {
         }
     }
 
-    /// Sets one top-level key.
+    /// Sets one key: `state`, or `report.language` of a table.
     pub(super) fn add(&mut self, key: &str, value: String, origin: Origin) {
-        self.set(&[key.to_owned()], Value::String(value), origin);
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        self.set(&path, Value::String(value), origin);
     }
 
     /// Where the value of a key came from.

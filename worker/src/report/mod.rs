@@ -3,16 +3,19 @@
 //! [`Report`] is composed once from what a job stored. [`fhir::bundle`], [`html::page`] and [`sr::document`] are pure
 //! functions of it: they do no I/O and read no clock, so that the same job gives the same bytes. Only [`fhir`] knows
 //! FHIR's JSON, only [`sr`] knows DICOM's content items; both write percent as numbers, each in one place.
+//! What they say in words is in the report's [`Language`]; codes, displays and identifiers are in none.
 
 pub mod document;
 pub mod fhir;
 pub mod html;
 mod ids;
+pub mod language;
 pub mod sr;
 mod text;
 mod wording;
 
 pub use document::Report;
+pub use language::Language;
 
 #[cfg(test)]
 pub(crate) mod sample;

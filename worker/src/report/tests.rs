@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 
 use super::document::{Kind, Report, RiskValue};
+use super::language::{Language, Message, translated};
 use super::sample::{failed, hostile, image_only, refused, sample};
 use super::{fhir, html, sr};
 
@@ -15,7 +16,13 @@ fn reports() -> Vec<(&'static str, Report)> {
         ("refused", refused()),
         ("failed", failed()),
         ("hostile", hostile()),
+        ("german", german()),
     ]
+}
+
+/// The full report in the other language.
+fn german() -> Report {
+    translated(Report { language: Language::German, ..sample() })
 }
 
 fn rendered(report: &Report) -> Result<Vec<u8>, fhir::BundleError> {
@@ -212,15 +219,16 @@ fn the_page_says_what_it_is_before_anything_else() {
         let page = html::page(&report);
         let text = &page[page.find("<body").expect("a body")..];
         let at = |needle: &str| text.find(needle).unwrap_or(usize::MAX);
-        assert!(at("not reviewed by a physician") < at("<h1"), "{name}");
-        assert!(at("Bottom line") < at("id=\"provenance\""), "{name}");
+        let status = report.language.text(Message::Status);
+        assert!(at(status) < at("<h1"), "{name}");
+        assert!(at("id=\"bottom-line\"") < at("id=\"provenance\""), "{name}");
     }
     let page = html::page(&sample());
     let order = [
         "Bottom line",
         "id=\"findings\"",
-        "id=\"risks\"",
         "id=\"record\"",
+        "id=\"risks\"",
         "id=\"missing\"",
         "id=\"limits\"",
     ];
@@ -252,4 +260,39 @@ fn samples_for_the_validators() {
             std::fs::write(path("dcm"), sr).expect("a structured report is written");
         }
     }
+}
+
+#[test]
+fn every_rendering_is_in_the_report_s_language() {
+    let report = german();
+    let page = html::page(&report);
+    assert!(page.contains("<html lang=\"de\">") && page.contains("Das Wichtigste"));
+    let bundle = bundle(&report);
+    for resource in resources(&bundle) {
+        assert_eq!(resource["language"], "de", "{}", resource["resourceType"]);
+    }
+    let written = of_type(&bundle, "DiagnosticReport")[0];
+    assert!(written["conclusion"].as_str().expect("a conclusion").starts_with("KI-erzeugt"));
+    assert_eq!(written["presentedForm"][0]["language"], "de");
+    // codes and their systems' own words stay
+    let english = self::bundle(&sample());
+    let codings = |bundle: &Value| {
+        let mut codings = Vec::new();
+        walk(bundle, &mut |member, value| {
+            if member == "coding" {
+                codings.push(value.clone());
+            }
+        });
+        codings
+    };
+    assert_eq!(codings(&bundle).len(), codings(&english).len());
+    let numbers = |bundle: &Value| {
+        let mut numbers = Vec::new();
+        walk(bundle, &mut |_, value| numbers.extend(value.as_f64()));
+        numbers.retain(|number| number.fract() != 0.0);
+        numbers
+    };
+    assert_eq!(numbers(&bundle), numbers(&english), "numbers are for machines in every language");
+    let sr = String::from_utf8_lossy(&sr::document(&report).expect("a structured report")).into_owned();
+    assert!(sr.contains("RFC5646") && sr.contains("KI-erzeugt"));
 }

@@ -1,4 +1,4 @@
-//! Text from outside, made safe to read: what cannot be seen is shown, and numbers are written one way.
+//! Text from outside, made safe to read: what cannot be seen is shown. Numbers are [`super::language`]'s.
 //!
 //! Escaping for HTML is the page's own; this is about what stays dangerous after escaping.
 
@@ -56,54 +56,6 @@ fn control_picture(control: char) -> char {
     char::from_u32(0x2400 + u32::from(control)).unwrap_or('\u{fffd}')
 }
 
-/// Writes a probability for a reader, in percent: `12.3 %`, and `<0.1 %` rather than a zero that is none.
-pub(crate) fn percent(probability: f64) -> String {
-    let percent = probability * 100.0;
-    match percent {
-        p if !p.is_finite() => "not a number".to_owned(),
-        p if p > 0.0 && p < 0.05 => "<0.1\u{a0}%".to_owned(),
-        p if (99.95..100.0).contains(&p) => ">99.9\u{a0}%".to_owned(),
-        p if p >= 9.95 => format!("{p:.0}\u{a0}%"),
-        p => format!("{p:.1}\u{a0}%"),
-    }
-}
-
-/// Writes a UCUM unit for a reader: years for `a`, an annotation without its braces, nothing for `1`.
-pub(crate) fn readable_unit(unit: &str) -> String {
-    match unit {
-        "a" => "years".to_owned(),
-        "1" => String::new(),
-        other => visible(other).replace(['{', '}', '[', ']'], ""),
-    }
-}
-
-/// Writes an interval for a reader: `4.1 to 17 %`.
-pub(crate) fn percent_range(low: f64, high: f64) -> String {
-    let low = percent(low);
-    let low = low.trim_end_matches("\u{a0}%");
-    format!("{low} to {}", percent(high))
-}
-
-/// Writes the age of a value for a reader: hours, days, months or years before the exam.
-pub(crate) fn age(days: f64) -> String {
-    match days {
-        d if !d.is_finite() => "unknown".to_owned(),
-        d if d < 1.0 => format!("{:.0}\u{a0}h", (d * 24.0).max(0.0)),
-        d if d < 90.0 => format!("{d:.0}\u{a0}d"),
-        d if d < 730.5 => format!("{:.0}\u{a0}months", d / 30.4375),
-        d => format!("{:.1}\u{a0}years", d / 365.25),
-    }
-}
-
-/// Joins names as a sentence does: `a`, `a and b`, `a, b and c`.
-pub(crate) fn list(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [only] => only.clone(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
-    }
-}
-
 /// Makes a phrase a sentence: a capital first, unless the word is written as it is (`pH`), and a full stop last.
 pub(crate) fn sentence(phrase: &str) -> String {
     let phrase = visible(phrase);
@@ -149,22 +101,6 @@ mod tests {
         for (phrase, expected) in cases {
             assert_eq!(sentence(phrase), expected);
         }
-    }
-
-    #[test]
-    fn percent_keeps_two_significant_digits() {
-        let cases = [
-            (0.0, "0.0\u{a0}%"),
-            (0.0001, "<0.1\u{a0}%"),
-            (0.0123, "1.2\u{a0}%"),
-            (0.123, "12\u{a0}%"),
-            (0.9999, ">99.9\u{a0}%"),
-            (1.0, "100\u{a0}%"),
-        ];
-        for (probability, text) in cases {
-            assert_eq!(percent(probability), text);
-        }
-        assert_eq!(percent_range(0.041, 0.17), "4.1 to 17\u{a0}%");
     }
 
     #[test]

@@ -1,35 +1,42 @@
-//! The bottom line in plain words, said the same way by every rendering.
+//! The bottom line in plain words, in the report's language, said the same way by every rendering.
 
 use super::document::{
     Assessment, Finding, Kind, NoResult, Presence, Record, RecordState, Report, Risk, RiskValue,
 };
-use super::text::{list, percent, percent_range, sentence, visible};
+use super::language::{Language, Message};
+use super::text::{sentence, visible};
 
-/// What every report says first.
-pub(crate) const STATUS: &str = "AI-generated, not reviewed by a physician";
-/// What the software is not.
-pub(crate) const NOT_A_DEVICE: &str = "Research software, not a medical device";
 /// Warnings that take trust from every finding, so that they stand beside them.
 const DOUBTS: [&str; 3] = ["OutOfDistribution", "FrontalDoubt", "AgeOutsideTraining"];
 /// Findings named in one sentence before the rest is counted.
 const NAMED_FINDINGS: usize = 4;
 /// Risks said in the bottom line; the others are in their section.
-const NAMED_RISKS: usize = 4;
+pub(crate) const NAMED_RISKS: usize = 4;
+
+/// What the report is, and what the software is not: every rendering says it.
+pub(crate) fn status(language: Language) -> String {
+    format!("{}. {}.", language.text(Message::Status), language.text(Message::NotADevice))
+}
 
 /// The bottom line: a few plain sentences, the most important first.
 pub(crate) fn bottom_line(report: &Report) -> Vec<String> {
     match &report.kind {
-        Kind::Analysis => analysis(report),
-        Kind::Refused(why) | Kind::Failed(why) => no_result(why),
-        Kind::Withdrawn(why, _) => withdrawn(why),
+        Kind::Analysis => {
+            let mut sentences = impression(report);
+            sentences.extend(computed(report).take(NAMED_RISKS).filter_map(|one| risk(report.language, one)));
+            sentences.extend(rest(report));
+            sentences
+        }
+        Kind::Refused(why) | Kind::Failed(why) => no_result(report.language, why),
+        Kind::Withdrawn(why, _) => withdrawn(report.language, why),
     }
 }
 
 /// What the report is, and its bottom line: the conclusion of the renderings that are not the page.
 pub(crate) fn conclusion(report: &Report) -> Vec<String> {
-    let mut conclusion = vec![format!("{}. {}.", STATUS, NOT_A_DEVICE)];
+    let mut conclusion = vec![status(report.language)];
     if !matches!(report.kind, Kind::Analysis) {
-        conclusion.push(format!("{}.", no_result_title(&report.kind)));
+        conclusion.push(format!("{}.", no_result_title(report)));
     }
     conclusion.extend(bottom_line(report));
     conclusion
@@ -38,107 +45,109 @@ pub(crate) fn conclusion(report: &Report) -> Vec<String> {
 /// What was examined, from the pipeline's identifier: `chest-radiograph` becomes `Chest radiograph`.
 pub(crate) fn examination(report: &Report) -> String {
     let words = visible(&report.pipeline.id).replace(['-', '_'], " ");
-    sentence(&words).trim_end_matches('.').to_owned()
+    let title = sentence(&words).trim_end_matches('.').to_owned();
+    report.language.phrase(&title)
 }
 
 /// The one heading of a report without a result.
-pub(crate) fn no_result_title(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Analysis => "AI result",
-        Kind::Refused(_) => "No AI result: this study was not analysed",
-        Kind::Failed(_) => "No AI result: the analysis failed",
-        Kind::Withdrawn(..) => "Withdrawn: the earlier AI report of this study must not be used",
-    }
+pub(crate) fn no_result_title(report: &Report) -> &'static str {
+    report.language.text(match report.kind {
+        Kind::Analysis => Message::TitleResult,
+        Kind::Refused(_) => Message::TitleRefused,
+        Kind::Failed(_) => Message::TitleFailed,
+        Kind::Withdrawn(..) => Message::TitleWithdrawn,
+    })
 }
 
-fn withdrawn(why: &NoResult) -> Vec<String> {
-    vec![
-        sentence(&why.reason),
-        "Nothing that the earlier report said holds: neither what it flagged nor what it did not.".to_owned(),
-        format!("What to do: {}", sentence(&why.next_step)),
-    ]
+fn withdrawn(language: Language, why: &NoResult) -> Vec<String> {
+    vec![sentence(&why.reason), language.text(Message::NothingHolds).to_owned(), what_to_do(language, why)]
 }
 
-fn no_result(why: &NoResult) -> Vec<String> {
-    vec![
-        sentence(&why.reason),
-        "No AI result is not a negative result: nothing was looked for, so nothing was excluded.".to_owned(),
-        format!("What to do: {}", sentence(&why.next_step)),
-    ]
+fn no_result(language: Language, why: &NoResult) -> Vec<String> {
+    vec![sentence(&why.reason), language.text(Message::NotNegative).to_owned(), what_to_do(language, why)]
 }
 
-fn analysis(report: &Report) -> Vec<String> {
-    let mut sentences = vec![findings(&report.findings)];
+fn what_to_do(language: Language, why: &NoResult) -> String {
+    language.say(Message::WhatToDo, &[("step", &sentence(&why.next_step))])
+}
+
+/// What the images say, and what takes trust from it.
+pub(crate) fn impression(report: &Report) -> Vec<String> {
     let doubts = report.study.warnings.iter().filter(|warning| DOUBTS.contains(&warning.code.as_str()));
-    sentences.extend(doubts.map(|warning| sentence(&warning.text)));
-    let computed: Vec<String> = report.risks.iter().filter_map(risk).collect();
-    let not_computable = report.risks.len() - computed.len();
-    sentences.extend(computed.into_iter().take(NAMED_RISKS));
-    match (not_computable, report.risks.len()) {
+    std::iter::once(findings(report)).chain(doubts.map(|warning| sentence(&warning.text))).collect()
+}
+
+/// The risks that have a probability, in their order.
+pub(crate) fn computed(report: &Report) -> impl Iterator<Item = &Risk> {
+    report.risks.iter().filter(|risk| matches!(risk.value, RiskValue::Computed { .. }))
+}
+
+/// What the named risks leave: those that could not be computed, and that there was no record.
+pub(crate) fn rest(report: &Report) -> Vec<String> {
+    let language = report.language;
+    let total = report.risks.len();
+    let not_computable = total - computed(report).count();
+    let counts = [("some", not_computable.to_string()), ("total", total.to_string())];
+    let counts: Vec<(&str, &str)> = counts.iter().map(|(name, count)| (*name, count.as_str())).collect();
+    let mut sentences = Vec::new();
+    match (not_computable, total) {
         (0, _) => {}
-        (all, total) if all == total => {
-            sentences.push("No risk could be computed; each says what is missing.".into());
-        }
-        (1, total) => sentences.push(format!("One of {total} risks could not be computed.")),
-        (some, total) => sentences.push(format!("{some} of {total} risks could not be computed.")),
+        (all, total) if all == total => sentences.push(language.text(Message::NoRiskComputed).to_owned()),
+        (1, _) => sentences.push(language.say(Message::OneRiskNotComputed, &counts[1..])),
+        _ => sentences.push(language.say(Message::SomeRisksNotComputed, &counts)),
     }
-    sentences.extend(without_record(&report.record));
+    sentences.extend(without_record(language, &report.record));
     sentences
 }
 
 /// What it means that there was no record; `None` where there was one.
-pub(crate) fn without_record(record: &Record) -> Option<String> {
+pub(crate) fn without_record(language: Language, record: &Record) -> Option<String> {
     match record.state {
         RecordState::Matched => None,
-        RecordState::NotGiven => {
-            Some("No health record was given: this report rests on the images alone.".into())
-        }
-        RecordState::NoMatch => {
-            Some("No health record of this patient was found: this report rests on the images alone.".into())
-        }
+        RecordState::NotGiven => Some(language.text(Message::RecordNotGiven).to_owned()),
+        RecordState::NoMatch => Some(language.text(Message::RecordNoMatch).to_owned()),
     }
 }
 
-fn findings(findings: &[Finding]) -> String {
-    let present = named(findings, Presence::Present);
-    let indeterminate = named(findings, Presence::Indeterminate);
+fn findings(report: &Report) -> String {
+    let (language, findings) = (report.language, &report.findings);
+    let present = named(language, findings, Presence::Present);
+    let indeterminate = named(language, findings, Presence::Indeterminate);
     let absent = count(findings, Presence::Absent);
     let not_assessed =
         findings.iter().filter(|f| matches!(f.assessment, Assessment::NotAssessed { .. })).count();
     if findings.is_empty() || not_assessed == findings.len() {
-        return "No finding was assessed.".to_owned();
+        return language.text(Message::NoFindingAssessed).to_owned();
     }
+    let names = |names: Vec<String>| language.list(&shortened(language, names));
     let mut parts = vec![if present.is_empty() {
-        "No finding reaches its threshold, which does not exclude disease".to_owned()
+        language.text(Message::NoFindingPresent).to_owned()
     } else {
-        format!(
-            "The image model flags {}: above the threshold, a reason to look and not a diagnosis",
-            list(&shortened(present))
-        )
+        language.say(Message::FindingsPresent, &[("findings", &names(present))])
     }];
     if !indeterminate.is_empty() {
-        parts.push(format!("indeterminate: {}", list(&shortened(indeterminate))));
+        parts.push(language.say(Message::FindingsIndeterminate, &[("findings", &names(indeterminate))]));
     }
     match absent {
         0 => {}
-        1 => parts.push("one finding is below its threshold".to_owned()),
-        many => parts.push(format!("{many} findings are below their thresholds")),
+        1 => parts.push(language.text(Message::OneFindingAbsent).to_owned()),
+        many => parts.push(language.say(Message::FindingsAbsent, &[("count", &many.to_string())])),
     }
     match not_assessed {
         0 => {}
-        some => parts.push(format!("{some} not assessed")),
+        some => parts.push(language.say(Message::FindingsNotAssessed, &[("count", &some.to_string())])),
     }
-    let cautious = near_chance(findings);
+    let cautious = near_chance(language, findings);
     let caution = if cautious.is_empty() {
         String::new()
     } else {
-        format!(" In its own validation the model is near chance for {}.", list(&cautious))
+        format!(" {}", language.say(Message::NearChance, &[("findings", &language.list(&cautious))]))
     };
     format!("{}.{caution}", parts.join("; "))
 }
 
 /// Findings that are named as present or indeterminate though the model is near chance for them.
-fn near_chance(findings: &[Finding]) -> Vec<String> {
+fn near_chance(language: Language, findings: &[Finding]) -> Vec<String> {
     let is_named = |finding: &&Finding| {
         matches!(
             finding.assessment,
@@ -146,10 +155,10 @@ fn near_chance(findings: &[Finding]) -> Vec<String> {
         )
     };
     let cautious = findings.iter().filter(is_named).filter(|finding| is_near_chance(finding));
-    shortened(cautious.map(|finding| in_prose(&finding.title)).collect())
+    shortened(language, cautious.map(|finding| language.in_prose(&finding.title)).collect())
 }
 
-fn named(findings: &[Finding], wanted: Presence) -> Vec<String> {
+fn named(language: Language, findings: &[Finding], wanted: Presence) -> Vec<String> {
     let mut found: Vec<(&Finding, f64)> = findings
         .iter()
         .filter_map(|finding| match finding.assessment {
@@ -161,7 +170,7 @@ fn named(findings: &[Finding], wanted: Presence) -> Vec<String> {
         .collect();
     found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.label.cmp(&b.0.label)));
     let name = |(finding, probability): &(&Finding, f64)| {
-        format!("{} ({})", in_prose(&finding.title), percent(*probability))
+        format!("{} ({})", language.in_prose(&finding.title), language.percent(*probability))
     };
     found.iter().map(name).collect()
 }
@@ -171,51 +180,44 @@ pub(crate) fn is_near_chance(finding: &Finding) -> bool {
     finding.performance.as_ref().is_some_and(|performance| performance.low <= 0.5)
 }
 
-/// Names as prose writes them: `Pleural thickening` becomes `pleural thickening`, `COVID-19` stays.
-pub(crate) fn in_prose(title: &str) -> String {
-    let title = visible(title);
-    let mut characters = title.chars();
-    match (characters.next(), characters.clone().next()) {
-        (Some(first), Some(second)) if second.is_lowercase() => {
-            first.to_lowercase().chain(characters).collect()
-        }
-        _ => title,
-    }
-}
-
 fn count(findings: &[Finding], wanted: Presence) -> usize {
     let is_wanted =
         |f: &&Finding| matches!(f.assessment, Assessment::Assessed { presence, .. } if presence == wanted);
     findings.iter().filter(is_wanted).count()
 }
 
-fn shortened(mut names: Vec<String>) -> Vec<String> {
+fn shortened(language: Language, mut names: Vec<String>) -> Vec<String> {
     let total = names.len();
     if total > NAMED_FINDINGS + 1 {
         names.truncate(NAMED_FINDINGS);
-        names.push(format!("{} more", total - NAMED_FINDINGS));
+        names.push(language.say(Message::More, &[("count", &(total - NAMED_FINDINGS).to_string())]));
     }
     names
 }
 
 /// A computed risk in words; `None` where it is not computable.
-pub(crate) fn risk(risk: &Risk) -> Option<String> {
+pub(crate) fn risk(language: Language, risk: &Risk) -> Option<String> {
     let RiskValue::Computed { probability, interval } = &risk.value else { return None };
     let range = match interval {
         Some(interval) => {
-            format!("{}, {}", percent_range(interval.low, interval.high), visible(&interval.kind))
+            format!("{}, {}", language.percent_range(interval.low, interval.high), visible(&interval.kind))
         }
-        None => "no interval is published".to_owned(),
+        None => language.text(Message::NoIntervalPublished).to_owned(),
     };
-    let category = risk.category.as_deref().map(|category| format!(", category {}", visible(category)));
-    let average = risk.average.map(|average| format!("; the average is {}", percent(average)));
+    let category = risk.category.as_deref().map(|category| {
+        format!(", {}", language.say(Message::CategoryIs, &[("category", &visible(category))]))
+    });
+    let average = risk.average.map(|average| {
+        format!("; {}", language.say(Message::AverageIs, &[("average", &language.percent(average))]))
+    });
+    let outcome = full_stop(&language.in_prose(&outcome(language, risk)));
     Some(format!(
-        "{}: {} ({range}){}{}. Outcome: {}",
+        "{}: {} ({range}){}{}. {}",
         visible(&risk.title),
-        percent(*probability),
+        language.percent(*probability),
         category.unwrap_or_default(),
         average.unwrap_or_default(),
-        full_stop(&in_prose(&outcome(risk)))
+        language.say(Message::OutcomeIs, &[("outcome", &outcome)])
     ))
 }
 
@@ -224,34 +226,43 @@ fn full_stop(text: &str) -> String {
 }
 
 /// What a probability is of, with its horizon where the outcome does not name it.
-pub(crate) fn outcome(risk: &Risk) -> String {
+pub(crate) fn outcome(language: Language, risk: &Risk) -> String {
     let (outcome, horizon) = (visible(&risk.outcome), visible(&risk.horizon));
     if horizon.is_empty() || outcome.to_lowercase().contains(&horizon.to_lowercase()) {
         return outcome;
     }
-    format!("{outcome}; horizon: {}", in_prose(&horizon))
+    let horizon = language.say(Message::HorizonIs, &[("horizon", &language.in_prose(&horizon))]);
+    format!("{outcome}; {horizon}")
 }
 
 /// Why a risk has no probability, with what is missing and what it could be.
-pub(crate) fn not_computable(risk: &Risk) -> Option<String> {
+pub(crate) fn not_computable(language: Language, risk: &Risk) -> Option<String> {
     let RiskValue::NotComputable { reason, range } = &risk.value else { return None };
     let (outside, inputs): (Vec<String>, Vec<String>) =
         risk.missing.iter().map(|word| visible(word)).partition(|word| word == "population");
-    let outside = (!outside.is_empty()).then(|| "outside its population".to_owned());
-    let inputs = (!inputs.is_empty()).then(|| format!("{} missing", list(&inputs)));
+    let outside = (!outside.is_empty()).then(|| language.text(Message::OutsidePopulation).to_owned());
+    let inputs = inputs.iter().map(|word| language.phrase(word)).collect::<Vec<_>>();
+    let inputs = (!inputs.is_empty())
+        .then(|| language.say(Message::InputsMissing, &[("inputs", &language.list(&inputs))]));
     let what: Vec<String> = outside.into_iter().chain(inputs).collect();
     let what = if what.is_empty() { String::new() } else { format!(": {}", what.join(", ")) };
     let range = range.as_ref().map(|range| {
-        format!(" It could be {} ({}).", percent_range(range.low, range.high), visible(&range.kind))
+        let bounds = language.percent_range(range.low, range.high);
+        format!(" {}", language.say(Message::CouldBe, &[("range", &bounds), ("kind", &visible(&range.kind))]))
     });
-    Some(format!("Not computable{what}. {}{}", sentence(reason), range.unwrap_or_default()))
+    Some(format!(
+        "{}{what}. {}{}",
+        language.text(Message::NotComputable),
+        sentence(reason),
+        range.unwrap_or_default()
+    ))
 }
 
 /// The state as a word.
-pub(crate) fn presence(presence: Presence) -> &'static str {
-    match presence {
-        Presence::Present => "present",
-        Presence::Indeterminate => "indeterminate",
-        Presence::Absent => "absent",
-    }
+pub(crate) fn presence(language: Language, presence: Presence) -> &'static str {
+    language.text(match presence {
+        Presence::Present => Message::Present,
+        Presence::Indeterminate => Message::Indeterminate,
+        Presence::Absent => Message::Absent,
+    })
 }

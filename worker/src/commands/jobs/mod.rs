@@ -37,7 +37,7 @@ fn ledger_args(command: &JobsCommand) -> &LedgerArgs {
 }
 
 pub(super) async fn open(args: &LedgerArgs) -> anyhow::Result<Arc<dyn Ledger>> {
-    let site = SiteArgs { config: args.config.clone(), site_zone: None };
+    let site = SiteArgs { config: args.config.clone(), site_zone: None, language: None };
     let config = load(&site, Some(&args.state))?;
     Ok(ledger::open(&config.ledger, &config.state, config.worker.lease).await?)
 }

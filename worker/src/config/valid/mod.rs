@@ -48,6 +48,8 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         receive: receive::receive(&raw.receive, &places, findings),
         mapping: places::mapping(raw, &places, findings),
         places,
+        language: raw.report.language,
+        states_confidence: raw.report.confidence,
         log: log(&raw.log, findings),
     }
 }

@@ -18,6 +18,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::language::Language;
+
 pub use finding::{Assessment, Coding, Finding, Presence, Thresholds};
 pub use model::{CalibrationPoint, Model, ModelKind, Performance};
 pub use record::{Feature, Record, RecordState, Source};
@@ -27,6 +29,10 @@ pub use study::{Dropped, Instance, Patient, Picture, Saliency, Study, Subject, W
 /// Everything that is said about one study.
 #[derive(Clone, PartialEq)]
 pub struct Report {
+    /// The language that it is written in.
+    pub language: Language,
+    /// Whether FHIR says a learned model's interval as its confidence too, in an extension that is still moving.
+    pub states_confidence: bool,
     /// The two keys that every identifier is made from.
     pub keys: Keys,
     /// Whether there is a result, and why not.

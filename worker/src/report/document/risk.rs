@@ -15,6 +15,8 @@ pub struct Risk {
     pub outcome_codings: Vec<Coding>,
     /// Horizon for a reader, such as `6 years` or `at the time of the exam`.
     pub horizon: String,
+    /// The horizon in years from the exam, from and to, where it is one.
+    pub horizon_years: Option<(f64, f64)>,
     /// What was computed, or why not.
     pub value: RiskValue,
     /// What was missing, as stable words; may hold something for a computed risk too.

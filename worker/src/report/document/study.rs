@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 
+use super::Coding;
+
 /// The images, as the study states them.
 #[derive(Clone, PartialEq)]
 pub struct Study {
@@ -25,6 +27,8 @@ pub struct Study {
     pub description: Option<String>,
     /// Body part and view that were read, for a reader, such as `chest, PA view`.
     pub view: Option<String>,
+    /// The part of the body that the images state, where a code is known for it.
+    pub body_site: Option<Coding>,
     /// The instances that were read.
     pub instances: Vec<Instance>,
     /// The instances that were not read, and why.

@@ -11,6 +11,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::terms;
 use crate::report::document;
+use crate::report::language::Language;
 use crate::report::text::visible;
 
 /// Says which values are left out of the JSON.
@@ -147,7 +148,7 @@ elements! {
     /// <http://hl7.org/fhir/R4/extensibility.html#Extension>
     Extension {
         url: Token, value_code: Token, value_codeable_concept: Option<CodeableConcept>,
-        value_reference: Option<Box<Reference>>,
+        value_reference: Option<Box<Reference>>, value_range: Option<Box<Range>>,
     }
     /// <http://hl7.org/fhir/R4/datatypes.html#Attachment>
     Attachment {
@@ -190,6 +191,18 @@ impl Identifier {
 }
 
 impl Quantity {
+    /// Years in UCUM; `None` where that is no number.
+    fn years(years: f64) -> Option<Self> {
+        let value =
+            years.is_finite().then(|| RawValue::from_string(format!("{years}")).ok().map(Decimal)).flatten();
+        value.map(|value| Self {
+            value: Some(value),
+            unit: "a".into(),
+            system: terms::UCUM.into(),
+            code: "a".into(),
+        })
+    }
+
     /// A percentage in UCUM, as ras-1 asks for; `None` for what is no probability.
     pub(super) fn percent(probability: f64) -> Option<Self> {
         Decimal::percent(probability).map(|value| Self {
@@ -198,6 +211,19 @@ impl Quantity {
             system: terms::UCUM.into(),
             code: "%".into(),
         })
+    }
+}
+
+impl Range {
+    /// From and to in percent; `None` where neither is a probability.
+    pub(super) fn percent(low: f64, high: f64) -> Option<Self> {
+        let range = Self { low: Quantity::percent(low), high: Quantity::percent(high) };
+        (range.low.is_some() || range.high.is_some()).then_some(range)
+    }
+
+    /// From and to in years, at most three digits each.
+    pub(super) fn years(low: f64, high: f64) -> Self {
+        Self { low: Quantity::years(low), high: Quantity::years(high) }
     }
 }
 
@@ -216,10 +242,11 @@ impl Meta {
 }
 
 impl Narrative {
-    /// Paragraphs, escaped.
-    pub(super) fn paragraphs(paragraphs: &[String]) -> Option<Self> {
+    /// Paragraphs, escaped, in a language: the narrative's own attributes say it too (<http://hl7.org/fhir/R4/languages.html>).
+    pub(super) fn paragraphs(language: Language, paragraphs: &[String]) -> Option<Self> {
+        let tag = language.tag();
         let div = maud::html! {
-            div xmlns="http://www.w3.org/1999/xhtml" {
+            div xmlns="http://www.w3.org/1999/xhtml" lang=(tag) xml:lang=(tag) {
                 @for paragraph in paragraphs { p { (visible(paragraph)) } }
             }
         };
@@ -236,6 +263,10 @@ impl Extension {
         Self { url: url.into(), value_codeable_concept: Some(concept), ..Self::default() }
     }
 
+    pub(super) fn range(url: &str, range: Range) -> Self {
+        Self { url: url.into(), value_range: Some(Box::new(range)), ..Self::default() }
+    }
+
     pub(super) fn reference(url: &str, reference: Reference) -> Self {
         Self { url: url.into(), value_reference: Some(Box::new(reference)), ..Self::default() }
     }
@@ -243,10 +274,10 @@ impl Extension {
 
 impl Attachment {
     /// Inline data; size and hash are of the data before base64, the hash is SHA-1 as R4 says.
-    pub(super) fn inline(content_type: &str, data: &[u8], title: &str) -> Self {
+    pub(super) fn inline(content_type: &str, language: Language, data: &[u8], title: &str) -> Self {
         Self {
             content_type: content_type.into(),
-            language: "en".into(),
+            language: language.tag().into(),
             data: Some(STANDARD.encode(data)),
             size: Some(data.len()),
             hash: Some(STANDARD.encode(Sha1::digest(data))),

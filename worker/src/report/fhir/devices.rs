@@ -1,6 +1,6 @@
 //! Who computed: a Device for the program and one for each model, with the model's card.
 //!
-//! These resources depend on the model alone, not on the job, so that each report writes the same ones.
+//! These resources depend on the model and the site's language alone, not on the job, so that each report writes the same ones.
 
 use super::datatypes::{
     Annotation, Attachment, CodeableConcept, Extension, Identifier, Narrative, Reference, Text, Token,
@@ -8,13 +8,13 @@ use super::datatypes::{
 };
 use super::{references, terms};
 use crate::report::document::{Model, ModelKind, Report};
-use crate::report::text::sentence;
-use crate::report::wording;
+use crate::report::language::{Language, Message};
+use crate::report::text::{sentence, visible};
 
 elements! {
     /// <http://hl7.org/fhir/R4/device.html>
     Device {
-        id: Token, text: Option<Narrative>, extension: Vec<Extension>, identifier: Vec<Identifier>, status: Token, manufacturer: Text,
+        id: Token, language: Token, text: Option<Narrative>, extension: Vec<Extension>, identifier: Vec<Identifier>, status: Token, manufacturer: Text,
         manufacture_date: Token, model_number: Text, device_name: Vec<DeviceName>,
         r#type: Option<CodeableConcept>, version: Vec<Version>, note: Vec<Annotation>,
         safety: Vec<CodeableConcept>,
@@ -25,7 +25,7 @@ elements! {
     Version { r#type: Option<CodeableConcept>, value: Text, }
     /// <http://hl7.org/fhir/R4/documentreference.html>
     DocumentReference {
-        id: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, r#type: Option<CodeableConcept>,
+        id: Token, language: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, r#type: Option<CodeableConcept>,
         category: Vec<CodeableConcept>, author: Vec<Reference>, description: Text, content: Vec<Content>,
     }
     /// <http://hl7.org/fhir/R4/documentreference-definitions.html#DocumentReference.content>
@@ -37,7 +37,8 @@ pub(super) fn software(report: &Report) -> Device {
     let software = &report.software;
     Device {
         id: references::software(report).to_string().into(),
-        text: narrative(&format!("{} {}", software.name, software.version)),
+        language: report.language.tag().into(),
+        text: narrative(report.language, &format!("{} {}", software.name, software.version)),
         extension: vec![Extension::concept(terms::AI_KIND, terms::rule_based())],
         identifier: vec![Identifier::new(terms::MODELS, &format!("{}@{}", software.name, software.version))],
         status: "active".into(),
@@ -48,27 +49,29 @@ pub(super) fn software(report: &Report) -> Device {
         }],
         r#type: Some(terms::artificial_intelligence()),
         version: vec![version("software", &software.version)],
-        safety: safety(),
+        safety: safety(report.language),
         ..Device::default()
     }
 }
 
 /// A model with its weights.
-pub(super) fn model(model: &Model) -> Device {
+pub(super) fn model(language: Language, model: &Model) -> Device {
     let kind = match model.kind {
         ModelKind::Image => terms::deep_learning(),
         ModelKind::Fusion => terms::machine_learning(),
     };
     let card = references::within("DocumentReference", references::model_card(model));
+    let note = |message, text: &str| language.say(message, &[("text", &sentence(text))]);
     let mut notes = vec![
-        format!("Applies to: {}", sentence(&model.applicability)),
-        format!("Trained on: {}", sentence(&model.training_data)),
-        format!("Calibration: {}", sentence(&model.calibration)),
+        note(Message::AppliesToNote, &model.applicability),
+        note(Message::TrainedOnIs, &model.training_data),
+        note(Message::CalibrationNote, &model.calibration),
     ];
-    notes.extend(model.limits.iter().map(|limit| format!("Limit: {}", sentence(limit))));
+    notes.extend(model.limits.iter().map(|limit| note(Message::LimitNote, limit)));
     Device {
         id: references::model(model).to_string().into(),
-        text: narrative(&format!("{} {}", model.title, model.version)),
+        language: language.tag().into(),
+        text: narrative(language, &format!("{} {}", model.title, model.version)),
         extension: vec![
             Extension::concept(terms::AI_KIND, kind),
             Extension::reference(terms::MODEL_CARD_DESCRIPTION, card),
@@ -80,18 +83,23 @@ pub(super) fn model(model: &Model) -> Device {
         model_number: model.id.as_str().into(),
         device_name: vec![DeviceName { name: model.title.as_str().into(), r#type: "model-name".into() }],
         r#type: Some(terms::artificial_intelligence()),
-        version: vec![version("model", &model.version), version("SHA-256 of the weights", &model.digest)],
+        version: vec![
+            version("model", &model.version),
+            version(language.text(Message::WeightsDigest), &model.digest),
+        ],
         note: Annotation::all(notes),
-        safety: safety(),
+        safety: safety(language),
     }
 }
 
-/// A model's card, whole.
-pub(super) fn model_card(model: &Model) -> DocumentReference {
-    let title = format!("Model card of {} {}", model.title, model.version);
+/// A model's card, whole; it is written in English.
+pub(super) fn model_card(language: Language, model: &Model) -> DocumentReference {
+    let name = format!("{} {}", visible(&model.title), visible(&model.version));
+    let title = language.say(Message::ModelCardOf, &[("model", &name)]);
     DocumentReference {
         id: references::model_card(model).to_string().into(),
-        text: narrative(&title),
+        language: language.tag().into(),
+        text: narrative(language, &title),
         identifier: vec![Identifier::new(terms::MODEL_CARDS, &identity(model))],
         status: "current".into(),
         r#type: Some(terms::model_card()),
@@ -99,14 +107,19 @@ pub(super) fn model_card(model: &Model) -> DocumentReference {
         author: vec![Reference { display: model.manufacturer.as_str().into(), ..Reference::default() }],
         description: title.as_str().into(),
         content: vec![Content {
-            attachment: Some(Attachment::inline("text/markdown", model.card_markdown.as_bytes(), &title)),
+            attachment: Some(Attachment::inline(
+                "text/markdown",
+                Language::English,
+                model.card_markdown.as_bytes(),
+                &title,
+            )),
         }],
     }
 }
 
 /// One sentence, which says that it is no medical device.
-fn narrative(name: &str) -> Option<Narrative> {
-    Narrative::paragraphs(&[format!("{name}. {}.", wording::NOT_A_DEVICE)])
+fn narrative(language: Language, name: &str) -> Option<Narrative> {
+    Narrative::paragraphs(language, &[format!("{name}. {}.", language.text(Message::NotADevice))])
 }
 
 fn identity(model: &Model) -> String {
@@ -121,8 +134,8 @@ fn version(kind: &str, value: &str) -> Version {
     Version { r#type: Some(CodeableConcept::text(kind)), value: value.into() }
 }
 
-fn safety() -> Vec<CodeableConcept> {
-    vec![CodeableConcept::text(wording::NOT_A_DEVICE)]
+fn safety(language: Language) -> Vec<CodeableConcept> {
+    vec![CodeableConcept::text(language.text(Message::NotADevice))]
 }
 
 /// Whether this is a calendar day that FHIR reads as a `dateTime`.

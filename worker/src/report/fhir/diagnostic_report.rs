@@ -6,12 +6,13 @@ use super::datatypes::{
 };
 use super::{references, terms};
 use crate::report::document::{Kind, Report};
+use crate::report::language::Message;
 use crate::report::wording;
 
 elements! {
     /// <http://hl7.org/fhir/R4/diagnosticreport.html>
     DiagnosticReport {
-        id: Token, meta: Option<Meta>, text: Option<Narrative>, extension: Vec<Extension>,
+        id: Token, meta: Option<Meta>, language: Token, text: Option<Narrative>, extension: Vec<Extension>,
         identifier: Vec<Identifier>, based_on: Vec<Reference>, status: Token, category: Vec<CodeableConcept>,
         code: Option<CodeableConcept>, subject: Option<Reference>, effective_date_time: Option<Instant>,
         issued: Option<Instant>, performer: Vec<Reference>, result: Vec<Reference>,
@@ -21,6 +22,7 @@ elements! {
 
 /// Says everything in one resource, with the page as its presented form.
 pub(super) fn diagnostic_report(report: &Report, page: &str) -> DiagnosticReport {
+    let language = report.language;
     let conclusion = wording::conclusion(report);
     let risks = report.risks.iter().map(|risk| {
         let risk = references::within("RiskAssessment", references::risk(report, risk));
@@ -31,7 +33,8 @@ pub(super) fn diagnostic_report(report: &Report, page: &str) -> DiagnosticReport
     DiagnosticReport {
         id: references::report(report).to_string().into(),
         meta: Some(Meta::ai_asserted()),
-        text: Narrative::paragraphs(&conclusion),
+        language: report.language.tag().into(),
+        text: Narrative::paragraphs(report.language, &conclusion),
         extension: risks.collect(),
         // The second one names the version: a worker that lost the answer to its transaction finds out by it whether
         // this version is what the server holds.
@@ -55,7 +58,12 @@ pub(super) fn diagnostic_report(report: &Report, page: &str) -> DiagnosticReport
         conclusion: conclusion.join(" ").into(),
         presented_form: vec![Attachment {
             creation: Some(Instant(report.issued)),
-            ..Attachment::inline("text/html", page.as_bytes(), "Report for a reader")
+            ..Attachment::inline(
+                "text/html",
+                language,
+                page.as_bytes(),
+                language.text(Message::ReportForReader),
+            )
         }],
     }
 }

@@ -3,12 +3,13 @@
 use super::datatypes::{Coding, Identifier, Instant, Narrative, Reference, Text, Token, elements};
 use super::{references, terms};
 use crate::report::document::{Instance, Report};
-use crate::report::text::is_uid;
+use crate::report::language::Message;
+use crate::report::text::{is_uid, visible};
 
 elements! {
     /// <http://hl7.org/fhir/R4/imagingstudy.html>
     ImagingStudy {
-        id: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, modality: Vec<Coding>, subject: Option<Reference>,
+        id: Token, language: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, modality: Vec<Coding>, subject: Option<Reference>,
         started: Option<Instant>, based_on: Vec<Reference>, description: Text, series: Vec<Series>,
     }
     /// <http://hl7.org/fhir/R4/imagingstudy-definitions.html#ImagingStudy.series>
@@ -22,7 +23,8 @@ pub(super) fn imaging_study(report: &Report) -> ImagingStudy {
     let study = &report.study;
     ImagingStudy {
         id: references::imaging_study(report).to_string().into(),
-        text: Narrative::paragraphs(&[format!("Study {}, as far as it was read.", study.study_instance_uid)]),
+        language: report.language.tag().into(),
+        text: Narrative::paragraphs(report.language, &[narrative(report)]),
         identifier: vec![Identifier::new(terms::DICOM_UID, &format!("urn:oid:{}", study.study_instance_uid))],
         status: "available".into(),
         modality: study.modalities.iter().map(|modality| Coding::new(terms::DCM, modality, "")).collect(),
@@ -32,6 +34,10 @@ pub(super) fn imaging_study(report: &Report) -> ImagingStudy {
         description: study.description.as_deref().unwrap_or_default().into(),
         series: series(&study.instances),
     }
+}
+
+fn narrative(report: &Report) -> String {
+    report.language.say(Message::StudyAsRead, &[("study", &visible(&report.study.study_instance_uid))])
 }
 
 fn series(instances: &[Instance]) -> Vec<Series> {

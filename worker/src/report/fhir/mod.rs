@@ -109,9 +109,9 @@ fn entries(report: &Report, page: &str) -> Vec<Entry> {
     let software = Resource::Device(Box::new(devices::software(report)));
     entries.push(put("Device", references::software(report), software));
     for model in &report.models {
-        let device = Resource::Device(Box::new(devices::model(model)));
+        let device = Resource::Device(Box::new(devices::model(report.language, model)));
         entries.push(put("Device", references::model(model), device));
-        let card = Resource::DocumentReference(Box::new(devices::model_card(model)));
+        let card = Resource::DocumentReference(Box::new(devices::model_card(report.language, model)));
         entries.push(put("DocumentReference", references::model_card(model), card));
     }
     let provenance = Resource::Provenance(Box::new(provenance::provenance(report)));

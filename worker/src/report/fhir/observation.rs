@@ -5,18 +5,19 @@ use super::datatypes::{
 };
 use super::{references, terms};
 use crate::report::document::{Assessment, Finding, Report, Thresholds};
-use crate::report::text::{percent, visible};
+use crate::report::language::{Language, Message};
+use crate::report::text::visible;
 use crate::report::wording;
 
 elements! {
     /// <http://hl7.org/fhir/R4/observation.html>
     Observation {
-        id: Token, meta: Option<Meta>, text: Option<Narrative>, identifier: Vec<Identifier>,
+        id: Token, meta: Option<Meta>, language: Token, text: Option<Narrative>, identifier: Vec<Identifier>,
         based_on: Vec<Reference>, part_of: Vec<Reference>, status: Token, category: Vec<CodeableConcept>,
         code: Option<CodeableConcept>, subject: Option<Reference>, effective_date_time: Option<Instant>,
         issued: Option<Instant>, performer: Vec<Reference>, value_codeable_concept: Option<CodeableConcept>,
         data_absent_reason: Option<CodeableConcept>, interpretation: Vec<CodeableConcept>,
-        method: Option<CodeableConcept>, device: Option<Reference>, derived_from: Vec<Reference>,
+        body_site: Option<CodeableConcept>, method: Option<CodeableConcept>, device: Option<Reference>, derived_from: Vec<Reference>,
         component: Vec<Component>,
     }
     /// <http://hl7.org/fhir/R4/observation-definitions.html#Observation.component>
@@ -37,9 +38,13 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
     let blank = Observation {
         id: id.to_string().into(),
         meta: Some(Meta::ai_asserted()),
-        text: Narrative::paragraphs(&[narrative(finding)]),
+        language: report.language.tag().into(),
+        text: Narrative::paragraphs(report.language, &[narrative(report.language, finding)]),
         // the same UUID as a DICOM UID, PS3.5 B.2, so that a DICOM twin can name it
-        identifier: vec![Identifier::new(terms::DICOM_UID, &format!("urn:oid:2.25.{}", id.as_u128()))],
+        identifier: vec![Identifier {
+            r#type: Some(terms::observation_uid()),
+            ..Identifier::new(terms::DICOM_UID, &format!("urn:oid:2.25.{}", id.as_u128()))
+        }],
         based_on: references::order(report),
         part_of: vec![study.clone()],
         status: "preliminary".into(),
@@ -48,6 +53,11 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
         subject: Some(references::subject(report)),
         effective_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),
         issued: Some(Instant(report.issued)),
+        body_site: report
+            .study
+            .body_site
+            .as_ref()
+            .map(|site| CodeableConcept { coding: vec![Coding::from(site)], ..CodeableConcept::default() }),
         method: model.map(|model| {
             CodeableConcept::text(&format!("{} {}, {}", model.id, model.version, model.calibration))
         }),
@@ -63,7 +73,7 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
         Assessment::Assessed { probability, presence } => Observation {
             value_codeable_concept: Some(terms::presence(*presence)),
             interpretation: vec![terms::interpretation(*presence)],
-            component: vec![component(*probability, finding.thresholds)],
+            component: vec![component(report.language, *probability, finding.thresholds)],
             ..blank
         },
         Assessment::NotAssessed { reason } => {
@@ -79,32 +89,39 @@ fn code(finding: &Finding) -> CodeableConcept {
     CodeableConcept { coding, text: finding.title.as_str().into() }
 }
 
-fn component(probability: f64, thresholds: Thresholds) -> Component {
+fn component(language: Language, probability: f64, thresholds: Thresholds) -> Component {
     let value_quantity = Quantity::percent(probability);
     let absent = Quantity::percent(thresholds.absent_below).map(|high| ReferenceRange {
         high: Some(high),
-        text: "absent below".into(),
+        text: language.text(Message::AbsentBelow).into(),
         low: None,
     });
     let present = Quantity::percent(thresholds.present_from).map(|low| ReferenceRange {
         low: Some(low),
-        text: "present from".into(),
+        text: language.text(Message::PresentFrom).into(),
         high: None,
     });
     Component {
         code: Some(terms::probability()),
-        data_absent_reason: value_quantity.is_none().then(|| terms::data_absent("no valid probability")),
+        data_absent_reason: value_quantity
+            .is_none()
+            .then(|| terms::data_absent(language.text(Message::NoValidProbability))),
         value_quantity,
         reference_range: absent.into_iter().chain(present).collect(),
     }
 }
 
-fn narrative(finding: &Finding) -> String {
+fn narrative(language: Language, finding: &Finding) -> String {
     let title = visible(&finding.title);
     match &finding.assessment {
         Assessment::Assessed { probability, presence } => {
-            format!("{title}: {}, probability {}.", wording::presence(*presence), percent(*probability))
+            let (state, probability) =
+                (wording::presence(language, *presence), language.percent(*probability));
+            let values = [("finding", title.as_str()), ("state", state), ("probability", &probability)];
+            language.say(Message::FindingIs, &values)
         }
-        Assessment::NotAssessed { reason } => format!("{title}: not assessed, {reason}."),
+        Assessment::NotAssessed { reason } => {
+            language.say(Message::FindingNotAssessed, &[("finding", &title), ("reason", &visible(reason))])
+        }
     }
 }

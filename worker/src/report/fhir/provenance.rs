@@ -3,12 +3,14 @@
 use super::datatypes::{CodeableConcept, Instant, Narrative, Reference, Token, elements};
 use super::{references, terms};
 use crate::report::document::{Kind, Report};
+use crate::report::language::Message;
+use crate::report::text::visible;
 use crate::report::wording;
 
 elements! {
     /// <http://hl7.org/fhir/R4/provenance.html>
     Provenance {
-        id: Token, text: Option<Narrative>, target: Vec<Reference>, occurred_date_time: Option<Instant>, recorded: Option<Instant>,
+        id: Token, language: Token, text: Option<Narrative>, target: Vec<Reference>, occurred_date_time: Option<Instant>, recorded: Option<Instant>,
         reason: Vec<CodeableConcept>, activity: Option<CodeableConcept>, agent: Vec<Agent>, entity: Vec<Entity>,
     }
     /// <http://hl7.org/fhir/R4/provenance-definitions.html#Provenance.agent>
@@ -21,7 +23,8 @@ elements! {
 pub(super) fn provenance(report: &Report) -> Provenance {
     Provenance {
         id: references::provenance(report).to_string().into(),
-        text: Narrative::paragraphs(&[narrative(report)]),
+        language: report.language.tag().into(),
+        text: Narrative::paragraphs(report.language, &[narrative(report)]),
         target: targets(report),
         occurred_date_time: Some(Instant(report.issued)),
         recorded: Some(Instant(report.issued)),
@@ -36,16 +39,19 @@ pub(super) fn provenance(report: &Report) -> Provenance {
 }
 
 fn narrative(report: &Report) -> String {
-    let software = &report.software;
-    format!(
-        "Made by {} {} on {}, from {} images and {} resources of the record. {}.",
-        software.name,
-        software.version,
-        software.compute_device,
-        report.study.instances.len(),
-        report.record.sources.len(),
-        wording::STATUS
-    )
+    let (software, language) = (&report.software, report.language);
+    let (program, device) =
+        (format!("{} {}", software.name, software.version), visible(&software.compute_device));
+    let (images, resources) =
+        (report.study.instances.len().to_string(), report.record.sources.len().to_string());
+    let values = [
+        ("program", program.as_str()),
+        ("device", &device),
+        ("images", &images),
+        ("resources", &resources),
+        ("status", &wording::status(language)),
+    ];
+    language.say(Message::MadeBy, &values)
 }
 
 fn targets(report: &Report) -> Vec<Reference> {

@@ -11,6 +11,7 @@ use super::terms;
 use crate::report::document::{Model, Report, Source, Subject};
 use crate::report::ids::id;
 pub(super) use crate::report::ids::{finding, model, risk, software};
+use crate::report::language::Message;
 use crate::report::text::is_uid;
 
 /// The report itself: one id for all versions.
@@ -75,13 +76,13 @@ pub(super) fn subject(report: &Report) -> Reference {
                     assigner: assigner.map(Box::new),
                     ..identifier(system.as_deref(), value)
                 }),
-                display: "identified by the images alone".into(),
+                display: report.language.text(Message::IdentifiedByImages).into(),
                 ..Reference::default()
             }
         }
         Subject::Unidentified => Reference {
             r#type: "Patient".into(),
-            display: "the images state no usable identifier".into(),
+            display: report.language.text(Message::NoUsableIdentifier).into(),
             ..Reference::default()
         },
     }
@@ -132,7 +133,7 @@ pub(super) fn study(report: &Report) -> Reference {
     }
     Reference {
         r#type: "ImagingStudy".into(),
-        display: "a study without a valid Study Instance UID".into(),
+        display: report.language.text(Message::StudyWithoutUid).into(),
         ..Reference::default()
     }
 }

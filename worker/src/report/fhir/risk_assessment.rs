@@ -1,18 +1,19 @@
 //! One RiskAssessment for each risk. `probabilityDecimal` is percent, 0 to 100 (R4 ras-2).
 
 use super::datatypes::{
-    Annotation, CodeableConcept, Coding, Decimal, Extension, Identifier, Instant, Meta, Narrative, Quantity,
-    Range, Reference, Text, Token, elements,
+    Annotation, CodeableConcept, Coding, Decimal, Extension, Identifier, Instant, Meta, Narrative, Range,
+    Reference, Text, Token, elements,
 };
 use super::{references, terms};
-use crate::report::document::{Interval, Performer, Report, Risk, RiskValue, Source};
-use crate::report::text::{percent, sentence};
+use crate::report::document::{Contribution, Interval, Performer, Report, Risk, RiskValue, Source};
+use crate::report::language::{Language, Message};
+use crate::report::text::{sentence, visible};
 use crate::report::wording;
 
 elements! {
     /// <http://hl7.org/fhir/R4/riskassessment.html>
     RiskAssessment {
-        id: Token, meta: Option<Meta>, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token,
+        id: Token, meta: Option<Meta>, language: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token,
         method: Option<CodeableConcept>, code: Option<CodeableConcept>, subject: Option<Reference>,
         occurrence_date_time: Option<Instant>, performer: Option<Reference>, basis: Vec<Reference>,
         prediction: Vec<Prediction>, mitigation: Text, note: Vec<Annotation>,
@@ -20,19 +21,21 @@ elements! {
     /// <http://hl7.org/fhir/R4/riskassessment-definitions.html#RiskAssessment.prediction>
     Prediction {
         extension: Vec<Extension>, outcome: Option<CodeableConcept>, probability_decimal: Option<Decimal>,
-        probability_range: Option<Range>, qualitative_risk: Option<CodeableConcept>, rationale: Text,
+        probability_range: Option<Range>, qualitative_risk: Option<CodeableConcept>, when_range: Option<Range>,
+        rationale: Text,
     }
 }
 
 /// Says one risk; without a probability it says why, and never says zero.
 pub(super) fn risk_assessment(report: &Report, risk: &Risk) -> RiskAssessment {
-    let id = references::risk(report, risk);
+    let (id, language) = (references::risk(report, risk), report.language);
     let method = &risk.method;
     let method_text = format!("{}, {}. {}", method.name, method.version, method.citation);
     RiskAssessment {
         id: id.to_string().into(),
         meta: Some(Meta::ai_asserted()),
-        text: Narrative::paragraphs(&narrative(risk)),
+        language: report.language.tag().into(),
+        text: Narrative::paragraphs(language, &narrative(language, risk)),
         identifier: vec![Identifier::new(terms::URI, &id.urn().to_string())],
         status: "preliminary".into(),
         method: Some(CodeableConcept::coded(terms::RISKS, &risk.id, &method.name).with_text(&method_text)),
@@ -41,11 +44,11 @@ pub(super) fn risk_assessment(report: &Report, risk: &Risk) -> RiskAssessment {
         occurrence_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),
         performer: Some(performer(report, risk)),
         basis: basis(report, risk),
-        prediction: predictions(risk),
+        prediction: predictions(report, risk),
         mitigation: risk.guidance.as_ref().map_or_else(Text::default, |guidance| {
             format!("{} ({})", guidance.text, guidance.citation).into()
         }),
-        note: Annotation::all(notes(risk)),
+        note: Annotation::all(notes(language, risk)),
     }
 }
 
@@ -85,14 +88,20 @@ fn referenced(sources: &[Source], reference: &str) -> Reference {
 }
 
 /// R4 has room for a number or a range in one prediction, so an interval is a second one of the same outcome.
-fn predictions(risk: &Risk) -> Vec<Prediction> {
-    let blank = Prediction { outcome: Some(outcome(risk)), ..Prediction::default() };
+fn predictions(report: &Report, risk: &Risk) -> Vec<Prediction> {
+    let language = report.language;
+    let blank = Prediction {
+        outcome: Some(outcome(language, risk)),
+        when_range: risk.horizon_years.map(|(from, to)| Range::years(from, to)),
+        ..Prediction::default()
+    };
     match &risk.value {
         RiskValue::Computed { probability, interval } => {
             let point = Prediction {
+                extension: confidence(report, risk, interval.as_ref()),
                 probability_decimal: Decimal::percent(*probability),
                 qualitative_risk: risk.category.as_deref().map(terms::risk_band),
-                rationale: rationale(risk).into(),
+                rationale: rationale(language, risk).into(),
                 ..blank.clone()
             };
             let interval = interval.as_ref().map(|interval| ranged(blank, interval));
@@ -102,7 +111,7 @@ fn predictions(risk: &Risk) -> Vec<Prediction> {
             let code = if risk.in_population { "unknown" } else { "not-applicable" };
             let nothing = Prediction {
                 extension: vec![Extension::code(terms::DATA_ABSENT_REASON, code)],
-                rationale: wording::not_computable(risk).unwrap_or_default().into(),
+                rationale: wording::not_computable(language, risk).unwrap_or_default().into(),
                 ..blank.clone()
             };
             let range = range.as_ref().map(|range| ranged(blank, range));
@@ -111,57 +120,70 @@ fn predictions(risk: &Risk) -> Vec<Prediction> {
     }
 }
 
+/// The learned model's interval as its confidence, where the site wants it said so.
+fn confidence(report: &Report, risk: &Risk, interval: Option<&Interval>) -> Vec<Extension> {
+    let is_learned = matches!(risk.performer, Performer::Model(_));
+    let interval = interval.filter(|_| is_learned && report.states_confidence);
+    let range = interval.and_then(|interval| Range::percent(interval.low, interval.high));
+    range.map(|range| Extension::range(terms::AI_CONFIDENCE, range)).into_iter().collect()
+}
+
 fn ranged(blank: Prediction, interval: &Interval) -> Prediction {
-    let (low, high) = (Quantity::percent(interval.low), Quantity::percent(interval.high));
-    let range = Range { low, high };
-    let says_something = range.low.is_some() || range.high.is_some();
     Prediction {
-        probability_range: says_something.then_some(range),
+        probability_range: Range::percent(interval.low, interval.high),
         rationale: interval.kind.as_str().into(),
         ..blank
     }
 }
 
-fn outcome(risk: &Risk) -> CodeableConcept {
+fn outcome(language: Language, risk: &Risk) -> CodeableConcept {
     CodeableConcept {
         coding: risk.outcome_codings.iter().map(Coding::from).collect(),
-        text: wording::outcome(risk).into(),
+        text: wording::outcome(language, risk).into(),
     }
 }
 
-fn rationale(risk: &Risk) -> String {
-    let parts: Vec<String> =
-        risk.contributions.iter().map(|part| format!("{} {:+.2}", part.label, part.logit)).collect();
+fn rationale(language: Language, risk: &Risk) -> String {
+    let part = |part: &Contribution| format!("{} {}", visible(&part.label), language.signed(part.logit));
+    let parts: Vec<String> = risk.contributions.iter().map(part).collect();
     if parts.is_empty() {
         String::new()
     } else {
-        format!("Contributions to the log odds: {}", parts.join("; "))
+        language.say(Message::ContributionsAre, &[("parts", &parts.join("; "))])
     }
 }
 
-fn narrative(risk: &Risk) -> Vec<String> {
-    let said = wording::risk(risk)
-        .or_else(|| wording::not_computable(risk).map(|why| format!("{}: {why}", sentence(&risk.title))));
-    said.into_iter().chain([format!("{}. {}.", wording::STATUS, wording::NOT_A_DEVICE)]).collect()
+fn narrative(language: Language, risk: &Risk) -> Vec<String> {
+    let said = wording::risk(language, risk).or_else(|| {
+        wording::not_computable(language, risk).map(|why| format!("{}: {why}", visible(&risk.title)))
+    });
+    said.into_iter().chain([wording::status(language)]).collect()
 }
 
-fn notes(risk: &Risk) -> Vec<String> {
-    let inside = if risk.in_population { "inside" } else { "outside" };
+fn notes(language: Language, risk: &Risk) -> Vec<String> {
+    let inside = if risk.in_population { Message::InsideIt } else { Message::OutsideIt };
+    let note = |message, text: &str| language.say(message, &[("text", text)]);
+    let population = note(Message::PopulationNote, &sentence(&risk.population));
     let mut notes = vec![
-        format!("Population: {} This patient is {inside} it.", sentence(&risk.population)),
-        format!("Calibration: {}", sentence(&risk.calibration)),
+        format!("{population} {}", language.text(inside)),
+        note(Message::CalibrationNote, &sentence(&risk.calibration)),
     ];
-    if let Some(average) = risk.average {
-        notes.push(format!("Average in the population: {}.", percent(average)));
-    }
-    if !risk.missing.is_empty() {
-        notes.push(format!("Missing: {}.", risk.missing.join(", ")));
+    notes.extend(risk.average.map(|average| note(Message::AverageNote, &language.percent(average))));
+    let missing: Vec<String> = risk.missing.iter().map(|word| language.phrase(&visible(word))).collect();
+    if !missing.is_empty() {
+        notes.push(note(Message::MissingNote, &missing.join(", ")));
     }
     notes.extend(risk.comparators.iter().map(|other| {
-        let said = other.probability.map_or_else(|| "not computable".to_owned(), percent);
-        let note = other.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
-        format!("For comparison, {}: {said}{note}.", other.name)
+        let said = other.probability.map_or_else(
+            || language.text(Message::NotComputableHere).to_owned(),
+            |one| language.percent(one),
+        );
+        let why = other.note.as_deref().map(|note| format!(" ({})", visible(note))).unwrap_or_default();
+        language.say(
+            Message::ComparatorNote,
+            &[("name", &visible(&other.name)), ("said", &format!("{said}{why}"))],
+        )
     }));
-    notes.extend(risk.limits.iter().map(|limit| format!("Limit: {}", sentence(limit))));
+    notes.extend(risk.limits.iter().map(|limit| note(Message::LimitNote, &sentence(limit))));
     notes
 }

@@ -9,7 +9,7 @@ use crate::report::wording;
 elements! {
     /// <http://hl7.org/fhir/R4/task.html>
     Task {
-        id: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, status_reason: Option<CodeableConcept>,
+        id: Token, language: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, status_reason: Option<CodeableConcept>,
         intent: Token, code: Option<CodeableConcept>, description: Text, focus: Option<Reference>,
         r#for: Option<Reference>, authored_on: Option<Instant>, last_modified: Option<Instant>,
         owner: Option<Reference>,
@@ -27,7 +27,8 @@ pub(super) fn task(report: &Report, why: &NoResult) -> Task {
     let reason = CodeableConcept::coded(terms::REFUSALS, &why.code, "").with_text(&why.reason);
     Task {
         id: references::task(report).to_string().into(),
-        text: Narrative::paragraphs(&wording::bottom_line(report)),
+        language: report.language.tag().into(),
+        text: Narrative::paragraphs(report.language, &wording::bottom_line(report)),
         identifier: vec![Identifier::new(terms::JOB_KEYS, &report.keys.job)],
         status: status.into(),
         status_reason: Some(reason),

@@ -36,6 +36,9 @@ pub(super) const AI_KIND: &str =
     "http://hl7.org/fhir/uv/aitransparency/StructureDefinition/aitransparency.AIKind";
 pub(super) const MODEL_CARD_DESCRIPTION: &str =
     "http://hl7.org/fhir/uv/aitransparency/StructureDefinition/aitransparency.modelCardDescription";
+/// The confidence that a system has in what it says; after the ballot of January 2026, so a site switches it on.
+pub(super) const AI_CONFIDENCE: &str =
+    "http://hl7.org/fhir/uv/aitransparency/StructureDefinition/AIconfidence";
 const AI_DEVICE_TYPES: &str = "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIdeviceTypeCS";
 const AI_INPUTS: &str = "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIinputsCS";
 
@@ -107,6 +110,15 @@ pub(super) fn data_absent(reason: &str) -> CodeableConcept {
         "Not Performed",
     )
     .with_text(reason)
+}
+
+/// An identifier that is the UID of an observation in a DICOM structured report (HL7/dicom-sr).
+pub(super) fn observation_uid() -> CodeableConcept {
+    CodeableConcept::coded(
+        "http://hl7.org/fhir/uv/dicom-sr/CodeSystem/dicom-identifier-type",
+        "observation-uid",
+        "Observation UID",
+    )
 }
 
 pub(super) fn imaging() -> CodeableConcept {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{BundleError, terms};
 use crate::report::document::{Report, Subject};
-use crate::report::wording;
+use crate::report::language::{Language, Message};
 
 /// What the stored bundle of a report says, as far as a withdrawal rests on it.
 #[derive(Clone)]
@@ -36,6 +36,11 @@ impl Stored {
         let identifiers = devices.filter_map(|entry| entry["resource"]["identifier"].as_array()).flatten();
         let models = identifiers.filter(|identifier| identifier["system"] == terms::MODELS);
         models.filter_map(|identifier| identifier["value"].as_str()).collect()
+    }
+
+    /// The language that it is written in.
+    pub fn language(&self) -> Language {
+        self.report()["language"].as_str().and_then(|tag| tag.parse().ok()).unwrap_or_default()
     }
 
     /// True where this is a withdrawal itself.
@@ -88,7 +93,7 @@ pub fn withdrawal(report: &Report, page: &str, stored: &Stored) -> Result<Vec<u8
                 asserted.push(
                     json!({ "reference": entry["fullUrl"], "type": entry["resource"]["resourceType"] }),
                 );
-                more.push(taken_back(entry));
+                more.push(taken_back(report.language, entry));
             }
             // named by what is taken back
             Some("Device" | "DocumentReference") => more.push(entry.clone()),
@@ -122,14 +127,16 @@ pub fn withdrawal(report: &Report, page: &str, stored: &Stored) -> Result<Vec<u8
     Ok(json)
 }
 
-fn taken_back(entry: &Value) -> Value {
+fn taken_back(language: Language, entry: &Value) -> Value {
     let mut entry = entry.clone();
     let resource = &mut entry["resource"];
     resource["status"] = terms::WITHDRAWN.into();
     let div = format!(
-        "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>Withdrawn, must not be used. {}.</p></div>",
-        wording::NOT_A_DEVICE
+        "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>{} {}.</p></div>",
+        language.text(Message::WithdrawnDoNotUse),
+        language.text(Message::NotADevice)
     );
+    resource["language"] = language.tag().into();
     resource["text"] = json!({ "status": "generated", "div": div });
     entry
 }

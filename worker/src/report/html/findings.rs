@@ -2,70 +2,74 @@
 
 use maud::{Markup, html};
 
-use super::{picture, plot, shown};
+use super::{exact, picture, plot, shown, state};
 use crate::report::document::{Assessment, Finding, Performance, Presence, Report};
-use crate::report::text::percent;
+use crate::report::language::{Language, Message};
+use crate::report::text::visible;
 use crate::report::wording;
 
 /// The table of findings beside the picture.
 pub(super) fn section(report: &Report) -> Markup {
+    let language = report.language;
     html! {
         section aria-labelledby="findings" {
-            h2 id="findings" { "Findings of the image model" }
+            h2 id="findings" { (language.text(Message::Findings)) }
             div class="split" {
                 div {
-                    @if report.findings.is_empty() { p { "No finding was assessed." } } @else { (table(report)) }
+                    @if report.findings.is_empty() { p { (language.text(Message::NoFindingAssessed)) } }
+                    @else { (table(report)) }
                 }
-                div {
-                    @if let Some(picture) = &report.picture { (picture::figures(picture)) }
-                    @else { p class="soft" { "No picture is stored with this report." } }
+                div class="pictures" {
+                    @if let Some(picture) = &report.picture { (picture::figure(language, picture)) }
+                    @else { p class="soft" { (language.text(Message::NoPicture)) } }
                 }
             }
+            @if !report.findings.is_empty() { (trust(language, &report.findings)) }
         }
     }
 }
 
 fn table(report: &Report) -> Markup {
+    let (language, findings) = (report.language, &report.findings);
     html! {
         table class="stack findings" {
-            caption {
-                "Sorted by state. The bar is the calibrated probability; the shaded zone is indeterminate, "
-                "the line is the threshold for present."
-            }
+            caption { (language.text(Message::FindingsCaption)) }
             thead {
                 tr {
-                    th scope="col" { "Finding" } th scope="col" { "State" }
-                    th scope="col" class="meter" { "Probability" } th scope="col" class="number" { "" }
-                    th scope="col" class="number" { "AUROC" br; "95 %" }
+                    th scope="col" { (language.text(Message::Finding)) } th scope="col" { (language.text(Message::State)) }
+                    th scope="col" class="meter" { span class="unseen" { (language.text(Message::Bar)) } }
+                    th scope="col" class="number" { (language.text(Message::Probability)) }
+                    th scope="col" class="number" { (language.text(Message::BaseRate)) }
+                    th scope="col" class="number" { (language.text(Message::Auroc)) }
                 }
             }
-            tbody { @for finding in sorted(&report.findings) { (row(finding)) } }
+            tbody { @for finding in sorted(findings) { (row(language, finding)) } }
         }
-        @if report.findings.iter().any(wording::is_near_chance) {
-            p class="note" {
-                "* No better than chance in the model's own validation: the lower bound of its AUROC is at or below 0.50."
-            }
-        }
-        p class="note" {
-            "AUROC: how well the model tells patients with the finding from those without, 0.5 is chance and 1 is perfect, "
-            (measured_on(&report.findings)) ". Absent means below the threshold, not excluded."
+    }
+}
+
+/// How far to trust the table.
+fn trust(language: Language, findings: &[Finding]) -> Markup {
+    html! {
+        p class="note wide" {
+            @if findings.iter().any(wording::is_near_chance) { (language.text(Message::NearChanceNote)) " " }
+            (measured_on(language, findings)) " " (language.text(Message::AbsentMeans))
         }
     }
 }
 
 /// How many patients the AUROC were measured on, and how few had a finding.
-fn measured_on(findings: &[Finding]) -> String {
+fn measured_on(language: Language, findings: &[Finding]) -> String {
     let measured: Vec<&Performance> =
         findings.iter().filter_map(|finding| finding.performance.as_ref()).collect();
     let cases = measured.iter().map(|performance| performance.cases).max();
     let fewest = measured.iter().map(|performance| performance.positives).min();
     match (cases, fewest) {
         (Some(cases), Some(fewest)) => {
-            format!(
-                "measured on {cases} patients who were not trained on, of whom at least {fewest} had the finding"
-            )
+            let (cases, fewest) = (cases.to_string(), fewest.to_string());
+            language.say(Message::AurocMeasured, &[("cases", &cases), ("fewest", &fewest)])
         }
-        _ => "not measured here".to_owned(),
+        _ => language.text(Message::AurocNotMeasured).to_owned(),
     }
 }
 
@@ -85,22 +89,26 @@ fn sorted(findings: &[Finding]) -> Vec<&Finding> {
     sorted
 }
 
-fn row(finding: &Finding) -> Markup {
+fn row(language: Language, finding: &Finding) -> Markup {
     match &finding.assessment {
         Assessment::Assessed { probability, presence } => html! {
-            tr {
+            tr data-finding=(visible(&finding.label)) data-model=(visible(&finding.model)) data-state=(state(*presence))
+                data-probability=[exact(*probability)] {
                 th scope="row" { (shown(&finding.title)) }
-                td class={ "state " (wording::presence(*presence)) } { (glyph(*presence)) " " (wording::presence(*presence)) }
+                td class={ "state " (state(*presence)) } {
+                    span aria-hidden="true" { (glyph(*presence)) } " " (wording::presence(language, *presence))
+                }
                 td class="meter" { (plot::finding(*probability, *presence, finding.thresholds)) }
-                td class="number probability" { (percent(*probability)) (base_rate(finding)) }
-                td class="number auroc" { (performance(finding)) }
+                td class="number probability" { (language.percent(*probability)) }
+                td class="number base" { (base_rate(language, finding)) }
+                td class="number auroc" { (performance(language, finding)) }
             }
         },
         Assessment::NotAssessed { reason } => html! {
-            tr class="quiet" {
+            tr class="quiet" data-finding=(visible(&finding.label)) data-model=(visible(&finding.model)) data-state="not-assessed" {
                 th scope="row" { (shown(&finding.title)) }
-                td class="state absent" { "– not assessed" }
-                td class="wide" colspan="3" { (shown(reason)) }
+                td class="state absent" { span aria-hidden="true" { "–" } " " (language.text(Message::NotAssessed)) }
+                td class="wide" colspan="4" { (shown(reason)) }
             }
         },
     }
@@ -115,22 +123,23 @@ fn glyph(presence: Presence) -> &'static str {
     }
 }
 
-fn base_rate(finding: &Finding) -> Markup {
-    html! { @if let Some(rate) = finding.base_rate { br; " " span class="note" { "base " (percent(rate)) } } }
+fn base_rate(language: Language, finding: &Finding) -> String {
+    finding.base_rate.map_or_else(|| "–".to_owned(), |rate| language.percent(rate))
 }
 
-fn performance(finding: &Finding) -> Markup {
+fn performance(language: Language, finding: &Finding) -> Markup {
     html! {
         @match &finding.performance {
             Some(performance) => {
-                (format!("{:.2}", performance.auroc)) @if wording::is_near_chance(finding) { "*" }
-                br; " " span class="note" { (interval(performance)) }
+                (language.number(&format!("{:.2}", performance.auroc)))
+                @if wording::is_near_chance(finding) { "*" }
+                " " span class="note" { (interval(language, performance)) }
             }
-            None => { span class="note" { "not measured" } }
+            None => { span class="note" { (language.text(Message::NotMeasured)) } }
         }
     }
 }
 
-fn interval(performance: &Performance) -> String {
-    format!("{:.2}–{:.2}", performance.low, performance.high)
+fn interval(language: Language, performance: &Performance) -> String {
+    language.number(&format!("{:.2}–{:.2}", performance.low, performance.high))
 }

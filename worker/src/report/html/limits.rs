@@ -1,36 +1,46 @@
-//! What is missing and what that does; limits; the models and how they are calibrated.
+//! What is missing or odd and what that could change; limits of the report.
 
 use maud::{Markup, html};
 
-use super::{plot, shown};
-use crate::report::document::{Dropped, Model, Report};
-use crate::report::text::sentence;
+use super::{exact, plot, shown};
+use crate::report::document::{Dropped, Interval, Kind, Report, Risk, RiskValue};
+use crate::report::language::{Language, Message};
+use crate::report::text::{sentence, visible};
+use crate::report::wording;
 
-/// What is missing or odd; nothing where nothing is.
+/// What is missing or odd, and the risks that cannot be computed for it.
 pub(super) fn missing(report: &Report) -> Markup {
-    let study = &report.study;
+    let (study, language) = (&report.study, report.language);
+    let not_computable: Vec<&Risk> =
+        report.risks.iter().filter(|risk| matches!(risk.value, RiskValue::NotComputable { .. })).collect();
     let is_complete = report.missing.is_empty() && study.warnings.is_empty() && study.dropped.is_empty();
     html! {
         section aria-labelledby="missing" {
-            h2 id="missing" { "What is missing or odd" }
-            @if is_complete { p { "Nothing that this report knows of." } }
-            @else {
-                ul {
+            h2 id="missing" { (language.text(Message::Missing)) }
+            @if is_complete && not_computable.is_empty() { p { (language.text(Message::NothingMissing)) } }
+            @if !is_complete {
+                ul class="missing" {
                     @for missing in &report.missing {
                         li { strong { (sentence(&missing.what)) } " " (sentence(&missing.effect)) }
                     }
                     @for warning in &study.warnings {
                         li { (sentence(&warning.text)) " " span class="mono soft" { (shown(&warning.code)) } }
                     }
-                    @for (dropped, count) in counted(&study.dropped) {
-                        li {
-                            (sentence(&dropped.reason))
-                            @if count == 1 { " The instance was left out. " } @else { " " (count) " instances were left out. " }
-                            span class="mono soft" { (shown(&dropped.code)) }
-                        }
-                    }
+                    @for (dropped, count) in counted(&study.dropped) { (left_out(language, dropped, count)) }
                 }
             }
+            @if !not_computable.is_empty() { (table(language, &not_computable)) }
+        }
+    }
+}
+
+fn left_out(language: Language, dropped: &Dropped, count: usize) -> Markup {
+    html! {
+        li {
+            (sentence(&dropped.reason)) " "
+            @if count == 1 { (language.text(Message::OneLeftOut)) }
+            @else { (language.say(Message::SomeLeftOut, &[("count", &count.to_string())])) }
+            " " span class="mono soft" { (shown(&dropped.code)) }
         }
     }
 }
@@ -47,38 +57,67 @@ fn counted(dropped: &[Dropped]) -> Vec<(&Dropped, usize)> {
     counted
 }
 
-/// Limits of the report and of each model.
-pub(super) fn section(report: &Report) -> Markup {
+/// Risks without a probability: what is missing, and what each could be.
+fn table(language: Language, risks: &[&Risk]) -> Markup {
+    let end = plot::scale(risks.iter().filter_map(|risk| could_be(risk)).map(|range| range.high));
     html! {
-        section aria-labelledby="limits" {
-            h2 id="limits" { "Limits and the models behind this" }
-            @if !report.limits.is_empty() {
-                ul { @for limit in &report.limits { li { (sentence(limit)) } } }
+        table class="stack uncomputed" {
+            caption { (language.text(Message::NotComputableCaption)) }
+            thead {
+                tr {
+                    th scope="col" { (language.text(Message::NotComputable)) } th scope="col" { (language.text(Message::Why)) }
+                    th scope="col" class="meter" { (language.text(Message::CouldBeColumn)) }
+                    th scope="col" class="number" { span class="unseen" { (language.text(Message::CouldBeColumn)) } }
+                }
             }
-            @for model in &report.models { (card(model)) }
+            tbody { @for risk in risks { (row(language, risk, end)) } }
         }
     }
 }
 
-fn card(model: &Model) -> Markup {
+fn could_be(risk: &Risk) -> Option<&Interval> {
+    match &risk.value {
+        RiskValue::NotComputable { range, .. } => range.as_ref(),
+        RiskValue::Computed { .. } => None,
+    }
+}
+
+fn row(language: Language, risk: &Risk, end: f64) -> Markup {
+    let range = could_be(risk);
     html! {
-        div class="model" {
-            div {
-                h3 { (shown(&model.title)) " " span class="soft" { (shown(&model.version)) } }
-                dl class="fine" {
-                    dt { "Applies to" } dd { (sentence(&model.applicability)) }
-                    dt { "Trained on" } dd { (sentence(&model.training_data)) }
-                    dt { "Calibration" } dd { (sentence(&model.calibration)) }
-                    @if !model.limits.is_empty() {
-                        dt { "Limits" }
-                        dd { ul { @for limit in &model.limits { li { (sentence(limit)) } } } }
-                    }
-                }
+        tr data-risk=(visible(&risk.id)) data-missing=(risk.missing.join(" ")) data-model=[super::risks::model(risk)]
+            data-low=[range.and_then(|range| exact(range.low))] data-high=[range.and_then(|range| exact(range.high))] {
+            th scope="row" class="wide" { (shown(&risk.title)) }
+            td class="wide" {
+                (wording::not_computable(language, risk).unwrap_or_default())
+                @if !risk.in_population { " " span class="note" { (sentence(&risk.population)) } }
             }
-            @if !model.calibration_points.is_empty() {
-                figure {
-                    (plot::calibration(&model.calibration_points))
-                    figcaption { "Calibration; dashed is perfect" }
+            @match range {
+                Some(range) => {
+                    td class="meter" { (plot::range(range.low, range.high, end)) }
+                    td class="number" { (language.percent_range(range.low, range.high)) }
+                }
+                None => { td class="meter" { "–" } td class="number" {} }
+            }
+        }
+    }
+}
+
+/// Limits of the report, and whom each model is for.
+pub(super) fn section(report: &Report) -> Markup {
+    let language = report.language;
+    html! {
+        section aria-labelledby="limits" {
+            h2 id="limits" { (language.text(Message::Limits)) }
+            ul class="limits" {
+                @for limit in &report.limits { li { (sentence(limit)) } }
+                @if report.kind == Kind::Analysis {
+                    @for model in &report.models {
+                        li {
+                            strong { (shown(&model.title)) ": " }
+                            (sentence(&model.applicability))
+                        }
+                    }
                 }
             }
         }

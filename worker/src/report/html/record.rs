@@ -1,67 +1,112 @@
-//! What the record says: value, unit, date, age at the exam; a missing value is a row of its own.
+//! What the record says: value, unit, date, and how fresh it was at the exam; what is missing is said with its reason.
 
 use maud::{Markup, html};
 
-use super::shown;
+use super::{plot, shown};
 use crate::report::document::{Feature, Report};
-use crate::report::text::{age, list, readable_unit, sentence, visible};
+use crate::report::language::{Language, Message};
+use crate::report::text::{sentence, visible};
 use crate::report::wording;
 
-/// The features that were looked for.
+/// The values that the risks rest on; where they rest on none, every value. The others are [`behind`] the sheet.
 pub(super) fn section(report: &Report) -> Markup {
-    let record = &report.record;
-    let excluded: Vec<String> = record.excluded.iter().map(|phrase| visible(phrase)).collect();
+    let (record, language) = (&report.record, report.language);
+    let (shown, behind) = shared(report);
+    let missing = record.features.iter().filter(|feature| feature.value.is_none()).count();
+    let caption = if behind.is_empty() { Message::RecordCaption } else { Message::DriversCaption };
     html! {
         section aria-labelledby="record" {
-            h2 id="record" { "What the record said at the time of the exam" }
-            @if let Some(text) = wording::without_record(record) { p { (text) } }
-            @if record.features.iter().any(|feature| feature.value.is_some()) { (table(&record.features)) }
-            (missing(&record.features))
-            @if !excluded.is_empty() { p class="note" { "Not used: " (sentence(&list(&excluded))) } }
-        }
-    }
-}
-
-fn table(features: &[Feature]) -> Markup {
-    html! {
-        div class="scroll" role="region" aria-label="Values of the record" tabindex="0" {
-            table {
-                caption { "Only what was known before the exam; age is counted back from it" }
-                thead {
-                    tr {
-                        th scope="col" { "Feature" } th scope="col" class="number" { "Value" } th scope="col" { "Unit" }
-                        th scope="col" { "Date" } th scope="col" { "Age" } th scope="col" { "Source" }
-                    }
-                }
-                tbody {
-                    @for feature in features.iter().filter(|feature| feature.value.is_some()) { (known(feature)) }
+            h2 id="record" { (language.text(Message::Record)) }
+            @if let Some(text) = wording::without_record(language, record) { p { (text) } }
+            @if !shown.is_empty() { div class="columns" { (table(language, caption, &shown)) } }
+            @if !behind.is_empty() || missing > 0 {
+                p class="note" {
+                    (language.say(Message::RecordRest, &[
+                        ("known", behind.len().to_string().as_str()), ("missing", missing.to_string().as_str()),
+                    ]))
                 }
             }
         }
     }
 }
 
-fn known(feature: &Feature) -> Markup {
+/// The rest of the record: values that no risk rests on, what was looked for and is missing, and what was left out.
+pub(super) fn behind(report: &Report) -> Markup {
+    let (record, language) = (&report.record, report.language);
+    let (_, behind) = shared(report);
     html! {
-        tr {
+        @if !record.features.is_empty() || !record.excluded.is_empty() {
+            section aria-labelledby="record-more" {
+                h2 id="record-more" { (language.text(Message::RecordMore)) }
+                @if !behind.is_empty() { (table(language, Message::RecordCaption, &behind)) }
+                (missing(language, &record.features))
+                @if !record.excluded.is_empty() {
+                    p class="note" {
+                        (language.say(Message::NotUsed, &[("what", &sentence(&language.list(&all(&record.excluded))))]))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The known values on the sheet, and those behind it.
+fn shared(report: &Report) -> (Vec<&Feature>, Vec<&Feature>) {
+    let inputs = || report.risks.iter().flat_map(|risk| &risk.inputs);
+    let known = report.record.features.iter().filter(|feature| feature.value.is_some());
+    let (drivers, others): (Vec<&Feature>, Vec<&Feature>) =
+        known.partition(|feature| inputs().any(|input| input.label == feature.label));
+    if drivers.is_empty() { (others, drivers) } else { (drivers, others) }
+}
+
+fn all(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| visible(text)).collect()
+}
+
+fn table(language: Language, caption: Message, features: &[&Feature]) -> Markup {
+    html! {
+        table class="stack record" {
+            caption { (language.text(caption)) }
+            thead {
+                tr {
+                    th scope="col" { (language.text(Message::Feature)) }
+                    th scope="col" class="number" { (language.text(Message::Value)) }
+                    th scope="col" { (language.text(Message::Date)) }
+                    th scope="col" class="number" { (language.text(Message::Age)) }
+                    th scope="col" class="meter" { (language.text(Message::Freshness)) }
+                }
+            }
+            tbody { @for feature in features { (known(language, feature)) } }
+        }
+    }
+}
+
+fn known(language: Language, feature: &Feature) -> Markup {
+    html! {
+        tr data-source=[feature.source.as_deref().map(visible)] {
             th scope="row" {
                 (shown(&feature.label))
                 @if let Some(remark) = &feature.remark { div class="note" { (shown(remark)) } }
             }
-            td class="number" { (shown(feature.value.as_deref().unwrap_or_default())) }
-            td { (readable_unit(feature.unit.as_deref().unwrap_or_default())) }
-            td class="date" { (super::date(feature.date.as_deref())) }
-            td class="date" { @match feature.age_days { Some(days) => (age(days)), None => "–" } }
-            td class="mono soft" { (shown(feature.source.as_deref().unwrap_or("–"))) }
+            td class="number" {
+                (language.value(feature.value.as_deref().unwrap_or_default()))
+                @if let Some(unit) = &feature.unit { " " (language.unit(unit)) }
+            }
+            td class="date" { (feature.date.as_deref().map_or_else(|| "–".to_owned(), |date| language.date(date))) }
+            td class="number age" { @match feature.age_days { Some(days) => (language.age(days)), None => "–" } }
+            td class="meter" { @if let Some(days) = feature.age_days { (plot::freshness(days)) } }
         }
     }
 }
 
 /// What was looked for and is not there, by reason.
-fn missing(features: &[Feature]) -> Markup {
+fn missing(language: Language, features: &[Feature]) -> Markup {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for feature in features.iter().filter(|feature| feature.value.is_none()) {
-        let reason = visible(feature.missing.as_deref().unwrap_or("not in the record"));
+        let reason = feature
+            .missing
+            .as_deref()
+            .map_or_else(|| language.text(Message::NotInRecord).to_owned(), visible);
         let label = visible(&feature.label);
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, labels)) => labels.push(label),
@@ -69,10 +114,9 @@ fn missing(features: &[Feature]) -> Markup {
         }
     }
     html! {
-        @if !reasons.is_empty() {
-            h3 { "Looked for and missing" }
-            dl class="fine" {
-                @for (reason, labels) in &reasons { dt { (reason) } dd { (labels.join("; ")) } }
+        @for (reason, labels) in &reasons {
+            p class="note wide" {
+                (language.say(Message::LookedFor, &[("reason", reason), ("what", &labels.join("; "))]))
             }
         }
     }

@@ -5,6 +5,7 @@ mod risks;
 
 use image::{GrayImage, ImageFormat, Luma, Rgba, RgbaImage};
 
+use crate::report::Language;
 use crate::report::document::*;
 
 pub(super) use hostile::hostile;
@@ -13,6 +14,8 @@ use risks::{brock, intensive_care, mayo};
 /// A radiograph with a matched record, computed and not computable risks.
 pub(crate) fn sample() -> Report {
     Report {
+        language: Language::English,
+        states_confidence: true,
         keys: Keys { report: "5f2b8c".repeat(10), job: "a91e04".repeat(10) },
         kind: Kind::Analysis,
         issued: "2020-03-14T10:02:11Z".parse().expect("a timestamp"),
@@ -120,6 +123,11 @@ fn study() -> Study {
         modalities: vec!["DX".into()],
         description: Some("Thorax a.-p.".into()),
         view: Some("chest, AP view".into()),
+        body_site: Some(Coding {
+            system: "http://snomed.info/sct".into(),
+            code: "51185008".into(),
+            display: "Thoracic structure".into(),
+        }),
         instances: vec![Instance {
             series_instance_uid: "1.2.826.0.1.3680043.8.498.12345.1".into(),
             modality: "DX".into(),

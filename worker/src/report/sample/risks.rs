@@ -21,6 +21,7 @@ pub(super) fn brock() -> Risk {
             display: "Malignant tumor of lung".into(),
         }],
         horizon: "Within 2 to 4 years of screening".into(),
+        horizon_years: Some((2.0, 4.0)),
         value: RiskValue::Computed { probability: 0.123, interval: None },
         missing: Vec::new(),
         performer: Performer::Formula,
@@ -77,6 +78,7 @@ pub(super) fn intensive_care() -> Risk {
         outcome: "In intensive care".into(),
         outcome_codings: Vec::new(),
         horizon: "At the time of the exam; no forecast".into(),
+        horizon_years: None,
         value: RiskValue::Computed {
             probability: 0.58,
             interval: Some(Interval {
@@ -122,6 +124,7 @@ pub(super) fn mayo() -> Risk {
         outcome: "Malignancy of a solitary nodule".into(),
         outcome_codings: Vec::new(),
         horizon: "At presentation".into(),
+        horizon_years: None,
         value: RiskValue::NotComputable {
             reason: "The record does not say whether the patient ever smoked".into(),
             range: Some(Interval { low: 0.0304, high: 0.0647, kind: "over smoking yes and no".into() }),

@@ -38,7 +38,7 @@ pub(super) fn sct(value: &str, meaning: &str) -> Code {
 
 /// A concept that no standard names as we mean it.
 pub(super) fn own(value: &str, meaning: &str) -> Code {
-    Code::new(OWN, &long_string(value), &long_string(meaning))
+    Code::new(OWN, &long_string(value), &super::content::meaning(meaning))
 }
 
 pub(super) fn percent() -> Code {

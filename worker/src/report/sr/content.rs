@@ -37,6 +37,16 @@ pub(super) fn long_string(text: &str) -> String {
     clipped(text, LONG_STRING)
 }
 
+/// A Code Meaning of our own: 64 bytes too, because readers that are in use count bytes where the standard counts
+/// characters, and a word of another language has more of the former.
+pub(super) fn meaning(text: &str) -> String {
+    let mut meaning = long_string(text);
+    while meaning.len() > LONG_STRING {
+        meaning.pop();
+    }
+    meaning.trim_end().to_owned()
+}
+
 /// An SH value, likewise.
 pub(super) fn short_string(text: &str) -> String {
     clipped(text, SHORT_STRING)
@@ -151,5 +161,7 @@ mod tests {
         assert_eq!(long_string(&"é".repeat(70)).chars().count(), 64);
         assert_eq!(short_string("  1234567890123456789"), "1234567890123456");
         assert_eq!(short_string("\0"), "\u{2400}");
+        assert_eq!(meaning(&"é".repeat(70)), "é".repeat(32));
+        assert_eq!(meaning(&"e".repeat(70)), "e".repeat(64));
     }
 }

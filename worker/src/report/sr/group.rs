@@ -8,6 +8,7 @@ use super::codes::{self, Code, dcm, own, sct};
 use super::content::{self, Relation, container, instance, probability, text, uid_reference};
 use super::tree::images;
 use crate::report::document::{Assessment, Finding, Model, Performer, Report, Risk, RiskValue};
+use crate::report::language::Message;
 use crate::report::{ids, wording};
 
 /// The three-way state with the probability, or that it was not assessed and why.
@@ -15,6 +16,7 @@ pub(super) fn finding(report: &Report, finding: &Finding) -> Elements {
     let model = report.models.iter().find(|model| model.id == finding.model);
     let mut content = tracking(report, &finding.label);
     content.push(content::code(Relation::Contains, &dcm("121071", "Finding"), &codes::finding(finding)));
+    content.extend(site(report));
     content.extend(model.map(algorithm).unwrap_or_default());
     content.extend(sources(report));
     let certainty = dcm("111012", "Certainty of Finding");
@@ -69,9 +71,16 @@ pub(super) fn risk(report: &Report, risk: &Risk) -> Elements {
             &unknown,
         ));
     }
-    let words = wording::risk(risk).or_else(|| wording::not_computable(risk));
+    let language = report.language;
+    let words = wording::risk(language, risk).or_else(|| wording::not_computable(language, risk));
     content.extend(words.map(|words| text(Relation::Contains, &dcm("121106", "Comment"), &words)));
     group(ids::risk(report, risk), content)
+}
+
+/// Where in the body, as the images state it.
+fn site(report: &Report) -> Option<Elements> {
+    let site = codes::coded(std::slice::from_ref(report.study.body_site.as_ref()?))?;
+    Some(content::code(Relation::HasConceptModifier, &sct("363698007", "Finding Site"), &site))
 }
 
 /// The group has the UID that the FHIR resource of the same thing names.
@@ -103,7 +112,8 @@ fn algorithm(model: &Model) -> Vec<Elements> {
 /// TID 4019 of a published formula, which the program computes.
 fn formula(report: &Report, risk: &Risk) -> Vec<Elements> {
     let method = &risk.method;
-    let software = format!("computed by {} {}", report.software.name, report.software.version);
+    let software = format!("{} {}", report.software.name, report.software.version);
+    let software = report.language.say(Message::ComputedBy, &[("program", &software)]);
     let parameters = format!("{}; {software}", method.citation);
     identification(&method.name, &method.version, MANUFACTURER, &parameters)
 }

@@ -8,8 +8,9 @@ use jiff::tz::{Offset, TimeZone};
 use super::codes::OWN;
 use super::content::{long_string, referenced, short_string};
 use crate::report::document::{Instance, Kind, Patient, Report};
+use crate::report::ids;
+use crate::report::language::Message;
 use crate::report::text::is_uid;
-use crate::report::{ids, wording};
 
 /// Everything but the content tree.
 pub(super) fn elements(report: &Report, sop_instance: &str) -> Elements {
@@ -70,7 +71,7 @@ fn series_and_equipment(elements: &mut Elements, report: &Report) {
         .text(tags::MODALITY, VR::CS, "SR")
         .text(tags::SERIES_INSTANCE_UID, VR::UI, &ids::uid(ids::series(report)))
         .text(tags::SERIES_NUMBER, VR::IS, "9901")
-        .text(tags::SERIES_DESCRIPTION, VR::LO, "AI report, preliminary, not reviewed")
+        .text(tags::SERIES_DESCRIPTION, VR::LO, report.language.text(Message::SeriesDescription))
         .sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new())
         .text(tags::MANUFACTURER, VR::LO, MANUFACTURER)
         .text(tags::MANUFACTURER_MODEL_NAME, VR::LO, MODEL)
@@ -92,7 +93,7 @@ fn document(elements: &mut Elements, report: &Report) {
         .text(tags::TIMEZONE_OFFSET_FROM_UTC, VR::SH, &offset)
         .text(tags::PRELIMINARY_FLAG, VR::CS, "PRELIMINARY")
         .text(tags::COMPLETION_FLAG, VR::CS, "PARTIAL")
-        .text(tags::COMPLETION_FLAG_DESCRIPTION, VR::LO, wording::STATUS)
+        .text(tags::COMPLETION_FLAG_DESCRIPTION, VR::LO, report.language.text(Message::Status))
         .text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED")
         .sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new())
         .sequence(tags::AUTHOR_OBSERVER_SEQUENCE, vec![author(report)])

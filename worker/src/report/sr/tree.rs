@@ -25,7 +25,7 @@ fn root(report: &Report) -> Vec<Elements> {
     let mut content = vec![content::code(
         Relation::HasConceptModifier,
         &dcm("121049", "Language of Content Item and Descendants"),
-        &Code::new("RFC5646", "en", "English"),
+        &Code::new("RFC5646", report.language.tag(), report.language.name()),
     )];
     content.extend(observer(report));
     content.push(content::code(
