@@ -75,7 +75,7 @@ fn view(instance: &Instance) -> String {
 
 /// Body Part Examined as SNOMED CT has it (PS3.16 Annex L, Table L-1).
 fn body_site(instance: &Instance) -> Option<doc::Coding> {
-    let (code, display) = match convert::body_part(instance)?.as_str() {
+    let (code, display) = match instance.stated_body_part()?.as_str() {
         "CHEST" => ("51185008", "Thoracic structure"),
         "LUNG" => ("39607008", "Lung structure"),
         _ => return None,
