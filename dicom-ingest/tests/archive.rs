@@ -108,7 +108,8 @@ fn an_archive_is_as_good_as_a_folder() {
             // the name of an entry, which may be a patient's, is in no path
             assert!(!file.path.to_string_lossy().contains("Jane"), "{}", file.path.display());
             let bytes = read_file(&file.path, &Limits::default()).unwrap();
-            let again = discover(&[file.path.clone()], &InProcess::default(), &mut |_| {}).unwrap();
+            let again =
+                discover(std::slice::from_ref(&file.path), &InProcess::default(), &mut |_| {}).unwrap();
             assert_eq!(found(&again).0.len(), 1);
             assert!(entries.iter().any(|(_, content)| *content == bytes));
         }
@@ -248,7 +249,7 @@ fn hostile_archives_are_refused_as_a_whole() {
         assert_eq!(found(&discovery), (BTreeSet::new(), vec![code]), "{what}");
     }
     // each below its own limit, all together above that of the archive
-    let slices: Vec<Part> = (0..5).map(|n| deflated(&n.to_string(), &[7; 60_000])).collect();
+    let slices: Vec<Part> = (0..5).map(|n| deflated(&n.to_string(), &vec![7; 60_000])).collect();
     let limits = Limits { max_archive_bytes: 250_000, ..small() };
     assert_eq!(found(&look(&plain_archive(&slices), limits)).1, [RefusalCode::ExpansionLimit]);
     assert_eq!(found(&look(&plain_archive(&slices), small())).1, []);
