@@ -111,7 +111,8 @@ fn may_fill(all: &[Feature], asked: &NoteFeature, answer: &Answer<'_, '_>) -> bo
     let is_quitting = asked.amount == Some(super::schema::NoteAmount::YearsQuit);
     let status = all.iter().find(|one| one.id == "smoking-status").map(|one| &one.value);
     let smokes_or_never = matches!(status, Some(FeatureValue::Code(code)) if code == "current-smoker" || code == "never-smoker");
-    !(is_quitting && smokes_or_never) && !matches!(answer.value, FeatureValue::Missing { .. })
+    let says_nothing = matches!(answer.value, FeatureValue::Missing { .. });
+    !(says_nothing || is_quitting && smokes_or_never)
 }
 
 /// The feature that an answer makes.

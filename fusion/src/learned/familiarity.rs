@@ -159,7 +159,7 @@ mod tests {
         let across = known.distance(&[Some(10.0 + deviation), Some(-deviation)]).value;
         assert!((along.powi(2) - 2.0 / 1.72).abs() < 1e-9, "{along}");
         assert!((across.powi(2) - 2.0 / 0.28).abs() < 1e-9, "{across}");
-        assert_eq!(known.distance(&[None, None]).value, 0.0, "what is not known is not unusual");
+        assert!(known.distance(&[None, None]).value < 1e-12, "what is not known is not unusual");
         let far = known.distance(&[Some(10.0), Some(30.0)]);
         assert!(far.is_beyond() && far.warning().unwrap().contains("extrapolation"));
         assert!(rows().iter().all(|row| !known.distance(row).is_beyond()));

@@ -119,7 +119,8 @@ fn by_time(time: &TimeColumn, members: &[Member<'_>]) -> Option<Partition> {
     let times = times(&time.column, members);
     let mut firsts: Vec<(i64, &str)> = times.values().map(|(first, _)| *first).collect();
     firsts.sort_unstable();
-    let developing = ((1.0 - time.latest_share) * firsts.len() as f64).floor() as usize;
+    let most = (1.0 - time.latest_share) * firsts.len() as f64;
+    let developing = (1..=firsts.len()).take_while(|count| *count as f64 <= most).count();
     let (cut, text) = *firsts.get(developing)?;
     let tested: BTreeSet<usize> =
         times.iter().filter(|(_, (first, _))| first.0 >= cut).map(|(patient, _)| *patient).collect();

@@ -8,6 +8,7 @@ use super::words::{Kind, Word};
 
 /// What a mention says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four questions that ConText answers apart")]
 pub struct Assertion {
     /// `no emphysema`.
     pub negated: bool,

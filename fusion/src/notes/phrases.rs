@@ -111,7 +111,9 @@ pub(super) fn alternatives(text: &str) -> Option<Vec<String>> {
     if rest.contains('}') {
         return None;
     }
-    all.iter_mut().for_each(|known| known.push_str(rest));
+    for known in &mut all {
+        known.push_str(rest);
+    }
     Some(all)
 }
 

@@ -112,7 +112,7 @@ fn answer<'s, 'a>(view: &View<'_>, stated: &'s Stated<'a>, asked: &NoteFeature) 
     let answers = has(&asked.whole) || has(if truth { &asked.part } else { &asked.wider });
     let remark =
         (truth && whose == Experiencer::Relative).then_some("the degree of the relative is not said");
-    answers.then(|| Answer { by: stated, value: FeatureValue::Bool(truth), unit: None, remark })
+    answers.then_some(Answer { by: stated, value: FeatureValue::Bool(truth), unit: None, remark })
 }
 
 /// An amount at t0 and its unit; `None` where it is of another kind, or cannot be.

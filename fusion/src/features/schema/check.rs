@@ -163,7 +163,7 @@ impl Findings {
             let known = note.fills.as_deref().is_none_or(|id| own.contains(id) || fixed.contains(&id));
             self.unless(known, || format!("a note fills `{name}`, which is no feature"));
             let lists = !note.whole.is_empty() || !note.part.is_empty();
-            self.unless(lists != !note.answers.is_empty(), || {
+            self.unless(lists == note.answers.is_empty(), || {
                 format!("the note `{name}` does not name either concepts or answers")
             });
             self.unless(note.max_age_days.is_none_or(|days| days > 0.0), || {
