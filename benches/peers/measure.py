@@ -190,21 +190,27 @@ def main():
     about["program"]["commit"] = about["program"]["commit"] or commit()
     taken = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     limits = bounds(options.out)
-    measured = []
-    for name, kind, sides in questions(options):
-        if kind in options.only:
-            print(f"measuring: {name}", file=sys.stderr, flush=True)
-            measured.append(measure(name, kind, sides, options))
-    if "whole" in options.only:
-        print("measuring: whole workers", file=sys.stderr, flush=True)
-        measured += filter(None, [end_to_end(options)])
     settings = {"versions": {name: metadata.version(name) for name in PACKAGES} | {"python": sys.version.split()[0]},
                 "threads": 2, "seed": 1, "rounds": options.rounds, "seconds": options.seconds, "studies": options.studies}
     # folders are this machine's own business
     own = ["--rounds", options.rounds, "--seconds", options.seconds, "--studies", options.studies, "--only", *options.only]
-    file = report.file(measured, about, settings, limits, taken, ["benches/peers/run", *map(str, own)])
-    (options.out / "peers.json").write_text(json.dumps(file, indent=2) + "\n")
-    (options.out / "peers.md").write_text(report.markdown(file))
+    measured = []
+
+    def keep(one):
+        """Writes what there is after each question: a session that is stopped keeps what it measured."""
+        measured.extend([one] if one else [])
+        file = report.file(measured, about, settings, limits, taken, ["benches/peers/run", *map(str, own)])
+        (options.out / "peers.json").write_text(json.dumps(file, indent=2) + "\n")
+        (options.out / "peers.md").write_text(report.markdown(file))
+
+    keep(None)
+    for name, kind, sides in questions(options):
+        if kind in options.only:
+            print(f"measuring: {name}", file=sys.stderr, flush=True)
+            keep(measure(name, kind, sides, options))
+    if "whole" in options.only:
+        print("measuring: whole workers", file=sys.stderr, flush=True)
+        keep(end_to_end(options))
     print((options.out / "peers.md").read_text())
     return 0 if all(all(own["same"].values()) for own in measured) else 1
 

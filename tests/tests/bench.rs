@@ -143,5 +143,5 @@ fn committed_results_are_files_of_this_program() {
             read += 1;
         }
     }
-    assert!(read > 5, "{read} files");
+    assert!(read >= 5, "{read} files");
 }

@@ -107,7 +107,7 @@ fn collect(folder: &Path, measured: &mut Vec<Measured>) -> anyhow::Result<()> {
     }
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        if path.is_dir() && !path.ends_with("report") {
+        if path.is_dir() {
             collect(&path, measured)?;
         }
     }

@@ -249,12 +249,19 @@ fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, WorkError> {
     }
 }
 
-/// Turns every weight into another precision.
+/// Turns every weight into another precision. Weights are drawn by fan-out, and normalisation has no statistics yet: kernels
+/// with more inputs than outputs are made as much smaller, so that a deep network stays in the range of binary16.
 struct Cast(FloatDType);
 
 impl ModuleMapper for Cast {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|tensor| tensor.cast(self.0))
+        param.map(|tensor| {
+            let scale = match tensor.dims().as_slice() {
+                [output, input, _, _] if output < input => (*output as f64 / *input as f64).sqrt(),
+                _ => 1.0,
+            };
+            tensor.mul_scalar(scale).cast(self.0)
+        })
     }
 }
 
@@ -282,6 +289,16 @@ mod tests {
                 assert_eq!(loaded.batches(2, 1).run().unwrap(), 2 * outputs, "{name} {precision:?}");
             }
         }
+    }
+
+    /// 120 convolutions one after the other, without statistics that would hold their values together.
+    #[test]
+    fn a_deep_network_of_drawn_weights_stays_in_the_range_of_f16() {
+        let device = Device::open(DeviceChoice::Cpu).unwrap();
+        let architecture = Architecture::preset("densenet121", 3, 1000).unwrap();
+        let subject = Subject::Network { name: "densenet121".to_owned(), architecture, side: 64 };
+        let loaded = Loaded::new(&subject, Precision::F16, &device, 1).unwrap();
+        assert_eq!(loaded.batches(1, 1).run().unwrap(), 1000);
     }
 
     #[test]
