@@ -1,4 +1,4 @@
-"""A worker's container without any server: its volumes, and what can be asked of it."""
+"""A worker's container: what can be asked of it, and the one that needs no server."""
 
 from deploy_checks.findings import DEPLOY
 
@@ -9,43 +9,27 @@ from .image import health_command
 SEEDS = {"first": 1, "after the kills": 2, "stopped twice": 3, "killed": 4, "drained": 5}
 
 
-class Worker:
-    def __init__(self, engine):
-        self.engine = engine
-        self.name = f"{engine.run_id}-worker"
-        self.studies = {}
-        self.folders = {name: engine.volume(name) for name in ("dicom", "fhir", "state", "cache", "reports")}
+def drawn(engine, studies, records, below=""):
+    """Draws studies and records into two volumes or folders, not as the worker's user, who only reads them. Gives the UIDs."""
+    script = f"set -eu; mkdir -p /srv/dicom/{below}; for seed in " + " ".join(str(seed) for seed in SEEDS.values()) + """; do
+        chiasm demo --device cpu --seed $seed --out /tmp/$seed >/dev/null
+        uid=$(ls /tmp/$seed/report)
+        cp -r /tmp/$seed/study /srv/dicom/BELOW$uid
+        cp /tmp/$seed/record.json /srv/fhir/$seed.json
+        echo $seed $uid
+    done; chmod -R a+rX /srv/dicom /srv/fhir""".replace("BELOW", below)
+    said = engine.run(
+        "--user", "0:0", "--entrypoint", "/bin/bash", "--volume", f"{studies}:/srv/dicom", "--volume",
+        f"{records}:/srv/fhir", engine.image, "-c", script, hardened=False)
+    of_seed = dict(line.split() for line in said.splitlines() if len(line.split()) == 2)
+    return {name: of_seed[str(seed)] for name, seed in SEEDS.items()}
 
-    def volumes(self):
-        places = {"dicom": "/srv/dicom:ro", "fhir": "/srv/fhir:ro", "state": "/var/lib/chiasm",
-                  "cache": "/var/cache/chiasm", "reports": "/srv/reports"}
-        file = DEPLOY / "systemd/chiasm.toml"
-        words = ["--volume", f"{file}:/etc/chiasm/chiasm.toml:ro"]
-        for name, place in places.items():
-            words += ["--volume", f"{self.folders[name]}:{place}"]
-        return words
 
-    def fill(self):
-        """Draws studies into the volumes that stand for an archive and its records, as their owner and not as the worker."""
-        script = "set -eu; for seed in " + " ".join(str(seed) for seed in SEEDS.values()) + """; do
-            chiasm demo --device cpu --seed $seed --out /tmp/$seed >/dev/null
-            uid=$(ls /tmp/$seed/report)
-            cp -r /tmp/$seed/study /srv/dicom/$uid
-            cp /tmp/$seed/record.json /srv/fhir/$seed.json
-            echo $seed $uid
-        done; chmod -R a+rX /srv/dicom /srv/fhir; chown 10001:10001 /srv/reports"""
-        said = self.engine.run(
-            "--user", "0:0", "--entrypoint", "/bin/bash", "--volume", f"{self.folders['dicom']}:/srv/dicom",
-            "--volume", f"{self.folders['fhir']}:/srv/fhir", "--volume", f"{self.folders['reports']}:/srv/reports",
-            self.engine.image, "-c", script, hardened=False)
-        of_seed = dict(line.split() for line in said.splitlines() if len(line.split()) == 2)
-        self.studies = {name: of_seed[str(seed)] for name, seed in SEEDS.items()}
-        return True
+class Container:
+    """Any worker that runs: its name, the studies that it can be asked for, and where its reports lie inside."""
 
-    def start(self):
-        self.engine("rm", "--force", self.name, fails=True)
-        self.engine.run(*self.volumes(), self.engine.image, "worker", "--device", "cpu", name="worker", detach=True)
-        until("the worker answers its health check", self.healthy)
+    def __init__(self, engine, name, studies, reports="/srv/reports"):
+        self.engine, self.name, self.studies, self.reports_folder = engine, name, studies, reports
 
     def inside(self, *words, fails=False):
         return self.engine("exec", self.name, *words, fails=fails)
@@ -74,9 +58,12 @@ class Worker:
     def ask(self, study):
         self.inside("chiasm", "submit", "--study", self.studies[study])
 
+    def has_reported(self, study):
+        path = f"{self.reports_folder}/{self.studies[study]}/bundle.json"
+        return self.inside("test", "-s", path, fails=True).returncode == 0
+
     def reported(self, study):
-        path = f"/srv/reports/{self.studies[study]}/bundle.json"
-        until(f"the report of the study `{study}`", lambda: self.inside("test", "-s", path, fails=True).returncode == 0)
+        until(f"the report of the study `{study}`", lambda: self.has_reported(study))
 
     def state(self, format):
         return self.engine("inspect", "--format", format, self.name)
@@ -97,14 +84,42 @@ class Worker:
     def signal(self, name):
         self.engine("kill", "--signal", name, self.name)
 
+    def busy(self):
+        return 'chiasm_jobs_under_way{lane="routine"} 1' in self.metrics()
+
     def hold(self, study):
         """Has a study under way that cannot end: its device's process is stopped."""
         device = self.child("device-process")
         self.shell(f"kill -STOP {device}")
         self.ask(study)
-        until(f"the study `{study}` is under way", lambda: 'chiasm_jobs_under_way{lane="routine"} 1' in self.metrics())
+        until(f"the study `{study}` is under way", self.busy)
         return device
 
     def metrics(self):
         return self.shell(
             "exec 3<>/dev/tcp/127.0.0.1/9464; printf 'GET /metrics HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3; cat <&3")
+
+
+class Worker(Container):
+    """One without any server, as docs/operations.md runs it: embedded queue and ledger, folders as volumes."""
+
+    def __init__(self, engine):
+        super().__init__(engine, f"{engine.run_id}-worker", {})
+        self.folders = {name: engine.volume(name) for name in ("dicom", "fhir", "state", "cache", "reports")}
+
+    def fill(self):
+        self.studies = drawn(self.engine, self.folders["dicom"], self.folders["fhir"])
+
+    def volumes(self):
+        places = {"dicom": "/srv/dicom:ro", "fhir": "/srv/fhir:ro", "state": "/var/lib/chiasm",
+                  "cache": "/var/cache/chiasm", "reports": "/srv/reports"}
+        file = DEPLOY / "systemd/chiasm.toml"
+        words = ["--volume", f"{file}:/etc/chiasm/chiasm.toml:ro"]
+        for name, place in places.items():
+            words += ["--volume", f"{self.folders[name]}:{place}"]
+        return words
+
+    def start(self):
+        self.engine("rm", "--force", self.name, fails=True)
+        self.engine.run(*self.volumes(), self.engine.image, "worker", "--device", "cpu", name="worker", detach=True)
+        until("the worker answers its health check", self.healthy)
