@@ -9,11 +9,12 @@ use crate::study::Analysed;
 pub(crate) fn all(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let Analysed { stages, job, evidence, .. } = &Analysed::new(&runtime);
+    let reading = stages.readings.built_in();
     let parts = Parts {
         job,
         config: &stages.config,
-        pipeline: &stages.pipeline,
-        bundle: &stages.bundle,
+        pipeline: &reading.pipeline,
+        bundle: &reading.bundle,
         late_fusion: stages.late_fusion.as_ref(),
         evidence,
         ending: None,

@@ -10,8 +10,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use worker::bench::ground::Ground;
 use worker::ending::Ending;
-use worker::intake::{self, Acceptance};
+use worker::intake::{self, Acceptance, Offered};
 use worker::ledger::{self, Job};
+use worker::model::ModelNumber;
 use worker::pipeline::evidence::Evidence;
 use worker::pipeline::scoring::{Alone, Scoring};
 use worker::pipeline::{Room, Stages, Start};
@@ -36,8 +37,8 @@ impl Analysed {
         let stages = Stages::new(config.clone(), reader).expect("the stages");
         let accepted = Acceptance::Now(Timestamp::UNIX_EPOCH);
         let (archive, records, reports) = (ground.archive(), ground.records(), ground.reports(0));
-        let offered = intake::intake(&stages, &[archive], Some(&records), &reports, accepted, &mut |_| {})
-            .expect("a job");
+        let asked = Offered { paths: &[archive], record: Some(&records), pipeline: None };
+        let offered = intake::intake(&stages, &asked, &reports, accepted, &mut |_| {}).expect("a job");
         let job = runtime.block_on(async {
             let ledger =
                 ledger::open(&config.ledger, &config.state, config.worker.lease).await.expect("a ledger");
@@ -52,7 +53,7 @@ impl Analysed {
     pub(crate) fn scores(&self) -> ImageScores {
         let output = self.evidence.output.as_ref().expect("a scored study");
         ImageScores {
-            model: self.stages.bundle.digest().to_owned(),
+            model: self.stages.readings.built_in().bundle.digest().to_owned(),
             labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
             view: Some(ChestView::Pa),
             modality: "DX".to_owned(),
@@ -107,7 +108,7 @@ fn learn(stages: &Stages, job: &Job, ground: &Ground) -> Evidence {
     };
     let output = evidence.output.as_ref().expect("a scored study");
     let image = ImageScores {
-        model: stages.bundle.digest().to_owned(),
+        model: stages.readings.built_in().bundle.digest().to_owned(),
         labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
         view: Some(ChestView::Pa),
         modality: "DX".to_owned(),
@@ -129,21 +130,26 @@ struct InProcessScoring(Scorer);
 impl InProcessScoring {
     fn new(stages: &Stages) -> Self {
         let device = Device::open(DeviceChoice::Cpu).expect("the CPU");
-        Self(Scorer::load(&stages.bundle, &device).expect("the networks"))
+        Self(Scorer::load(&stages.readings.built_in().bundle, &device).expect("the networks"))
     }
 }
 
 impl Scoring for InProcessScoring {
-    fn device(&self) -> Result<String, Ending> {
+    fn device(&self, _model: ModelNumber) -> Result<String, Ending> {
         Ok(self.0.device().description().to_owned())
     }
 
-    fn score(&self, image: &Arc<GreyImage>) -> Result<Scores, Ending> {
+    fn score(&self, _model: ModelNumber, image: &Arc<GreyImage>) -> Result<Scores, Ending> {
         let mut scores = self.0.score(std::slice::from_ref(image)).expect("scores");
         Ok(scores.remove(0))
     }
 
-    fn saliency(&self, image: &Arc<GreyImage>, label: &str) -> Result<GreyImage, Ending> {
+    fn saliency(
+        &self,
+        _model: ModelNumber,
+        image: &Arc<GreyImage>,
+        label: &str,
+    ) -> Result<GreyImage, Ending> {
         Ok(self.0.saliency(image, label).expect("a map"))
     }
 }

@@ -227,7 +227,7 @@ fn every_text_of_the_models_and_of_the_composition_is_known() {
     bundle.model_card().labels.iter().for_each(|label| known(&label.title, "a label"));
     known(&bundle.model_card().saliency, "the overlay");
     known(&Pipeline::declared().unwrap().description, "the pipeline");
-    super::limits().iter().for_each(|limit| known(limit, "the report"));
+    super::limits(bundle.model_card()).iter().for_each(|limit| known(limit, "the report"));
 }
 
 /// Codes of the tables of `docs/codes.md` whose title begins so.
