@@ -169,9 +169,10 @@ mod tests {
 
     #[test]
     fn every_pattern_s_names_stand_in_both_texts() {
-        let phrases: Phrases = toml::from_str(include_str!("phrases.de.toml")).expect("a catalogue");
+        // a file that does not parse leaves none
+        let phrases: &'static Phrases = &GERMAN;
         assert!(phrases.phrases.len() > 200 && !phrases.codes.is_empty());
-        for (english, text) in phrases.patterns.iter() {
+        for (english, text) in &phrases.patterns {
             let pattern = Pattern::read(english, text).expect("a pattern");
             assert!(!pattern.parts.is_empty(), "{english} has nothing between");
             for (name, _) in &pattern.parts {
