@@ -175,7 +175,9 @@ fn of_risk(risk: &doc::Risk) {
     match &risk.value {
         doc::RiskValue::NotComputable { reason, range } => {
             known(reason, of);
-            range.iter().for_each(|range| known(&range.kind, of));
+            if let Some(range) = range {
+                known(&range.kind, of);
+            }
         }
         doc::RiskValue::Computed { interval, .. } => interval.iter().for_each(|one| known(&one.kind, of)),
     }
@@ -227,7 +229,9 @@ fn every_text_of_the_models_and_of_the_composition_is_known() {
     bundle.model_card().labels.iter().for_each(|label| known(&label.title, "a label"));
     known(&bundle.model_card().saliency, "the overlay");
     known(&Pipeline::declared().unwrap().description, "the pipeline");
-    super::limits(bundle.model_card()).iter().for_each(|limit| known(limit, "the report"));
+    for limit in super::limits(bundle.model_card()) {
+        known(&limit, "the report");
+    }
 }
 
 /// Codes of the tables of `docs/codes.md` whose title begins so.

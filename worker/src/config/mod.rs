@@ -200,7 +200,7 @@ impl Config {
         // English is what every report was written in before there was a choice: its keys stay.
         let language = match self.language {
             Language::English => String::new(),
-            other => format!(";language={}", other.tag()),
+            Language::German => format!(";language={}", self.language.tag()),
         };
         let confidence = if self.states_confidence { ";confidence" } else { "" };
         format!(

@@ -85,7 +85,7 @@ fn could_be(risk: &Risk) -> Option<&Interval> {
 fn row(language: Language, risk: &Risk, end: f64) -> Markup {
     let range = could_be(risk);
     html! {
-        tr data-risk=(visible(&risk.id)) data-missing=(risk.missing.join(" ")) data-model=[super::risks::model(risk)]
+        tr data-risk=(visible(&risk.id)) data-missing=(visible(&risk.missing.join(" "))) data-model=[super::risks::model(risk)]
             data-low=[range.and_then(|range| exact(range.low))] data-high=[range.and_then(|range| exact(range.high))] {
             th scope="row" class="wide" { (shown(&risk.title)) }
             td class="wide" {

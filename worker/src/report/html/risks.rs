@@ -34,7 +34,7 @@ fn computed(report: &Report, risk: &Risk) -> Markup {
     html! {
         article class="risk" data-risk=(visible(&risk.id)) data-probability=[exact(*probability)]
             data-low=[bounds.as_ref().map(|bounds| &bounds.0)] data-high=[bounds.as_ref().map(|bounds| &bounds.1)]
-            data-missing=(risk.missing.join(" ")) data-model=[model(risk)] {
+            data-missing=(visible(&risk.missing.join(" "))) data-model=[model(risk)] {
             h3 { (shown(&risk.title)) ": " (language.percent(*probability)) }
             @if disagreement(risk, *probability) { p { span class="flag" { (language.text(Message::ModelsDisagree)) } } }
             @if has_comparison(risk) { (comparison(language, risk, *probability, interval.as_ref())) }

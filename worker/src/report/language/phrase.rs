@@ -22,7 +22,7 @@ const RAW: &str = "raw";
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Phrases {
-    phrases: BTreeMap<String, String>,
+    whole: BTreeMap<String, String>,
     patterns: BTreeMap<String, String>,
     codes: BTreeMap<String, String>,
 }
@@ -93,13 +93,13 @@ fn german(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some(String::new());
     }
-    if let Some(known) = GERMAN.phrases.get(text) {
+    if let Some(known) = GERMAN.whole.get(text) {
         return Some(known.clone());
     }
-    if let Some(known) = GERMAN.phrases.get(&with_first(text, char::to_lowercase)) {
+    if let Some(known) = GERMAN.whole.get(&with_first(text, char::to_lowercase)) {
         return Some(with_first(known, char::to_uppercase));
     }
-    if let Some(known) = GERMAN.phrases.get(&with_first(text, char::to_uppercase)) {
+    if let Some(known) = GERMAN.whole.get(&with_first(text, char::to_uppercase)) {
         return Some(known.clone());
     }
     if let Some(whole) = text.strip_suffix('.').and_then(german) {
@@ -169,10 +169,9 @@ mod tests {
 
     #[test]
     fn every_pattern_s_names_stand_in_both_texts() {
-        let read: Result<Phrases, _> = toml::from_str(include_str!("phrases.de.toml"));
-        assert!(read.is_ok(), "{:?}", read.err());
+        // a file that does not parse leaves none
         let phrases: &'static Phrases = &GERMAN;
-        assert!(phrases.phrases.len() > 200 && !phrases.codes.is_empty());
+        assert!(phrases.whole.len() > 200 && !phrases.codes.is_empty());
         for (english, text) in &phrases.patterns {
             let pattern = Pattern::read(english, text).expect("a pattern");
             assert!(!pattern.parts.is_empty(), "{english} has nothing between");
@@ -181,6 +180,6 @@ mod tests {
             }
             assert_eq!(text.matches('{').count(), pattern.parts.len(), "{english}");
         }
-        assert!(phrases.phrases.iter().all(|(key, text)| !key.contains('{') && !text.contains('{')));
+        assert!(phrases.whole.iter().all(|(key, text)| !key.contains('{') && !text.contains('{')));
     }
 }
