@@ -22,6 +22,8 @@ title = "A narrow network"
 [applies_to]
 modalities = ["CR", "DX"]
 sop_classes = ["1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"]
+body_parts = []
+views = []
 
 [architecture]
 family = "resnet"

@@ -75,6 +75,9 @@ pub struct ModelFacts {
     pub evictions: u64,
     /// Milliseconds from its files to the passed self-test, the last time.
     pub load_ms: f64,
+    /// Milliseconds of its warm-up on a GPU, the last time: the largest batch and a map, so that no study waits for a
+    /// kernel to be compiled. 0 on a CPU, which compiles nothing.
+    pub warm_up_ms: f64,
     /// The device that it is on, in words: the CPU, where its self-test differs on the GPU.
     pub device: String,
 }

@@ -204,6 +204,9 @@ impl Ensemble {
         let outputs = self.forward(&self.findings, &pictures);
         let maps: Vec<Tensor<3>> =
             outputs.iter().zip(&self.heads).map(|(outputs, head)| label_maps(&outputs.maps, head)).collect();
+        // asked before anything is read: on a GPU reading the findings stalls none of it
+        let pictures = self.pictures(&small, rule.frontal_side);
+        let frontal = self.forward(&self.frontal, &pictures);
         for ((outputs, maps), distance) in outputs.into_iter().zip(maps).zip(&self.features) {
             let [_, _, height, width] = outputs.maps.dims();
             let logits = numbers(outputs.logits)?;
@@ -225,8 +228,7 @@ impl Ensemble {
                 raw.features_distance += share * distance.of(features);
             }
         }
-        let pictures = self.pictures(&small, rule.frontal_side);
-        for outputs in self.forward(&self.frontal, &pictures) {
+        for outputs in frontal {
             for (raw, logit) in raws.iter_mut().zip(numbers(outputs.logits)?) {
                 raw.frontal += f64::from(logit) / self.frontal.len() as f64;
             }

@@ -219,7 +219,15 @@ fn only_a_pinned_key_signs() {
     let mut embedded = Bundle::embedded().unwrap();
     embedded.write(old.path()).unwrap();
     assert_eq!(opened(old.path(), &pinned), Err("BundleUnsigned"));
-    assert_eq!(embedded.sign(&own).unwrap_err().code(), "BundleInconsistent");
+    let mut of_a_folder = Bundle::open(old.path()).unwrap();
+    assert_eq!(of_a_folder.sign(&own).unwrap_err().code(), "BundleInconsistent");
+    // the built-in one, which is of format 1, is signed into a file of its own, and nowhere else
+    embedded.sign(&own).unwrap();
+    embedded.write(old.path()).unwrap();
+    assert_eq!(opened(old.path(), &pinned), Err("BundleSignature"));
+    let signature = Bundle::read_signature(&old.path().join(SIGNATURE_FILE)).unwrap();
+    assert!(Bundle::embedded_trusted(Some(&signature), &pinned).is_ok());
+    assert!(Bundle::embedded_trusted(None, &pinned).is_err());
 }
 
 #[test]

@@ -86,6 +86,7 @@ impl Bench {
             device,
             json_log: config.log.json,
             opening: Opening::built_in(config)?,
+            kernels: None,
             timeout: config.worker.device_timeout,
         };
         let busy = Busy::default();

@@ -121,7 +121,9 @@ fn state(samples: Option<&Samples>, digest: &str) -> String {
         (Some(_), None) => "not loaded yet".to_owned(),
         (Some(resident), Some(took)) => {
             let word = if resident > 0.0 { "resident" } else { "not resident" };
-            format!("{word}, loaded {loads} times, the last in {took:.2} s")
+            let warm = value("chiasm_model_warm_up_time_seconds").filter(|took| *took > 0.0);
+            let warm = warm.map_or_else(String::new, |took| format!(" and {took:.2} s of warm-up"));
+            format!("{word}, loaded {loads} times, the last in {took:.2} s{warm}")
         }
     }
 }

@@ -21,6 +21,7 @@ mod resume;
 pub mod shutdown;
 pub mod spool;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,6 +49,9 @@ use fetch::Sources;
 use flight::{DeviceFor, Flight};
 use gate::Gate;
 use pressure::Pressure;
+
+/// The folder in `state` where the device's driver keeps compiled kernels.
+const KERNELS_FOLDER: &str = "kernels";
 
 /// How often the ledger is asked for jobs when it had none.
 const LEDGER_POLL: Duration = Duration::from_millis(200);
@@ -104,7 +108,8 @@ pub fn start_device(stages: &Stages, device: DeviceArg, metrics: &Metrics) -> Re
     let limits = &stages.config.worker;
     let batching = Batching { max: limits.max_batch, wait: limits.max_wait };
     let warm = stages.readings.in_order();
-    DeviceThread::start(Box::new(opens(stages, device)), batching, &warm, metrics.clone())
+    let opens = OpenChild { kernels: kernels(&stages.config.state), ..opens(stages, device) };
+    DeviceThread::start(Box::new(opens), batching, &warm, metrics.clone())
 }
 
 /// The device of a command that carries one job after the other and may need none.
@@ -117,7 +122,20 @@ fn opens(stages: &Stages, device: DeviceArg) -> OpenChild {
         device,
         json_log: stages.config.log.json,
         opening: Opening::of(stages),
+        kernels: None,
         timeout: stages.config.worker.device_timeout,
+    }
+}
+
+/// The folder of compiled kernels in the worker's state; without it each start compiles them again.
+fn kernels(state: &Path) -> Option<PathBuf> {
+    let folder = state.join(KERNELS_FOLDER);
+    match std::fs::create_dir_all(&folder).and_then(|()| folder.canonicalize()) {
+        Ok(folder) => Some(folder),
+        Err(error) => {
+            tracing::warn!(kind = %error.kind(), "no folder for compiled kernels: each start compiles them again");
+            None
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child as Process, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -22,6 +23,9 @@ use crate::model::{ModelFacts, ModelNumber};
 /// compile every kernel.
 const OPENS_WITHIN: Duration = Duration::from_mins(15);
 
+/// What drivers take for the folder of their compiled kernels: Mesa (Intel, AMD, lavapipe) and NVIDIA.
+const DRIVER_CACHES: [&str; 2] = ["MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"];
+
 /// Starts device processes of this program.
 #[derive(Debug, Clone)]
 pub struct OpenChild {
@@ -31,6 +35,8 @@ pub struct OpenChild {
     pub json_log: bool,
     /// What the process is to hold.
     pub opening: Opening,
+    /// Where the device's driver keeps the kernels that it compiled; where it pleases without one.
+    pub kernels: Option<PathBuf>,
     /// How long one answer may take.
     pub timeout: Duration,
 }
@@ -69,8 +75,10 @@ impl OpenEngine for OpenChild {
 
 impl OpenChild {
     fn spawn(&self) -> io::Result<Child> {
+        let kernels = self.kernels.iter().flat_map(|folder| DRIVER_CACHES.map(|variable| (variable, folder)));
         let mut process = Command::new(own_program()?)
             .arg0("chiasm")
+            .envs(kernels)
             .args(["device-process", "--device", self.device.as_str()])
             .args(self.json_log.then_some("--json-log"))
             .stdin(Stdio::piped())

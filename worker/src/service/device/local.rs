@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use models::bundle::selftest;
+use models::score::MAX_BATCH;
 use models::{Bundle, Device, Footprint, GreyImage, ScoreError, Scorer, ScorerError, Scores};
 
 use super::contained::contained;
@@ -15,6 +17,9 @@ use crate::ending::Ending;
 use crate::model::{ModelFacts, ModelNumber};
 
 const MIB: u64 = 1024 * 1024;
+
+/// Side of the picture that a model is warmed up with, in pixels, before it prepares it.
+const WARM_UP_SIDE: usize = 256;
 
 /// Opens the device in this process.
 #[derive(Debug, Clone)]
@@ -91,6 +96,7 @@ impl Local {
         let device = scorer.device().description().to_owned();
         let load_ms = began.elapsed().as_secs_f64() * 1e3;
         tracing::info!(model = bundle.id(), bytes, load_ms, device, "model loaded, self-test passed");
+        let warm_up_ms = self.warm_up(&scorer)?;
         self.scorers.insert(model, scorer);
         self.shelf.put(model, bytes);
         if let Some(facts) = self.facts.models.get_mut(model.0) {
@@ -100,10 +106,29 @@ impl Local {
                 loads: facts.loads + 1,
                 evictions: facts.evictions,
                 load_ms,
+                warm_up_ms,
                 device,
             };
         }
         Ok(())
+    }
+
+    /// Runs what studies will ask, where that compiles kernels; gives the milliseconds that it took.
+    fn warm_up(&self, scorer: &Scorer) -> Result<f64, EngineError> {
+        if !scorer.device().is_gpu() {
+            return Ok(0.0);
+        }
+        let began = Instant::now();
+        let picture = selftest::picture(WARM_UP_SIDE, WARM_UP_SIDE);
+        let batch = vec![picture; self.opening.max_batch.clamp(1, MAX_BATCH)];
+        let label = scorer.model_card().labels.first().map(|label| label.name.clone()).unwrap_or_default();
+        contained(|| {
+            scorer.score(&batch)?;
+            scorer.saliency(&batch[0], &label)
+        })?;
+        let warm_up_ms = began.elapsed().as_secs_f64() * 1e3;
+        tracing::info!(pictures = batch.len(), warm_up_ms, "model warmed up: its kernels are compiled");
+        Ok(warm_up_ms)
     }
 
     fn leave(&mut self, model: ModelNumber) {

@@ -17,6 +17,12 @@ use crate::telemetry::metrics::Metrics;
 
 type Reply = SyncSender<Result<Scores, Ending>>;
 
+/// How often a fresh engine is opened that is lost before its model is on it.
+const OPENINGS: u32 = 3;
+
+/// The code of a lost device.
+const LOST: &str = "DeviceLost";
+
 /// What the thread owns.
 pub(super) struct Serving {
     pub(super) opens: Box<dyn OpenEngine>,
@@ -36,11 +42,11 @@ impl Serving {
                 match ask {
                     Ask::Score(image, reply) => waiting.push((image, reply)),
                     Ask::Saliency(image, label, reply) => {
-                        let made = self.twice(shared, |engine| engine.saliency(model, &image, &label));
+                        let made = self.twice(shared, model, |engine| engine.saliency(model, &image, &label));
                         drop(reply.send(made));
                     }
                     Ask::Load(reply) => {
-                        let loaded = self.twice(shared, |engine| engine.load(model, false));
+                        let loaded = self.twice(shared, model, |engine| engine.load(model, false));
                         drop(reply.send(loaded));
                     }
                 }
@@ -55,7 +61,7 @@ impl Serving {
     /// Models onto the device before anything is asked, as many as have room; the first has to be one of them.
     pub(super) fn warm_up(&mut self, shared: &Shared, models: &[ModelNumber]) -> Result<(), Ending> {
         for (place, model) in models.iter().enumerate() {
-            self.once(shared, |engine| engine.load(*model, place > 0)).map_err(|failed| failed.1)?;
+            self.twice(shared, *model, |engine| engine.load(*model, place > 0))?;
         }
         Ok(())
     }
@@ -63,7 +69,7 @@ impl Serving {
     /// Scores pictures together.
     fn score(&mut self, shared: &Shared, model: ModelNumber, waiting: &[(Arc<GreyImage>, Reply)]) {
         if let [(image, reply)] = waiting {
-            let scored = self.twice(shared, |engine| engine.score(model, std::slice::from_ref(image)));
+            let scored = self.twice(shared, model, |engine| engine.score(model, std::slice::from_ref(image)));
             drop(reply.send(scored.and_then(|scores| scores.into_iter().next().ok_or_else(no_score))));
             return;
         }
@@ -88,7 +94,8 @@ impl Serving {
         waiting: &[(Arc<GreyImage>, Reply)],
     ) -> Result<(), Ending> {
         let images: Vec<_> = waiting.iter().map(|(image, _)| Arc::clone(image)).collect();
-        let scores = self.once(shared, |engine| engine.score(model, &images)).map_err(|failed| failed.1)?;
+        let scores =
+            self.once(shared, model, |engine| engine.score(model, &images)).map_err(|failed| failed.1)?;
         if scores.len() != waiting.len() {
             return Err(no_score());
         }
@@ -100,10 +107,11 @@ impl Serving {
     fn twice<T>(
         &mut self,
         shared: &Shared,
+        model: ModelNumber,
         ask: impl Fn(&mut dyn Engine) -> Result<T, EngineError>,
     ) -> Result<T, Ending> {
-        match self.once(shared, &ask) {
-            Err((true, _)) => self.once(shared, &ask).map_err(|failed| failed.1),
+        match self.once(shared, model, &ask) {
+            Err((true, _)) => self.once(shared, model, &ask).map_err(|failed| failed.1),
             other => other.map_err(|failed| failed.1),
         }
     }
@@ -112,28 +120,18 @@ impl Serving {
     fn once<T>(
         &mut self,
         shared: &Shared,
+        model: ModelNumber,
         ask: impl Fn(&mut dyn Engine) -> Result<T, EngineError>,
     ) -> Result<T, (bool, Ending)> {
-        let engine = match &mut self.engine {
+        let mut engine = match self.engine.take() {
             Some(engine) => engine,
-            empty => match self.opens.open() {
-                Ok(opened) => {
-                    self.metrics.record_device_opened(opened.facts().opened_ms);
-                    self.counted.clear();
-                    empty.insert(opened)
-                }
-                Err(ending) => {
-                    shared.failed();
-                    return Err((false, ending));
-                }
-            },
+            None => self.fresh(shared, model).map_err(|ending| (false, ending))?,
         };
         match ask(engine.as_mut()) {
             Err(error) if error.is_end_of_engine() => {
                 tracing::error!(%error, "the device failed and is opened anew");
                 shared.failed();
                 self.metrics.record_device_error();
-                self.engine = None;
                 self.metrics.record_models_gone();
                 Err((true, error.ending()))
             }
@@ -144,8 +142,40 @@ impl Serving {
                 self.metrics.set_device_memory(facts.adapter_bytes, facts.resident_bytes);
                 self.metrics.record_models(&self.counted, &facts.models);
                 self.counted.clone_from(&facts.models);
+                self.engine = Some(engine);
                 answer.map_err(|error| (false, error.ending()))
             }
+        }
+    }
+
+    /// A fresh engine with the model on it. One that is lost before that says nothing of a picture: another one is opened.
+    fn fresh(&mut self, shared: &Shared, model: ModelNumber) -> Result<Box<dyn Engine>, Ending> {
+        let mut openings = 0;
+        loop {
+            openings += 1;
+            let (is_lost, ending) = match self.opens.open() {
+                Err(ending) => (ending.why().code == LOST, ending),
+                Ok(mut engine) => {
+                    self.metrics.record_device_opened(engine.facts().opened_ms);
+                    self.counted.clear();
+                    match engine.load(model, false) {
+                        Err(error) if error.is_end_of_engine() => {
+                            (matches!(error, EngineError::Lost { .. }), error.ending())
+                        }
+                        // what is wrong with the model is the answer to what is asked of it
+                        _ => return Ok(engine),
+                    }
+                }
+            };
+            shared.failed();
+            self.metrics.record_device_error();
+            if !is_lost || openings >= OPENINGS {
+                return Err(ending);
+            }
+            tracing::error!(
+                reason = ending.why().reason,
+                "the device failed while it was opened, and is opened anew"
+            );
         }
     }
 }

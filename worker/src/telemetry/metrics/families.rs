@@ -96,6 +96,7 @@ pub(super) struct Families {
     pub(super) model_loads: Family<ModelLabel, Counter>,
     pub(super) model_evictions: Family<ModelLabel, Counter>,
     pub(super) model_load_time: Family<ModelLabel, Real>,
+    pub(super) model_warm_up_time: Family<ModelLabel, Real>,
     pub(super) device_memory: Known<Gauge>,
     pub(super) device_resident_memory: Known<Gauge>,
     pub(super) ready: Gauge,
@@ -142,6 +143,7 @@ impl Families {
             model_loads: Family::default(),
             model_evictions: Family::default(),
             model_load_time: Family::default(),
+            model_warm_up_time: Family::default(),
             device_memory: Family::default(),
             device_resident_memory: Family::default(),
             ready: Gauge::default(),
@@ -294,6 +296,12 @@ impl Families {
             "model_load_time",
             "From the model's files to its passed self-test, the last time",
             self.model_load_time.clone(),
+        );
+        seconds(
+            to,
+            "model_warm_up_time",
+            "The largest batch and a map before the model's first study, the last time; 0 on a CPU",
+            self.model_warm_up_time.clone(),
         );
     }
 

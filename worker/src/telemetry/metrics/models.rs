@@ -33,6 +33,7 @@ impl Metrics {
             if facts.loads > 0 {
                 families.model_memory.get_or_create(label).set(whole(facts.bytes));
                 families.model_load_time.get_or_create(label).set(facts.load_ms / 1e3);
+                families.model_warm_up_time.get_or_create(label).set(facts.warm_up_ms / 1e3);
             }
         }
     }

@@ -63,6 +63,7 @@ fn facts() -> ModelFacts {
         loads: 3,
         evictions: 2,
         load_ms: 1500.0,
+        warm_up_ms: 500.0,
         device: "cpu".into(),
     }
 }
@@ -126,6 +127,7 @@ fn each_event_is_counted_under_its_name() {
         "chiasm_model_loads_total{model=\"cxr\",digest=\"00\"} 3",
         "chiasm_model_evictions_total{model=\"cxr\",digest=\"00\"} 2",
         "chiasm_model_load_time_seconds{model=\"cxr\",digest=\"00\"} 1.5",
+        "chiasm_model_warm_up_time_seconds{model=\"cxr\",digest=\"00\"} 0.5",
         "chiasm_novelty_ratio_count 1",
         "chiasm_frontal_probability_ratio_count 1",
         "chiasm_features_total{state=\"known\"} 2",
