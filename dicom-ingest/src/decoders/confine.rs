@@ -59,11 +59,7 @@ pub fn confine(bounds: &Bounds) -> Confinement {
     ];
     // Every limit is tried, whatever became of those before it.
     let limited = limits.into_iter().filter(|(resource, most)| lower(*resource, *most)).count();
-    Confinement {
-        limited: limited == limits.len(),
-        without_files,
-        without_calls: system::without_calls(),
-    }
+    Confinement { limited: limited == limits.len(), without_files, without_calls: system::without_calls() }
 }
 
 /// Lowers a limit; one that is lower already stays.
