@@ -37,7 +37,9 @@ def played(engine, worker, scratch):
     name = f"{engine.run_id}-cluster"
     file = scratch / "play.yaml"
     file.write_text(manifests(engine, worker, tool, name, scratch))
-    pod = f"{name}-pod-0"
+    pod, network = f"{name}-pod-0", "podman-default-kube-network"
+    had_network = engine("network", "exists", network, fails=True).returncode == 0
+    engine.volumes += [name, f"{name}-config"]
     try:
         # Elsewhere a folder of the image's name would be taken for what it is built from.
         engine("kube", "play", file, cwd=scratch)
@@ -56,6 +58,8 @@ def played(engine, worker, scratch):
     finally:
         engine("pod", "rm", "--force", pod, fails=True)
         engine("secret", "rm", name, fails=True)
+        if not had_network:
+            engine("network", "rm", network, fails=True)
 
 
 def manifests(engine, worker, tool, name, scratch):
@@ -81,5 +85,6 @@ secretGenerator: [{{ name: chiasm, literals: [fhir-token=token], options: {{ dis
     text = text.replace("claimName: chiasm-studies", f"claimName: {worker.folders['dicom']}")
     text = text.replace("claimName: chiasm-records", f"claimName: {worker.folders['fhir']}")
     text = re.sub(r"^( +)secretName: chiasm$", rf"\1secretName: {name}\n\1optional: false", text, flags=re.MULTILINE)
+    text = re.sub(r"chiasm-config-\w+", f"{name}-config", text)
     text = re.sub(r"^  name: chiasm(-worker)?$", f"  name: {name}", text, flags=re.MULTILINE)
     return text

@@ -33,6 +33,7 @@ def compose(engine, scratch):
                                                        "check_port_listener", "5672"), 180)
         until("PostgreSQL listens", lambda: site.answers("postgres", "pg_isready", "--quiet", "--host=127.0.0.1",
                                                          "--username=chiasm"), 120)
+        engine.volumes.append(f"{engine.run_id}_orthanc")
         studies = drawn(engine, f"{engine.run_id}_orthanc", site.records, below="db/")
         site.up(*WORKERS)
         one_of_two(site, [Container(engine, site.container(service), studies) for service in WORKERS])

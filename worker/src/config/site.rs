@@ -114,7 +114,7 @@ pub enum RecordConfig {
     /// A FHIR R4 server.
     Fhir {
         /// How to reach it.
-        server: FhirConfig,
+        server: Box<FhirConfig>,
         /// Only what changed since then: a date.
         updated_since: Option<String>,
     },

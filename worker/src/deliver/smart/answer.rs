@@ -10,10 +10,10 @@ use crate::deliver::TransientCode;
 use crate::deliver::trouble::Trouble;
 
 /// How long a token is used of which it is not said how long it holds.
-const UNSAID: Duration = Duration::from_secs(60);
+const UNSAID: Duration = Duration::from_mins(1);
 
 /// The longest time a token is used, whatever is said of it.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// The longest token, in bytes.
 const MAX_TOKEN_BYTES: usize = 32 * 1024;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::key::{KeyError, KeyPair};
 
 /// How long an assertion holds; SMART allows five minutes, and clocks differ.
-const LIFE: Duration = Duration::from_secs(240);
+const LIFE: Duration = Duration::from_mins(4);
 
 /// The assertion for the token endpoint `audience`, made at `now`.
 pub(super) fn sign(

@@ -280,10 +280,11 @@ async fn a_key_that_was_renewed_in_its_place_signs_the_next_assertion() {
     let first = world.lock().unwrap().keys.clone();
     p384(folder.path(), "key.pem");
     register(&world, &path);
-    let mut known = world.lock().unwrap();
-    known.keys.retain(|kid, _| !first.contains_key(kid));
-    known.valid.clear();
-    drop(known);
+    {
+        let mut known = world.lock().unwrap();
+        known.keys.retain(|kid, _| !first.contains_key(kid));
+        known.valid.clear();
+    }
     assert_eq!(status(&client).await.unwrap(), 200);
 }
 
