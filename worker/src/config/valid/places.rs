@@ -166,7 +166,7 @@ fn record_server(
     }
     let read = super::smart::read_scopes();
     let server = fhir(key, &target, Some(read), environment, findings)?;
-    Some(RecordConfig::Fhir { server, updated_since: raw.updated_since.clone() })
+    Some(RecordConfig::Fhir { server: Box::new(server), updated_since: raw.updated_since.clone() })
 }
 
 fn path_of(key: &str, path: Option<&PathBuf>, findings: &mut Findings) -> Option<PathBuf> {

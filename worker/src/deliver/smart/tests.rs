@@ -354,7 +354,7 @@ async fn an_assertion_of_somebody_else_or_for_elsewhere_does_not_pass_this_serve
     let pair = key::KeyPair::read(&path).unwrap();
     let endpoint = format!("{}/token", world.lock().unwrap().authorization);
     let now = SystemTime::now();
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let ask = async |client_id: &str, audience: &str, when: SystemTime| {
         let assertion = assertion::sign(&pair, None, client_id, audience, when).unwrap();
         let form = assertion::form(&["system/Patient.rs".into()], &assertion);
