@@ -3,7 +3,7 @@
 //! What becomes of an attribute is data: [`profile`] holds table E.1-1 of the standard, edition 2024e. UIDs, the patient's
 //! number and name, and the days by which dates are moved follow from a secret [`Key`] ([`pseudonym`]): the same key gives the
 //! same ones, so that what belonged together still does, and nobody without it finds the way back. Sequences are walked at
-//! every depth ([`rewrite`]). Pixels are left as they are: an object that may show text is refused ([`content`]).
+//! every depth (`rewrite`). Pixels are left as they are: an object that may show text is refused (`content`).
 //!
 //! Three things go beyond the profile: a private attribute is removed always, so is one that the dictionary does not know, and
 //! so is a name of a person in an attribute that the table does not list.
