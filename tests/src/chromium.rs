@@ -195,7 +195,8 @@ impl Chromium {
     /// Calls a method and waits for its answer; events on the way are kept.
     fn ask(&mut self, method: &str, parameters: Value) -> Value {
         self.next += 1;
-        let mut message = json!({"id": self.next, "method": method, "params": parameters});
+        let mut message = json!({"id": self.next, "method": method});
+        message["params"] = parameters;
         if !self.session.is_empty() {
             message["sessionId"] = self.session.clone().into();
         }

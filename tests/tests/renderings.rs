@@ -106,7 +106,7 @@ fn of_fhir(bundle: &Value) -> Said {
         );
     }
     let study = of_type("ImagingStudy")[0];
-    said.study = text(&study["identifier"][0]["value"]).trim_start_matches("urn:oid:").to_owned();
+    text(&study["identifier"][0]["value"]).trim_start_matches("urn:oid:").clone_into(&mut said.study);
     for series in study["series"].as_array().unwrap() {
         said.instances.extend(series["instance"].as_array().unwrap().iter().map(|one| text(&one["uid"])));
     }
@@ -245,7 +245,7 @@ fn of_page(page: &str) -> Said {
             model["data-digest"].clone(),
         ));
     }
-    said.study = with_attribute(page, "data-study")[0]["data-study"].clone();
+    said.study.clone_from(&with_attribute(page, "data-study")[0]["data-study"]);
     said.instances = with_attribute(page, "data-read").iter().map(|row| row["data-read"].clone()).collect();
     let times = with_attribute(page, "datetime");
     (said.issued, said.started) = (times[0]["datetime"].clone(), times[1]["datetime"].clone());
