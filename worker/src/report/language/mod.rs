@@ -1,6 +1,6 @@
 //! The languages of a report: its own words from catalogues of messages, numbers and dates in the language's form.
 //!
-//! What the program says itself is a [`Message`]. What models, formulas and schemas say of themselves is English where it
+//! What the program says itself is a `Message`. What models, formulas and schemas say of themselves is English where it
 //! is made; [`translated`] puts it into the report's language before anything is rendered. Codes, their displays, units
 //! and identifiers stay as they are.
 
