@@ -8,6 +8,13 @@ use crate::report::language::{Language, Message};
 use crate::report::text::{sentence, visible};
 use crate::report::wording;
 
+/// Where a value stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Sheet,
+    Behind,
+}
+
 /// The values that the risks rest on; where they rest on none, every value. The others are [`behind`] the sheet.
 pub(super) fn section(report: &Report) -> Markup {
     let (record, language) = (&report.record, report.language);
@@ -18,7 +25,7 @@ pub(super) fn section(report: &Report) -> Markup {
         section aria-labelledby="record" {
             h2 id="record" { (language.text(Message::Record)) }
             @if let Some(text) = wording::without_record(language, record) { p { (text) } }
-            @if !shown.is_empty() { div class="columns" { (table(language, caption, &shown)) } }
+            @if !shown.is_empty() { div class="columns" { (table(language, caption, &shown, Place::Sheet)) } }
             @if !behind.is_empty() || missing > 0 {
                 p class="note" {
                     (language.say(Message::RecordRest, &[
@@ -38,7 +45,7 @@ pub(super) fn behind(report: &Report) -> Markup {
         @if !record.features.is_empty() || !record.excluded.is_empty() {
             section aria-labelledby="record-more" {
                 h2 id="record-more" { (language.text(Message::RecordMore)) }
-                @if !behind.is_empty() { (table(language, Message::RecordCaption, &behind)) }
+                @if !behind.is_empty() { (table(language, Message::RecordCaption, &behind, Place::Behind)) }
                 (missing(language, &record.features))
                 @if !record.excluded.is_empty() {
                     p class="note" {
@@ -63,7 +70,7 @@ fn all(texts: &[String]) -> Vec<String> {
     texts.iter().map(|text| visible(text)).collect()
 }
 
-fn table(language: Language, caption: Message, features: &[&Feature]) -> Markup {
+fn table(language: Language, caption: Message, features: &[&Feature], place: Place) -> Markup {
     html! {
         table class="stack record" {
             caption { (language.text(caption)) }
@@ -76,17 +83,20 @@ fn table(language: Language, caption: Message, features: &[&Feature]) -> Markup 
                     th scope="col" class="meter" { (language.text(Message::Freshness)) }
                 }
             }
-            tbody { @for feature in features { (known(language, feature)) } }
+            tbody { @for feature in features { (known(language, feature, place)) } }
         }
     }
 }
 
-fn known(language: Language, feature: &Feature) -> Markup {
+fn known(language: Language, feature: &Feature, place: Place) -> Markup {
+    // The sheet has room for what quotes a note or speaks against the value; how it was made is said behind the sheet.
+    let matters = |remark: &&String| remark.starts_with('“') || remark.contains(": ");
+    let remark = feature.remark.as_ref().filter(|remark| place == Place::Behind || matters(remark));
     html! {
         tr data-source=[feature.source.as_deref().map(visible)] {
             th scope="row" {
                 (shown(&feature.label))
-                @if let Some(remark) = &feature.remark { div class="note" { (shown(remark)) } }
+                @if let Some(remark) = remark { div class="note" { (shown(remark)) } }
             }
             td class="number" {
                 (language.value(feature.value.as_deref().unwrap_or_default()))
