@@ -39,7 +39,7 @@ fn states(output: &Output) -> Vec<String> {
 }
 
 #[test]
-fn a_study_that_was_asked_for_by_uid_is_reported_once() {
+fn a_study_that_was_asked_for_by_uid_is_reported_once_to_every_target() {
     let folder = tempfile::tempdir().unwrap();
     let site = site(folder.path(), "kind = 'embedded'");
     let file = phantom_study(&folder.path().join("made"), 40);
@@ -69,6 +69,20 @@ fn a_study_that_was_asked_for_by_uid_is_reported_once() {
     let report = folder.path().join("reports").join(&uid);
     assert!(report.join("bundle.json").exists() && report.join("report.html").exists());
     assert!(report.join("report.dcm").exists());
+
+    // Asked for again, for another target: it goes there too, the same bytes, and is not analysed again.
+    fs::create_dir(folder.path().join("others")).unwrap();
+    let wider = fs::read_to_string(&site).unwrap() + "[targets.others]\nkind = 'folder'\npath = 'others'\n";
+    fs::write(&site, wider).unwrap();
+    let output = submit(&site, &["--study", &uid, "--target", "others"], "");
+    assert_eq!(states(&output), ["accepted"], "{}", String::from_utf8_lossy(&output.stderr));
+    let again = run(&config.into_iter().chain([site.as_path()]).collect::<Vec<_>>());
+    let outcomes: Vec<Value> = lines(&again);
+    assert_eq!((outcomes.len(), &outcomes[0]["state"]), (1, &Value::from("reported")));
+    let other = folder.path().join("others").join(&uid);
+    for file in ["bundle.json", "report.html", "report.dcm"] {
+        assert_eq!(fs::read(report.join(file)).unwrap(), fs::read(other.join(file)).unwrap(), "{file}");
+    }
 }
 
 #[test]

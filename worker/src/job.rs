@@ -40,6 +40,28 @@ pub struct Request {
     pub unread: Option<Unread>,
 }
 
+impl Request {
+    /// This request, going also to where `asked` wants the same report to go; `None` where that adds nothing. What was only
+    /// scored in the shadow so far goes to where it is asked for now.
+    #[must_use]
+    pub fn widened(&self, asked: &Self) -> Option<Self> {
+        if asked.mode == Mode::Shadow {
+            return None;
+        }
+        let mut wide = self.clone();
+        if self.mode == Mode::Shadow {
+            (wide.mode, wide.targets, wide.out) = (Mode::Clinical, Vec::new(), None);
+        }
+        let added: Vec<_> =
+            asked.targets.iter().filter(|name| !wide.targets.contains(name)).cloned().collect();
+        wide.targets.extend(added);
+        if asked.out.is_some() {
+            wide.out.clone_from(&asked.out);
+        }
+        (wide != *self).then_some(wide)
+    }
+}
+
 /// Why a study could not be read when its job was accepted: the job ends with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,6 +228,31 @@ mod tests {
         };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+    }
+
+    #[test]
+    fn a_request_is_widened_by_what_another_adds() {
+        let to = |targets: &[&str], mode: Mode| Request {
+            files: Vec::new(),
+            record: RecordSource::NotGiven,
+            fetched_from: None,
+            out: None,
+            targets: targets.iter().map(|name| name.parse().unwrap()).collect(),
+            pipeline: None,
+            mode,
+            correlation_id: None,
+            unread: None,
+        };
+        let (clinical, shadow) = (|targets| to(targets, Mode::Clinical), |targets| to(targets, Mode::Shadow));
+        let one = clinical(&["a", "b"]);
+        assert_eq!(one.widened(&clinical(&["b", "c"])), Some(clinical(&["a", "b", "c"])));
+        assert_eq!(one.widened(&clinical(&["b", "a"])), None);
+        assert_eq!(one.widened(&shadow(&["c"])), None, "it asks for no delivery");
+        assert_eq!(shadow(&["a"]).widened(&clinical(&["c"])), Some(clinical(&["c"])));
+        let out = |folder: &str| Request { out: Some(folder.into()), ..clinical(&["a"]) };
+        assert_eq!(one.widened(&out("/x")), Some(Request { out: Some("/x".into()), ..one.clone() }));
+        assert_eq!(out("/x").widened(&out("/x")), None);
+        assert_eq!(out("/x").widened(&clinical(&["a"])), None);
     }
 
     #[test]

@@ -113,6 +113,11 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// one that was superseded: asking for it again makes it the newest version. One that was withdrawn is not.
     async fn accept(&self, job: &NewJob) -> Result<Accepted, LedgerError>;
 
+    /// A job whose request still is `before` and that nobody has in hand gets the request `wide`: its report is to go to
+    /// more places. One that ended with a report is delivered again, with the same bytes. True when it did; false where
+    /// somebody has it in hand, the request is another by now, or the version ended otherwise or was withdrawn.
+    async fn widen(&self, job_key: &str, before: &str, wide: &str) -> Result<bool, LedgerError>;
+
     /// Leases the next job that waits, or whose worker died or overstayed: STAT first, then the oldest. A job that rests
     /// ([`Ledger::defer`]) is left until its time, and one of which another version is under way until that one is done:
     /// a report has one writer. `None` when there is none.

@@ -15,6 +15,7 @@ use super::failpoint::{reach, reach_with};
 use super::fetch::{FetchError, Fetched, Located, Sources};
 use super::flight::{Flight, Landed};
 use super::spool::SpoolFolder;
+use super::widen::{Widened, widen};
 use crate::config::site::{RetryConfig, WorkerConfig};
 use crate::job::{Unread, hex};
 use crate::lane::Lane;
@@ -225,11 +226,15 @@ impl Arrivals {
         let accepted = ledger.accept(job).await?;
         reach("accepted");
         match accepted {
-            Accepted::Before(state) if state.is_terminal() => {
-                return Ok(Way::Known(job.job_key.clone(), state));
-            }
             Accepted::New => self.announce_accepted(request, job).await,
-            Accepted::Before(_) => {}
+            Accepted::Before(state) => match widen(ledger.as_ref(), job).await? {
+                Widened::Done => {}
+                Widened::InHand if !state.is_terminal() => {
+                    return Ok(Way::Settle(Disposition::Retry { after: self.pause(0) }));
+                }
+                _ if state.is_terminal() => return Ok(Way::Known(job.job_key.clone(), state)),
+                _ => {}
+            },
         }
         match ledger.lease_key(&job.job_key).await? {
             Some(leased) => Ok(Way::Carry(Box::new(leased), Box::new(load))),

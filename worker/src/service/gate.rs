@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::right_of_way::RightOfWay;
 use crate::lane::Lane;
 use crate::pipeline::scoring::Turns;
 
@@ -29,39 +30,30 @@ impl Bounds {
         Self { kept_free: Duration::from_millis(500), longest_wait: Duration::from_millis(250) };
 }
 
+/// How much longer a routine job gives way that may do so until `at_most`; `None` when it may go on.
+fn held_up(urgent: RightOfWay, at_most: Instant) -> Option<Duration> {
+    let now = Instant::now();
+    let left = urgent.left(now)?.min(at_most.saturating_duration_since(now));
+    (!left.is_zero()).then_some(left)
+}
+
 /// Places that jobs take one by one.
 #[derive(Debug)]
 pub struct Gate {
     state: Mutex<State>,
     changed: Condvar,
-    urgent: watch::Sender<Urgent>,
+    urgent: watch::Sender<RightOfWay>,
     bounds: Bounds,
-}
-
-/// The STAT jobs under way, and until when the latest of them has the right of way.
-#[derive(Debug, Clone, Copy, Default)]
-struct Urgent {
-    jobs: usize,
-    until: Option<Instant>,
-}
-
-impl Urgent {
-    /// How much longer a routine job gives way that may do so until `at_most`; `None` when it may go on.
-    fn holds_up(&self, at_most: Instant, now: Instant) -> Option<Duration> {
-        let until = self.until?.min(at_most);
-        let left = until.saturating_duration_since(now);
-        (self.jobs > 0 && !left.is_zero()).then_some(left)
-    }
 }
 
 /// A STAT job under way; nothing for a routine one.
 #[derive(Debug)]
-pub struct RightOfWay<'a>(Option<&'a Gate>);
+pub struct UnderWay<'a>(Option<&'a Gate>);
 
-impl Drop for RightOfWay<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         if let Some(gate) = self.0 {
-            gate.urgent.send_modify(|urgent| urgent.jobs = urgent.jobs.saturating_sub(1));
+            gate.urgent.send_modify(RightOfWay::ends);
             // Whoever looked before the change waits by now.
             gate.wake(&gate.lock());
         }
@@ -106,15 +98,12 @@ impl Gate {
     }
 
     /// A job of this lane is under way until the value is dropped.
-    pub fn begins(&self, lane: Lane) -> RightOfWay<'_> {
+    pub fn begins(&self, lane: Lane) -> UnderWay<'_> {
         if lane == Lane::Routine {
-            return RightOfWay(None);
+            return UnderWay(None);
         }
-        self.urgent.send_modify(|urgent| {
-            urgent.jobs += 1;
-            urgent.until = Some(Instant::now() + self.bounds.kept_free);
-        });
-        RightOfWay(Some(self))
+        self.urgent.send_modify(|urgent| urgent.begins(Instant::now() + self.bounds.kept_free));
+        UnderWay(Some(self))
     }
 
     /// Waits while a STAT job has the right of way over one of this lane.
@@ -124,7 +113,7 @@ impl Gate {
         }
         let (at_most, mut urgent) = (Instant::now() + self.bounds.longest_wait, self.urgent.subscribe());
         loop {
-            let Some(left) = urgent.borrow_and_update().holds_up(at_most, Instant::now()) else { return };
+            let Some(left) = held_up(*urgent.borrow_and_update(), at_most) else { return };
             // Changed, or waited for long enough: either way it is looked at again.
             drop(tokio::time::timeout(left, urgent.changed()).await);
         }
@@ -138,7 +127,7 @@ impl Gate {
         if lane == Lane::Routine {
             // Who gives way does not wait for a place yet: a STAT job that is to let it pass would wait for it in turn.
             state.giving_way += 1;
-            while let Some(left) = self.held_up(at_most) {
+            while let Some(left) = held_up(*self.urgent.borrow(), at_most) {
                 state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             }
             state.giving_way -= 1;
@@ -156,10 +145,6 @@ impl Gate {
         self.wake(&state);
         drop(state);
         Place(self)
-    }
-
-    fn held_up(&self, at_most: Instant) -> Option<Duration> {
-        self.urgent.borrow().holds_up(at_most, Instant::now())
     }
 
     /// Wakes whoever waits; most often that is nobody, and a call to the system for nothing.
@@ -203,7 +188,7 @@ mod tests {
     use std::task::{Context, Waker};
     use std::time::{Duration, Instant};
 
-    use super::{Bounds, Gate, STAT_IN_A_ROW, State, Urgent};
+    use super::{Bounds, Gate, STAT_IN_A_ROW, State};
     use crate::lane::Lane;
 
     fn state(free: usize, stat: usize, routine: usize, stat_in_a_row: u32) -> State {
@@ -224,15 +209,11 @@ mod tests {
     const LONG: Bounds = Bounds { kept_free: Duration::from_hours(1), longest_wait: Duration::from_hours(1) };
 
     #[test]
-    fn a_routine_job_gives_way_to_stat_and_never_for_long() {
-        let (now, ms) = (Instant::now(), Duration::from_millis);
-        let urgent = |jobs, until| Urgent { jobs, until: Some(now + ms(until)) };
-        assert_eq!(urgent(1, 500).holds_up(now + ms(250), now), Some(ms(250)));
-        assert_eq!(urgent(2, 100).holds_up(now + ms(250), now), Some(ms(100)));
-        assert_eq!(urgent(0, 500).holds_up(now + ms(250), now), None, "no STAT job is under way any more");
-        assert_eq!(Urgent::default().holds_up(now + ms(250), now), None, "none ever was");
-        assert_eq!(urgent(1, 500).holds_up(now, now), None, "it waited for long enough");
-        assert_eq!(urgent(1, 0).holds_up(now + ms(250), now), None, "the STAT job waits for something slow");
+    fn a_routine_job_gives_way_no_longer_than_it_may() {
+        let gate = Gate::with(1, LONG);
+        let _urgent = gate.begins(Lane::Stat);
+        assert!(super::held_up(*gate.urgent.borrow(), Instant::now() + LONG.longest_wait).is_some());
+        assert!(super::held_up(*gate.urgent.borrow(), Instant::now()).is_none(), "it waited for long enough");
     }
 
     #[tokio::test]

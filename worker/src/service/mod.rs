@@ -18,8 +18,10 @@ pub mod health;
 mod poison;
 pub mod pressure;
 mod resume;
+mod right_of_way;
 pub mod shutdown;
 pub mod spool;
+mod widen;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -159,6 +159,18 @@ impl Ledger for PostgresLedger {
         }
     }
 
+    async fn widen(&self, job_key: &str, before: &str, wide: &str) -> Result<bool, LedgerError> {
+        let statement = query(sql::WIDEN)
+            .bind(job_key.to_owned())
+            .bind(before.to_owned())
+            .bind(wide.to_owned())
+            .bind(self.actor.clone())
+            .bind(withdrawal_key(job_key));
+        let act = "widen a request";
+        self.all(act, query(sql::FREE_VOID_LEASES)).await?;
+        Ok(self.one(act, statement).await?.is_some())
+    }
+
     async fn lease_next(&self) -> Result<Option<Job>, LedgerError> {
         self.lease(Turn::Next).await
     }

@@ -152,6 +152,25 @@ pub(super) const ACCEPTED_BEFORE: &str = "
         UPDATE job SET lane = $2 WHERE job_key = $1 AND lane < $2 AND state IN ('accepted', 'leased', 'composed'))
     SELECT state FROM job WHERE job_key = $1";
 
+/// The report of job $1, whose request is $2, is to go to more places: its request becomes $3, for the actor $4. What waits
+/// goes there in its turn, what ended with a report is delivered again; not what has the withdrawal $5. Gives one row when
+/// it did.
+pub(super) const WIDEN: &str = concat!(
+    "WITH widened AS (
+        UPDATE job SET request = $3, attempts = 0, deferrals = 0, resting = NULL, rests_since_ms = NULL,
+            rests_until_ms = NULL, ended_code = NULL,
+            composed_at_ms = CASE WHEN state IN ('reported', 'refused') THEN ",
+    now_ms!(),
+    " ELSE composed_at_ms END,
+            state = CASE WHEN state IN ('reported', 'refused') THEN 'composed' ELSE state END
+        WHERE job_key = $1 AND request = $2 AND lease_holder IS NULL
+          AND (state IN ('accepted', 'composed') OR state IN ('reported', 'refused') AND html IS NOT NULL)
+          AND NOT EXISTS (SELECT 1 FROM job AS withdrawal WHERE withdrawal.job_key = $5)
+        RETURNING job_key),
+     noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $4, 'widened', '' FROM widened)
+     SELECT job_key FROM widened"
+);
+
 /// Starts the failed job $1 anew, for the actor $2. Gives one row when it did.
 pub(super) const RETRY: &str = concat!(
     "WITH retried AS (UPDATE job SET ",

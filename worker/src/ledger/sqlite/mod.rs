@@ -151,6 +151,16 @@ impl Ledger for SqliteLedger {
         self.write("accept a job", move |connection, lessee| take::accept(connection, &job, lessee)).await
     }
 
+    async fn widen(&self, job_key: &str, before: &str, wide: &str) -> Result<bool, LedgerError> {
+        let [job_key, before, wide] = [job_key, before, wide].map(str::to_owned);
+        let workers = self.workers.clone();
+        self.write("widen a request", move |connection, lessee| {
+            take::free_void_leases(connection, &workers, lessee)?;
+            take::widen(connection, &job_key, (&before, &wide), lessee)
+        })
+        .await
+    }
+
     async fn lease_next(&self) -> Result<Option<Job>, LedgerError> {
         self.lease(Turn::Next).await
     }

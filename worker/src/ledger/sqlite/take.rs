@@ -33,6 +33,15 @@ const CLEAR_REPORT: &str =
         sr = NULL
      WHERE job_key = :job_key AND state = 'accepted'";
 
+/// The report is to go to more places: what waits goes there in its turn, what ended with a report is delivered again.
+const WIDEN: &str =
+    "UPDATE job SET request = :wide, attempts = 0, deferrals = 0, resting = NULL, rests_since_ms = NULL,
+        rests_until_ms = NULL, ended_code = NULL,
+        composed_at_ms = CASE WHEN state IN ('reported', 'refused') THEN :now ELSE composed_at_ms END,
+        state = CASE WHEN state IN ('reported', 'refused') THEN 'composed' ELSE state END
+     WHERE job_key = :job_key AND request = :before AND lease_holder IS NULL
+       AND (state IN ('accepted', 'composed') OR state IN ('reported', 'refused') AND html IS NOT NULL)";
+
 /// The rest of `SELECT .. WHERE`: nobody holds the job or another version of its report.
 macro_rules! free {
     () => {
@@ -124,6 +133,26 @@ pub(super) fn accept(connection: &Connection, job: &NewJob, lessee: &Lessee) -> 
     }
     note(connection, &job.job_key, lessee, "accepted", lane)?;
     Ok(Accepted::New)
+}
+
+/// Gives a job another request; false where it does not stand as it has to.
+pub(super) fn widen(
+    connection: &Connection,
+    job_key: &str,
+    (before, wide): (&str, &str),
+    lessee: &Lessee,
+) -> Result<bool> {
+    if is_withdrawn(connection, job_key)? {
+        return Ok(false);
+    }
+    let changed = connection.execute(
+        WIDEN,
+        named_params! {":job_key": job_key, ":before": before, ":wide": wide, ":now": lessee.now_ms},
+    )?;
+    if changed == 1 {
+        note(connection, job_key, lessee, "widened", "")?;
+    }
+    Ok(changed == 1)
 }
 
 /// Whether the version was taken back.

@@ -19,6 +19,7 @@ enum Operation {
     LeaseNext { worker: usize },
     LeaseKey { worker: usize, key: usize },
     Write { worker: usize, key: usize, write: Write },
+    Widen { worker: usize, key: usize },
     Retry { worker: usize, key: usize },
     Cancel { worker: usize, key: usize },
     Renew { worker: usize },
@@ -49,6 +50,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         5 => worker.clone().prop_map(|worker| Operation::LeaseNext { worker }),
         3 => both().prop_map(|(worker, key)| Operation::LeaseKey { worker, key }),
         15 => (both(), write).prop_map(|((worker, key), write)| Operation::Write { worker, key, write }),
+        2 => both().prop_map(|(worker, key)| Operation::Widen { worker, key }),
         1 => both().prop_map(|(worker, key)| Operation::Retry { worker, key }),
         1 => both().prop_map(|(worker, key)| Operation::Cancel { worker, key }),
         1 => worker.clone().prop_map(|worker| Operation::Renew { worker }),
@@ -150,6 +152,17 @@ impl<'a> Machine<'a> {
                 self.leased(worker, leased);
             }
             Operation::Write { worker, key, write } => self.write(worker, key, write).await,
+            Operation::Widen { worker, key } => {
+                let (job_key, report_key) = KEYS[key];
+                let held = self.holders.get(report_key).is_some_and(|(_, by)| *by == key);
+                let state = self.states.get(job_key).copied();
+                let widened = self.ledger(worker).widen(job_key, "{}", "{}").await.unwrap();
+                assert!(!widened || !held, "nobody's work is changed in his hands");
+                let waits = state.is_some_and(|state| !state.is_terminal());
+                assert!(widened || held || !waits, "what waits goes where it is asked for");
+                assert!(!widened || !matches!(state, None | Some(JobState::Failed | JobState::Superseded)));
+                return widened.then_some(key);
+            }
             Operation::Retry { worker, key } => {
                 let failed = self.states.get(KEYS[key].0) == Some(&JobState::Failed);
                 let retried = self.ledger(worker).retry(KEYS[key].0).await;

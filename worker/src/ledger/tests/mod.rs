@@ -39,6 +39,7 @@ on_both! {
     walks::undelivered as a_report_that_failed_only_in_delivery_is_delivered_with_the_same_bytes,
     walks::retry_and_cancel as what_waits_can_be_cancelled_and_what_failed_retried,
     walks::withdrawn as a_withdrawn_version_is_replaced_once_and_never_comes_back,
+    walks::widened as a_report_goes_to_where_it_is_asked_for_later,
     walks::audit as the_audit_trail_says_what_happened,
     walks::looks as jobs_are_listed_found_and_counted,
     walks::starts as starts_of_a_message_are_counted_until_it_is_settled,

@@ -230,3 +230,30 @@ pub(super) async fn withdrawn(site: Site) {
     // the study read by another model is a version like any other
     assert_eq!(ledger.accept(&job("anew", "r")).await.unwrap(), Accepted::New);
 }
+
+pub(super) async fn widened(site: Site) {
+    let ledger = site.worker(LONG).await;
+    let widen = async |key: &str, before: &str, wide: &str| ledger.widen(key, before, wide).await.unwrap();
+    assert!(!widen("j", "{}", "a").await, "there is none");
+    ledger.accept(&job("j", "r")).await.unwrap();
+    assert!(!widen("j", "another", "a").await, "it asks for something else by now");
+    assert!(widen("j", "{}", "a").await, "it waits");
+    let held = lease(&ledger).await;
+    assert_eq!((held.request.as_str(), &held.composed), ("a", &None));
+    assert!(!widen("j", "a", "b").await, "somebody has it in hand");
+    ledger.store_report(&held, None, &report(JobState::Reported)).await.unwrap();
+    ledger.settle(&held, JobState::Reported, None).await.unwrap();
+
+    assert!(widen("j", "a", "b").await, "it is delivered again");
+    assert_eq!(states(&ledger).await, [JobState::Composed]);
+    let held = lease(&ledger).await;
+    assert_eq!((held.request.as_str(), &held.composed), ("b", &Some(report(JobState::Reported))));
+    ledger.settle(&held, JobState::Reported, None).await.unwrap();
+    assert_eq!(events(&ledger, "j").await.iter().filter(|event| *event == "widened").count(), 2);
+
+    let withdrawal = job(&withdrawal_key("j"), "r");
+    assert!(ledger.withdraw("j", &withdrawal, &report(JobState::Refused)).await.unwrap());
+    assert!(!widen("j", "b", "c").await, "what is taken back goes nowhere");
+    carry(&ledger, &job("failed", "f"), JobState::Failed).await;
+    assert!(!widen("failed", "{}", "a").await, "a failed one is accepted anew instead");
+}

@@ -76,13 +76,13 @@ fn the_device_is_kept_free_for_a_stat_job_under_way_but_not_for_long() {
     let shared = shared([(Lane::Routine, score())]);
     let now = Instant::now();
     let mut waiting = shared.lock();
-    (waiting.stat_under_way, waiting.kept_free_until) = (1, Some(now + KEPT_FREE));
+    waiting.urgent.begins(now + KEPT_FREE);
     assert!(waiting.pop(now).is_none(), "it comes back for its map");
     waiting.stat_in_a_row = STAT_IN_A_ROW;
     assert_eq!(waiting.lane(now), Some(1), "a routine picture is due");
     waiting.stat_in_a_row = 1;
     assert_eq!(waiting.lane(now + KEPT_FREE), Some(1), "it took too long");
-    waiting.stat_under_way = 0;
+    waiting.urgent.ends();
     assert_eq!(waiting.lane(now), Some(1), "it is done");
 }
 

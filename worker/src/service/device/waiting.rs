@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use models::{GreyImage, Scores};
 
+use super::super::right_of_way::RightOfWay;
 use super::engine::Facts;
 use super::{Batching, DeviceHealth};
 use crate::ending::Ending;
@@ -49,8 +50,7 @@ pub(super) struct Batch {
 pub(super) struct Waiting {
     lanes: [VecDeque<Asked>; 2],
     pub(super) stat_in_a_row: u32,
-    pub(super) stat_under_way: usize,
-    pub(super) kept_free_until: Option<Instant>,
+    pub(super) urgent: RightOfWay,
     pub(super) health: DeviceHealth,
     pub(super) stopped: bool,
 }
@@ -75,15 +75,11 @@ impl Shared {
 
     /// A STAT job is under way from here on.
     pub(super) fn stat_begins(&self) {
-        let mut waiting = self.lock();
-        waiting.stat_under_way += 1;
-        waiting.kept_free_until = Some(Instant::now() + KEPT_FREE);
+        self.lock().urgent.begins(Instant::now() + KEPT_FREE);
     }
 
     pub(super) fn stat_ends(&self) {
-        let mut waiting = self.lock();
-        waiting.stat_under_way = waiting.stat_under_way.saturating_sub(1);
-        drop(waiting);
+        self.lock().urgent.ends();
         self.changed.notify_all();
     }
 
@@ -148,9 +144,7 @@ impl Shared {
 impl Waiting {
     /// How long the device is still kept free for a STAT job, if it is: never longer than four of its asks in a row.
     fn kept_free_for(&self, now: Instant) -> Option<Duration> {
-        let left = self.kept_free_until?.saturating_duration_since(now);
-        let keeps = self.stat_under_way > 0 && self.stat_in_a_row < STAT_IN_A_ROW && !left.is_zero();
-        keeps.then_some(left)
+        self.urgent.left(now).filter(|_| self.stat_in_a_row < STAT_IN_A_ROW)
     }
 
     pub(super) fn lane(&self, now: Instant) -> Option<usize> {
