@@ -9,6 +9,7 @@ mod assess;
 mod compose;
 mod decode;
 mod end_to_end;
+mod evaluate;
 mod features;
 mod isolation;
 mod ledger;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         saliency::all,
         features::all,
         assess::all,
+        evaluate::all,
         compose::all,
         queue::all,
         ledger::all,

@@ -114,3 +114,45 @@ fn what_became_known_later_changes_no_finding_and_no_risk() {
     }
     assert_eq!(results[0], results[1]);
 }
+
+/// Laboratory values as they are in no record that the late fusion was fitted on: the report warns, page and bundle.
+#[test]
+fn a_number_beyond_what_the_model_knows_is_called_an_extrapolation() {
+    let laboratory = |crp: f64, ldh: f64, lymphocytes: f64| {
+        record(|bundle| {
+            let mut resources = vec![json!({"resourceType": "Condition", "id": "covid",
+                "verificationStatus": {"coding": [{"code": "confirmed"}]},
+                "code": {"coding": [{"system": "http://snomed.info/sct", "code": "840539006"}]},
+                "subject": {"reference": "Patient/carla"}, "recordedDate": "2024-05-01T06:00:00Z"})];
+            for (id, code, value, unit) in [
+                ("crp", "1988-5", crp, "mg/L"),
+                ("ldh", "2532-0", ldh, "U/L"),
+                ("lymphocytes", "731-0", lymphocytes, "10*9/L"),
+            ] {
+                let mut made = bundle["entry"][1]["resource"].clone();
+                made["id"] = id.into();
+                made["code"]["coding"][0]["code"] = code.into();
+                made["valueQuantity"] = json!({"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit});
+                resources.push(made);
+            }
+            let entries = bundle["entry"].as_array_mut().unwrap();
+            entries.truncate(1);
+            for (at, resource) in resources.into_iter().enumerate() {
+                let url = format!("urn:uuid:6a1f1d1e-1111-4c4c-8d8d-00000000001{at}");
+                entries.push(json!({"fullUrl": url, "resource": resource}));
+            }
+        })
+    };
+    for (bundle, warns) in [(laboratory(80.0, 320.0, 1.1), false), (laboratory(0.1, 9000.0, 300.0), true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = write(folder.path(), "record.json", &bundle);
+        let (code, line) = analyze(folder.path(), &file);
+        assert_eq!(code, Some(0));
+        let risks = line["risks"].as_array().unwrap();
+        let computed = risks.iter().find(|risk| risk["id"] == "icu-concurrent").unwrap();
+        assert!(computed["probability"].is_number(), "{computed}");
+        let page = fs::read_to_string(line["files"]["html"].as_str().unwrap()).unwrap();
+        assert_eq!(page.contains("the number is an extrapolation"), warns, "the page");
+        assert_eq!(report(&line).to_string().contains("the number is an extrapolation"), warns, "the bundle");
+    }
+}

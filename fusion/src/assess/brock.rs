@@ -65,7 +65,7 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         kind: nodule.kind,
         upper_lobe: nodule.upper_lobe,
         count: index.count,
-        spiculated: nodule.spiculated,
+        spiculated: index.spiculated,
     };
     match calculate(&inputs) {
         Some(calculation) => suggested(risk.calculated(&calculation), nodule.diameter_mm),

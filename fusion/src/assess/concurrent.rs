@@ -143,6 +143,7 @@ fn fill(
             unit: None,
             date: None,
             source: None,
+            from_note: false,
         }));
     }
     if prediction.stratum != Stratum::ImageOnly {

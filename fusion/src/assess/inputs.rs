@@ -18,6 +18,35 @@ pub(super) struct IndexNodule<'a> {
     pub(super) count: u32,
     /// Whether the count is the number of coded nodules.
     pub(super) counted: bool,
+    /// Whether it is spiculated: as coded, else as a note of the same examination says.
+    pub(super) spiculated: Option<bool>,
+    /// The note's feature, where it is the note that says so.
+    noted: Option<&'a Feature>,
+    /// What a reader must know of a note that speaks of spiculation and does not answer.
+    unanswered: Option<&'static str>,
+}
+
+/// A note's statement of spiculation, where it can be of no other nodule than this one.
+fn noted<'a>(
+    input: &AssessInput<'a>,
+    nodule: &Nodule,
+    count: u32,
+) -> Result<Option<&'a Feature>, &'static str> {
+    let feature = input.features.and_then(|table| table.feature("note-spiculation"));
+    let Some(feature) = feature.filter(|feature| matches!(feature.value, FeatureValue::Bool(_))) else {
+        return Ok(None);
+    };
+    let age = nodule.dated.map_or(0.0, |dated| days_between(dated, input.t0));
+    let apart = (feature.age_days.unwrap_or(f64::INFINITY) - age).abs();
+    if apart > SAME_EXAM_DAYS {
+        Err("a note speaks of spiculation, but on another day than the nodule was seen")
+    } else if count > 1 {
+        Err("a note speaks of spiculation, and it cannot be told of which nodule")
+    } else if feature.questioned {
+        Err("notes contradict each other on spiculation")
+    } else {
+        Ok(Some(feature))
+    }
 }
 
 /// The largest nodule of the latest examination that states any; `Err` holds the reason.
@@ -37,7 +66,27 @@ pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a
     let nodule = *largest.ok_or("every coded lung nodule is older than a year")?;
     let stated = exam.iter().filter_map(|nodule| nodule.count).max();
     let coded = u32::try_from(exam.len()).unwrap_or(u32::MAX);
-    Ok(IndexNodule { nodule, count: stated.unwrap_or(coded).max(coded), counted: stated.is_none() })
+    let count = stated.unwrap_or(coded).max(coded);
+    let mut made = IndexNodule {
+        nodule,
+        count,
+        counted: stated.is_none(),
+        spiculated: nodule.spiculated,
+        noted: None,
+        unanswered: None,
+    };
+    match (nodule.spiculated, noted(input, nodule, count)) {
+        (None, Ok(found)) => {
+            made.noted = found;
+            made.spiculated = found.map(|feature| feature.value == FeatureValue::Bool(true));
+        }
+        (None, Err(why)) => made.unanswered = Some(why),
+        (Some(coded), Ok(Some(feature))) if feature.value != FeatureValue::Bool(coded) => {
+            made.unanswered = Some("a note says otherwise of the spiculation; the coded value stands");
+        }
+        (Some(_), _) => {}
+    }
+    Ok(made)
 }
 
 impl IndexNodule<'_> {
@@ -51,12 +100,19 @@ impl IndexNodule<'_> {
                 unit: unit.map(str::to_owned),
                 date: nodule.dated.map(|dated| dated.to_string()),
                 source: nodule.source.first().cloned(),
+                from_note: false,
             });
         };
         add(risk, "nodule diameter", Some(number(nodule.diameter_mm)), Some("mm"));
         add(risk, "nodule type", nodule.kind.map(|kind| kind.text().to_owned()), None);
         add(risk, "upper lobe", nodule.upper_lobe.map(yes_no), None);
-        add(risk, "spiculation", nodule.spiculated.map(yes_no), None);
+        match self.noted {
+            Some(feature) => {
+                risk.inputs.push(RiskInput { label: "spiculation".to_owned(), ..described(feature) })
+            }
+            None => add(risk, "spiculation", nodule.spiculated.map(yes_no), None),
+        }
+        risk.limits.extend(self.unanswered.map(str::to_owned));
         add(risk, "number of nodules", Some(self.count.to_string()), None);
         if self.counted {
             risk.limits
@@ -152,12 +208,14 @@ pub(super) fn described(feature: &Feature) -> RiskInput {
         unit: feature.unit.clone(),
         date: feature.effective.clone(),
         source: feature.source.clone(),
+        from_note: feature.passage.is_some(),
     }
 }
 
 /// An input without a source in the record.
 pub(super) fn plain(label: &str, value: String, unit: Option<&str>) -> RiskInput {
-    RiskInput { label: label.to_owned(), value, unit: unit.map(str::to_owned), date: None, source: None }
+    let unit = unit.map(str::to_owned);
+    RiskInput { label: label.to_owned(), value, unit, date: None, source: None, from_note: false }
 }
 
 fn yes_no(truth: bool) -> String {

@@ -47,6 +47,13 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     if since.is_some_and(|years| years < CANCER_FREE_YEARS) {
         return risk.outside("a cancer was diagnosed within 5 years");
     }
+    // a note that names a cancer does not say when it was diagnosed
+    if since.is_none() && table.and_then(|table| table.truth("cancer")) == Some(true) {
+        return risk.lacks(
+            &["years-since-cancer"],
+            "a cancer is stated and not when it was diagnosed; within 5 years the formula is not for the patient",
+        );
+    }
     if table.and_then(|table| table.truth("cancer")).is_none() {
         risk.limits
             .push("a cancer within 5 years would exclude the patient; the record does not say".to_owned());
@@ -60,7 +67,7 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         ever_smoker,
         extrathoracic_cancer: extrathoracic,
         diameter_mm: nodule.diameter_mm,
-        spiculated: nodule.spiculated,
+        spiculated: index.spiculated,
         upper_lobe: nodule.upper_lobe,
     };
     suggest(input, &inputs, nodule.kind, &mut risk);

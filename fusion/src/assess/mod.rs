@@ -178,6 +178,9 @@ pub struct RiskInput {
     pub date: Option<String>,
     /// Reference of the resource; `None` for values that come from the images.
     pub source: Option<String>,
+    /// A clinical note states it, and nothing coded does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_note: bool,
 }
 
 impl std::fmt::Debug for RiskInput {
@@ -219,7 +222,10 @@ pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
         risks.extend(prostate::risks(input));
     }
     risks.push(concurrent::risk(input));
-    risks.iter_mut().for_each(Risk::round);
+    for risk in &mut risks {
+        risk.say_what_notes_stated();
+        risk.round();
+    }
     risks
 }
 
@@ -284,6 +290,16 @@ impl Risk {
         }
         for other in &mut self.comparators {
             other.probability = other.probability.map(stored);
+        }
+    }
+
+    /// Names the inputs that only a clinical note states: words that rules have read, and no coded entry.
+    fn say_what_notes_stated(&mut self) {
+        let labels = self.inputs.iter().filter(|input| input.from_note).map(|input| input.label.as_str());
+        let mut labels: Vec<&str> = labels.collect();
+        labels.dedup();
+        if !labels.is_empty() {
+            self.limits.push(format!("stated in a clinical note and not coded: {}", labels.join(", ")));
         }
     }
 

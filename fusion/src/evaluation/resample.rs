@@ -9,13 +9,24 @@ use rand_chacha::ChaCha8Rng;
 use super::{order, quantile};
 
 /// One score of some cases, ready to be resampled.
-pub struct Resampler<'a> {
-    probabilities: &'a [f64],
-    labels: &'a [bool],
-    /// Patient of each case, from 0 without gaps.
-    patients: Vec<u32>,
+pub struct Resampler {
+    /// Patients.
     count: u32,
-    ascending: Vec<usize>,
+    /// Patient of each case, from 0 without gaps, the cases in ascending order of probability.
+    patients: Vec<u32>,
+    /// Outcome of each of them.
+    labels: Vec<bool>,
+    /// Cases of equal probability, lowest first.
+    groups: Vec<Group>,
+}
+
+/// Cases of equal probability, and what each costs.
+struct Group {
+    /// Place after the last of them.
+    end: usize,
+    /// Squared error and log-likelihood of a positive and of a negative.
+    squared: [f64; 2],
+    loss: [f64; 2],
 }
 
 /// Measures of one draw.
@@ -31,10 +42,10 @@ pub struct Drawn {
     pub log_loss: Option<f64>,
 }
 
-impl<'a> Resampler<'a> {
+impl Resampler {
     /// The cases of one score; `patients` are any numbers, equal for one patient.
-    pub fn new(probabilities: &'a [f64], labels: &'a [bool], patients: &[usize]) -> Self {
-        let mut known = std::collections::BTreeMap::new();
+    pub fn new(probabilities: &[f64], labels: &[bool], patients: &[usize]) -> Self {
+        let mut known = std::collections::HashMap::new();
         let patients: Vec<u32> = patients
             .iter()
             .map(|patient| {
@@ -43,7 +54,25 @@ impl<'a> Resampler<'a> {
             })
             .collect();
         let count = u32::try_from(known.len()).unwrap_or(u32::MAX);
-        Self { probabilities, labels, patients, count, ascending: order(probabilities) }
+        let ascending = order(probabilities);
+        let mut groups: Vec<Group> = Vec::new();
+        let mut last = None;
+        for (at, case) in ascending.iter().enumerate() {
+            let score = probabilities[*case];
+            match groups.last_mut() {
+                Some(group) if last.is_some_and(|last: f64| last.total_cmp(&score).is_eq()) => {
+                    group.end = at + 1
+                }
+                _ => groups.push(Group::new(score, at + 1)),
+            }
+            last = Some(score);
+        }
+        Self {
+            count,
+            patients: ascending.iter().map(|case| patients[*case]).collect(),
+            labels: ascending.iter().map(|case| labels[*case]).collect(),
+            groups,
+        }
     }
 
     /// How often each patient is drawn, for every draw of a seed: the same for every score of the same cases, so that
@@ -62,40 +91,33 @@ impl<'a> Resampler<'a> {
 
     /// The measures where each patient counts so many times.
     pub fn measure(&self, times: &[u32]) -> Drawn {
-        let weight = |case: usize| f64::from(times[self.patients[case] as usize]);
         let (mut below, mut pairs) = (0.0, 0.0);
         let (mut positives, mut negatives) = (0.0, 0.0);
         let (mut brier, mut loss) = (0.0, 0.0);
-        // groups of equal probability, lowest first: weights of positives and negatives
-        let mut groups: Vec<(f64, f64)> = Vec::new();
         let mut at = 0;
-        while at < self.ascending.len() {
-            let score = self.probabilities[self.ascending[at]];
-            let (mut yes, mut no) = (0.0, 0.0);
-            while at < self.ascending.len()
-                && self.probabilities[self.ascending[at]].total_cmp(&score).is_eq()
-            {
-                let case = self.ascending[at];
-                if self.labels[case] {
-                    yes += weight(case);
-                } else {
-                    no += weight(case);
-                }
-                at += 1;
+        // weights of positives and negatives of each group
+        let mut weights: Vec<(f64, f64)> = Vec::with_capacity(self.groups.len());
+        for group in &self.groups {
+            let (mut yes, mut no) = (0_u32, 0_u32);
+            for (patient, label) in self.patients[at..group.end].iter().zip(&self.labels[at..group.end]) {
+                let time = times[*patient as usize];
+                yes += if *label { time } else { 0 };
+                no += if *label { 0 } else { time };
             }
+            at = group.end;
+            let (yes, no) = (f64::from(yes), f64::from(no));
             pairs += yes * (below + no / 2.0);
             below += no;
-            let sure = score.clamp(1e-15, 1.0 - 1e-15);
-            brier += yes * (1.0 - score).powi(2) + no * score.powi(2);
-            loss -= yes * sure.ln() + no * (1.0 - sure).ln();
+            brier += yes * group.squared[0] + no * group.squared[1];
+            loss -= yes * group.loss[0] + no * group.loss[1];
             positives += yes;
             negatives += no;
-            groups.push((yes, no));
+            weights.push((yes, no));
         }
         let all = positives + negatives;
         let precision = || {
             let (mut found, mut seen, mut sum) = (0.0, 0.0, 0.0);
-            for (yes, no) in groups.iter().rev() {
+            for (yes, no) in weights.iter().rev() {
                 found += yes;
                 seen += yes + no;
                 if *yes > 0.0 {
@@ -110,6 +132,13 @@ impl<'a> Resampler<'a> {
             brier: (all > 0.0).then(|| brier / all),
             log_loss: (all > 0.0).then(|| loss / all),
         }
+    }
+}
+
+impl Group {
+    fn new(score: f64, end: usize) -> Self {
+        let sure = score.clamp(1e-15, 1.0 - 1e-15);
+        Self { end, squared: [(1.0 - score).powi(2), score.powi(2)], loss: [sure.ln(), (1.0 - sure).ln()] }
     }
 }
 

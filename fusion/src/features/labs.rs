@@ -106,6 +106,7 @@ fn measured(view: &View<'_>, measurement: &Measurement) -> Feature {
     if let Some((when, reason)) = series.refused
         && when > last.known.effective
     {
+        found.questioned = true;
         let later = format!("a later value was not usable: {}", reason.text());
         found.note = Some(found.note.map_or_else(|| later.clone(), |note| format!("{note}; {later}")));
     }

@@ -42,7 +42,7 @@ pub(crate) use view::View;
 
 /// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a
 /// rule changes.
-pub const SCHEMA: &str = "chiasm-record-features/3";
+pub const SCHEMA: &str = "chiasm-record-features/4";
 
 /// The features of one record at one index time.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -207,6 +207,9 @@ pub struct Feature {
     pub passage: Option<Passage>,
     /// What a reader should know about the value.
     pub note: Option<String>,
+    /// The record also says what speaks against the value; `note` says what.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub questioned: bool,
     /// Statistics of a measured value over windows that end at t0.
     pub windows: Vec<WindowStatistics>,
 }

@@ -63,6 +63,7 @@ pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) -> usize {
         if matches!(coded.value, FeatureValue::Missing { .. }) {
             *coded = made(view, lexicon, &coded.id, &coded.label, coded.group, answer, &answers);
         } else if answer.contradicts(&coded.value) {
+            coded.questioned = true;
             let said = format!("a note says otherwise: {}", cited(answer.by));
             coded.note = Some(coded.note.take().map_or(said.clone(), |known| format!("{known}; {said}")));
             let reference = answer.by.known.fact.origin.reference.clone();
@@ -145,6 +146,7 @@ fn made(
     let mut others: Vec<&Stated<'_>> = answers.against(answer).collect();
     others.dedup_by_key(|other| other.known.fact.origin.reference.clone());
     if let Some(first) = others.last() {
+        found.questioned = true;
         said.push(format!("another passage says otherwise: {}", cited(first)));
     }
     let references = others.iter().filter_map(|other| other.known.fact.origin.reference.clone());

@@ -40,14 +40,18 @@ pub fn doubling_time_months(points: &[(f64, f64)]) -> Option<f64> {
     (per_month > 0.0).then(|| std::f64::consts::LN_2 / per_month)
 }
 
+/// The middle value, or the mean of both. Nothing is sorted: 500 values have 124,750 slopes.
 fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    let (count, middle) = (values.len(), values.len() / 2);
+    if count == 0 {
+        return None;
     }
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    if count % 2 == 1 {
+        return Some(*upper);
+    }
+    let lower = below.iter().copied().max_by(f64::total_cmp)?;
+    Some(f64::midpoint(lower, *upper))
 }
 
 /// Statistics of the values at most `days` old; `points` are `(age in days, value)`, oldest first.
@@ -79,6 +83,23 @@ mod tests {
         assert_eq!(theil_sen(&[(0.0, 4.0), (365.25, 5.0)]), None);
         assert_eq!(theil_sen(&[(0.0, 4.0), (0.1, 5.0), (0.2, 6.0)]), None);
         assert_eq!(theil_sen(&[]), None);
+    }
+
+    /// Against the sorted list, with ties, one value and none.
+    #[test]
+    fn medians_are_the_middle_of_the_sorted_values() {
+        for count in 0..40_u32 {
+            let values: Vec<f64> = (0..count).map(|at| f64::from(at * 7919 % 13) - 6.0).collect();
+            let mut sorted = values.clone();
+            sorted.sort_by(f64::total_cmp);
+            let half = sorted.len() / 2;
+            let expected = match sorted.len() {
+                0 => None,
+                odd if odd % 2 == 1 => Some(sorted[half]),
+                _ => Some(f64::midpoint(sorted[half - 1], sorted[half])),
+            };
+            assert_eq!(median(&mut values.clone()), expected, "{values:?}");
+        }
     }
 
     #[test]

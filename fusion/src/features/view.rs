@@ -320,6 +320,7 @@ pub(crate) fn feature(id: &str, label: &str, group: Group, value: FeatureValue) 
         factor: None,
         passage: None,
         note: None,
+        questioned: false,
         windows: Vec::new(),
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::encode::{LABS, MAX_AGE_DAYS};
-use super::evaluate::{Arm, Evaluation, Interval, SubsetEvaluation};
+use super::evaluate::{Arm, Evaluation, SubsetEvaluation};
+use super::measured::Interval;
 use super::model::LateFusionModel;
 
 /// The card in Markdown.
@@ -49,7 +50,9 @@ fn lines(card: &mut String, model: &LateFusionModel, evaluation: &Evaluation) ->
     writeln!(
         card,
         "| weights | image {:.3}, record {:.3}, intercept {:.3} |",
-        model.body.parameters.fused[1], model.body.parameters.fused[2], model.body.parameters.fused[0]
+        model.body.parameters.late.fused[1],
+        model.body.parameters.late.fused[2],
+        model.body.parameters.late.fused[0]
     )?;
     writeln!(
         card,

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::fit::Case;
+use super::measured::{Interval, Measured};
 use super::train::TrainOptions;
 use crate::assess::ChestView;
-use crate::evaluation::{self, quantile};
+use crate::evaluation;
 
 /// Share of patients that a split tests.
 pub(super) const TEST_SHARE: f64 = 0.25;
@@ -30,19 +31,6 @@ pub enum Arm {
 impl Arm {
     /// All arms, in the order of the tables.
     pub const ALL: [Self; 4] = [Self::Fused, Self::ImageOnly, Self::RecordOnly, Self::ViewOnly];
-}
-
-/// A number with a 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Mean over splits, or the value on all cases.
-    pub value: f64,
-    /// 2.5 % point.
-    pub low: f64,
-    /// 97.5 % point.
-    pub high: f64,
-    /// Splits in which it exists: both classes among the tested cases.
-    pub defined: usize,
 }
 
 /// One arm over the splits.
@@ -195,30 +183,9 @@ fn subset(
     }
 }
 
-/// The four measures of one arm on one set of cases.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    auroc: Option<f64>,
-    brier: Option<f64>,
-    slope: Option<f64>,
-    intercept: Option<f64>,
-}
-
-impl Measured {
-    fn of(answers: &[f64], labels: &[bool]) -> Self {
-        let calibration = evaluation::calibration(answers, labels);
-        Self {
-            auroc: evaluation::auroc(answers, labels),
-            brier: evaluation::brier(answers, labels),
-            slope: calibration.map(|found| found.slope),
-            intercept: calibration.map(|found| found.intercept),
-        }
-    }
-}
-
 fn over_splits(arm: usize, splits: &[[Measured; 4]]) -> ArmMetrics {
     let collect = |measure: fn(&Measured) -> Option<f64>| {
-        interval(splits.iter().filter_map(|split| measure(&split[arm])))
+        Interval::over(splits.iter().filter_map(|split| measure(&split[arm])))
     };
     ArmMetrics {
         arm: Arm::ALL[arm],
@@ -227,22 +194,6 @@ fn over_splits(arm: usize, splits: &[[Measured; 4]]) -> ArmMetrics {
         slope: collect(|found| found.slope),
         intercept: collect(|found| found.intercept),
     }
-}
-
-/// Mean and 95 % interval of values; `None` for none.
-fn interval(values: impl Iterator<Item = f64>) -> Option<Interval> {
-    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-    if values.is_empty() {
-        return None;
-    }
-    values.sort_by(f64::total_cmp);
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    Some(Interval {
-        value: mean,
-        low: quantile(&values, 0.025),
-        high: quantile(&values, 0.975),
-        defined: values.len(),
-    })
 }
 
 fn pooled_arm(
@@ -288,8 +239,8 @@ fn beats(splits: &[[Measured; 4]]) -> BeatRates {
         splits: compared.len(),
         above_both: share(|(fused, image, record)| fused > image && fused > record),
         below_both: share(|(fused, image, record)| fused < image && fused < record),
-        less_image: interval(compared.iter().map(|(fused, image, _)| fused - image)),
-        less_record: interval(compared.iter().map(|(fused, _, record)| fused - record)),
+        less_image: Interval::over(compared.iter().map(|(fused, image, _)| fused - image)),
+        less_record: Interval::over(compared.iter().map(|(fused, _, record)| fused - record)),
     }
 }
 

@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::encode::RecordRow;
+use super::late::Late;
 use super::linear::{self, Linear};
 use super::model::Parameters;
 use crate::assess::ChestView;
@@ -51,18 +52,35 @@ pub(super) fn fit(cases: &[Case], weights: &[f64], random: &mut ChaCha8Rng) -> O
         .zip(weights)
         .map(|(case, weight)| if case.record.has_labs() { *weight } else { 0.0 })
         .collect();
-    let image = cross_fit(&images, &labels, weights, &folds)?;
-    let record = cross_fit(&records, &labels, &stated, &folds)?;
+    let base_rate = rate(cases, weights, None);
+    let (late, _) = two_sides([&images, &records], &labels, [weights, &stated, &stated], &folds, base_rate)?;
     Some(Parameters {
-        fused: fuse(&image, &record, &labels, &stated)?,
-        image_only: platt(&image, &labels, weights)?,
-        record_only: platt(&record, &labels, &stated)?,
-        image: fit_side(&images, &labels, weights, image.lambda)?,
-        record: fit_side(&records, &labels, &stated, record.lambda)?,
-        base_rate: rate(cases, weights, None),
+        late,
         ap_rate: rate(cases, weights, Some(ChestView::Ap)),
         pa_rate: rate(cases, weights, Some(ChestView::Pa)),
     })
+}
+
+/// Fits image and record, their calibration and their fusion, with each side's cross-fitted logits beside. `weights` are those
+/// of the image, of the record, and of both together, 0 where a row lacks it. `None` where a class is empty on a side.
+pub(super) fn two_sides(
+    [images, records]: [&[Vec<Option<f64>>]; 2],
+    labels: &[f64],
+    [pictured, recorded, both]: [&[f64]; 3],
+    folds: &[Vec<usize>],
+    base_rate: f64,
+) -> Option<(Late, [Crossed; 2])> {
+    let image = cross_fit(images, labels, pictured, folds)?;
+    let record = cross_fit(records, labels, recorded, folds)?;
+    let made = Late {
+        fused: fuse(&image, &record, labels, both)?,
+        image_only: platt(&image, labels, pictured)?,
+        record_only: platt(&record, labels, recorded)?,
+        image: fit_side(images, labels, pictured, image.lambda)?,
+        record: fit_side(records, labels, recorded, record.lambda)?,
+        base_rate,
+    };
+    Some((made, [image, record]))
 }
 
 /// Numbers from 0 to `count - 1` for each case, the same for all cases of a patient; patients who were
@@ -92,12 +110,7 @@ pub(super) fn patients_by_outcome(cases: &[Case], random: &mut ChaCha8Rng) -> (V
 }
 
 /// Fits on the cases with a weight above 0.
-pub(super) fn fit_side(
-    rows: &[Vec<Option<f64>>],
-    labels: &[f64],
-    weights: &[f64],
-    lambda: f64,
-) -> Option<Linear> {
+fn fit_side(rows: &[Vec<Option<f64>>], labels: &[f64], weights: &[f64], lambda: f64) -> Option<Linear> {
     let used: Vec<usize> = (0..rows.len()).filter(|case| weights[*case] > 0.0).collect();
     let rows: Vec<Vec<Option<f64>>> = used.iter().map(|case| rows[*case].clone()).collect();
     let labels: Vec<f64> = used.iter().map(|case| labels[*case]).collect();
@@ -106,7 +119,7 @@ pub(super) fn fit_side(
 }
 
 /// Cross-fitted logits of one side with the best of [`LAMBDAS`].
-pub(super) fn cross_fit(
+fn cross_fit(
     rows: &[Vec<Option<f64>>],
     labels: &[f64],
     weights: &[f64],
@@ -159,7 +172,7 @@ fn log_loss(logits: &[Vec<Option<f64>>], labels: &[f64], weights: &[f64]) -> Opt
 }
 
 /// Intercept and non-negative weights over the two cross-fitted logits, on the cases that have both.
-pub(super) fn fuse(image: &Crossed, record: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 3]> {
+fn fuse(image: &Crossed, record: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 3]> {
     let columns =
         |repeat: usize, case: usize| Some(vec![image.logits[repeat][case]?, record.logits[repeat][case]?]);
     let solved = stacked(labels, weights, FUSION_LAMBDA, columns)?;
@@ -167,7 +180,7 @@ pub(super) fn fuse(image: &Crossed, record: &Crossed, labels: &[f64], weights: &
 }
 
 /// Platt: intercept and non-negative slope over a side's cross-fitted logits.
-pub(super) fn platt(side: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 2]> {
+fn platt(side: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 2]> {
     let solved = stacked(labels, weights, PLATT_LAMBDA, |repeat, case| {
         side.logits[repeat][case].map(|logit| vec![logit])
     })?;

@@ -19,15 +19,18 @@ mod file;
 mod fit;
 pub mod fused;
 mod holdout;
+mod late;
 mod linear;
+mod measured;
 mod model;
 pub mod tabular;
 mod train;
 
-pub use evaluate::{Arm, ArmMetrics, BeatRates, Evaluation, Interval, PooledMetrics, SubsetEvaluation};
+pub use evaluate::{Arm, ArmMetrics, BeatRates, Evaluation, PooledMetrics, SubsetEvaluation};
 pub use familiarity::Distance;
 pub use file::ModelFileError;
 pub use holdout::{Holdout, HoldoutKind, TimeColumn};
+pub use measured::Interval;
 pub use model::{LateFusionModel, ModelError, Prediction, Stratum};
 pub use train::{Exam, TrainError, TrainOptions, Trained, train};
 

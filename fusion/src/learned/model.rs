@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 
 use super::encode::{COLUMNS, LABS, RecordRow};
 use super::familiarity::{Distance, Familiarity};
-use super::linear::Linear;
+use super::late::Late;
 use crate::assess::ChestView;
 use crate::features::FeatureTable;
 use crate::formulas::logistic;
 
 /// Version of the file format.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// Largest model file that is read, in bytes.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -105,18 +105,9 @@ pub(super) struct ModelBody {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// The image's side: the findings' logits.
-    pub(super) image: Linear,
-    /// The record's side; see `encode`.
-    pub(super) record: Linear,
-    /// Intercept, weight of the image's logit, weight of the record's logit.
-    pub(super) fused: [f64; 3],
-    /// Platt calibration of the image's side alone.
-    pub(super) image_only: [f64; 2],
-    /// Platt calibration of the record's side alone.
-    pub(super) record_only: [f64; 2],
-    /// Share of positives: among all, AP and PA.
-    pub(super) base_rate: f64,
+    /// The findings' logits as the image's side, the columns of `encode` as the record's.
+    pub(super) late: Late,
+    /// Share of positives among AP and PA.
     pub(super) ap_rate: f64,
     pub(super) pa_rate: f64,
 }
@@ -231,7 +222,7 @@ impl LateFusionModel {
 
     /// Share of examinations in intensive care among those it was trained on, 0 to 1.
     pub fn base_rate(&self) -> f64 {
-        self.body.parameters.base_rate
+        self.body.parameters.late.base_rate
     }
 
     /// What the view alone would say: a shortcut, shown beside the model as a warning, 0 to 1.
@@ -298,7 +289,7 @@ impl LateFusionModel {
         image: Option<&[Option<f64>]>,
         record: Option<&RecordRow>,
     ) -> (f64, Vec<(String, f64)>) {
-        let main = &self.body.parameters;
+        let main = &self.body.parameters.late;
         let mut reference = answer.intercept;
         let mut found = Vec::new();
         if let Some(image) = image {
@@ -337,34 +328,39 @@ impl Parameters {
             (false, true) => Stratum::RecordOnly,
             (false, false) => return None,
         };
+        let Late { fused, image_only, record_only, .. } = &self.late;
         let (intercept, image_weight, record_weight) = match stratum {
-            Stratum::Fused => (self.fused[0], self.fused[1], self.fused[2]),
-            Stratum::ImageOnly => (self.image_only[0], self.image_only[1], 0.0),
-            Stratum::RecordOnly => (self.record_only[0], 0.0, self.record_only[1]),
+            Stratum::Fused => (fused[0], fused[1], fused[2]),
+            Stratum::ImageOnly => (image_only[0], image_only[1], 0.0),
+            Stratum::RecordOnly => (record_only[0], 0.0, record_only[1]),
         };
-        let image_part = image.map_or(0.0, |image| image_weight * self.image.logit(image));
-        let record_part = record.map_or(0.0, |record| record_weight * self.record.logit(&record.columns()));
-        let probability = logistic(intercept + image_part + record_part);
-        Some(Answer { stratum, probability, intercept, image_weight, record_weight })
+        let columns = record.map(RecordRow::columns);
+        let offsets = self.late.offsets(image, columns.as_ref().map(<[_; COLUMNS]>::as_slice));
+        let logit = match stratum {
+            Stratum::Fused => offsets.fused,
+            Stratum::ImageOnly => offsets.image,
+            Stratum::RecordOnly => offsets.record,
+        };
+        Some(Answer { stratum, probability: logistic(logit?), intercept, image_weight, record_weight })
     }
 
     /// Image and record where the record says something, else the image alone.
     pub(super) fn fused_probability(&self, image: &[Option<f64>], record: &RecordRow) -> f64 {
         let record = record.has_labs().then_some(record);
-        self.answer(Some(image), record).map_or(self.base_rate, |answer| answer.probability)
+        self.answer(Some(image), record).map_or(self.late.base_rate, |answer| answer.probability)
     }
 
     /// The calibrated image side.
     pub(super) fn image_alone(&self, image: &[Option<f64>]) -> f64 {
-        logistic(self.image_only[0] + self.image_only[1] * self.image.logit(image))
+        self.late.offsets(Some(image), None).image.map_or(self.late.base_rate, logistic)
     }
 
     /// The calibrated record side; the base rate where the record says nothing.
     pub(super) fn record_alone(&self, record: &RecordRow) -> f64 {
         if !record.has_labs() {
-            return self.base_rate;
+            return self.late.base_rate;
         }
-        logistic(self.record_only[0] + self.record_only[1] * self.record.logit(&record.columns()))
+        self.late.offsets(None, Some(&record.columns())).record.map_or(self.late.base_rate, logistic)
     }
 }
 

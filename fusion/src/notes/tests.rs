@@ -263,11 +263,15 @@ fn amounts_of_tobacco() {
         ("approximately 42.5 pack years", "pack-years", 42.5),
         ("Pack years: 15", "pack-years", 15.0),
         ("a pack-year history of 20", "pack-years", 20.0),
-        ("smoked 1.5 packs per day for 20 years", "packs-per-day", 30.0),
-        ("1/2 ppd x 30 yrs", "packs-per-day", 15.0),
-        ("1 ppd x30 years", "packs-per-day", 30.0),
     ] {
         assert_eq!(amount(text, concept), Quantity::PackYears(value), "{text}");
+    }
+    for (text, packs, years) in [
+        ("smoked 1.5 packs per day for 20 years", 1.5, 20.0),
+        ("1/2 ppd x 30 yrs", 0.5, 30.0),
+        ("1 ppd x30 years", 1.0, 30.0),
+    ] {
+        assert_eq!(amount(text, "packs-per-day"), Quantity::PacksForYears { packs, years }, "{text}");
     }
     let date = |year, month| Quantity::QuitDate(crate::time::PartialDate { year, month, day: None });
     assert_eq!(amount("Former smoker, quit in 2010.", "quit"), date(2010, None));

@@ -21,6 +21,13 @@ const BOUNDS: [&str; 8] = ["to", "over", "than", "under", "least", "most", ">", 
 pub(crate) enum Quantity {
     /// Packs a day times years.
     PackYears(f64),
+    /// Packs a day, and for how many years.
+    PacksForYears {
+        /// Packs of 20 cigarettes a day.
+        packs: f64,
+        /// Years.
+        years: f64,
+    },
     /// Years before the note.
     QuitYearsAgo(f64),
     /// A year, or a month of a year.
@@ -119,7 +126,7 @@ impl Reader<'_> {
             (joined.parse().ok().filter(|years: &f64| years.is_finite())?, at.end + 1)
         };
         self.is_one_of(next, &amounts.years)
-            .then_some(Stated { quantity: Quantity::PackYears(packs * years), words: first..next + 1 })
+            .then_some(Stated { quantity: Quantity::PacksForYears { packs, years }, words: first..next + 1 })
     }
 
     fn quitting(&self, at: &Range<usize>) -> Option<Stated> {

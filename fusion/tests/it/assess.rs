@@ -109,7 +109,7 @@ fn unknown_inputs_give_a_range_and_no_number() {
 
 #[test]
 fn spiculation_unknown_takes_variant_2a() {
-    let mut case = case(resources());
+    let mut case = case(without("note"));
     case.nodules[0].spiculated = None;
     let found = risk(&input(&case), "brock");
     assert!(found.probability.is_some() && found.method.variant.starts_with("2a"));

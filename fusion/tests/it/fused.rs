@@ -140,7 +140,7 @@ fn where_the_sides_interact_the_gated_level_is_better_and_kept() {
     assert!(trained.card.contains("| level kept | L2 |"));
     let arm = |name: &str| trained.ladder.subsets[0].arms.iter().find(|arm| arm.name == name).unwrap();
     let gain = arm("L2 gated").brier_less_l1.unwrap();
-    assert!(gain.mean < -0.02, "{gain:?}");
+    assert!(gain.value < -0.02, "{gain:?}");
     assert_eq!(trained.ladder.report.arms[0].name, "L2 gated");
     // the same picture speaks for one and against the other, as the record has it
     let vector = [3.0, 2.0, 0.0, 1.0];
@@ -162,7 +162,7 @@ fn where_the_sides_add_up_late_fusion_is_kept_and_the_file_has_no_network() {
     assert_eq!(decision.keeps, Level::L1, "{}", decision.reason);
     assert!(!trained.model.to_json().contains("\"networks\""));
     let arm = |name: &str| trained.ladder.subsets[0].arms.iter().find(|arm| arm.name == name).unwrap();
-    let auroc = |name: &str| arm(name).auroc.unwrap().mean;
+    let auroc = |name: &str| arm(name).auroc.unwrap().value;
     assert!(auroc("L1 late") > auroc("L0 image only").max(auroc("L0 record only")) + 0.03);
     assert!((auroc("ward only") - 0.5).abs() < 0.1, "the ward says nothing");
     assert_eq!(trained.ladder.subsets[1].name, "ward A only");
@@ -252,7 +252,7 @@ fn a_network_that_cannot_learn_answers_as_late_fusion() {
     config.splits.count = 2;
     let trained = train_fused(&config, &table, &embeddings, &Device::flex(), &mut |_, _| {}).unwrap();
     let less = trained.ladder.subsets[0].arms[0].brier_less_l1.unwrap();
-    assert!(less.mean.abs() < 1e-6, "it starts as L1: {less:?}");
+    assert!(less.value.abs() < 1e-6, "it starts as L1: {less:?}");
     assert_eq!(trained.ladder.decision.keeps, Level::L1);
 }
 
@@ -277,7 +277,7 @@ fn without_missing_flags_the_network_does_not_see_that_a_value_is_missing() {
         config.table.missing_flags = flags;
         config.network.steps = 100;
         let trained = train_fused(&config, &table, &embeddings, &Device::flex(), &mut |_, _| {}).unwrap();
-        trained.ladder.subsets[0].arms[0].auroc.unwrap().mean
+        trained.ladder.subsets[0].arms[0].auroc.unwrap().value
     };
     let (with, without) = (auroc(true), auroc(false));
     assert!(with > 0.75 && without < 0.65, "with flags {with}, without {without}");

@@ -208,12 +208,12 @@ fn the_risk_is_for_covid_records_and_the_right_network_only() {
 fn bad_files_are_refused() {
     let good = &TRAINED.model_json;
     assert_eq!(
-        LateFusionModel::from_json(r#"{"format":1,"state":"untrained"}"#).unwrap_err(),
+        LateFusionModel::from_json(r#"{"format":2,"state":"untrained"}"#).unwrap_err(),
         ModelError::Untrained
     );
     assert_eq!(
-        LateFusionModel::from_json(&good.replacen("\"format\":1", "\"format\":2", 1)).unwrap_err(),
-        ModelError::Format { found: 2, expected: 1 }
+        LateFusionModel::from_json(&good.replacen("\"format\":2", "\"format\":3", 1)).unwrap_err(),
+        ModelError::Format { found: 3, expected: 2 }
     );
     for (from, to) in [
         ("\"crp\"", "\"magnesium\""),

@@ -1,7 +1,7 @@
 //! What the pillars say of themselves can be said in German: every text of their risks, features, models and refusals.
 
 use fusion::assess::{ChestView, Sex};
-use fusion::features::{FeatureTable, FeatureValue, MissingReason};
+use fusion::features::{FeatureTable, FeatureValue, MissingReason, Passage};
 use fusion::{AssessInput, HeaderDemographics, ImageScores, LateFusionModel, Nodule, NoduleKind, Record};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -82,6 +82,7 @@ fn choices() -> Vec<(&'static str, Vec<FeatureValue>)> {
         "family-prostate-cancer",
         "five-alpha-reductase-inhibitor",
         "covid-19",
+        "note-spiculation",
     ] {
         choices.push((stated, truths()));
     }
@@ -108,6 +109,7 @@ fn nodules() -> Vec<Vec<Nodule>> {
         vec![nodule(3.0, None, Some(1))],
         vec![nodule(40.0, Some(NoduleKind::Solid), Some(1))],
         vec![Nodule { spiculated: None, upper_lobe: None, dated: None, ..nodule(9.0, None, Some(1)) }],
+        vec![Nodule { spiculated: None, ..nodule(9.0, Some(NoduleKind::Solid), Some(2)) }],
         Vec::new(),
     ]
 }
@@ -141,6 +143,7 @@ fn every_text_of_every_risk_is_known() {
                     tables.push(Some(table));
                 }
             }
+            tables.extend([noted(&base, false), noted(&base, true)].map(Some));
             for (at, table) in tables.iter().enumerate() {
                 let found = fusion::assess(&AssessInput {
                     t0: t0(),
@@ -158,6 +161,22 @@ fn every_text_of_every_risk_is_known() {
         }
     }
     assert!(seen > 1000, "{seen}");
+}
+
+/// The table with notes that state some of it, at the time of the nodule.
+fn noted(base: &FeatureTable, questioned: bool) -> FeatureTable {
+    let mut table = base.clone();
+    set(&mut table, "note-spiculation", FeatureValue::Bool(false));
+    for feature in &mut table.features {
+        if ["note-spiculation", "emphysema", "smoking-status", "family-lung-cancer"]
+            .contains(&feature.id.as_str())
+        {
+            feature.age_days = Some(0.0);
+            feature.questioned = questioned;
+            feature.passage = Some(Passage { element: "conclusion".to_owned(), start: 0, end: 9 });
+        }
+    }
+    table
 }
 
 fn of_risk(risk: &doc::Risk) {

@@ -62,12 +62,16 @@ fn feature(feature: &Feature) -> doc::Feature {
 }
 
 /// What a reader should know of a value; of one out of a note, its words.
-fn remark(feature: &Feature) -> Option<String> {
+fn remark(feature: &Feature) -> Option<doc::Remark> {
+    let note = feature.note.as_ref()?;
     let words = feature.passage.as_ref().and(feature.original.as_ref());
-    match (words, &feature.note) {
-        (Some(words), Some(note)) => Some(format!("“{}”; {note}", words.value)),
-        (_, note) => note.clone(),
-    }
+    let text = words.map_or_else(|| note.clone(), |words| format!("“{}”; {note}", words.value));
+    let kind = match words {
+        _ if feature.questioned => doc::RemarkKind::Contradicts,
+        Some(_) => doc::RemarkKind::Quotes,
+        None => doc::RemarkKind::Explains,
+    };
+    Some(doc::Remark { kind, text })
 }
 
 /// A number for a reader: at most three decimals, none that say nothing.

@@ -13,6 +13,13 @@ use crate::time::days_between;
 /// Least and greatest plausible pack-years, as for coded ones.
 const PACK_YEARS: std::ops::RangeInclusive<f64> = 0.0..=400.0;
 
+/// Cigarettes of a pack, as pack-years count them (NCI Dictionary of Cancer Terms, "pack-year").
+const PACK: f64 = 20.0;
+
+/// Least and greatest plausible cigarettes a day and years of smoking, as for coded ones.
+const CIGARETTES_PER_DAY: std::ops::RangeInclusive<f64> = 0.0..=200.0;
+const YEARS_SMOKED: std::ops::RangeInclusive<f64> = 0.0..=100.0;
+
 /// Least and greatest plausible years since quitting, as for coded ones.
 const YEARS_QUIT: std::ops::RangeInclusive<f64> = 0.0..=100.0;
 
@@ -125,6 +132,17 @@ fn measured(
     match (asked, quantity) {
         (NoteAmount::PackYears, Quantity::PackYears(value)) => {
             PACK_YEARS.contains(&value).then_some((value, "{pack-years}"))
+        }
+        (NoteAmount::PackYears, Quantity::PacksForYears { packs, years }) => {
+            let value = packs * years;
+            PACK_YEARS.contains(&value).then_some((value, "{pack-years}"))
+        }
+        (NoteAmount::CigarettesPerDay, Quantity::PacksForYears { packs, .. }) => {
+            let value = packs * PACK;
+            CIGARETTES_PER_DAY.contains(&value).then_some((value, "{cigarettes}/d"))
+        }
+        (NoteAmount::YearsSmoked, Quantity::PacksForYears { years, .. }) => {
+            YEARS_SMOKED.contains(&years).then_some((years, "a"))
         }
         (NoteAmount::YearsQuit, Quantity::QuitYearsAgo(years)) => {
             let years = years + completed_years(view, stated.known.effective);

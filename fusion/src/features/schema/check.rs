@@ -153,7 +153,7 @@ impl Findings {
 
     fn notes(&mut self, schema: &Schema) {
         let own: BTreeSet<&str> = super::view_definitions::identifiers(schema).into_iter().collect();
-        let fixed = ["smoking-status", "pack-years", "years-quit"];
+        let fixed = ["smoking-status", "pack-years", "cigarettes-per-day", "years-smoked", "years-quit"];
         for note in &schema.notes {
             let name = note.fills.as_deref().or(note.is.as_ref().map(|named| named.id.as_str()));
             let name = name.unwrap_or_default();

@@ -56,5 +56,7 @@ pub(crate) enum NoteSubject {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NoteAmount {
     PackYears,
+    CigarettesPerDay,
+    YearsSmoked,
     YearsQuit,
 }

@@ -123,64 +123,82 @@ fn measurement(schema: &Schema) -> Value {
     )
 }
 
+/// Rows of resources of one type that refer to a patient: the columns that all have, those of the type, and one row for each
+/// element of a part of it.
+fn of_patient(
+    schema: &Schema,
+    resource: &str,
+    name: &str,
+    description: &str,
+    (columns, part): (&[(&str, &str, &str)], &Value),
+    filter: &[String],
+) -> Value {
+    let subject = if resource == "FamilyMemberHistory" { "patient" } else { "subject" };
+    let patient = format!("{subject}.getReferenceKey(Patient)");
+    let shared = [("id", "getResourceKey()", "string"), ("patient_id", patient.as_str(), "string")];
+    let all = shared.iter().chain(columns).map(|(name, path, kind)| column(name, path, kind));
+    let select = json!([{ "column": all.collect::<Vec<_>>() }, part]);
+    view(schema, name, resource, description, &select, filter)
+}
+
+/// One row for each element of a path.
+fn each(how: &str, path: &str, columns: &[(&str, &str, &str)]) -> Value {
+    let columns: Vec<Value> = columns.iter().map(|(name, path, kind)| column(name, path, kind)).collect();
+    json!({ how: path, "column": columns })
+}
+
+const CODING: [(&str, &str, &str); 2] = [("system", "system", "uri"), ("code", "code", "code")];
+
 fn condition(schema: &Schema) -> Value {
     let columns = [
-        column("id", "getResourceKey()", "string"),
-        column("patient_id", "subject.getReferenceKey(Patient)", "string"),
-        column("recorded", "recordedDate", "dateTime"),
-        column("onset", "onset.ofType(dateTime)", "dateTime"),
-        column("verification", "verificationStatus.coding.code.first()", "code"),
+        ("recorded", "recordedDate", "dateTime"),
+        ("onset", "onset.ofType(dateTime)", "dateTime"),
+        ("verification", "verificationStatus.coding.code.first()", "code"),
     ];
-    let coding = json!({ "forEach": "code.coding", "column": [
-        column("system", "system", "uri"), column("code", "code", "code") ] });
+    let coding = each("forEach", "code.coding", &CODING);
     let entered = "verificationStatus.coding.where(code = 'entered-in-error').empty()".to_owned();
-    view(
+    of_patient(
         schema,
-        "condition",
         "Condition",
+        "condition",
         "Diagnoses, one row a code.",
-        &json!([{ "column": columns }, coding]),
+        (&columns, &coding),
         &[entered],
     )
 }
 
 fn medication_request(schema: &Schema) -> Value {
-    let columns = [
-        column("id", "getResourceKey()", "string"),
-        column("patient_id", "subject.getReferenceKey(Patient)", "string"),
-        column("status", "status", "code"),
-        column("authored", "authoredOn", "dateTime"),
-    ];
-    let coding = json!({ "forEachOrNull": "medication.ofType(CodeableConcept).coding", "column": [
-        column("system", "system", "uri"), column("code", "code", "code"), column("display", "display", "string") ] });
+    let columns = [("status", "status", "code"), ("authored", "authoredOn", "dateTime")];
+    let [system, code] = CODING;
+    let coding = each(
+        "forEachOrNull",
+        "medication.ofType(CodeableConcept).coding",
+        &[system, code, ("display", "display", "string")],
+    );
     let planned = "intent != 'proposal'".to_owned();
-    view(
+    of_patient(
         schema,
-        "medication_request",
         "MedicationRequest",
+        "medication_request",
         "Drugs, one row a code.",
-        &json!([{ "column": columns }, coding]),
+        (&columns, &coding),
         &[planned],
     )
 }
 
 fn family_member_history(schema: &Schema) -> Value {
     let columns = [
-        column("id", "getResourceKey()", "string"),
-        column("patient_id", "patient.getReferenceKey(Patient)", "string"),
-        column("status", "status", "code"),
-        column("date", "date", "dateTime"),
-        column("relationship", "relationship.coding.code.first()", "code"),
+        ("status", "status", "code"),
+        ("date", "date", "dateTime"),
+        ("relationship", "relationship.coding.code.first()", "code"),
     ];
-    let coding = json!({ "forEachOrNull": "condition.code.coding", "column": [
-        column("system", "system", "uri"), column("code", "code", "code") ] });
-    let select = json!([{ "column": columns }, coding]);
-    view(
+    let coding = each("forEachOrNull", "condition.code.coding", &CODING);
+    of_patient(
         schema,
-        "family_member_history",
         "FamilyMemberHistory",
+        "family_member_history",
         "Diseases of relatives, one row a code.",
-        &select,
+        (&columns, &coding),
         &[],
     )
 }
@@ -201,68 +219,54 @@ fn tobacco(schema: &Schema) -> Value {
         .map(|token| of_system(token.system, &[&token.code]))
         .collect();
     let columns = [
-        column("id", "getResourceKey()", "string"),
-        column("patient_id", "subject.getReferenceKey(Patient)", "string"),
-        column("issued", "issued", "instant"),
-        column("effective", "effective.ofType(dateTime)", "dateTime"),
-        column("value", "value.ofType(Quantity).value", "decimal"),
-        column("ucum", "value.ofType(Quantity).code", "code"),
-        column("answer", "value.ofType(CodeableConcept).coding.code.first()", "code"),
-        column("date", "value.ofType(dateTime)", "dateTime"),
+        ("issued", "issued", "instant"),
+        ("effective", "effective.ofType(dateTime)", "dateTime"),
+        ("value", "value.ofType(Quantity).value", "decimal"),
+        ("ucum", "value.ofType(Quantity).code", "code"),
+        ("answer", "value.ofType(CodeableConcept).coding.code.first()", "code"),
+        ("date", "value.ofType(dateTime)", "dateTime"),
     ];
-    let coding = json!({ "forEach": format!("code.coding.where({})", codes.join(" or ")), "column": [
-        column("system", "system", "uri"), column("code", "code", "code") ] });
-    let select = json!([{ "column": columns }, coding]);
-    view(
+    let coding = each("forEach", &format!("code.coding.where({})", codes.join(" or ")), &CODING);
+    of_patient(
         schema,
-        "tobacco",
         "Observation",
+        "tobacco",
         "Statements about tobacco, one row a code.",
-        &select,
+        (&columns, &coding),
         &[USABLE.to_owned()],
     )
 }
 
+const ATTACHMENT: [(&str, &str, &str); 2] =
+    [("content_type", "contentType", "code"), ("data", "data", "base64Binary")];
+
 fn document_reference(schema: &Schema) -> Value {
-    let columns = [
-        column("id", "getResourceKey()", "string"),
-        column("patient_id", "subject.getReferenceKey(Patient)", "string"),
-        column("status", "status", "code"),
-        column("date", "date", "instant"),
-    ];
-    let attachment = json!({ "forEach": "content.attachment", "column": [
-        column("content_type", "contentType", "code"), column("data", "data", "base64Binary") ] });
-    let select = json!([{ "column": columns }, attachment]);
-    let current = "status = 'current'".to_owned();
-    view(
+    let columns = [("status", "status", "code"), ("date", "date", "instant")];
+    let attachment = each("forEach", "content.attachment", &ATTACHMENT);
+    of_patient(
         schema,
-        "document_reference",
         "DocumentReference",
+        "document_reference",
         "Texts of notes, one row an attachment.",
-        &select,
-        &[current],
+        (&columns, &attachment),
+        &["status = 'current'".to_owned()],
     )
 }
 
 fn diagnostic_report(schema: &Schema) -> Value {
     let columns = [
-        column("id", "getResourceKey()", "string"),
-        column("patient_id", "subject.getReferenceKey(Patient)", "string"),
-        column("status", "status", "code"),
-        column("issued", "issued", "instant"),
-        column("effective", "effective.ofType(dateTime)", "dateTime"),
-        column("conclusion", "conclusion", "string"),
+        ("status", "status", "code"),
+        ("issued", "issued", "instant"),
+        ("effective", "effective.ofType(dateTime)", "dateTime"),
+        ("conclusion", "conclusion", "string"),
     ];
-    let form = json!({ "forEachOrNull": "presentedForm", "column": [
-        column("content_type", "contentType", "code"), column("data", "data", "base64Binary") ] });
-    let select = json!([{ "column": columns }, form]);
-    let usable = format!("{USABLE} or status = 'appended'");
-    view(
+    let form = each("forEachOrNull", "presentedForm", &ATTACHMENT);
+    of_patient(
         schema,
-        "diagnostic_report",
         "DiagnosticReport",
+        "diagnostic_report",
         "Texts of reports, one row a form.",
-        &select,
-        &[usable],
+        (&columns, &form),
+        &[format!("{USABLE} or status = 'appended'")],
     )
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::ladder::{Ladder, LadderSubset, Spread};
+use super::ladder::{Ladder, LadderSubset};
 use super::model::FusedModel;
+use crate::learned::measured::Interval;
 use crate::learned::tabular::card as table_card;
 
 /// The card in Markdown.
@@ -145,9 +146,9 @@ fn limits(card: &mut String, model: &FusedModel, ladder: &Ladder) -> std::fmt::R
     )
 }
 
-fn shown(found: Option<Spread>) -> String {
+fn shown(found: Option<Interval>) -> String {
     found.map_or_else(
         || "-".to_owned(),
-        |found| format!("{:.3} ({:.3} to {:.3})", found.mean, found.low, found.high),
+        |found| format!("{:.3} ({:.3} to {:.3})", found.value, found.low, found.high),
     )
 }

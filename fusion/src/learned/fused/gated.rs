@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::coder::Coder;
 use super::config::NetworkShape;
-use super::late::{Offsets, Sides};
+use super::late::Sides;
 use super::network::{Batch, GatedNetwork, Widths};
 use crate::formulas::logistic;
+use crate::learned::late::Offsets;
 
 /// Chance that a row's picture, or its record, is left out of a step; never both.
 const SIDE_DROPOUT: f64 = 0.3;

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{Decision, Errors};
 use super::prepared::Prepared;
-use crate::evaluation::{self, Report, ReportInput, SubgroupColumn, auroc, brier, calibration, quantile};
+use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
 use crate::learned::holdout::{self, Holdout, Member};
+use crate::learned::measured::{Interval, Measured};
 
 /// Names of the arms that are always there, in the order of the tables; shortcuts and comparators follow.
 pub(super) const ARMS: [&str; 4] = ["L2 gated", "L1 late", "L0 image only", "L0 record only"];
@@ -15,36 +16,23 @@ pub(super) const ARMS: [&str; 4] = ["L2 gated", "L1 late", "L0 image only", "L0 
 /// Draws of patients.
 const DRAWS: usize = 2000;
 
-/// A measure over the splits.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// Mean.
-    pub mean: f64,
-    /// 2.5 % point.
-    pub low: f64,
-    /// 97.5 % point.
-    pub high: f64,
-    /// Splits in which it exists.
-    pub splits: usize,
-}
-
 /// One arm over the splits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArmOverSplits {
     /// Name.
     pub name: String,
     /// Area under the curve.
-    pub auroc: Option<Spread>,
+    pub auroc: Option<Interval>,
     /// Brier score.
-    pub brier: Option<Spread>,
+    pub brier: Option<Interval>,
     /// Calibration slope.
-    pub slope: Option<Spread>,
+    pub slope: Option<Interval>,
     /// Calibration intercept at slope 1.
-    pub intercept: Option<Spread>,
+    pub intercept: Option<Interval>,
     /// AUROC less that of L1 in the same split.
-    pub auroc_less_l1: Option<Spread>,
+    pub auroc_less_l1: Option<Interval>,
     /// Brier score less that of L1 in the same split; below 0 is better than L1.
-    pub brier_less_l1: Option<Spread>,
+    pub brier_less_l1: Option<Interval>,
 }
 
 /// The comparison on a set of rows.
@@ -168,19 +156,19 @@ fn subset(
     names: &[String],
 ) -> LadderSubset {
     let kept: Vec<usize> = (0..prepared.cases.len()).filter(|row| inside(*row)).collect();
-    let measured: Vec<Vec<Measured>> = splits
+    let by_split: Vec<Vec<Measured>> = splits
         .iter()
         .map(|split| {
             let rows: Vec<&Tested> = split.iter().filter(|tested| inside(tested.row)).collect();
-            (0..names.len()).map(|arm| Measured::of(prepared, &rows, arm)).collect()
+            (0..names.len()).map(|arm| measured(prepared, &rows, arm)).collect()
         })
         .collect();
     let arms = names.iter().enumerate().map(|(arm, name)| {
         let over = |pick: fn(&Measured) -> Option<f64>| {
-            spread(measured.iter().filter_map(|split| pick(&split[arm])).collect())
+            Interval::over(by_split.iter().filter_map(|split| pick(&split[arm])))
         };
         let less = |pick: fn(&Measured) -> Option<f64>| {
-            spread(measured.iter().filter_map(|split| Some(pick(&split[arm])? - pick(&split[1])?)).collect())
+            Interval::over(by_split.iter().filter_map(|split| Some(pick(&split[arm])? - pick(&split[1])?)))
         };
         ArmOverSplits {
             name: name.clone(),
@@ -204,42 +192,13 @@ fn subset(
 }
 
 /// Measures of one arm on the tested rows of one split.
-struct Measured {
-    auroc: Option<f64>,
-    brier: Option<f64>,
-    slope: Option<f64>,
-    intercept: Option<f64>,
-}
-
-impl Measured {
-    fn of(prepared: &Prepared<'_>, rows: &[&Tested], arm: usize) -> Self {
-        let answered: Vec<(f64, bool)> = rows
-            .iter()
-            .filter_map(|tested| Some((tested.arms[arm]?, prepared.cases[tested.row].label > 0.5)))
-            .collect();
-        let (answers, labels): (Vec<f64>, Vec<bool>) = answered.into_iter().unzip();
-        let calibrated = calibration(&answers, &labels);
-        Self {
-            auroc: auroc(&answers, &labels),
-            brier: brier(&answers, &labels),
-            slope: calibrated.map(|found| found.slope),
-            intercept: calibrated.map(|found| found.intercept),
-        }
-    }
-}
-
-fn spread(mut values: Vec<f64>) -> Option<Spread> {
-    values.retain(|value| value.is_finite());
-    if values.is_empty() {
-        return None;
-    }
-    values.sort_by(f64::total_cmp);
-    Some(Spread {
-        mean: values.iter().sum::<f64>() / values.len() as f64,
-        low: quantile(&values, 0.025),
-        high: quantile(&values, 0.975),
-        splits: values.len(),
-    })
+fn measured(prepared: &Prepared<'_>, rows: &[&Tested], arm: usize) -> Measured {
+    let answered: Vec<(f64, bool)> = rows
+        .iter()
+        .filter_map(|tested| Some((tested.arms[arm]?, prepared.cases[tested.row].label > 0.5)))
+        .collect();
+    let (answers, labels): (Vec<f64>, Vec<bool>) = answered.into_iter().unzip();
+    Measured::of(&answers, &labels)
 }
 
 /// Each compared row's mean answers over the splits that tested it.

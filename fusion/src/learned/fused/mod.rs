@@ -22,6 +22,6 @@ pub use config::{FusedConfig, FusedConfigError, ImageInput, NetworkShape, Splits
 pub use decision::{Decision, Level, Worse};
 pub use embedding::{EmbeddingError, Embeddings};
 pub use gated::NetworkError;
-pub use ladder::{ArmOverSplits, Ladder, LadderSubset, Spread};
+pub use ladder::{ArmOverSplits, Ladder, LadderSubset};
 pub use model::{Answered, FusedModel, FusedPrediction};
 pub use train::{FusedTrainError, FusedTrained, evaluate_fused, train_fused};

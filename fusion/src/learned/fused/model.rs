@@ -8,7 +8,7 @@ use super::config::FusedConfig;
 use super::decision::{Decision, Level};
 use super::embedding::Projection;
 use super::gated::{Gated, NetworkError, Stored};
-use super::late::{Late, Sides};
+use super::late::Sides;
 use super::prepared::record;
 use crate::calibrate::bounded_logit;
 use crate::evaluation::quantile;
@@ -16,6 +16,7 @@ use crate::explain::shapley;
 use crate::formulas::logistic;
 use crate::learned::familiarity::{Distance, Familiarity};
 use crate::learned::file::ModelFileError;
+use crate::learned::late::Late;
 use crate::learned::tabular::columns::{Column, Row, columns};
 
 /// Version of the file's form.
@@ -163,10 +164,10 @@ impl FusedModel {
         };
         let Some(answered) = sides.answered() else { return Ok(None) };
         let late = &self.body.late;
-        let offsets = late.offsets(&sides);
+        let offsets = sides.offsets(late);
         let l1 = offsets.of(&sides).unwrap_or_default();
         let mut spread: Vec<f64> =
-            self.body.members.iter().filter_map(|member| Some(logistic(member.logit(&sides)?))).collect();
+            self.body.members.iter().filter_map(|member| Some(logistic(sides.logit(member)?))).collect();
         let corrected = self.corrected(&sides, l1)?;
         let probability = match &corrected {
             Some(members) => {
@@ -207,7 +208,7 @@ impl FusedModel {
     }
 
     fn logit(&self, sides: &Sides) -> Result<f64, NetworkError> {
-        let Some(l1) = self.body.late.logit(sides) else {
+        let Some(l1) = sides.logit(&self.body.late) else {
             return Ok(bounded_logit(self.body.late.base_rate));
         };
         let members = self.corrected(sides, l1)?;

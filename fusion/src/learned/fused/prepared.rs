@@ -9,9 +9,10 @@ use super::config::FusedConfig;
 use super::embedding::{Embeddings, Projection};
 use super::gated::{Gated, GatedCase, NetworkError, Stored};
 use super::ladder::{STRESSES, Tested};
-use super::late::{Case, Late, Sides, by_outcome};
+use super::late::{self, Case, Sides, by_outcome};
 use super::train::FusedTrainError;
 use crate::formulas::logistic;
+use crate::learned::late::Late;
 use crate::learned::tabular::Comparator;
 use crate::learned::tabular::columns::{Row, Table, columns, encode};
 use crate::learned::tabular::train::{masked, ranked};
@@ -114,7 +115,7 @@ impl<'a> Prepared<'a> {
         let projection = Projection::fit(&seen, self.config.image.components)?;
         let cases = self.with_pictures(rows, &projection);
         let widths = (projection.components(), self.width);
-        let (late, offsets) = Late::fit(&cases, &vec![1.0; cases.len()], widths, random)?;
+        let (late, offsets) = late::fit(&cases, &vec![1.0; cases.len()], widths, random)?;
         let paired: Vec<GatedCase<'_>> = cases
             .iter()
             .zip(&offsets)
@@ -188,7 +189,7 @@ impl<'a> Prepared<'a> {
             self.config.shortcuts.iter().map(|column| self.rates(column, fitted)).collect();
         let compared: Vec<Vec<Option<f64>>> = self.compared(tested);
         let row = |(at, row): (usize, &usize)| {
-            let offsets = levels.late.offsets(&whole[at]);
+            let offsets = whole[at].offsets(&levels.late);
             let (l1, l2) = own[at];
             let record = offsets.record.map_or(levels.late.base_rate, logistic);
             let mut arms = vec![Some(l2), Some(l1), offsets.image.map(logistic), Some(record)];
@@ -252,11 +253,11 @@ impl Levels {
     /// Probabilities of L1 and L2; where a side is missing both are the calibrated other side.
     fn both(&self, rows: &[Sides]) -> Result<Vec<(f64, f64)>, NetworkError> {
         let l1: Vec<f64> =
-            rows.iter().map(|sides| self.late.logit(sides).map_or(self.late.base_rate, logistic)).collect();
+            rows.iter().map(|sides| sides.logit(&self.late).map_or(self.late.base_rate, logistic)).collect();
         let fused: Vec<(usize, &Sides, f64)> = rows
             .iter()
             .enumerate()
-            .filter_map(|(at, sides)| Some((at, sides, self.late.offsets(sides).fused?)))
+            .filter_map(|(at, sides)| Some((at, sides, sides.offsets(&self.late).fused?)))
             .collect();
         let inputs: Vec<(&Sides, f64)> = fused.iter().map(|(_, sides, offset)| (*sides, *offset)).collect();
         let mut both: Vec<(f64, f64)> = l1.iter().map(|value| (*value, *value)).collect();
@@ -276,7 +277,7 @@ impl Levels {
                 (false, _) => Sides { image: sides.image.clone(), record: None },
             })
             .collect();
-        let offset = |sides: &Sides| self.late.logit(sides).unwrap_or_default();
+        let offset = |sides: &Sides| sides.logit(&self.late).unwrap_or_default();
         let inputs: Vec<(&Sides, f64)> = shown.iter().map(|sides| (sides, offset(sides))).collect();
         let members = self.gated.members(&inputs)?;
         Ok(members.iter().map(|all| all.iter().sum::<f64>() / all.len().max(1) as f64).collect())

@@ -10,13 +10,14 @@ use super::decision::Level;
 use super::embedding::Embeddings;
 use super::gated::NetworkError;
 use super::ladder::{self, Ladder};
-use super::late::{Case, Late};
+use super::late::{self, Case};
 use super::model::{Body, FORMAT, FusedModel};
 use super::prepared::{Levels, Prepared};
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
 use crate::learned::familiarity::Familiarity;
 use crate::learned::file::ModelFileError;
 use crate::learned::holdout::{self, Member};
+use crate::learned::late::Late;
 use crate::learned::tabular::columns::{Table, TableError, columns};
 
 /// Models on resampled patients, for the interval of L1.
@@ -123,7 +124,7 @@ fn members(prepared: &Prepared<'_>, levels: &Levels, random: &mut ChaCha8Rng) ->
             }
             let kept: Vec<Case> = cases.iter().filter(|case| times[case.patient] > 0.0).cloned().collect();
             let weights: Vec<f64> = kept.iter().map(|case| times[case.patient]).collect();
-            Some(Late::fit(&kept, &weights, widths, random)?.0)
+            Some(late::fit(&kept, &weights, widths, random)?.0)
         })
         .collect()
 }

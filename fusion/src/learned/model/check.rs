@@ -19,15 +19,9 @@ pub(super) fn check(body: &ModelBody) -> Result<(), ModelError> {
         return inconsistent("too many members");
     }
     let sound = |parameters: &Parameters| {
-        let numbers = parameters.fused.iter().chain(&parameters.image_only).chain(&parameters.record_only);
-        let rates = [parameters.base_rate, parameters.ap_rate, parameters.pa_rate];
-        let slopes =
-            [parameters.fused[1], parameters.fused[2], parameters.image_only[1], parameters.record_only[1]];
-        parameters.image.is_sound(body.labels.len())
-            && parameters.record.is_sound(COLUMNS)
-            && numbers.clone().all(|number| number.is_finite())
+        let rates = [parameters.ap_rate, parameters.pa_rate];
+        parameters.late.is_sound(body.labels.len(), COLUMNS)
             && rates.iter().all(|rate| (0.0..=1.0).contains(rate))
-            && slopes.iter().all(|slope| *slope >= 0.0)
     };
     if body.familiarity.as_ref().is_some_and(|known| !known.is_sound(COLUMNS)) {
         return inconsistent("distances");

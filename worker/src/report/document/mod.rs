@@ -22,7 +22,7 @@ use super::language::Language;
 
 pub use finding::{Assessment, Coding, Finding, Presence, Thresholds};
 pub use model::{CalibrationPoint, Model, ModelKind, Performance};
-pub use record::{Feature, Record, RecordState, Source};
+pub use record::{Feature, Record, RecordState, Remark, RemarkKind, Source};
 pub use risk::{Comparator, Contribution, Guidance, Interval, Method, Performer, Risk, RiskInput, RiskValue};
 pub use study::{Dropped, Instance, Patient, Picture, Saliency, Study, Subject, Warning, readable_name};
 

@@ -39,10 +39,30 @@ pub struct Feature {
     pub age_days: Option<f64>,
     /// Reference of the resource, such as `Observation/17`, and the place in it where it is a note.
     pub source: Option<String>,
-    /// What a reader should know of the value, such as that another value contradicts it.
-    pub remark: Option<String>,
+    /// What a reader should know of the value.
+    pub remark: Option<Remark>,
     /// Why it is missing, such as `not in the record` or `dated after the study`.
     pub missing: Option<String>,
+}
+
+/// What a reader should know of a value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// What it does.
+    pub kind: RemarkKind,
+    /// It, in phrases with semicolons between.
+    pub text: String,
+}
+
+/// What a remark does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemarkKind {
+    /// It quotes the note that states the value.
+    Quotes,
+    /// It names what of the record speaks against the value.
+    Contradicts,
+    /// It says how the value was made.
+    Explains,
 }
 
 /// One resource of the record.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{plot, shown};
-use crate::report::document::{Feature, Report};
+use crate::report::document::{Feature, Remark, RemarkKind, Report};
 use crate::report::language::{Language, Message};
 use crate::report::text::{sentence, visible};
 use crate::report::wording;
@@ -90,13 +90,13 @@ fn table(language: Language, caption: Message, features: &[&Feature], place: Pla
 
 fn known(language: Language, feature: &Feature, place: Place) -> Markup {
     // The sheet has room for what quotes a note or speaks against the value; how it was made is said behind the sheet.
-    let matters = |remark: &&String| remark.starts_with('“') || remark.contains(": ");
+    let matters = |remark: &&Remark| remark.kind != RemarkKind::Explains;
     let remark = feature.remark.as_ref().filter(|remark| place == Place::Behind || matters(remark));
     html! {
         tr data-source=[feature.source.as_deref().map(visible)] {
             th scope="row" {
                 (shown(&feature.label))
-                @if let Some(remark) = remark { div class="note" { (shown(remark)) } }
+                @if let Some(remark) = remark { div class="note" { (shown(&remark.text)) } }
             }
             td class="number" {
                 (language.value(feature.value.as_deref().unwrap_or_default()))

@@ -4,8 +4,8 @@
 
 use crate::report::document::{
     Assessment, Comparator, Contribution, Dropped, Feature, Finding, Guidance, Interval, Kind, Method,
-    Missing, Model, NoResult, Picture, Pipeline, Record, Report, Risk, RiskInput, RiskValue, Saliency,
-    Software, Source, Study, Warning,
+    Missing, Model, NoResult, Picture, Pipeline, Record, Remark, Report, Risk, RiskInput, RiskValue,
+    Saliency, Software, Source, Study, Warning,
 };
 
 use super::Language;
@@ -111,7 +111,7 @@ fn feature(language: Language, feature: Feature) -> Feature {
         label: language.phrase(&feature.label),
         value: feature.value.map(|value| language.phrase(&value)),
         missing: feature.missing.map(|reason| language.phrase(&reason)),
-        remark: feature.remark.map(|remark| parts(language, &remark)),
+        remark: feature.remark.map(|remark| Remark { text: parts(language, &remark.text), ..remark }),
         ..feature
     }
 }

@@ -62,7 +62,8 @@ fn hostile_record(report: &mut Report) {
     for feature in &mut report.record.features {
         (feature.label, feature.unit, feature.date) = (evil(), Some(evil()), Some(evil()));
         (feature.value, feature.source) = (feature.value.as_ref().map(|_| evil()), Some(evil()));
-        (feature.missing, feature.remark) = (Some(evil()), Some(evil()));
+        feature.missing = Some(evil());
+        feature.remark = Some(Remark { kind: RemarkKind::Contradicts, text: evil() });
     }
     for source in &mut report.record.sources {
         (source.reference, source.description) = (evil(), evil());
