@@ -61,8 +61,7 @@ impl Plan {
         };
         let found = |part: fn(&Seen) -> &Vec<f32>| seen.iter().flat_map(part).copied().collect::<Vec<f32>>();
         let logits = largest(&found(|seen| &seen.logits), &logits);
-        let features = largest(&found(|seen| &seen.features), &features);
-        if logits.is_nan() { logits } else { logits.max(features) }
+        larger(logits, largest(&found(|seen| &seen.features), &features))
     }
 }
 
@@ -75,8 +74,12 @@ fn largest(found: &[f32], reference: &[f32]) -> f64 {
         let (found, stated) = (f64::from(*found), f64::from(*stated));
         (found - stated).abs() / stated.abs().max(1.0)
     };
-    // the comparison keeps NaN, which `f64::max` would not
-    found.iter().zip(reference).map(one).fold(0.0, |most, own| if own <= most { most } else { own })
+    found.iter().zip(reference).map(one).fold(0.0, larger)
+}
+
+/// The larger of two; NaN where one is, which `f64::max` would pass over.
+fn larger(one: f64, other: f64) -> f64 {
+    if one.is_nan() || one > other { one } else { other }
 }
 
 #[cfg(test)]
@@ -85,10 +88,11 @@ mod tests {
 
     #[test]
     fn a_difference_is_relative_above_one_and_what_is_no_number_is_kept() {
-        assert!((largest(&[1.0, 202.0], &[1.5, 200.0]) - 0.5).abs() < 1e-9);
+        assert!((largest(&[1.0, 202.0], &[0.5, 200.0]) - 0.5).abs() < 1e-9);
         assert!((largest(&[202.0], &[200.0]) - 0.01).abs() < 1e-9);
         assert!(largest(&[f32::NAN, 1.0], &[1.0, 1.0]).is_nan());
         assert!(largest(&[1.0, f32::NAN, 1.0], &[1.0; 3]).is_nan());
         assert!(largest(&[1.0], &[]).is_nan());
+        assert!(larger(0.0, f64::NAN).is_nan() && larger(f64::NAN, 0.0).is_nan());
     }
 }

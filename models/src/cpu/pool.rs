@@ -45,7 +45,7 @@ impl Largest {
                             let place = own.source.at(y + border, x + border);
                             for (most, value) in target.iter_mut().zip(&source[place..place + channels]) {
                                 // what is no number stays none
-                                *most = if *value <= *most { *most } else { *value };
+                                *most = if *value > *most || value.is_nan() { *value } else { *most };
                             }
                         }
                     }

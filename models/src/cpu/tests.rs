@@ -218,9 +218,16 @@ fn what_is_no_number_stays_none() {
     let reads = Reads { source: &values, add: None };
     run(&Work::Convolution(Box::new(own)), reads, target, &mut found, 1);
     assert!(found.iter().all(|value| value.is_nan()), "{found:?}");
-    let mut most = vec![0.0; 20];
-    run(&Work::Largest(Largest { source, target: source }), reads, source, &mut most, 1);
-    assert!(most.iter().all(|value| value.is_nan()), "{most:?}");
+    let square = Shape { height: 2, width: 2, ..source };
+    let target = Shape { channels: 20, ..source };
+    for wrong in 0..4 {
+        let mut values = vec![1.0; square.values()];
+        values[square.place(wrong)..][..20].fill(f32::NAN);
+        let mut most = vec![0.0; 20];
+        let reads = Reads { source: &values, add: None };
+        run(&Work::Largest(Largest { source: square, target }), reads, target, &mut most, 1);
+        assert!(most.iter().all(|value| value.is_nan()), "{wrong}: {most:?}");
+    }
 }
 
 #[test]
