@@ -4,6 +4,7 @@ use chiasm_benches::size::sized;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use models::bench::Precision;
 use models::bench::forward::{Loaded, Subject};
+use models::cpu::Computed;
 use models::network::Architecture;
 use models::{Bundle, Device, DeviceChoice};
 
@@ -29,6 +30,16 @@ type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>
 
 fn sweep(group: &mut Group<'_>, name: &str, subject: &Subject, device: &Device) {
     let loaded = Loaded::new(subject, Precision::F32, device, SEED).expect("the network");
+    if loaded.computed() == Computed::Plan && matches!(subject, Subject::Network { .. }) {
+        // as it serves, and beside it the same by Burn's module
+        batches(group, name, &loaded);
+        batches(group, &format!("{name}, flex"), &loaded.by_burn());
+    } else {
+        batches(group, name, &loaded);
+    }
+}
+
+fn batches(group: &mut Group<'_>, name: &str, loaded: &Loaded) {
     for batch in sized(vec![1_usize, 8], vec![1]) {
         group.throughput(Throughput::Elements(batch as u64));
         let mut work = loaded.batches(batch, SEED);

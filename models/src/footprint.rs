@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bench::cost;
 use crate::bundle::{Bundle, Contents};
+use crate::cpu::Plan;
 use crate::network::Architecture;
 use crate::score::MAX_BATCH;
 
@@ -18,8 +19,8 @@ const VALUE: u64 = 4;
 /// Memory of a model on a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footprint {
-    /// Weights: the bytes of their file, f32 there as on the device. While a model is loaded, the file is in memory once
-    /// more.
+    /// Weights: the bytes of their file, f32 there as on the device, and again as much where a plan for the CPU
+    /// ([`crate::cpu`]) holds them in its own order. While a model is loaded, the file is in memory once more.
     pub weights: u64,
     /// What a batch of the stated size needs beside them, at most.
     pub activations: u64,
@@ -47,7 +48,12 @@ impl Footprint {
                 largest_layer(&manifest.architecture, batch, [rule.height, rule.width])
             }
         };
-        Self { weights: bundle.weights().len() as u64, activations: COPIES * VALUE * activations }
+        let planned = match bundle.contents() {
+            Contents::Ensemble(_) => true,
+            Contents::Classifier(manifest) => Plan::covers(&manifest.architecture),
+        };
+        let copies = if planned { 2 } else { 1 };
+        Self { weights: copies * bundle.weights().len() as u64, activations: COPIES * VALUE * activations }
     }
 
     /// Weights and activations.
@@ -79,7 +85,7 @@ mod tests {
     fn the_built_in_model_has_a_footprint_that_grows_with_the_batch() {
         let bundle = Bundle::embedded().unwrap();
         let (one, eight) = (Footprint::of(&bundle, 1), Footprint::of(&bundle, 8));
-        assert_eq!(one.weights, bundle.weights().len() as u64);
+        assert_eq!(one.weights, 2 * bundle.weights().len() as u64, "the modules' and the plans'");
         assert_eq!(eight.activations, 8 * one.activations);
         assert!(one.activations > 0 && one.total() < 256 << 20, "{one:?}");
         assert_eq!(Footprint::of(&bundle, 0), one);

@@ -12,6 +12,7 @@
 pub mod bench;
 pub mod bundle;
 pub mod calibration;
+pub mod cpu;
 pub mod device;
 pub mod evaluation;
 pub mod footprint;

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Precision, WorkError, supported, values};
 use crate::bundle::Contents;
+use crate::cpu::{Computed, Plan};
 use crate::network::unet::BasicUnet;
 use crate::network::{Architecture, Classifier, StateDict};
 use crate::{Bundle, Device, GreyImage, Scorer};
@@ -90,7 +91,7 @@ pub struct Loaded {
 
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Network {
-    Classifier { network: Classifier, channels: usize, side: usize },
+    Classifier { network: Classifier, plan: Option<Plan>, computed: Computed, channels: usize, side: usize },
     Segmenter { network: BasicUnet, channels: usize, side: usize },
     Scorer { scorer: Scorer, bundle: Box<Bundle> },
 }
@@ -115,7 +116,9 @@ impl Loaded {
                 }
                 match (Classifier::new(architecture, &mut generator, device.burn()), architecture) {
                     (Some(network), _) => {
-                        Network::Classifier { network: network.map(&mut cast), channels, side }
+                        let network = network.map(&mut cast);
+                        let (plan, computed) = planned(&network, architecture, side, precision, device);
+                        Network::Classifier { network, plan, computed, channels, side }
                     }
                     (None, Architecture::BasicUnet(config)) => {
                         let network = BasicUnet::new(config, &mut generator, device.burn());
@@ -154,23 +157,45 @@ impl Loaded {
         let network = Classifier::from_state(architecture, state, device.burn())
             .ok_or_else(|| unfit("the architecture is no classifier".to_owned()))?
             .map_err(|misfits| unfit(misfits.to_string()))?;
-        let network = Network::Classifier { network, channels: architecture.input_channels(), side };
+        let (plan, computed) = planned(&network, architecture, side, Precision::F32, device);
+        let channels = architecture.input_channels();
+        let network = Network::Classifier { network, plan, computed, channels, side };
         Ok(Self { device: device.clone(), precision: Precision::F32, network })
     }
 
     /// The outputs of a classifier for pictures that are `values`, picture by picture, channel by channel, row by row.
     pub fn outputs(&self, values: Vec<f32>) -> Result<Vec<f32>, WorkError> {
         let unfit = |reason: &str| WorkError::Weights { reason: reason.to_owned() };
-        let Network::Classifier { network, channels, side } = &self.network else {
+        let Network::Classifier { network, plan, channels, side, .. } = &self.network else {
             return Err(unfit("only a classifier gives outputs"));
         };
         let picture = channels * side * side;
         if values.is_empty() || !values.len().is_multiple_of(picture) {
             return Err(unfit("the values are no whole pictures"));
         }
+        if let Some(seen) = plan.as_ref().and_then(|plan| plan.forward(&values)) {
+            return Ok(seen.into_iter().flat_map(|seen| seen.logits).collect());
+        }
         let shape = [values.len() / picture, *channels, *side, *side];
         let pictures: Tensor<4> = Tensor::from_data(TensorData::new(values, shape), self.device.burn());
         numbers(network.forward(pictures.cast(self.precision.dtype())).logits)
+    }
+
+    /// What computes it.
+    pub fn computed(&self) -> Computed {
+        match &self.network {
+            Network::Classifier { computed, .. } => *computed,
+            Network::Segmenter { .. } => Computed::Burn,
+            Network::Scorer { scorer, .. } => scorer.computed(),
+        }
+    }
+
+    /// The same with nothing but Burn's module, for a network alone.
+    pub fn by_burn(mut self) -> Self {
+        if let Network::Classifier { plan, computed, .. } = &mut self.network {
+            (*plan, *computed) = (None, Computed::Burn);
+        }
+        self
     }
 
     /// Seeded batches of `size` pictures.
@@ -216,6 +241,12 @@ impl Batches<'_> {
         match &self.turns {
             Turns::Tensors(turns) => {
                 let data = turns[self.turn % TURNS].clone();
+                if let Network::Classifier { plan: Some(plan), .. } = &own.network
+                    && let Some(seen) = data.as_slice::<f32>().ok().and_then(|values| plan.forward(values))
+                {
+                    return finite(seen.into_iter().flat_map(|seen| seen.logits).collect())
+                        .map(|values| values.len());
+                }
                 let pictures: Tensor<4> = Tensor::from_data(data, own.device.burn());
                 let pictures = pictures.cast(own.precision.dtype());
                 match &own.network {
@@ -232,6 +263,26 @@ impl Batches<'_> {
     }
 }
 
+/// The plan of a network on the CPU in f32, where it gives the network's numbers, and what computes the network.
+fn planned(
+    network: &Classifier,
+    architecture: &Architecture,
+    side: usize,
+    precision: Precision,
+    device: &Device,
+) -> (Option<Plan>, Computed) {
+    if device.is_gpu() || precision != Precision::F32 {
+        return (None, Computed::Burn);
+    }
+    let mut generator = ChaCha8Rng::seed_from_u64(0);
+    let picture = values(architecture.input_channels() * side * side, &mut generator);
+    match Plan::checked(network, architecture, (side, side), 0, (&picture, device.burn())) {
+        Ok(Some(plan)) => (Some(plan), Computed::Plan),
+        Ok(None) => (None, Computed::Burn),
+        Err(mismatch) => (None, Computed::Mismatch(mismatch)),
+    }
+}
+
 /// How many values are on this side of the device.
 fn read<const D: usize>(tensor: Tensor<D>) -> Result<usize, WorkError> {
     numbers(tensor).map(|values| values.len())
@@ -241,11 +292,14 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Result<usize, WorkError> {
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, WorkError> {
     let failed = |reason| WorkError::Device { reason };
     let data = tensor.cast(FloatDType::F32).try_into_data().map_err(|error| failed(format!("{error:?}")))?;
-    let values = data.try_to_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?;
+    finite(data.try_to_vec::<f32>().map_err(|error| failed(format!("{error:?}")))?)
+}
+
+fn finite(values: Vec<f32>) -> Result<Vec<f32>, WorkError> {
     if values.iter().all(|value| value.is_finite()) {
         Ok(values)
     } else {
-        Err(failed("a value that is no finite number".to_owned()))
+        Err(WorkError::Device { reason: "a value that is no finite number".to_owned() })
     }
 }
 
@@ -266,84 +320,4 @@ impl ModuleMapper for Cast {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::DeviceChoice;
-    use crate::bench::cost::layers;
-
-    fn network(name: &str, side: usize) -> Subject {
-        Subject::Network {
-            name: name.to_owned(),
-            architecture: Architecture::preset(name, 1, 3).unwrap(),
-            side,
-        }
-    }
-
-    #[test]
-    fn every_architecture_runs_in_the_precisions_that_the_cpu_has() {
-        let device = Device::open(DeviceChoice::Cpu).unwrap();
-        for (name, outputs) in [("resnet18", 3), ("densenet121", 3), ("basic-unet", 3 * 32 * 32)] {
-            let subject = network(name, 32);
-            for precision in [Precision::F32, Precision::F16] {
-                let loaded = Loaded::new(&subject, precision, &device, 1).unwrap();
-                assert_eq!(loaded.batches(2, 1).run().unwrap(), 2 * outputs, "{name} {precision:?}");
-            }
-        }
-    }
-
-    /// 120 convolutions one after the other, without statistics that would hold their values together.
-    #[test]
-    fn a_deep_network_of_drawn_weights_stays_in_the_range_of_f16() {
-        let device = Device::open(DeviceChoice::Cpu).unwrap();
-        let architecture = Architecture::preset("densenet121", 3, 1000).unwrap();
-        let subject = Subject::Network { name: "densenet121".to_owned(), architecture, side: 64 };
-        let loaded = Loaded::new(&subject, Precision::F16, &device, 1).unwrap();
-        assert_eq!(loaded.batches(1, 1).run().unwrap(), 1000);
-    }
-
-    #[test]
-    fn the_built_in_bundle_runs_with_all_of_its_networks_counted() {
-        let device = Device::open(DeviceChoice::Cpu).unwrap();
-        let subject = Subject::Bundle(Box::new(Bundle::embedded().unwrap()));
-        let loaded = Loaded::new(&subject, Precision::F32, &device, 1).unwrap();
-        assert_eq!(loaded.batches(2, 1).run().unwrap(), 2);
-        let parts = subject.parts();
-        assert_eq!(parts.iter().map(|part| part.name).collect::<Vec<_>>(), ["findings", "frontal"]);
-        for part in parts {
-            assert!(part.copies > 1);
-            let (height, width) = part.picture;
-            assert!(!layers(&part.architecture, 1, height, width).is_empty());
-        }
-        assert!(Loaded::new(&subject, Precision::F16, &device, 1).is_err());
-    }
-
-    /// The weights of a file are those that compute: the same network gives the same outputs.
-    #[test]
-    fn given_weights_compute_and_what_does_not_fit_is_refused() {
-        let device = Device::open(DeviceChoice::Cpu).unwrap();
-        let architecture = Architecture::preset("resnet18-28", 1, 3).unwrap();
-        let mut generator = ChaCha8Rng::seed_from_u64(1);
-        let network = Classifier::new(&architecture, &mut generator, device.burn()).unwrap();
-        let state = network.state().unwrap();
-        let loaded = Loaded::of_weights(&architecture, 8, &state, &device).unwrap();
-        let pictures = values(2 * 64, &mut generator);
-        let tensor: Tensor<4> =
-            Tensor::from_data(TensorData::new(pictures.clone(), [2, 1, 8, 8]), device.burn());
-        let wanted = numbers(network.forward(tensor).logits).unwrap();
-        assert_eq!(loaded.outputs(pictures.clone()).unwrap(), wanted);
-        assert_eq!(loaded.outputs(pictures[1..].to_vec()).unwrap_err().code(), "BenchWeights");
-        assert_eq!(loaded.outputs(Vec::new()).unwrap_err().code(), "BenchWeights");
-        let other = Architecture::preset("resnet18-28", 1, 4).unwrap();
-        assert_eq!(Loaded::of_weights(&other, 8, &state, &device).err().unwrap().code(), "BenchWeights");
-        let unet = Architecture::preset("basic-unet", 1, 3).unwrap();
-        assert_eq!(Loaded::of_weights(&unet, 32, &state, &device).err().unwrap().code(), "BenchWeights");
-    }
-
-    #[test]
-    fn a_picture_that_is_too_small_is_refused() {
-        let device = Device::open(DeviceChoice::Cpu).unwrap();
-        let subject = network("densenet121", 16);
-        let error = Loaded::new(&subject, Precision::F32, &device, 1).err().unwrap();
-        assert_eq!(error.code(), "BenchSide");
-    }
-}
+mod tests;

@@ -49,7 +49,7 @@ impl DensenetConfig {
     }
 
     /// Channels into each dense block and out of it.
-    pub(super) fn channels(&self) -> [(usize, usize); 4] {
+    pub(crate) fn channels(&self) -> [(usize, usize); 4] {
         let mut input = self.stem_channels;
         self.blocks.map(|layers| {
             let output = input + layers * self.growth;

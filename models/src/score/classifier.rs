@@ -9,6 +9,7 @@ use super::{MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present}
 use crate::bundle::classifier::{ClassifierManifest, NoveltyRecord};
 use crate::bundle::weights::WeightsError;
 use crate::bundle::{selftest, tensors};
+use crate::cpu::{Computed, Mismatch, Plan};
 use crate::device::Device;
 use crate::image::GreyImage;
 use crate::network::{Classifier, StateDict};
@@ -25,6 +26,8 @@ pub(crate) struct ClassifierNetwork {
     pub(super) device: Device,
     pub(super) network: Classifier,
     distance: Option<Distance>,
+    /// What computes the network instead of it, where there is such a thing.
+    plan: Option<Plan>,
 }
 
 /// What the network says of one picture, before calibration.
@@ -60,7 +63,33 @@ impl ClassifierNetwork {
         let network = Classifier::from_state(&manifest.architecture, &state, device.burn())
             .ok_or_else(|| WeightsError::new("the architecture does not classify"))?
             .map_err(|misfits| WeightsError::new(misfits.to_string()))?;
-        Ok(Self { manifest: manifest.clone(), device: device.clone(), network, distance })
+        Ok(Self { manifest: manifest.clone(), device: device.clone(), network, distance, plan: None })
+    }
+
+    /// Has the network computed by a plan, if it is on the CPU and the plan gives its numbers and those of the self-test.
+    pub(super) fn plan(&mut self) -> Computed {
+        if self.device.is_gpu() {
+            return Computed::Burn;
+        }
+        let rule = &self.manifest.preprocessing;
+        let vectors = &self.manifest.self_test.vectors;
+        let pictures =
+            vectors.iter().map(|vector| rule.apply(&selftest::picture(vector.width, vector.height)));
+        let pictures: Vec<f32> = pictures.flatten().collect();
+        let size = (rule.height, rule.width);
+        let architecture = &self.manifest.architecture;
+        match Plan::checked(&self.network, architecture, size, 0, (&pictures, self.device.burn())) {
+            Ok(None) => return Computed::Burn,
+            Ok(plan) => self.plan = plan,
+            Err(mismatch) => return Computed::Mismatch(mismatch),
+        }
+        match self.self_test() {
+            Ok(()) => Computed::Plan,
+            Err(error) => {
+                self.plan = None;
+                Computed::Mismatch(Mismatch { difference: error.difference() })
+            }
+        }
     }
 
     /// Compares what the network says of the self-test's pictures with what the manifest states.
@@ -99,11 +128,9 @@ impl ClassifierNetwork {
         for chunk in images.chunks(MAX_BATCH) {
             let inputs: Vec<Vec<f32>> =
                 chunk.iter().map(|image| self.manifest.preprocessing.apply(image.borrow())).collect();
-            let outputs = self.network.forward(self.tensor(inputs));
             let width = self.manifest.architecture.outputs();
-            let features = outputs.features.dims()[1];
-            let logits = numbers(outputs.logits)?;
-            let pooled = numbers(outputs.features)?;
+            let (logits, pooled) = self.outputs(inputs)?;
+            let features = pooled.len() / chunk.len();
             for (row, features) in logits.chunks_exact(width).zip(pooled.chunks_exact(features)) {
                 let logits: Vec<f64> = self
                     .manifest
@@ -118,6 +145,17 @@ impl ClassifierNetwork {
             }
         }
         Ok(all)
+    }
+
+    /// Logits and features of network inputs, one input after the other.
+    pub(super) fn outputs(&self, inputs: Vec<Vec<f32>>) -> Result<(Vec<f32>, Vec<f32>), ScoreError> {
+        let planned = self.plan.as_ref().and_then(|plan| plan.forward(&inputs.concat()));
+        if let Some(seen) = planned {
+            let logits = seen.iter().flat_map(|seen| &seen.logits).copied().collect();
+            return Ok((logits, seen.into_iter().flat_map(|seen| seen.features).collect()));
+        }
+        let outputs = self.network.forward(self.tensor(inputs));
+        Ok((numbers(outputs.logits)?, numbers(outputs.features)?))
     }
 
     /// Network inputs as `[batch, channels, height, width]`.

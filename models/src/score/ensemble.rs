@@ -11,9 +11,10 @@ use crate::bundle::manifest::{Label, Manifest};
 use crate::bundle::selftest;
 use crate::bundle::weights::{Weights, WeightsError};
 use crate::calibration::sigmoid;
+use crate::cpu::{Computed, Mismatch, Plan};
 use crate::device::Device;
 use crate::image::GreyImage;
-use crate::network::{Network, Outputs};
+use crate::network::{Architecture, Classifier, Network, NetworkConfig, Outputs};
 use crate::novelty::Distance;
 use crate::preprocess::{resize, standardise};
 
@@ -51,6 +52,23 @@ pub(crate) struct Ensemble {
     frontal: Vec<Network>,
     features: Vec<Distance>,
     thumbnail: Distance,
+    /// What computes the networks instead of them, where there is such a thing.
+    plans: Option<Plans>,
+}
+
+/// A plan for each network.
+struct Plans {
+    findings: Vec<Plan>,
+    frontal: Vec<Plan>,
+}
+
+/// What one network gives for a batch, on this side of the device.
+struct Given {
+    logits: Vec<f32>,
+    features: Vec<f32>,
+    /// Class activation maps, `[batch, labels, height, width]`; empty for the frontal networks.
+    maps: Vec<f32>,
+    size: (usize, usize),
 }
 
 impl Raw {
@@ -78,7 +96,45 @@ impl Ensemble {
             frontal,
             features,
             thumbnail,
+            plans: None,
         })
+    }
+
+    /// Has the networks computed by plans, if they are on the CPU and the plans give their numbers and those of the
+    /// self-test.
+    pub(super) fn plan(&mut self) -> Computed {
+        if self.device.is_gpu() {
+            return Computed::Burn;
+        }
+        let (test, rule) = (&self.manifest.self_test, &self.manifest.preprocessing);
+        let whole = resize(&selftest::picture(test.width, test.height), rule.side, rule.side);
+        let small = resize(&whole, rule.frontal_side, rule.frontal_side);
+        let architecture = &self.manifest.architecture;
+        let plans = |networks: &[Network], config: &NetworkConfig, picture: &GreyImage, labels| {
+            let architecture = Architecture::Residual(config.clone());
+            let (side, values) = (picture.width(), standardise(picture.pixels()));
+            let one = |network: &Network| {
+                let network = Classifier::Residual(network.clone());
+                let pictures = (values.as_slice(), self.device.burn());
+                Plan::checked(&network, &architecture, (side, side), labels, pictures)
+            };
+            networks.iter().map(one).collect::<Result<Option<Vec<Plan>>, Mismatch>>()
+        };
+        let labels = self.manifest.labels.len();
+        let both = plans(&self.findings, &architecture.findings, &whole, labels)
+            .and_then(|own| Ok((own, plans(&self.frontal, &architecture.frontal, &small, 0)?)));
+        match both {
+            Ok((Some(findings), Some(frontal))) => self.plans = Some(Plans { findings, frontal }),
+            Ok(_) => return Computed::Burn,
+            Err(mismatch) => return Computed::Mismatch(mismatch),
+        }
+        match self.self_test() {
+            Ok(()) => Computed::Plan,
+            Err(error) => {
+                self.plans = None;
+                Computed::Mismatch(Mismatch { difference: error.difference() })
+            }
+        }
     }
 
     /// Compares what the networks say of the self-test's picture with what the manifest states.
@@ -165,9 +221,14 @@ impl Ensemble {
             let whole: Vec<GreyImage> =
                 chunk.iter().map(|image| resize(image.borrow(), side, side)).collect();
             let mut rows = vec![Vec::new(); chunk.len()];
-            for outputs in self.forward(&self.findings, &self.pictures(&whole, side)) {
-                let width = outputs.features.dims()[1];
-                for (row, features) in rows.iter_mut().zip(numbers(outputs.features)?.chunks_exact(width)) {
+            let values = standardised(&whole);
+            let given = match self.planned(|plans| &plans.findings, &values) {
+                Some(given) => given,
+                None => Self::read(self.forward(&self.findings, &self.pictures(values, side)))?,
+            };
+            for given in given {
+                let width = given.features.len() / chunk.len();
+                for (row, features) in rows.iter_mut().zip(given.features.chunks_exact(width)) {
                     row.extend_from_slice(features);
                 }
             }
@@ -200,24 +261,15 @@ impl Ensemble {
             })
             .collect();
         let share = 1.0 / self.findings.len() as f64;
-        let pictures = self.pictures(&whole, rule.side);
-        let outputs = self.forward(&self.findings, &pictures);
-        let maps: Vec<Tensor<3>> =
-            outputs.iter().zip(&self.heads).map(|(outputs, head)| label_maps(&outputs.maps, head)).collect();
-        // asked before anything is read: on a GPU reading the findings stalls none of it
-        let pictures = self.pictures(&small, rule.frontal_side);
-        let frontal = self.forward(&self.frontal, &pictures);
-        for ((outputs, maps), distance) in outputs.into_iter().zip(maps).zip(&self.features) {
-            let [_, _, height, width] = outputs.maps.dims();
-            let logits = numbers(outputs.logits)?;
-            let features = numbers(outputs.features)?;
-            let maps = numbers(maps)?;
-            let rows = logits.chunks_exact(labels + crate::network::AUXILIARY);
+        let (findings, frontal) = self.given(&whole, &small)?;
+        for (given, distance) in findings.into_iter().zip(&self.features) {
+            let (height, width) = given.size;
+            let rows = given.logits.chunks_exact(labels + crate::network::AUXILIARY);
             for (((raw, row), features), maps) in raws
                 .iter_mut()
                 .zip(rows)
-                .zip(features.chunks_exact(distance.size()))
-                .zip(maps.chunks_exact(labels * height * width))
+                .zip(given.features.chunks_exact(distance.size()))
+                .zip(given.maps.chunks_exact(labels * height * width))
             {
                 raw.maps.add(maps, height, width);
                 let [logits @ .., age, male, view_ap] = row else { continue };
@@ -228,12 +280,65 @@ impl Ensemble {
                 raw.features_distance += share * distance.of(features);
             }
         }
-        for outputs in frontal {
-            for (raw, logit) in raws.iter_mut().zip(numbers(outputs.logits)?) {
+        for given in frontal {
+            for (raw, logit) in raws.iter_mut().zip(given.logits) {
                 raw.frontal += f64::from(logit) / self.frontal.len() as f64;
             }
         }
         Ok(raws)
+    }
+
+    /// What the findings networks and the frontal ones give.
+    fn given(
+        &self,
+        whole: &[GreyImage],
+        small: &[GreyImage],
+    ) -> Result<(Vec<Given>, Vec<Given>), ScoreError> {
+        let rule = &self.manifest.preprocessing;
+        let (whole, small) = (standardised(whole), standardised(small));
+        let planned = self.planned(|plans| &plans.findings, &whole);
+        if let Some((findings, frontal)) = planned.zip(self.planned(|plans| &plans.frontal, &small)) {
+            return Ok((findings, frontal));
+        }
+        let outputs = self.forward(&self.findings, &self.pictures(whole, rule.side));
+        let maps: Vec<Tensor<3>> =
+            outputs.iter().zip(&self.heads).map(|(outputs, head)| label_maps(&outputs.maps, head)).collect();
+        // asked before anything is read: on a GPU reading the findings stalls none of it
+        let frontal = self.forward(&self.frontal, &self.pictures(small, rule.frontal_side));
+        let mut findings = Self::read(outputs)?;
+        for (given, maps) in findings.iter_mut().zip(maps) {
+            given.maps = numbers(maps)?;
+        }
+        Ok((findings, Self::read(frontal)?))
+    }
+
+    /// What plans give for the same pictures, in the networks' order and side by side: one small network keeps less than
+    /// two cores busy. `None` where there are none, or a picture is none for them.
+    fn planned(&self, own: impl Fn(&Plans) -> &Vec<Plan>, pictures: &[f32]) -> Option<Vec<Given>> {
+        let plans = own(self.plans.as_ref()?);
+        let given = plans.par_iter().map(|plan| {
+            let seen = plan.forward(pictures)?;
+            let mut given =
+                Given { logits: Vec::new(), features: Vec::new(), maps: Vec::new(), size: (0, 0) };
+            for seen in seen {
+                given.logits.extend(seen.logits);
+                given.features.extend(seen.features);
+                given.maps.extend(seen.maps);
+                given.size = seen.size;
+            }
+            Some(given)
+        });
+        given.collect()
+    }
+
+    /// Reads what networks gave; maps of labels are read apart.
+    fn read(outputs: Vec<Outputs>) -> Result<Vec<Given>, ScoreError> {
+        let read = |outputs: Outputs| {
+            let [_, _, height, width] = outputs.maps.dims();
+            let (logits, features) = (numbers(outputs.logits)?, numbers(outputs.features)?);
+            Ok(Given { logits, features, maps: Vec::new(), size: (height, width) })
+        };
+        outputs.into_iter().map(read).collect()
     }
 
     /// What each network gives for the same pictures, in the networks' order. On the CPU they are computed side by side:
@@ -249,10 +354,15 @@ impl Ensemble {
     }
 
     /// Standardised pictures as `[batch, 1, side, side]`.
-    pub(super) fn pictures(&self, images: &[GreyImage], side: usize) -> Tensor<4> {
-        let values: Vec<f32> = images.iter().flat_map(|image| standardise(image.pixels())).collect();
-        Tensor::from_data(TensorData::new(values, [images.len(), 1, side, side]), self.device.burn())
+    fn pictures(&self, values: Vec<f32>, side: usize) -> Tensor<4> {
+        let shape = [values.len() / (side * side), 1, side, side];
+        Tensor::from_data(TensorData::new(values, shape), self.device.burn())
     }
+}
+
+/// Standardised pictures, one behind the other.
+fn standardised(images: &[GreyImage]) -> Vec<f32> {
+    images.iter().flat_map(|image| standardise(image.pixels())).collect()
 }
 
 /// Class activation maps of all labels (Zhou et al. 2016): `[batch, features, height, width]` and `[1, features, labels]`

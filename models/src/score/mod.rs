@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::model_card::ModelCard;
 use crate::bundle::weights::WeightsError;
 use crate::bundle::{Bundle, Contents};
+use crate::cpu::Computed;
 use crate::device::Device;
 use crate::image::GreyImage;
 
@@ -30,6 +31,7 @@ pub struct Scorer {
     model_card: ModelCard,
     device: Device,
     networks: Networks,
+    computed: Computed,
 }
 
 /// The networks by the bundle's kind.
@@ -82,6 +84,14 @@ impl ScorerError {
             Self::Weights { .. } => "ModelWeights",
             Self::SelfTest { .. } => "ModelSelfTest",
             Self::SelfTestDiffers { .. } => "ModelSelfTestDiffers",
+        }
+    }
+
+    /// By how much the self-test differs; NaN where it was not computed.
+    fn difference(&self) -> f64 {
+        match self {
+            Self::SelfTestDiffers { difference, .. } => *difference,
+            Self::Weights { .. } | Self::SelfTest { .. } => f64::NAN,
         }
     }
 }
@@ -210,8 +220,19 @@ pub struct Novelty {
 
 impl Scorer {
     /// Loads a bundle onto a device and runs its self-test; a bundle that does
-    /// not give its stated numbers there is refused.
+    /// not give its stated numbers there is refused. On the CPU its networks are computed by plans ([`crate::cpu`]) where
+    /// those cover them and give their numbers; [`Self::computed`] says what came of that.
     pub fn load(bundle: &Bundle, device: &Device) -> Result<Self, ScorerError> {
+        let mut scorer = Self::load_burn(bundle, device)?;
+        scorer.computed = match &mut scorer.networks {
+            Networks::Ensemble(ensemble) => ensemble.plan(),
+            Networks::Classifier(network) => network.plan(),
+        };
+        Ok(scorer)
+    }
+
+    /// The same with nothing but Burn's modules: the reference, which training keeps to.
+    pub fn load_burn(bundle: &Bundle, device: &Device) -> Result<Self, ScorerError> {
         let failed = |source| ScorerError::Weights { id: bundle.id().to_owned(), source };
         let networks = match bundle.contents() {
             Contents::Ensemble(manifest) => {
@@ -225,7 +246,8 @@ impl Scorer {
                 Networks::Classifier(Box::new(network))
             }
         };
-        Ok(Self { model_card: bundle.model_card().clone(), device: device.clone(), networks })
+        let (model_card, device) = (bundle.model_card().clone(), device.clone());
+        Ok(Self { model_card, device, networks, computed: Computed::Burn })
     }
 
     /// The same onto the CPU, for a model that gives other numbers on the device that was chosen.
@@ -248,6 +270,11 @@ impl Scorer {
     /// The device the networks are on.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// What computes the networks.
+    pub fn computed(&self) -> Computed {
+        self.computed
     }
 
     /// Scores pictures, each by itself: a batch of three gives what three singles give.

@@ -171,7 +171,7 @@ impl ClassifierNetwork {
 
     /// The label's logit for each network input.
     fn label_logits(&self, inputs: Vec<Vec<f32>>, label: usize) -> Result<Vec<f64>, ScoreError> {
-        let outputs = numbers(self.network.forward(self.tensor(inputs)).logits)?;
+        let (outputs, _) = self.outputs(inputs)?;
         let own = self.manifest.labels[label].output;
         let rows = outputs.chunks_exact(self.manifest.architecture.outputs());
         Ok(rows.map(|row| self.manifest.activation.logit(row, own)).collect())

@@ -65,7 +65,7 @@ pub(crate) fn assemble(
     manifest.self_test = blank_self_test();
     manifest = rounded(&manifest)?;
     manifest.self_test = self_test(&bundle(&manifest, String::new(), &weights)?, device)?;
-    let scorer = Scorer::load(&bundle(&manifest, String::new(), &weights)?, device)
+    let scorer = Scorer::load_burn(&bundle(&manifest, String::new(), &weights)?, device)
         .map_err(|source| TrainError::Load { source: Box::new(source) })?;
     let validation: Vec<&Example> = examples.iter().filter(|e| e.split == Split::Validation).collect();
     let images: Vec<_> = validation.iter().map(|e| e.image.clone()).collect();

@@ -77,7 +77,7 @@ pub fn bundle(
     let of = "training pictures that were held out from the weights";
     make::fit_novelty(&mut manifest, &mut state, &held_out, of).map_err(failed)?;
     let first = make::classifier(manifest.clone(), &state).map_err(failed)?;
-    let scorer = Scorer::load(&first, &Device::reference())
+    let scorer = Scorer::load_burn(&first, &Device::reference())
         .map_err(|source| TrainError::Load { source: Box::new(source) })?;
     let validation: Vec<&Picture> = pictures.iter().filter(|p| p.split == Split::Validation).collect();
     let images: Vec<&GreyImage> = validation.iter().map(|picture| &picture.image).collect();

@@ -12,6 +12,7 @@ mod formula;
 mod import;
 mod networks;
 mod parity;
+mod plan;
 mod pneumonia;
 mod preprocessing;
 mod scoring;

@@ -2,6 +2,7 @@
 //! `reference/make_parity.py` made the outputs.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use models::cpu::Plan;
 use models::network::architecture::Task;
 use models::network::unet::BasicUnet;
 use models::network::{Architecture, Classifier, StateDict};
@@ -105,6 +106,30 @@ fn every_network_gives_what_its_reference_gives_on_the_cpu() {
         }
     }
     assert!(classifiers >= 7 && segmenters >= 3);
+}
+
+#[test]
+fn every_plan_for_the_cpu_gives_what_its_reference_gives() {
+    let mut planned = 0;
+    for case in cases() {
+        let Network::Classifier(network) = Network::new(&case, &Device::flex()) else { continue };
+        let [_, _, height, width] = case.shape;
+        let state = network.state().unwrap();
+        let Some(plan) = Plan::new(&case.architecture, &state, (height, width), 0) else {
+            assert!(matches!(case.architecture, Architecture::Convnext(_)), "{}", case.name);
+            continue;
+        };
+        let seen = plan.forward(&formula::picture(case.seed, case.shape.iter().product())).unwrap();
+        let outputs: Vec<f32> = seen.into_iter().flat_map(|seen| seen.logits).collect();
+        assert_eq!(outputs.len(), case.outputs.len(), "{}", case.name);
+        let relative =
+            |(found, stated): (&f32, &f64)| (f64::from(*found) - stated).abs() / stated.abs().max(1.0);
+        let worst = outputs.iter().zip(&case.outputs).map(relative).fold(0.0, f64::max);
+        eprintln!("{}: {worst:.1e}", case.name);
+        assert!(worst < TOLERANCE, "{}: {worst:.2e}", case.name);
+        planned += 1;
+    }
+    assert!(planned >= 7);
 }
 
 #[test]

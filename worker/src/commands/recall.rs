@@ -3,17 +3,21 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Context;
 use jiff::Timestamp;
+use models::Bundle;
 use serde_json::json;
 
 use super::{jobs, runtime};
 use crate::cli::recall::RecallArgs;
+use crate::config::site::PipelineConfig;
 use crate::declaration::Pipeline;
 use crate::job::Request;
-use crate::ledger::{Job, JobFilter, JobRow, JobState, Ledger};
+use crate::ledger::{self, Job, JobFilter, JobRow, JobState, Ledger};
+use crate::message::Name;
 use crate::report::fhir::Stored;
 use crate::withdraw::{self, Recall};
 
@@ -41,14 +45,20 @@ impl Standing {
 /// Opens the configured ledger, lists and, where that was asked, withdraws.
 pub(super) fn run(args: &RecallArgs) -> anyhow::Result<u8> {
     runtime()?.block_on(async {
-        let ledger = jobs::open(&args.ledger).await?;
-        answer(args, ledger.as_ref(), Timestamp::now(), &mut std::io::stdout()).await
+        let config = jobs::config(&args.ledger)?;
+        let ledger = ledger::open(&config.ledger, &config.state, config.worker.lease).await?;
+        let (site, out) = (&config.pipelines, &mut std::io::stdout());
+        answer(args, ledger.as_ref(), site, Timestamp::now(), out).await
     })
 }
+
+/// The site's own pipelines by name.
+type Pipelines = BTreeMap<Name, PipelineConfig>;
 
 async fn answer(
     args: &RecallArgs,
     ledger: &dyn Ledger,
+    site: &Pipelines,
     at: Timestamp,
     out: &mut impl Write,
 ) -> anyhow::Result<u8> {
@@ -66,7 +76,7 @@ async fn answer(
             && let Some(recall) = &recall
         {
             let report = job.composed.as_ref().context("a job that was read without its report")?;
-            let pipeline = pipeline_of(&job)?;
+            let pipeline = pipeline_of(&job, &stored, site)?;
             let (withdrawal, bytes) = withdraw::withdrawal(&job, report, &stored, &pipeline, recall)?;
             let is_done = ledger.withdraw(&job.job_key, &withdrawal, &bytes).await?;
             standing = if is_done { Standing::Withdrawn } else { Standing::Replaced };
@@ -79,13 +89,22 @@ async fn answer(
     Ok(0)
 }
 
-/// The pipeline of a job as far as its ledger knows it: another site's configuration may have it.
-fn pipeline_of(job: &Job) -> anyhow::Result<Pipeline> {
+/// The pipeline of a job: its name as the job keeps it, in the version that made the report, which is its model's
+/// ([`crate::readings`]); described as the site's configuration does now, where that still has it.
+fn pipeline_of(job: &Job, stored: &Stored, site: &Pipelines) -> anyhow::Result<Pipeline> {
     let request: Option<Request> = serde_json::from_str(&job.request).ok();
-    match request.and_then(|request| request.pipeline) {
-        None => Ok(Pipeline::declared()?),
-        Some(name) => Ok(Pipeline::unknown(name.as_str())),
-    }
+    let Some(name) = request.and_then(|request| request.pipeline) else { return Ok(Pipeline::declared()?) };
+    let models = stored.models().into_iter().filter(|model| !model.starts_with("Chiasm@"));
+    let version = models.filter_map(|model| model.split_once('@')?.1.split('#').next()).next();
+    let own = site.get(&name);
+    let title = |own: &PipelineConfig| Some(Bundle::open(&own.bundle).ok()?.model_card().title.clone());
+    let description = own.and_then(|own| own.description.clone().or_else(|| title(own)));
+    let unknown = Pipeline::unknown(name.as_str());
+    Ok(Pipeline {
+        version: version.map_or(unknown.version, str::to_owned),
+        description: description.unwrap_or(unknown.description),
+        ..unknown
+    })
 }
 
 /// The job with its stored bundle, where the model took part in it.

@@ -13,6 +13,7 @@ use anyhow::Context;
 use super::{load, runtime, with_source};
 use crate::cli::SiteArgs;
 use crate::cli::jobs::{JobsCommand, LedgerArgs};
+use crate::config::Config;
 use crate::ledger::{self, JobFilter, JobState, Ledger};
 
 /// Why a job ended that a person cancelled.
@@ -36,9 +37,14 @@ fn ledger_args(command: &JobsCommand) -> &LedgerArgs {
     }
 }
 
-pub(super) async fn open(args: &LedgerArgs) -> anyhow::Result<Arc<dyn Ledger>> {
+/// The configuration that says where the ledger is.
+pub(super) fn config(args: &LedgerArgs) -> anyhow::Result<Config> {
     let site = SiteArgs { config: args.config.clone(), site_zone: None, language: None };
-    let config = load(&site, Some(&args.state))?;
+    load(&site, Some(&args.state))
+}
+
+pub(super) async fn open(args: &LedgerArgs) -> anyhow::Result<Arc<dyn Ledger>> {
+    let config = config(args)?;
     Ok(ledger::open(&config.ledger, &config.state, config.worker.lease).await?)
 }
 

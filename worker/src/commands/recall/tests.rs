@@ -14,12 +14,16 @@ use crate::report::{Report, fhir, html, sample, sr};
 
 /// Stores the report as a job would, and ends it.
 async fn carry(ledger: &SqliteLedger, report: &Report) {
+    carry_request(ledger, report, "{}").await;
+}
+
+async fn carry_request(ledger: &SqliteLedger, report: &Report, request: &str) {
     let job = NewJob {
         job_key: report.keys.job.clone(),
         report_key: report.keys.report.clone(),
         lane: Lane::Routine,
         study_uid: report.study.study_instance_uid.clone(),
-        request: "{}".into(),
+        request: request.into(),
         accepted_at: "2026-01-02T03:04:05Z".into(),
     };
     ledger.accept(&job).await.unwrap();
@@ -37,11 +41,15 @@ async fn carry(ledger: &SqliteLedger, report: &Report) {
 }
 
 async fn recall(ledger: &SqliteLedger, arguments: &[&str]) -> (u8, String) {
+    recall_at(ledger, &Pipelines::new(), arguments).await
+}
+
+async fn recall_at(ledger: &SqliteLedger, site: &Pipelines, arguments: &[&str]) -> (u8, String) {
     let cli = Cli::parse_from(["chiasm", "recall"].iter().chain(arguments));
     let Command::Recall(args) = cli.command else { panic!("not `chiasm recall`") };
     let mut out = Vec::new();
     let at = "2026-02-03T04:05:06Z".parse().unwrap();
-    let code = answer(&args, ledger, at, &mut out).await.unwrap();
+    let code = answer(&args, ledger, site, at, &mut out).await.unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 
@@ -144,4 +152,32 @@ async fn a_withdrawal_says_so_in_every_rendering_and_holds_no_finding() {
     let has = |wanted: &[u8]| file.windows(wanted.len()).any(|window| window == wanted);
     assert!(has(old.as_bytes()), "it names the document that it takes the place of");
     assert!(has(b"Withdrawn: the earlier AI report"));
+}
+
+#[tokio::test]
+async fn a_withdrawal_names_the_pipeline_of_the_report() {
+    let name: Name = "effusion".parse().unwrap();
+    let request = r#"{"files":[],"record":{"kind":"not_given"},"pipeline":"effusion"}"#;
+    let own = PipelineConfig {
+        bundle: "/srv/nowhere".into(),
+        description: Some("Effusions on frontal radiographs".into()),
+        prefer_views: Vec::new(),
+        series: crate::declaration::SeriesRule::default(),
+    };
+    let known = Pipelines::from([(name, own)]);
+    for (site, described) in [
+        (known, "Effusions on frontal radiographs"),
+        (Pipelines::new(), "A pipeline that this site does not have any more"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = SqliteLedger::open(folder.path(), Duration::from_hours(1)).unwrap();
+        let report = sample::sample();
+        carry_request(&ledger, &report, request).await;
+        let model = format!("{}@{}", report.models[0].id, report.models[0].version);
+        recall_at(&ledger, &site, &["--model", &model, "--apply", "--reason", "it misreads images"]).await;
+        let stored = ledger.report(&withdrawal_key(&report.keys.job)).await.unwrap().unwrap();
+        let page = String::from_utf8(stored.html).unwrap();
+        assert!(page.contains(&format!("effusion {}", report.models[0].version)), "{page}");
+        assert!(page.contains(described) && !page.contains("effusion unknown"), "{page}");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use models::bundle::selftest;
+use models::cpu::Computed;
 use models::score::MAX_BATCH;
 use models::{Bundle, Device, Footprint, GreyImage, ScoreError, Scorer, ScorerError, Scores};
 
@@ -207,7 +208,12 @@ impl Engine for Local {
 /// Puts a model onto the device, or onto the CPU where the device gives other numbers than the model's maker stated.
 fn load(bundle: &Bundle, device: &Device) -> Result<Scorer, EngineError> {
     match contained(|| Ok(Scorer::load(bundle, device)))? {
-        Ok(scorer) => Ok(scorer),
+        Ok(scorer) => {
+            if let Computed::Mismatch(error) = scorer.computed() {
+                tracing::warn!(model = bundle.id(), %error, "THE PLAN FOR THE CPU IS NOT USED: the model is slower");
+            }
+            Ok(scorer)
+        }
         Err(error @ ScorerError::SelfTestDiffers { .. }) if device.is_gpu() => {
             tracing::warn!(model = bundle.id(), %error, "THE MODEL IS NOT USED ON THIS GPU: it runs on the CPU");
             contained(|| Ok(Scorer::load_on_cpu(bundle)))?.map_err(|error| refused(&error))

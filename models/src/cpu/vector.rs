@@ -1,0 +1,49 @@
+//! Vectors of the widest kind that the processor has, found out at run time by `macerator`, which is Burn's own library
+//! for them: AVX-512, AVX2 with FMA, SSE4.2, NEON, or one value at a time.
+
+use bytemuck::{bytes_of, cast_slice, cast_slice_mut, pod_read_unaligned};
+use macerator::{AutoArch, Scalar, Simd, VOrd, Vector, WithSimd};
+
+/// Runs `work` compiled for this processor. Everything in it has to be inlined, or it is compiled for the oldest one.
+pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
+    AutoArch::new().dispatch(work)
+}
+
+/// Values of one vector on this processor.
+pub(super) fn lanes() -> usize {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self) -> usize {
+            S::lanes32()
+        }
+    }
+    dispatch(Lanes)
+}
+
+/// The first values as a vector.
+#[inline(always)]
+pub(super) fn load<S: Simd>(values: &[f32]) -> Vector<S, f32> {
+    pod_read_unaligned(cast_slice(&values[..S::lanes32()]))
+}
+
+/// A vector over the first values.
+#[inline(always)]
+pub(super) fn store<S: Simd>(values: &mut [f32], vector: Vector<S, f32>) {
+    cast_slice_mut::<f32, u8>(&mut values[..S::lanes32()]).copy_from_slice(bytes_of(&vector));
+}
+
+/// Zero where a value is below it; what is no number stays none, on every processor.
+#[inline(always)]
+pub(super) fn rectified<S: Simd>(vector: Vector<S, f32>) -> Vector<S, f32> {
+    let zero = 0.0_f32.splat::<S>();
+    f32::vlt(vector, zero).select(zero, vector)
+}
+
+/// The same for one value.
+#[inline(always)]
+pub(super) fn rectify(value: f32) -> f32 {
+    if value < 0.0 { 0.0 } else { value }
+}
