@@ -191,6 +191,7 @@ impl Loaded {
     }
 
     /// The same with nothing but Burn's module, for a network alone.
+    #[must_use]
     pub fn by_burn(mut self) -> Self {
         if let Network::Classifier { plan, computed, .. } = &mut self.network {
             (*plan, *computed) = (None, Computed::Burn);

@@ -211,7 +211,9 @@ impl WithSimd for Run<'_> {
                         tile::pixels::<S, 1>(inputs, &mut output, bases, places);
                     }
                 }
-                places.iter_mut().for_each(|place| *place += width);
+                for place in places.iter_mut() {
+                    *place += width;
+                }
             }
         }
     }

@@ -4,6 +4,11 @@
 //! Burn's modules stay the reference: a [`Plan`] is used only where it gives their numbers ([`Plan::checked`]), and what it
 //! does not cover runs on them. ADR 49 says why it is here and what each part of it brought.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is compiled for this processor has to be inlined where that is chosen"
+)]
+
 mod aligned;
 mod check;
 mod convolution;

@@ -89,7 +89,9 @@ impl Mean {
                     }
                 }
                 let share = 1.0 / own.source.pixels().max(1) as f32;
-                target.iter_mut().for_each(|sum| *sum *= share);
+                for sum in target.iter_mut() {
+                    *sum *= share;
+                }
             }
         }
         dispatch(Run(self, source, target));

@@ -140,7 +140,7 @@ impl<'a> Sketch<'a> {
         let outputs = *self.state.get(&format!("{name}.weight"))?.shape().first()?;
         let logits = self.map(Shape::point(outputs));
         let bias = self.state.get(&format!("{name}.bias"))?.values().to_vec();
-        self.linear(name, Affine { scale: vec![1.0; outputs], shift: bias }, features, logits)?;
+        self.linear(name, &Affine { scale: vec![1.0; outputs], shift: bias }, features, logits)?;
         Some((features, logits))
     }
 
@@ -148,17 +148,17 @@ impl<'a> Sketch<'a> {
     /// (Zhou et al. 2016).
     pub(super) fn activation(&mut self, from: Id, name: &str, outputs: usize) -> Option<Id> {
         let to = self.map(Shape { channels: outputs, border: 0, ..self.shapes[from] });
-        self.linear(name, Affine { scale: vec![1.0; outputs], shift: vec![0.0; outputs] }, from, to)?;
+        self.linear(name, &Affine { scale: vec![1.0; outputs], shift: vec![0.0; outputs] }, from, to)?;
         Some(to)
     }
 
-    fn linear(&mut self, name: &str, after: Affine, from: Id, to: Id) -> Option<()> {
+    fn linear(&mut self, name: &str, after: &Affine, from: Id, to: Id) -> Option<()> {
         let tensor = self.state.get(&format!("{name}.weight"))?;
         let [_, inputs] = *tensor.shape() else { return None };
         let outputs = after.shift.len();
         let weights = tensor.values().get(..outputs * inputs)?;
         let kernel = Kernel { weights, inputs, outputs, side: 1, stride: 1, padding: 0 };
-        let own = Convolution::new(kernel, &after, self.shapes[from], (self.shapes[to], 0))?;
+        let own = Convolution::new(kernel, after, self.shapes[from], (self.shapes[to], 0))?;
         self.steps.push(Step { from, add: None, to, work: Work::Convolution(Box::new(own)) });
         Some(())
     }

@@ -109,7 +109,7 @@ fn finish<S: Simd>(values: &[f32], output: &mut Output<'_>, place: usize, keep: 
     if keep >= lanes {
         let mut sum = load::<S>(values);
         if let Some(add) = output.add {
-            sum = sum + load(&add[place..]);
+            sum += load(&add[place..]);
         }
         store(&mut output.target[place..], if output.rectify { rectified(sum) } else { sum });
         return;

@@ -94,8 +94,8 @@ async fn answer(
 fn pipeline_of(job: &Job, stored: &Stored, site: &Pipelines) -> anyhow::Result<Pipeline> {
     let request: Option<Request> = serde_json::from_str(&job.request).ok();
     let Some(name) = request.and_then(|request| request.pipeline) else { return Ok(Pipeline::declared()?) };
-    let models = stored.models().into_iter().filter(|model| !model.starts_with("Chiasm@"));
-    let version = models.filter_map(|model| model.split_once('@')?.1.split('#').next()).next();
+    let mut models = stored.models().into_iter().filter(|model| !model.starts_with("Chiasm@"));
+    let version = models.find_map(|model| model.split_once('@')?.1.split('#').next());
     let own = site.get(&name);
     let title = |own: &PipelineConfig| Some(Bundle::open(&own.bundle).ok()?.model_card().title.clone());
     let description = own.and_then(|own| own.description.clone().or_else(|| title(own)));
