@@ -108,7 +108,7 @@ impl IndexNodule<'_> {
         add(risk, "upper lobe", nodule.upper_lobe.map(yes_no), None);
         match self.noted {
             Some(feature) => {
-                risk.inputs.push(RiskInput { label: "spiculation".to_owned(), ..described(feature) })
+                risk.inputs.push(RiskInput { label: "spiculation".to_owned(), ..described(feature) });
             }
             None => add(risk, "spiculation", nodule.spiculated.map(yes_no), None),
         }

@@ -61,7 +61,7 @@ impl Resampler {
             let score = probabilities[*case];
             match groups.last_mut() {
                 Some(group) if last.is_some_and(|last: f64| last.total_cmp(&score).is_eq()) => {
-                    group.end = at + 1
+                    group.end = at + 1;
                 }
                 _ => groups.push(Group::new(score, at + 1)),
             }
