@@ -1,12 +1,14 @@
 //! The page's blocks, one below the other or side by side, as its style sheet has them on paper.
 
+mod lists;
+mod tables;
+
 use super::dom::{Element, Node};
 use super::face::Faces;
 use super::inline::{self, Line};
 use super::mark::{Mark, Part, Role, Sheet, Which};
 use super::style::{ACCENT, INK, LINE, NOTICE_LINE, SOFT, Style, is_printed};
-use super::table::{Cell, Grid, Rules, spanned};
-use super::vector::{self, Place};
+use super::vector;
 
 /// Where lines begin in their column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -345,83 +347,6 @@ impl<'f> Flow<'f> {
         }
     }
 
-    /// Each risk with its array of a hundred.
-    fn tiles(&mut self, element: &Element<'_>, column: Column) {
-        let tiles: Vec<&Element<'_>> = element.elements().collect();
-        let count = self.fitting(column, 15.0).min(tiles.len()).max(1);
-        let columns = equal(column, count, self.rem);
-        self.begin(Role::List);
-        for row in tiles.chunks(count) {
-            self.side_by_side(&columns[..row.len()], |flow, number, column| flow.tile(row[number], column));
-            self.y += 0.25 * self.rem;
-        }
-        self.end();
-    }
-
-    fn tile(&mut self, tile: &Element<'_>, column: Column) {
-        let (side, top) = (4.5 * self.rem, self.y);
-        let words =
-            Column { x: column.x + side + 0.625 * self.rem, width: column.width - side - 0.625 * self.rem };
-        self.begin(Role::Item);
-        self.begin(Role::ItemBody);
-        for child in tile.elements() {
-            if child.name == "svg" {
-                let words = child.attribute("aria-label").unwrap_or_default().to_owned();
-                let part = self.begin(Role::Figure(words));
-                self.end();
-                let place = Place { x: column.x, y: top, width: side, height: side };
-                let marks = vector::marks(child, place).into_iter().map(|mark| (Some(part), mark));
-                self.sheet.marks.extend(marks);
-            } else {
-                self.blocks(child, words);
-            }
-        }
-        self.end();
-        self.end();
-        self.y = self.y.max(top + side);
-    }
-
-    fn items(&mut self, items: &[&Element<'_>], column: Column) {
-        let indent = 0.75 * self.rem;
-        for item in items {
-            let bullet = Mark::Line {
-                from: (column.x + 0.3 * indent, self.y + 0.53 * self.rem),
-                to: (column.x + 0.3 * indent, self.y + 0.53 * self.rem),
-                width: 0.3 * self.rem,
-                colour: INK,
-                is_round: true,
-            };
-            self.decorate(bullet);
-            let inner = Column { x: column.x + indent, width: column.width - indent };
-            let style = self.text_style();
-            self.within(Role::Item, |flow| flow.text(&item.children, style, inner, Role::ItemBody));
-            self.may_end();
-        }
-    }
-
-    /// Two columns, parted where the halves are nearest to the same height.
-    fn list_in_two(&mut self, element: &Element<'_>, column: Column) {
-        let items: Vec<&Element<'_>> = element.elements().collect();
-        let columns = equal(column, 2, 1.5 * self.rem);
-        let high = |item: &&Element<'_>| {
-            let runs = inline::runs(&item.children, self.text_style(), self.rem, self.faces);
-            inline::lines(&runs, columns[0].width - 0.75 * self.rem, self.faces).len()
-        };
-        let heights: Vec<usize> = items.iter().map(high).collect();
-        let all: usize = heights.iter().sum();
-        let mut first = 0;
-        let parted = heights.iter().position(|height| {
-            first += height;
-            2 * first >= all
-        });
-        let (left, right) = items.split_at(parted.map_or(items.len(), |at| at + 1));
-        self.begin(Role::List);
-        self.side_by_side(&columns, |flow, number, column| {
-            flow.items(if number == 0 { left } else { right }, column);
-        });
-        self.end();
-    }
-
     /// The picture with what stands below it.
     fn figure(&mut self, element: &Element<'_>, column: Column) {
         for child in element.elements().filter(|child| is_printed(child) && !child.has_class("looked")) {
@@ -451,102 +376,6 @@ impl<'f> Flow<'f> {
             self.sheet.marks.push((Some(part), mark));
         }
         self.y += height;
-    }
-
-    // ---- tables
-
-    /// A table, its rows in so many columns beside each other.
-    fn table(&mut self, table: &Element<'_>, column: Column, beside: usize) {
-        let rem = self.rem;
-        for caption in table.all("caption") {
-            let style = Style::plain(0.75 * rem).coloured(SOFT);
-            self.text(&caption.children, style, column, Role::Caption);
-        }
-        let rules = Rules {
-            rem,
-            meter: if table.has_class("findings") {
-                0.14
-            } else if table.has_class("uncomputed") {
-                0.18
-            } else {
-                0.3
-            },
-            has_meters: beside == 1,
-        };
-        let style = Style::plain(if beside == 1 { 0.8125 } else { 0.78 } * rem);
-        let head = table.elements().find(|part| part.name == "thead").and_then(|head| head.elements().next());
-        let body = table.elements().find(|part| part.name == "tbody");
-        let rows: Vec<&Element<'_>> = body.into_iter().flat_map(Element::elements).collect();
-        if rows.is_empty() {
-            return;
-        }
-        let columns = equal(column, beside, 1.5 * rem);
-        let each = rows.len().div_ceil(beside).max(1);
-        let faces = self.faces;
-        self.side_by_side_if(beside > 1, &columns, |flow, number, column| {
-            let rows = rows.chunks(each).nth(number).unwrap_or_default();
-            if !rows.is_empty() {
-                let grid = Grid::new(head, rows, column.width, style, rules, faces);
-                flow.within(Role::Table, |flow| flow.grid(&grid, column));
-                flow.y += 0.2 * rem;
-            }
-        });
-    }
-
-    fn side_by_side_if(
-        &mut self,
-        is_beside: bool,
-        columns: &[Column],
-        mut act: impl FnMut(&mut Self, usize, Column),
-    ) {
-        match columns.first() {
-            Some(only) if !is_beside => act(self, 0, *only),
-            _ => self.side_by_side(columns, act),
-        }
-    }
-
-    fn grid(&mut self, grid: &Grid<'_, '_>, column: Column) {
-        if !grid.head.is_empty() {
-            self.row(&grid.head, grid, column);
-            self.rule(column);
-        }
-        let last = grid.rows.len() - 1;
-        for (number, row) in grid.rows.iter().enumerate() {
-            self.row(row, grid, column);
-            if number < last {
-                self.rule(column);
-            }
-            self.may_end();
-        }
-    }
-
-    fn row(&mut self, cells: &[Cell<'_, '_>], grid: &Grid<'_, '_>, column: Column) {
-        let (top, pad) = (self.y, 0.06 * self.rem);
-        let high = cells.iter().map(Cell::height).fold(0.8125 * self.rem, f32::max);
-        let is_head = cells.iter().all(|cell| cell.element.attribute("scope") == Some("col"));
-        self.begin(Role::Row);
-        for cell in cells {
-            let (begin, width) = spanned(&grid.columns, cell.column, cell.columns);
-            let place = Column { x: column.x + begin, width };
-            let role = if cell.element.name == "th" {
-                Role::HeaderCell { is_row: cell.element.attribute("scope") == Some("row") }
-            } else {
-                Role::Cell { columns: u32::try_from(cell.columns).unwrap_or(1) }
-            };
-            // heads stand on the line below them
-            let from = top + pad + if is_head { high - cell.height() } else { 0.0 };
-            let align = if cell.is_right() { Align::Right } else { Align::Left };
-            self.within(role, |flow| flow.draw(&cell.lines, place, align, from));
-            if let Some(svg) = cell.svg {
-                let height = 0.5 * self.rem;
-                let y = top + pad + 0.55 * self.rem - 0.5 * height;
-                for mark in vector::marks(svg, Place { x: place.x, y, width: place.width, height }) {
-                    self.decorate(mark);
-                }
-            }
-        }
-        self.end();
-        self.y = top + high + 2.0 * pad;
     }
 }
 
