@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 use worker::compose::{self, Parts};
-use worker::report::{fhir, html, sr};
+use worker::report::{fhir, html, pdf, sr};
 
 use crate::study::Analysed;
 
@@ -25,6 +25,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
     let mut group = crate::group(criterion, "compose");
     group.bench_function("report", |bench| bench.iter(|| compose::report(&parts)));
     group.bench_function("HTML page", |bench| bench.iter(|| html::page(&report)));
+    group.bench_function("PDF", |bench| bench.iter(|| pdf::document(&report, &page)));
     group.bench_function("FHIR bundle", |bench| bench.iter(|| fhir::bundle(&report, &page)));
     group.bench_function("DICOM SR", |bench| bench.iter(|| sr::document(&report)));
     group.finish();

@@ -27,6 +27,7 @@ mod mercure;
 mod orthanc;
 mod pacs;
 mod page;
+mod paper;
 mod pipelines;
 mod proof;
 mod queue;

@@ -42,12 +42,19 @@ fn a_study_leaves_its_report_and_a_result() {
     assert_eq!(result["state"], "reported");
     assert_eq!(result["findings"].as_array().unwrap().len(), 14);
     assert_eq!(result["risks"].as_array().unwrap().len(), 4);
-    assert_eq!(result["files"], json!({"html": "report.html", "bundle": "bundle.json", "sr": "report.dcm"}));
+    let files = json!({
+        "html": "report.html", "pdf": "report.pdf", "bundle": "bundle.json", "sr": "report.dcm"
+    });
+    assert_eq!(result["files"], files);
     assert!(result.get("__mercure_notification").is_none() && result.get("studies").is_none());
     let mut names: Vec<_> =
         fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["bundle.json", "report.dcm", "report.html", "result.json"], "nothing else is left");
+    assert_eq!(
+        names,
+        ["bundle.json", "report.dcm", "report.html", "report.pdf", "result.json"],
+        "nothing else is left"
+    );
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("Europe/Berlin"), "the setting of the module counts");
     for canary in ["Canary", "CANARY", PATIENT_ID, "19500203", "ACC1"] {

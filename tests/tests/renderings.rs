@@ -1,13 +1,17 @@
-//! The three renderings of one report say the same: FHIR bundle, page and DICOM structured report are read back by other
+//! The renderings of one report say the same: FHIR bundle, page, PDF and DICOM structured report are read back by other
 //! means than they were written with, and compared thing by thing. The page says in `data-` attributes what it shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chiasm_tests::{lines, run};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use serde_json::Value;
+
+use super::paper;
 
 /// Everything that a rendering says, by what it is called in all of them.
 #[derive(Debug, Default, PartialEq)]
@@ -276,6 +280,19 @@ fn assert_shown(page: &str, label: &str, finding: &Finding) {
 }
 
 #[test]
+fn the_german_page_is_on_paper_word_by_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("demo");
+    let output =
+        run(&["demo", "--device", "cpu", "--language", "de", "--json", "--out", out.to_str().unwrap()]);
+    let line = &lines(&output)[0];
+    let path = |kind: &str| line["files"][kind].as_str().unwrap().to_owned();
+    let page = fs::read_to_string(path("html")).unwrap();
+    assert!(page.contains("Das Wichtigste"));
+    paper::says_the_same(&page, Path::new(&path("pdf")));
+}
+
+#[test]
 fn fhir_page_and_structured_report_say_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("demo");
@@ -295,6 +312,16 @@ fn fhir_page_and_structured_report_say_the_same() {
     for (label, finding) in &fhir.findings {
         assert_shown(&page, label, finding);
     }
+
+    let paper = fs::read(path("pdf")).unwrap();
+    let forms = bundle["entry"][0]["resource"]["presentedForm"].as_array().unwrap();
+    assert_eq!(
+        forms.iter().map(|form| &form["contentType"]).collect::<Vec<_>>(),
+        ["text/html", "application/pdf"]
+    );
+    assert_eq!(STANDARD.decode(forms[1]["data"].as_str().unwrap()).unwrap(), paper);
+    assert_eq!(forms[1]["size"], paper.len());
+    paper::says_the_same(&page, Path::new(&path("pdf")));
 
     let report = &bundle["entry"][0]["resource"];
     let root = items(&sr, tags::CONTENT_SEQUENCE);

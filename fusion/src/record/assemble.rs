@@ -119,7 +119,7 @@ impl Assembly {
         text: &str,
         full_url: Option<String>,
     ) -> Result<(), RecordError> {
-        if !RESOURCE_TYPES.contains(&kind.as_str()) {
+        if !RESOURCE_TYPES.contains(&kind.as_str()) || is_ai_asserted(text) {
             return Ok(());
         }
         self.bytes += text.len();
@@ -143,6 +143,30 @@ impl Assembly {
         // Texts that were read as JSON always serialise.
         serde_json::to_vec(&bundle).unwrap_or_default()
     }
+}
+
+/// Whether a program asserted it: the label `AIAST` (HL7/aitransparency-ig). A report that was delivered to the server that
+/// the record comes from lies in that record; its findings are no evidence for the next report, and would make each
+/// delivery another record.
+fn is_ai_asserted(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Labelled {
+        #[serde(default)]
+        meta: Meta,
+    }
+    #[derive(Deserialize, Default)]
+    struct Meta {
+        #[serde(default)]
+        security: Vec<Label>,
+    }
+    #[derive(Deserialize)]
+    struct Label {
+        #[serde(default)]
+        code: String,
+    }
+    text.contains("AIAST")
+        && serde_json::from_str::<Labelled>(text)
+            .is_ok_and(|one| one.meta.security.iter().any(|label| label.code == "AIAST"))
 }
 
 fn json(error: &serde_json::Error) -> RecordError {
@@ -231,5 +255,28 @@ impl Record {
     /// One patient's record out of a bulk export.
     pub fn from_export(files: &[&[u8]], patient: &str) -> Result<Self, RecordError> {
         Self::from_json(&exported_record(files, patient)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_asserted_is_no_part_of_a_record() {
+        let page = |label: &str| {
+            format!(
+                r#"{{"resourceType":"Bundle","type":"searchset","entry":[{{"resource":{{"resourceType":"Observation","id":"a",
+                "meta":{{"security":[{{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"{label}"}}]}},
+                "note":[{{"text":"AIAST"}}]}}}}]}}"#
+            )
+        };
+        let bundle = |label: &str| {
+            let mut assembly = Assembly::default();
+            assembly.page(page(label).as_bytes()).expect("a page");
+            String::from_utf8(assembly.into_bundle()).expect("text")
+        };
+        assert!(!bundle("AIAST").contains("Observation"));
+        assert!(bundle("HTEST").contains("Observation"), "another label, though its text says so");
     }
 }

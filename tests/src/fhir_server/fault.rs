@@ -53,6 +53,14 @@ pub enum Fault {
     ResetMidAnswer,
     /// Nothing is stored, and no answer ever comes.
     Hang,
+    /// The bundle is stored, and the connection is reset after the last byte of the answer.
+    ResetAfterAnswer,
+    /// The bundle is stored, and the status is this one of failure.
+    FailureStored(u16),
+    /// 200, and every entry is said to be created; nothing is stored.
+    Promise,
+    /// The request comes twice, as from a proxy that tries again by itself; both are stored.
+    Twice,
     /// The bundle is stored, and no answer ever comes.
     HangStored,
     /// The bundle is stored, and the answer comes after this time.
@@ -82,6 +90,9 @@ impl Fault {
             self,
             Self::AnswerLost
                 | Self::ResetMidAnswer
+                | Self::ResetAfterAnswer
+                | Self::FailureStored(_)
+                | Self::Twice
                 | Self::HangStored
                 | Self::Delay(_)
                 | Self::NotJsonStored
@@ -99,7 +110,7 @@ impl Fault {
             body: b"<html>Please log in</html>".to_vec(),
         };
         match fault {
-            None => good,
+            None | Some(Self::Twice | Self::Promise) => good,
             Some(Self::Status(status, issue)) => Reply::json(status, &store::outcome(issue)),
             Some(Self::Busy(status, after)) => {
                 Reply::json(status, &store::outcome("throttled")).with("retry-after", &after)
@@ -107,6 +118,8 @@ impl Fault {
             Some(Self::Lost | Self::AnswerLost) => Reply::Cut,
             Some(Self::ResetMidRequest(_)) => Reply::Reset { after: Vec::new() },
             Some(Self::ResetMidAnswer) => Reply::Reset { after: good.first_half() },
+            Some(Self::ResetAfterAnswer) => Reply::Reset { after: good.bytes() },
+            Some(Self::FailureStored(status)) => Reply::json(status, &store::outcome("exception")),
             Some(Self::Hang | Self::HangStored) => Reply::Never,
             Some(Self::Delay(time)) => Reply::Late(time, Box::new(good)),
             Some(Self::OutcomeInSuccess(issue)) => Reply::json(200, &store::outcome(issue)),

@@ -21,6 +21,7 @@ pub(crate) struct Head {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
     pub(crate) content_type: Option<String>,
+    pub(crate) cache_control: Option<String>,
     body_bytes: usize,
 }
 
@@ -82,7 +83,8 @@ impl Reply {
         bytes
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    /// The bytes of the answer, head included.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let Self::Whole { status, headers, body } = self else { return Vec::new() };
         let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {}\r\n", body.len());
         let headers: Vec<u8> =
@@ -159,6 +161,7 @@ async fn read_head(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Head>
         path,
         authorization: header("authorization"),
         content_type: header("content-type"),
+        cache_control: header("cache-control"),
         body_bytes: header("content-length").map_or(Some(0), |length| length.parse().ok())?,
     })
 }

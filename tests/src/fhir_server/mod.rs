@@ -34,6 +34,8 @@ pub struct Seen {
     pub authorization: Option<String>,
     /// The `Content-Type` header.
     pub content_type: Option<String>,
+    /// The `Cache-Control` header.
+    pub cache_control: Option<String>,
     /// What went wrong on purpose.
     pub fault: Option<Fault>,
 }
@@ -90,6 +92,11 @@ impl FhirServer {
     /// The base URL.
     pub fn url(&self) -> String {
         format!("http://{}/fhir", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The next request of this kind that has no fault yet meets this one.
@@ -204,6 +211,7 @@ impl http::Desk for Window {
             path: head.path.clone(),
             authorization: head.authorization.clone(),
             content_type: head.content_type.clone(),
+            cache_control: head.cache_control.clone(),
             fault: fault.clone(),
         });
         fault
@@ -214,11 +222,19 @@ impl http::Desk for Window {
         if state.token.is_some() && state.token != head.authorization {
             return Reply::json(401, &store::outcome("login"));
         }
+        if fault == Some(Fault::Promise) {
+            return Reply::json(200, &store::promise(body));
+        }
         if fault.as_ref().is_some_and(|fault| !fault.is_stored()) {
             return Fault::spoil(fault, Reply::Cut);
         }
         let (status, body) = match Route::of(&head.method, &head.path) {
-            Route::Transaction => state.store.transaction(body),
+            Route::Transaction => {
+                if fault == Some(Fault::Twice) {
+                    state.store.transaction(body);
+                }
+                state.store.transaction(body)
+            }
             Route::Metadata => (200, store::capabilities()),
             Route::Read | Route::Search => state.store.read(&head.path),
             Route::Other => (405, store::outcome("not-supported")),

@@ -220,6 +220,14 @@ pub(super) fn broken_transaction() -> Value {
     json!({ "resourceType": "Bundle", "type": "transaction-response", "entry": entries })
 }
 
+/// What a server answers that stored every entry of this bundle anew.
+pub(super) fn promise(bundle: &[u8]) -> Value {
+    let bundle: Value = serde_json::from_slice(bundle).unwrap_or_default();
+    let created = json!({ "response": { "status": "201 Created" } });
+    let entries = vec![created; bundle["entry"].as_array().map_or(0, Vec::len)];
+    json!({ "resourceType": "Bundle", "type": "transaction-response", "entry": entries })
+}
+
 /// A small CapabilityStatement.
 pub(super) fn capabilities() -> Value {
     json!({ "resourceType": "CapabilityStatement", "status": "active", "fhirVersion": "4.0.1", "format": ["json"] })

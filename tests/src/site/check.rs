@@ -356,8 +356,8 @@ impl Site {
             let files = fs::read_dir(study.path()).into_iter().flatten().flatten();
             let names: BTreeSet<String> =
                 files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
-            if names.iter().any(|name| !["bundle.json", "report.dcm", "report.html"].contains(&name.as_str()))
-            {
+            let known = ["bundle.json", "report.dcm", "report.html", "report.pdf"];
+            if names.iter().any(|name| !known.contains(&name.as_str())) {
                 verdict.wrong(format!("left behind in the reports' folder: {names:?}"));
             }
         }

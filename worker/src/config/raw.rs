@@ -292,6 +292,7 @@ pub(super) struct RawTarget {
     pub(super) checksums: RawChecksums,
     pub(super) token: Option<RawSecret>,
     pub(super) smart: Option<RawSmart>,
+    pub(super) fhir_version: RawFhirVersion,
     pub(super) user: Option<String>,
     pub(super) password: Option<RawSecret>,
     pub(super) address: Option<String>,
@@ -300,6 +301,14 @@ pub(super) struct RawTarget {
     pub(super) ca_file: Option<PathBuf>,
     pub(super) allow_plaintext: bool,
     pub(super) timeout_s: u64,
+}
+
+/// The release of FHIR that a target's server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(super) enum RawFhirVersion {
+    #[default]
+    R4,
+    R5,
 }
 
 impl Default for RawTarget {
@@ -317,6 +326,7 @@ impl Default for RawTarget {
             checksums: RawChecksums::Supported,
             token: None,
             smart: None,
+            fhir_version: RawFhirVersion::R4,
             user: None,
             password: None,
             address: None,

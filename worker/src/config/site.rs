@@ -128,8 +128,8 @@ pub enum TargetConfig {
         /// The folder.
         path: PathBuf,
     },
-    /// A FHIR R4 server.
-    Fhir(FhirConfig),
+    /// A FHIR server, and the release that it speaks.
+    Fhir(FhirConfig, FhirRelease),
     /// `<prefix><Study Instance UID>/` in a bucket.
     S3(S3Config),
     /// A PACS over DICOMweb (STOW-RS).
@@ -179,6 +179,16 @@ pub struct SmartConfig {
     pub scopes: Vec<String>,
     /// The only token endpoint that is used; the one that the FHIR server names where there is none.
     pub token_url: Option<String>,
+}
+
+/// A release of FHIR that reports are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FhirRelease {
+    /// 4.0.1
+    #[default]
+    R4,
+    /// 5.0.0
+    R5,
 }
 
 /// How to reach a FHIR server.
@@ -231,7 +241,7 @@ impl Places {
         });
         let targets = self.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(("targets", name, path)),
-            TargetConfig::Fhir(_)
+            TargetConfig::Fhir(..)
             | TargetConfig::S3(_)
             | TargetConfig::DicomWeb(_)
             | TargetConfig::Dicom(_) => None,

@@ -87,7 +87,7 @@ fn the_examples_in_the_shipped_file_load() {
     assert!(matches!(&config.ledger, LedgerConfig::Postgres(postgres) if postgres.connections == 8));
     assert_eq!(config.places.default_targets.len(), 2);
     let target = config.places.targets.get(&"ehr".parse::<Name>().unwrap());
-    assert!(matches!(target, Some(TargetConfig::Fhir(fhir)) if fhir.token.is_some()));
+    assert!(matches!(target, Some(TargetConfig::Fhir(fhir, _)) if fhir.token.is_some()));
     let record = config.places.records.get(&"server".parse::<Name>().unwrap());
     assert!(
         matches!(record, Some(RecordConfig::Fhir { server, updated_since: Some(_) }) if server.token.is_some())
@@ -328,7 +328,7 @@ fn secrets_are_read_and_never_shown() {
     let loaded = read(&text, &variables).unwrap();
     let QueueConfig::RabbitMq(rabbit) = &loaded.config.queue else { panic!("no broker") };
     assert_eq!(rabbit.password.as_ref().unwrap().expose(), "canary-of-the-variable");
-    let TargetConfig::Fhir(fhir) = &loaded.config.places.targets[&"a".parse::<Name>().unwrap()] else {
+    let TargetConfig::Fhir(fhir, _) = &loaded.config.places.targets[&"a".parse::<Name>().unwrap()] else {
         panic!("no FHIR server")
     };
     assert_eq!(fhir.token.as_ref().unwrap().expose(), "canary-of-the-file");

@@ -129,7 +129,7 @@ codes! {
         AnswerTooLong,
         /// The answer is not FHIR JSON of the expected kind, though its status is one of success.
         AnswerNotUnderstood,
-        /// Status 200 with an OperationOutcome of failure.
+        /// Status 200 with an OperationOutcome of failure, or with every entry stored and no such report there.
         AnswerContradictory,
         /// The PACS does not let this application entity in.
         AssociationRejected,

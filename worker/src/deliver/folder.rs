@@ -1,4 +1,4 @@
-//! A folder: `<path>/<Study Instance UID>/report.html`, `bundle.json` and `report.dcm`.
+//! A folder: `<path>/<Study Instance UID>/report.html`, `report.pdf`, `bundle.json` and `report.dcm`.
 //!
 //! A reader sees the whole old file or the whole new one, never half of one, and what was delivered is on the disk.
 
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use super::{DeliverError, Parcel, Receipts, Target, TerminalCode, TransientCode};
 use crate::message::Name;
+use crate::report::fhir::presented_pdf;
 
 /// A file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -242,10 +243,12 @@ impl Target for FolderTarget {
         let (uid, report) = (uid.to_owned(), parcel.report.clone());
         self.apart(move |root| {
             let folder = root.join(uid);
+            let paper = report.bundle.as_deref().and_then(presented_pdf);
             // the page last: who finds it finds the others too; an older version may have had what this one has not
             let files = [
                 ("sr", "report.dcm", report.sr.as_deref()),
                 ("bundle", "bundle.json", report.bundle.as_deref()),
+                ("pdf", "report.pdf", paper.as_deref()),
                 ("html", "report.html", Some(&*report.html)),
             ];
             replace(&folder, &files.map(|(_, name, bytes)| (name, bytes)))?;

@@ -133,9 +133,9 @@ pub fn open(
     let target = |(name, config): (&Name, &TargetConfig)| {
         let target: Arc<dyn Target> = match config {
             TargetConfig::Folder { path } => Arc::new(folder::FolderTarget::new(name.clone(), path.clone())),
-            TargetConfig::Fhir(config) => {
+            TargetConfig::Fhir(config, release) => {
                 let system = patient_id_system.map(str::to_owned);
-                Arc::new(fhir::FhirTarget::new(name.clone(), config, system)?)
+                Arc::new(fhir::FhirTarget::new(name.clone(), config, system)?.speaking(*release))
             }
             TargetConfig::S3(config) => Arc::new(s3::S3Target::new(name.clone(), config)?),
             TargetConfig::DicomWeb(config) => Arc::new(dicomweb::DicomWebTarget::new(name.clone(), config)?),

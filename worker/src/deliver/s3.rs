@@ -1,7 +1,8 @@
 //! A bucket of an S3 server: each version under keys of its own, and one small object that names the newest.
 //!
 //! `<prefix><Study Instance UID>/<job key>/` holds `report.html`, `bundle.json` and `report.dcm`, exactly as the ledger
-//! stores them; the same version a second time is the same bytes under the same keys. `<prefix><Study Instance UID>/latest.json` names the
+//! stores them, and `report.pdf` as the bundle presents it; the same version a second time is the same bytes under the
+//! same keys. `<prefix><Study Instance UID>/latest.json` names the
 //! version that was delivered last. It is written after what it names, so whoever follows it finds whole objects. Which
 //! version is the newest is the ledger's to say; its caller asks it before each delivery.
 
@@ -16,6 +17,7 @@ use crate::config::site::S3Config;
 use crate::job::hex;
 use crate::message::Name;
 use crate::remote::bucket;
+use crate::report::fhir::presented_pdf;
 
 /// The longest pointer that is read.
 const POINTER_BYTES: u64 = 64 * 1024;
@@ -70,6 +72,10 @@ impl Target for S3Target {
         let folder = format!("{}{study}/{}", self.prefix, parcel.job_key);
         let mut parts =
             vec![("html", "report.html", "text/html; charset=utf-8", parcel.report.html.as_slice())];
+        let paper = parcel.report.bundle.as_deref().and_then(presented_pdf);
+        if let Some(paper) = &paper {
+            parts.push(("pdf", "report.pdf", "application/pdf", paper));
+        }
         if let Some(bundle) = &parcel.report.bundle {
             parts.push(("bundle", "bundle.json", "application/fhir+json", bundle));
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
 
 use super::smart::Smart;
@@ -153,7 +153,13 @@ impl Client {
                 "the address is not below the base URL",
             ));
         }
-        self.exchange(limit, || self.http.get(url.clone())).await
+        self.exchange(limit, || self.question(url)).await
+    }
+
+    /// A question, which no cache answers: HAPI gives the result of the same search again for a minute, and what was
+    /// merged, registered or written meanwhile is exactly what is asked for.
+    fn question(&self, url: &Url) -> RequestBuilder {
+        self.http.get(url.clone()).header(CACHE_CONTROL, "no-cache")
     }
 
     /// Reads a place with a query; `limit` in bytes of the answer.
@@ -167,7 +173,7 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.exchange(limit, || self.http.get(url.clone())).await
+        self.exchange(limit, || self.question(&url)).await
     }
 
     /// Sends something to a place.

@@ -10,6 +10,7 @@ pub mod fhir;
 pub mod html;
 mod ids;
 pub mod language;
+pub mod pdf;
 pub mod sr;
 mod text;
 mod wording;

@@ -21,7 +21,7 @@ fn reports() -> Vec<(&'static str, Report)> {
 }
 
 /// The full report in the other language.
-fn german() -> Report {
+pub(super) fn german() -> Report {
     translated(Report { language: Language::German, ..sample() })
 }
 
@@ -185,6 +185,11 @@ fn the_page_is_the_presented_form() {
         assert_eq!(form["data"], STANDARD.encode(&page), "{name}");
         assert_eq!(form["size"], page.len(), "{name}");
         assert_eq!(form["hash"], STANDARD.encode(Sha1::digest(&page)), "{name}");
+        let paper = &of_type(&bundle, "DiagnosticReport")[0]["presentedForm"][1];
+        let pdf = fhir::presented_pdf(&rendered(&report).expect("a bundle")).expect("a PDF");
+        assert_eq!(paper["contentType"], "application/pdf", "{name}");
+        assert_eq!(paper["size"], pdf.len(), "{name}");
+        assert_eq!(paper["hash"], STANDARD.encode(Sha1::digest(&pdf)), "{name}");
     }
 }
 

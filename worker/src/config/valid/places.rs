@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::super::environment::Environment;
 use super::super::problem::Findings;
-use super::super::raw::{RawConfig, RawRecord, RawSource, RawTarget, RecordKind, SourceKind, TargetKind};
+use super::super::raw::{
+    RawConfig, RawFhirVersion, RawRecord, RawSource, RawTarget, RecordKind, SourceKind, TargetKind,
+};
 use super::super::secret;
-use super::super::site::{FhirConfig, Places, RecordConfig, SourceConfig, TargetConfig};
+use super::super::site::{FhirConfig, FhirRelease, Places, RecordConfig, SourceConfig, TargetConfig};
 use super::{address, pacs, remote};
 use crate::message::Name;
 use crate::message::adapters::AdapterMapping;
@@ -198,7 +200,13 @@ fn target(
             }
             path_of(key, raw.path.as_ref(), findings).map(|path| TargetConfig::Folder { path })
         }
-        Some(TargetKind::Fhir) => fhir(key, raw, None, environment, findings).map(TargetConfig::Fhir),
+        Some(TargetKind::Fhir) => {
+            let release = match raw.fhir_version {
+                RawFhirVersion::R4 => FhirRelease::R4,
+                RawFhirVersion::R5 => FhirRelease::R5,
+            };
+            fhir(key, raw, None, environment, findings).map(|server| TargetConfig::Fhir(server, release))
+        }
         Some(TargetKind::S3) => {
             if raw.path.is_some() || raw.token.is_some() {
                 findings.warn(key, "is a bucket: `path` and `token` have no effect");
@@ -227,7 +235,7 @@ fn fhir(
     let token = secret::read(&of("token"), raw.token.as_ref(), environment, findings);
     address::file(&of("ca_file"), raw.ca_file.as_deref(), findings);
     let Some(url) = &raw.url else {
-        findings.wrong(&of("url"), "is missing; give the base URL of the FHIR R4 server");
+        findings.wrong(&of("url"), "is missing; give the base URL of the FHIR server");
         return None;
     };
     let url = address::http(&of("url"), url, raw.allow_plaintext, findings)?;

@@ -1,19 +1,21 @@
 //! What has to be known of a bundle to send it: its report's place, its version, how many entries it has.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::patient::Subject;
+use crate::config::site::FhirRelease;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
-use crate::report::fhir::{JOB_KEYS, WITHDRAWN};
+use crate::report::fhir::{JOB_KEYS, WITHDRAWN, in_r5};
 
 /// A bundle ready to send.
 pub(super) struct Letter<'a> {
-    /// The bundle, untouched.
-    pub(super) bytes: &'a [u8],
+    /// The bundle: untouched, or the same in the server's release.
+    pub(super) bytes: Cow<'a, [u8]>,
     /// `DiagnosticReport/<id>`.
     pub(super) report_url: String,
     /// The job key J.
@@ -74,7 +76,7 @@ struct Request {
 
 impl<'a> Letter<'a> {
     /// Reads the parcel's bundle. One that is not this very version of a report is not sent.
-    pub(super) fn of(parcel: &Parcel<'a>) -> Result<Self, Trouble> {
+    pub(super) fn of(parcel: &Parcel<'a>, release: FhirRelease) -> Result<Self, Trouble> {
         let Some(bytes) = parcel.report.bundle.as_deref() else {
             return Err(Trouble::good(
                 TerminalCode::NoBundle,
@@ -96,8 +98,14 @@ impl<'a> Letter<'a> {
             let identifier = subject.identifier.as_ref().and_then(|identifier| identifier.value.as_ref());
             subject.reference.is_some() || identifier.is_some()
         });
+        let written = match release {
+            FhirRelease::R4 => Cow::Borrowed(bytes),
+            FhirRelease::R5 => Cow::Owned(
+                in_r5(bytes).ok_or_else(|| unusable("the stored bundle is not one that R5 has words for"))?,
+            ),
+        };
         Ok(Self {
-            bytes,
+            bytes: written,
             report_url: report.request.url.clone(),
             job_key: parcel.job_key,
             entries: bundle.entry.len(),
@@ -141,7 +149,7 @@ mod tests {
         };
         let parcel =
             Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
-        match Letter::of(&parcel) {
+        match Letter::of(&parcel, FhirRelease::R4) {
             Ok(letter) => Ok((letter.report_url, letter.entries)),
             Err(Trouble::Good { code, .. }) => Err(code),
             Err(Trouble::Now { code, .. }) => panic!("{code}"),
@@ -200,7 +208,7 @@ mod tests {
                 report: &stored,
                 sent_before: false,
             };
-            let letter = Letter::of(&parcel).ok().unwrap();
+            let letter = Letter::of(&parcel, FhirRelease::R4).ok().unwrap();
             assert_eq!(letter.report_url, format!("DiagnosticReport/{}", own["id"].as_str().unwrap()));
             assert_eq!(letter.entries, entries.len());
             assert!(letter.subject.is_some() && !letter.is_withdrawal);
@@ -210,7 +218,7 @@ mod tests {
     #[test]
     fn pauses_are_short_and_differ() {
         let letter = |job_key| Letter {
-            bytes: b"",
+            bytes: Cow::Borrowed(b""),
             report_url: String::new(),
             job_key,
             entries: 0,

@@ -1,9 +1,11 @@
-//! A FHIR R4 server: the bundle as one transaction, exactly as the ledger stores it.
+//! A FHIR server: the bundle as one transaction, exactly as the ledger stores it; to one that speaks R5, in its words.
 //!
 //! What is written twice is written under the same ids, so a second time cannot double a report; it would add a version
 //! to its history, though. Hence the rule after a try whose outcome is unknown, because the connection broke or a worker
 //! was killed: **read first, then send the same bytes again**. The report has one id for all versions (from the report
 //! key); which version lies there is told by its identifier with the job key.
+//!
+//! After a success it is read too: the answer alone is not believed.
 //!
 //! A report of another version under that id is overwritten. That is right when ours is newer, and the ledger decides
 //! what is newest: the caller asks it before each delivery. Without that question an older version that was long on its
@@ -28,7 +30,7 @@ use super::smart::Smart;
 use super::trouble::Trouble;
 use super::web::{ANSWER_BYTES, Answer, Body, Client, Login, Post};
 use super::{DeliverError, OpenError, Parcel, Receipts, Target, TerminalCode, TransientCode, sr};
-use crate::config::site::FhirConfig;
+use crate::config::site::{FhirConfig, FhirRelease};
 use crate::identity::Person;
 use crate::ledger::JobState;
 use crate::message::Name;
@@ -39,7 +41,7 @@ const PATIENT_PAGES: usize = 8;
 /// How often a transaction is sent in one delivery when others write the same models' devices at that moment (409).
 const SENDS: u32 = 4;
 
-/// The media type of FHIR R4 as JSON.
+/// The media type of FHIR as JSON.
 const FHIR_JSON: &str = "application/fhir+json";
 
 /// A transaction, of which one line an entry is asked for in return.
@@ -54,6 +56,7 @@ pub struct FhirTarget {
     client: Client,
     /// The identifier system of the site's Patient IDs.
     patient_id_system: Option<String>,
+    release: FhirRelease,
 }
 
 impl FhirTarget {
@@ -64,7 +67,13 @@ impl FhirTarget {
         patient_id_system: Option<String>,
     ) -> Result<Self, OpenError> {
         let client = client(&name, config)?;
-        Ok(Self { name, client, patient_id_system })
+        Ok(Self { name, client, patient_id_system, release: FhirRelease::R4 })
+    }
+
+    /// The same target of a server that speaks this release.
+    #[must_use]
+    pub fn speaking(self, release: FhirRelease) -> Self {
+        Self { release, ..self }
     }
 
     /// Asks the server whether the report is surely about one current Patient of its own.
@@ -123,11 +132,21 @@ impl FhirTarget {
         }
     }
 
+    /// Looks whether what was said to be stored is there. A proxy, a cache or a server that loses what it took says so too,
+    /// and a report that everybody believes delivered is the one that nobody misses.
+    async fn believe(&self, letter: &Letter<'_>) -> Result<(), DeliverError> {
+        if self.holds(letter).await? {
+            return Ok(());
+        }
+        Err(self.error(Trouble::now(TransientCode::AnswerContradictory)))
+    }
+
     async fn send(&self, letter: &Letter<'_>) -> Result<(), DeliverError> {
         for send in 1..=SENDS {
-            let answer = self.client.post("", post(letter.bytes)).await.map_err(|error| self.error(error))?;
+            let answer =
+                self.client.post("", post(&letter.bytes)).await.map_err(|error| self.error(error))?;
             match answer::judge(&answer, letter.entries) {
-                Verdict::Stored => return Ok(()),
+                Verdict::Stored => return self.believe(letter).await,
                 Verdict::Unclear(otherwise) => {
                     let holds = self.holds(letter).await?;
                     return if holds { Ok(()) } else { Err(self.error(otherwise)) };
@@ -155,7 +174,7 @@ impl FhirTarget {
 #[async_trait]
 impl Target for FhirTarget {
     async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
-        let letter = Letter::of(parcel).map_err(|error| self.error(error))?;
+        let letter = Letter::of(parcel, self.release).map_err(|error| self.error(error))?;
         if !(parcel.sent_before && self.holds(&letter).await?) {
             self.confirm_patient(&letter, parcel).await.map_err(|error| self.error(error))?;
             self.send(&letter).await?;

@@ -1,5 +1,7 @@
 //! The DiagnosticReport: `preliminary`, or `cancelled` where there is no result.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use super::datatypes::{
     Attachment, CodeableConcept, Extension, Identifier, Instant, Meta, Narrative, Reference, Text, Token,
     elements,
@@ -8,6 +10,9 @@ use super::{references, terms};
 use crate::report::document::{Kind, Report};
 use crate::report::language::Message;
 use crate::report::wording;
+
+/// The media type of the page on paper.
+const PDF: &str = "application/pdf";
 
 elements! {
     /// <http://hl7.org/fhir/R4/diagnosticreport.html>
@@ -20,9 +25,8 @@ elements! {
     }
 }
 
-/// Says everything in one resource, with the page as its presented form.
-pub(super) fn diagnostic_report(report: &Report, page: &str) -> DiagnosticReport {
-    let language = report.language;
+/// Says everything in one resource, with the page and what it is on paper as its presented forms.
+pub(super) fn diagnostic_report(report: &Report, page: &str, paper: &[u8]) -> DiagnosticReport {
     let conclusion = wording::conclusion(report);
     let risks = report.risks.iter().map(|risk| {
         let risk = references::within("RiskAssessment", references::risk(report, risk));
@@ -56,16 +60,26 @@ pub(super) fn diagnostic_report(report: &Report, page: &str) -> DiagnosticReport
             .collect(),
         imaging_study: vec![references::study(report)],
         conclusion: conclusion.join(" ").into(),
-        presented_form: vec![Attachment {
-            creation: Some(Instant(report.issued)),
-            ..Attachment::inline(
-                "text/html",
-                language,
-                page.as_bytes(),
-                language.text(Message::ReportForReader),
-            )
-        }],
+        presented_form: vec![presented(report, "text/html", page.as_bytes()), presented(report, PDF, paper)],
     }
+}
+
+fn presented(report: &Report, content_type: &str, data: &[u8]) -> Attachment {
+    let title = report.language.text(Message::ReportForReader);
+    Attachment {
+        creation: Some(Instant(report.issued)),
+        ..Attachment::inline(content_type, report.language, data, title)
+    }
+}
+
+/// The PDF that a stored bundle of ours presents; `None` where it is none of ours, or one from before there was any.
+pub fn presented_pdf(bundle: &[u8]) -> Option<Vec<u8>> {
+    let bundle: serde_json::Value = serde_json::from_slice(bundle).ok()?;
+    let report = &bundle["entry"][0]["resource"];
+    let forms =
+        report["presentedForm"].as_array().filter(|_| report["resourceType"] == "DiagnosticReport")?;
+    let paper = forms.iter().find(|form| form["contentType"] == PDF)?;
+    STANDARD.decode(paper["data"].as_str()?).ok()
 }
 
 /// No status here is ever `final`: a person's sign-off is not the program's to write.

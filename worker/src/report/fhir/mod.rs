@@ -2,7 +2,8 @@
 //!
 //! Writes are idempotent: what is ours has a deterministic id and is PUT, the imaging study is created only where the
 //! server has none. Patient, ServiceRequest and the record's resources are referenced, never created. No profile is
-//! claimed, and no report is ever `final`: a human's sign-off is the radiology system's to write.
+//! claimed, and no report is ever `final`: a human's sign-off is the radiology system's to write. A server that speaks R5 is
+//! given the same in its words ([`in_r5`]).
 
 mod datatypes;
 mod devices;
@@ -10,6 +11,7 @@ mod diagnostic_report;
 mod imaging_study;
 mod observation;
 mod provenance;
+mod r5;
 mod references;
 mod risk_assessment;
 mod task;
@@ -19,15 +21,18 @@ mod withdrawal;
 use serde::Serialize;
 use uuid::Uuid;
 
+pub use self::diagnostic_report::presented_pdf;
+pub use self::r5::in_r5;
 pub use self::terms::{JOB_KEYS, REPORT_KEYS, WITHDRAWN};
 pub use self::withdrawal::{Stored, withdrawal};
 
 use self::datatypes::{Identifier, Instant, Text, Token, elements};
 use crate::report::document::{Kind, Report};
+use crate::report::pdf::{self, PdfError};
 use crate::report::text::is_uid;
 
-/// What a bundle without its page is shorter than, as a rule.
-const ROOM: usize = 256 * 1024;
+/// What a bundle without its page is shorter than, as a rule; the page on paper is in it.
+const ROOM: usize = 512 * 1024;
 
 /// The bundle could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -35,16 +40,20 @@ pub enum BundleError {
     /// JSON could not be written.
     #[error("could not write the report's FHIR bundle as JSON")]
     Json(#[source] serde_json::Error),
+    /// The page could not be written as PDF.
+    #[error("could not write the report's page as PDF")]
+    Pdf(#[source] PdfError),
 }
 
 /// Writes the bundle, indented, as UTF-8 JSON: the same report gives the same bytes.
 ///
-/// Its `presentedForm` is `page`: what [`crate::report::html::page`] made of the same report, and what the caller writes
-/// beside it.
+/// Its `presentedForm` is `page`, which [`crate::report::html::page`] made of the same report and the caller writes beside
+/// it, and the same on paper ([`pdf::document`]).
 pub fn bundle(report: &Report, page: &str) -> Result<Vec<u8>, BundleError> {
     // The page is the most of it: room for it as base64, so that the vector does not grow by copying.
     let mut json = Vec::with_capacity(page.len() / 2 * 3 + ROOM);
-    serde_json::to_writer_pretty(&mut json, &transaction(report, page)).map_err(BundleError::Json)?;
+    let paper = pdf::document(report, page).map_err(BundleError::Pdf)?;
+    serde_json::to_writer_pretty(&mut json, &transaction(report, page, &paper)).map_err(BundleError::Json)?;
     json.push(b'\n');
     Ok(json)
 }
@@ -75,21 +84,21 @@ enum Resource {
     Task(Box<task::Task>),
 }
 
-fn transaction(report: &Report, page: &str) -> Bundle {
+fn transaction(report: &Report, page: &str, paper: &[u8]) -> Bundle {
     Bundle {
         resource_type: "Bundle".into(),
         identifier: Some(Identifier::new(terms::JOB_KEYS, &report.keys.job)),
         r#type: "transaction".into(),
         timestamp: Some(Instant(report.issued)),
-        entry: entries(report, page),
+        entry: entries(report, page, paper),
     }
 }
 
-fn entries(report: &Report, page: &str) -> Vec<Entry> {
+fn entries(report: &Report, page: &str, paper: &[u8]) -> Vec<Entry> {
     let mut entries = vec![put(
         "DiagnosticReport",
         references::report(report),
-        Resource::DiagnosticReport(Box::new(diagnostic_report::diagnostic_report(report, page))),
+        Resource::DiagnosticReport(Box::new(diagnostic_report::diagnostic_report(report, page, paper))),
     )];
     entries.extend(report.findings.iter().map(|finding| {
         let resource = Resource::Observation(Box::new(observation::observation(report, finding)));

@@ -74,7 +74,7 @@ fn shown(text: &str) -> Markup {
     html! { (visible(text)) }
 }
 
-fn title(report: &Report) -> &'static str {
+pub(super) fn title(report: &Report) -> &'static str {
     report.language.text(match report.kind {
         Kind::Analysis => Message::PageTitle,
         Kind::Refused(_) | Kind::Failed(_) => Message::PageTitleNoResult,

@@ -40,7 +40,7 @@ impl Pressure {
     pub fn new(config: &Config, targets: &Targets) -> Self {
         let folders = config.places.targets.iter().filter_map(|(name, target)| match target {
             TargetConfig::Folder { path } => Some(Disk::new(name.as_str(), path)),
-            TargetConfig::Fhir(_)
+            TargetConfig::Fhir(..)
             | TargetConfig::S3(_)
             | TargetConfig::DicomWeb(_)
             | TargetConfig::Dicom(_) => None,

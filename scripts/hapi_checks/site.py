@@ -1,0 +1,177 @@
+"""A site with that server as record and as target: what the program does there, step by step."""
+
+import json
+import os
+import subprocess
+import traceback
+
+from .server import Wrong, expect, issues
+from .validate import wrong_in
+
+RESOURCES_OF_A_BUNDLE = ("Observation", "RiskAssessment", "Device", "DocumentReference", "Provenance")
+
+
+def checks(program, server, release, folder):
+    """Runs the steps in their order; gives how many failed."""
+    site = Site(program, server, release, folder)
+    steps = {
+        "the record's patient and values are put there": site.fill,
+        "the record is read page by page, and the report delivered": site.first,
+        "a worker that is killed after a delivery makes no second version": site.killed,
+        "HL7's validator finds nothing wrong with what lies there": site.valid,
+        "a changed record makes a second version of the same report": site.again,
+        "two current patients with one number are refused": site.namesakes,
+        "a recall withdraws the report": site.withdrawn,
+        "HL7's validator finds nothing wrong with the withdrawal": site.valid,
+    }
+    failed = 0
+    for name, step in steps.items():
+        if failed and not site.has_report:
+            print(f"left out {release}: {name}")
+            continue
+        try:
+            said = step()
+            print(f"ok      {release}: {name}{f' ({said})' if said else ''}")
+        except Wrong as wrong:
+            failed += 1
+            print(f"FAILED  {release}: {name}: {wrong}")
+        except Exception:
+            failed += 1
+            print(f"FAILED  {release}: {name}: {traceback.format_exc(limit=2)}")
+    return failed
+
+
+class Site:
+    def __init__(self, program, server, release, folder):
+        self.program, self.server, self.release, self.folder = program, server, release, folder
+        self.config = folder / "chiasm.toml"
+        # Without a report the steps after the first say nothing.
+        self.has_report = False
+
+    def fill(self):
+        demo = self.folder / "demo"
+        self.run("demo", "--device", "cpu", "--out", demo)
+        [self.study] = [path.name for path in (demo / "report").iterdir() if path.name[0].isdigit()]
+        (self.folder / "dicom").mkdir()
+        (demo / "study").rename(self.folder / "dicom" / self.study)
+        version = f'fhir_version = "{self.release}"\n' if self.release != "R4" else ""
+        self.config.write_text(
+            f'state = "{self.folder}/state"\ndefault_source = "archive"\n'
+            f'[sources.archive]\nkind = "folder"\npath = "{self.folder}/dicom"\n'
+            f'[records.server]\nkind = "fhir"\nurl = "{self.server.url}"\n'
+            f'[records.file]\nkind = "folder"\npath = "{demo}"\n'
+            f'[targets.ehr]\nkind = "fhir"\nurl = "{self.server.url}"\n{version}'
+        )
+        self.run("config", "check", "--config", self.config)
+        # the record's own resources keep their ids
+        record = json.loads((demo / "record.json").read_text())
+        entries = []
+        for entry in record["entry"]:
+            resource = entry["resource"]
+            place = f"{resource['resourceType']}/{resource['id']}"
+            entries.append({"resource": resource, "request": {"method": "PUT", "url": place}})
+        status, answer = self.server.ask("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+        expect(f"{status} {issues(answer)}", status == 200)
+        return f"{len(entries)} resources"
+
+    def first(self):
+        self.submit("server" if self.release == "R4" else "file")
+        self.work()
+        reports = self.server.found("DiagnosticReport")
+        expect(f"{len(reports)} reports", len(reports) == 1)
+        self.place = f"DiagnosticReport/{reports[0]['id']}"
+        self.has_report = True
+        expect(f"status {reports[0]['status']}", reports[0]["status"] == "preliminary")
+        expect(f"subject {reports[0]['subject']}", reports[0]["subject"].get("reference") == "Patient/phantom")
+        self.versions(1)
+        counts = {kind: len(self.server.found(f"{kind}?_count=10")) for kind in RESOURCES_OF_A_BUNDLE}
+        expect(f"resources {counts}", all(counts.values()))
+        risks = self.server.found("RiskAssessment")
+        computed = [one for one in risks if any("probabilityDecimal" in p for p in one["prediction"])]
+        expect("no risk was computed: the record was not read whole", len(computed) >= 2)
+        return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+    def killed(self):
+        self.change("crp", 5.2)
+        before = len(self.server.history(self.place))
+        self.submit("server" if self.release == "R4" else "file")
+        dead = self.work(failpoint="delivered")
+        expect(f"the worker ended with {dead}, not by a signal", dead < 0)
+        self.work()
+        # the killed worker's delivery is a version of its own, the one after it is none
+        self.versions(before + 1)
+
+    def again(self):
+        self.change("crp", 6.2)
+        before = self.server.history(self.place)
+        self.submit("server" if self.release == "R4" else "file")
+        self.work()
+        history = self.versions(len(before) + 1)
+        expect("the status changed", history[0]["status"] == "preliminary")
+        keys = [one["identifier"] for one in (history[0], before[0])]
+        expect("the business identifier changed", keys[0][0] == keys[1][0])
+        expect("the version's identifier did not change", keys[0][1] != keys[1][1])
+
+    def namesakes(self):
+        twin = dict(self.server.get("Patient/phantom"), id="twin")
+        twin.pop("meta", None)
+        self.server.ask("PUT", "Patient/twin", twin)
+        before = len(self.server.history(self.place))
+        self.change("crp", 7.2)
+        self.submit("file")
+        self.work(codes=(0, 1, 3))
+        jobs = self.run("jobs", "list", "--config", self.config)
+        expect(f"no job says SeveralPatients: {jobs}", "SeveralPatients" in jobs)
+        self.versions(before)
+        status, answer = self.server.ask("DELETE", "Patient/twin")
+        expect(f"{status} {issues(answer)}", status == 200)
+
+    def withdrawn(self):
+        before = len(self.server.history(self.place))
+        self.run("recall", "--model", "cxr-findings@1.0.0", "--apply", "--reason", "a test", "--config", self.config)
+        self.work(codes=(0, 3))
+        history = self.versions(before + 1)
+        expect(f"status {history[0]['status']}", history[0]["status"] == "entered-in-error")
+        standing = [one for one in self.server.found("Observation?category=imaging") if one["status"] != "entered-in-error"]
+        newest = {result["reference"] for result in history[0].get("result", [])}
+        standing = [one for one in standing if f"Observation/{one['id']}" in newest]
+        expect(f"{len(standing)} findings of the withdrawn report still stand", not standing)
+
+    def valid(self):
+        return wrong_in(self.server, self.place)
+
+    # how the program is run
+
+    def change(self, observation, value):
+        """Another value before the exam, at the server and in the file."""
+        changed = self.server.get(f"Observation/{observation}")
+        changed["valueQuantity"]["value"] = value
+        status, answer = self.server.ask("PUT", f"Observation/{observation}", changed)
+        expect(f"{status} {issues(answer)}", status == 200)
+        file = self.folder / "demo" / "record.json"
+        record = json.loads(file.read_text())
+        for entry in record["entry"]:
+            if entry["resource"]["id"] == observation:
+                entry["resource"]["valueQuantity"]["value"] = value
+        file.write_text(json.dumps(record))
+
+    def submit(self, record):
+        self.run("submit", "--study", self.study, "--source", "archive", "--record", record, "--target", "ehr", "--config", self.config)
+
+    def work(self, failpoint=None, codes=(0,)):
+        environment = dict(os.environ, **({"CHIASM_FAILPOINT": failpoint} if failpoint else {}))
+        command = [self.program, "worker", "--once", "--device", "cpu", "--config", self.config]
+        worked = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+        if failpoint is None:
+            expect(f"the worker ended with {worked.returncode}: {worked.stderr[-600:]}", worked.returncode in codes)
+        return worked.returncode
+
+    def run(self, *arguments):
+        done = subprocess.run([self.program, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+        expect(f"`chiasm {arguments[0]}` ended with {done.returncode}: {done.stderr[-600:]}", done.returncode == 0)
+        return done.stdout
+
+    def versions(self, count):
+        history = self.server.history(self.place)
+        expect(f"{len(history)} versions, not {count}", len(history) == count)
+        return history

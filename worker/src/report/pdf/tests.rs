@@ -1,0 +1,91 @@
+use super::super::html;
+use super::super::sample::{failed, hostile, refused, sample};
+use super::super::tests::german;
+use super::*;
+use proptest::prelude::*;
+
+fn written(report: &Report) -> Vec<u8> {
+    document(report, &html::page(report)).expect("a PDF")
+}
+
+#[test]
+fn the_same_report_gives_the_same_bytes() {
+    for report in [sample(), german(), hostile(), refused(), failed()] {
+        let first = written(&report);
+        assert_eq!(first, written(&report));
+        assert!(first.starts_with(b"%PDF-1.7") && first.ends_with(b"%%EOF"));
+    }
+}
+
+/// How many pages a file of ours has: nothing but streams is packed.
+fn pages(pdf: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(pdf);
+    text.matches("/Type /Page\n").count() + text.matches("/Type /Page ").count()
+}
+
+#[test]
+fn a_report_is_one_sheet_and_one_that_says_too_much_goes_on() {
+    for report in [sample(), german(), refused(), failed()] {
+        assert_eq!(pages(&written(&report)), 1);
+    }
+    assert!(pages(&written(&hostile())) > 1);
+}
+
+#[test]
+fn a_character_without_a_letter_is_shown_as_its_number() {
+    let faces = Faces::get().expect("fonts");
+    assert_eq!(faces.shown("Müller, Ångström, Łódź, Ψ, Ж"), "Müller, Ångström, Łódź, Ψ, Ж");
+    assert_eq!(faces.shown("漢a"), "[U+6F22]a");
+    let mut report = sample();
+    report.patient.name = Some("山田 太郎".into());
+    let page = html::page(&report);
+    assert_eq!(pages(&document(&report, &page).expect("a PDF")), 1);
+}
+
+#[test]
+fn what_is_no_page_or_no_picture_is_a_typed_error() {
+    let mut report = sample();
+    assert!(matches!(document(&report, "<html></html>"), Err(PdfError::Page)));
+    let page = html::page(&report);
+    report.picture.as_mut().expect("a picture").png = b"no PNG".to_vec();
+    assert!(matches!(document(&report, &page), Err(PdfError::Picture)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever a study or a record says: there is a file.
+    #[test]
+    fn any_text_can_be_printed(name in ".{0,200}", word in "\\PC{0,3000}", unit in "[<>&\"' ]{0,30}") {
+        let mut report = refused();
+        report.patient.name = Some(name);
+        report.study.description = Some(word);
+        report.limits = vec![unit];
+        prop_assert!(written(&report).starts_with(b"%PDF"));
+    }
+}
+
+/// Writes the samples where a folder is named for them, as `report::tests` does for the other renderings.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "only this test asks where the samples go"
+)]
+fn samples_for_the_validators() {
+    let Ok(folder) = std::env::var("CHIASM_REPORT_SAMPLES") else {
+        println!("skipped: CHIASM_REPORT_SAMPLES names no folder");
+        return;
+    };
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (name, report) in [
+        ("sample", sample()),
+        ("german", german()),
+        ("hostile", hostile()),
+        ("refused", refused()),
+        ("failed", failed()),
+    ] {
+        let path = std::path::Path::new(&folder).join(format!("{name}.pdf"));
+        std::fs::write(path, written(&report)).expect("a PDF is written");
+    }
+}
