@@ -155,7 +155,7 @@ impl Worker {
 #[tokio::test]
 async fn a_thousand_deliveries_through_random_faults_leave_every_report_there_once() {
     let seed = 20_261_129;
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut worker = Worker::new(seed);
     let place = |number: usize| format!("DiagnosticReport/r-{}", number % (DELIVERIES - AGAIN));
     for number in 0..DELIVERIES {
@@ -164,7 +164,7 @@ async fn a_thousand_deliveries_through_random_faults_leave_every_report_there_on
 
     let (server, met) = (&worker.server, &worker.met);
     let twice = server.seen().iter().filter(|seen| seen.fault == Some(Fault::Twice)).count();
-    println!("{met:?}, brought twice by the network: {twice}");
+    eprintln!("{met:?}, brought twice by the network: {twice}");
     // none is missing, and none is there under a second id
     assert_eq!(server.places("DiagnosticReport").len(), DELIVERIES - AGAIN);
     let mut written: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -185,15 +185,8 @@ async fn a_thousand_deliveries_through_random_faults_leave_every_report_there_on
     let more: usize = written.values().map(|digests| digests.len() - 1).sum();
     assert_eq!(more, twice, "seed {seed}");
     assert_eq!(server.places("ImagingStudy").len(), 1, "created once, by whoever came first");
-    for code in [
-        "ConnectionCut",
-        "Unreachable",
-        "ServerFailed",
-        "ServerBusy",
-        "AnswerContradictory",
-        "Conflict",
-        "rests",
-    ] {
+    // not `Unreachable`: whether a kept connection is found dead before it is used is the machine's affair
+    for code in ["ConnectionCut", "ServerFailed", "ServerBusy", "AnswerContradictory", "Conflict", "rests"] {
         assert!(met.get(code).is_some_and(|count| *count >= 10), "{code} was hardly met: {met:?}");
     }
 }

@@ -45,16 +45,13 @@ pub(super) fn page(
             if open.is_some() {
                 content.end_marked_content();
             }
-            match part {
-                Some(part) => {
-                    let number = i32::try_from(parts.len()).unwrap_or(i32::MAX);
-                    content.begin_marked_content_with_properties(Name(b"Span")).properties().identify(number);
-                    parts.push(*part);
-                }
-                None => {
-                    let mut marked = content.begin_marked_content_with_properties(Name(b"Artifact"));
-                    marked.properties().artifact().kind(ArtifactType::Layout);
-                }
+            if let Some(part) = part {
+                let number = i32::try_from(parts.len()).unwrap_or(i32::MAX);
+                content.begin_marked_content_with_properties(Name(b"Span")).properties().identify(number);
+                parts.push(*part);
+            } else {
+                let mut marked = content.begin_marked_content_with_properties(Name(b"Artifact"));
+                marked.properties().artifact().kind(ArtifactType::Layout);
             }
             open = Some(*part);
         }

@@ -199,7 +199,7 @@ impl<'f> Flow<'f> {
             }
             "div" if element.has_class("figures") => self.in_columns(element, column, 2, 0.5),
             "div" if element.has_class("risks") => {
-                self.in_columns(element, column, self.fitting(column, 20.0), 1.5)
+                self.in_columns(element, column, self.fitting(column, 20.0), 1.5);
             }
             "div" if element.has_class("columns") => {
                 for table in element.elements() {

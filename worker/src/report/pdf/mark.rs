@@ -40,7 +40,7 @@ impl Mark {
     fn moved(&mut self, by: f32) {
         match self {
             Self::Text { y, .. } | Self::Area { y, .. } | Self::Frame { y, .. } | Self::Picture { y, .. } => {
-                *y += by
+                *y += by;
             }
             Self::Line { from, to, .. } => {
                 from.1 += by;

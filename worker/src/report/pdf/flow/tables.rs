@@ -1,7 +1,6 @@
 //! Tables: captions, heads, rows and the bars in them.
 
 use super::super::dom::Element;
-use super::super::inline;
 use super::super::mark::Role;
 use super::super::style::{SOFT, Style};
 use super::super::table::{Cell, Grid, Rules, spanned};
