@@ -1,4 +1,5 @@
-"""Reads a structured report with highdicom as TID 1500, and compares it with the FHIR bundle beside it where there is one.
+"""Reads a structured report with highdicom as TID 1500, and compares it with the FHIR bundle beside it where there is one;
+or an overlay as an image, and compares it with the structured report beside it.
 
 Called by scripts/check-dicom. Says what is wrong on standard error; says nothing where nothing is.
 """
@@ -23,6 +24,9 @@ def main(path: Path) -> int:
 
 def problems_of(path: Path):
     dataset = pydicom.dcmread(path)
+    if dataset.SOPClassUID == pydicom.uid.SecondaryCaptureImageStorage:
+        yield from problems_of_overlay(dataset, path)
+        return
     report = hd.sr.srread(path)
     if not isinstance(report, hd.sr.Comprehensive3DSR):
         yield f"is read as {type(report).__name__}"
@@ -52,13 +56,52 @@ def problems_of(path: Path):
         yield from differences(groups, json.loads(bundle.read_text()))
 
 
+def problems_of_overlay(dataset, path: Path):
+    """What is wrong with a picture: whether it can be seen, says what it is, and is the one that the report names."""
+    image = hd.imread(path)
+    pixels = image.get_raw_frame(1, as_index=False)
+    if len(pixels) != dataset.Rows * dataset.Columns * 3 or dataset.pixel_array.std() < 1:
+        yield "shows nothing"
+    wanted = {"BurnedInAnnotation": "YES", "Modality": "OT", "ConversionType": "WSD"}
+    for keyword, value in wanted.items():
+        if dataset.get(keyword) != value:
+            yield f"{keyword} is {dataset.get(keyword)}, not {value}"
+    if list(dataset.ImageType) != ["DERIVED", "SECONDARY"]:
+        yield f"is of the type {dataset.ImageType}"
+    [source] = dataset.SourceImageSequence
+    if source.PurposeOfReferenceCodeSequence[0].CodeValue != "121322":
+        yield "does not say what its source is to it"
+    report = path.with_name("report.dcm")
+    if not report.exists():
+        report = Path(str(path).replace(".overlay.dcm", ".dcm"))
+    if report == path or not report.exists():
+        return
+    report = pydicom.dcmread(report)
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "IssuerOfPatientID",
+                    "StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "TimezoneOffsetFromUTC"):
+        if dataset.get(keyword) != report.get(keyword):
+            yield f"{keyword} is another one than the structured report's"
+    if dataset.SeriesInstanceUID == report.SeriesInstanceUID:
+        yield "lies in the structured report's series"
+    evidence = {
+        instance.ReferencedSOPInstanceUID
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    for uid in (dataset.SOPInstanceUID, source.ReferencedSOPInstanceUID):
+        if uid not in evidence:
+            yield f"{uid} is not among the structured report's evidence"
+
+
 def differences(groups, bundle):
     """What the two renderings say differently."""
     said = {}
     for group in groups:
         uid = str(group[0].get("ObservationUID", ""))
         items = group[0].ContentSequence
-        numbers = [item for item in items if item.ValueType == "NUM"]
+        bounds = ("risk-low", "risk-high")
+        numbers = [item for item in items if item.ValueType == "NUM" and item.name.value not in bounds]
         states = [item.value.value for item in items if item.ValueType == "CODE" and item.value.value in PRESENCE]
         value = None
         if numbers:

@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 use worker::compose::{self, Parts};
-use worker::report::{fhir, html, pdf, sr};
+use worker::report::{fhir, html, overlay, pdf, sr};
 
 use crate::study::Analysed;
 
@@ -28,5 +28,6 @@ pub(crate) fn all(criterion: &mut Criterion) {
     group.bench_function("PDF", |bench| bench.iter(|| pdf::document(&report, &page)));
     group.bench_function("FHIR bundle", |bench| bench.iter(|| fhir::bundle(&report, &page)));
     group.bench_function("DICOM SR", |bench| bench.iter(|| sr::document(&report)));
+    group.bench_function("DICOM overlay", |bench| bench.iter(|| overlay::document(&report)));
     group.finish();
 }

@@ -59,6 +59,7 @@ async fn walk(ledger: &Arc<dyn Ledger>, key: &str) -> [Duration; 4] {
         bundle: Some(vec![b'b'; BUNDLE]),
         html: vec![b'h'; PAGE],
         sr: Some(vec![b's'; SR]),
+        overlay: None,
     };
     let output = "x".repeat(BUNDLE / 2);
     let mut times = [Duration::ZERO; 4];

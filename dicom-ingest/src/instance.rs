@@ -11,6 +11,7 @@ use crate::pixel_facts::PixelFacts;
 use crate::plane::Plane;
 use crate::prescan::Prescan;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::rejection::Rejection;
 use crate::species::Species;
 use crate::study_time::StudyTime;
 use crate::transfer_syntax::TransferSyntax;
@@ -107,6 +108,8 @@ pub struct Instance {
     pub burned_in_annotation: Option<bool>,
     /// Lossy Image Compression (0028,2110) is `01`, or the transfer syntax is lossy.
     pub lossy: bool,
+    /// Which instances of the study it rejects, where it is a note by which an archive does.
+    pub rejection: Option<Rejection>,
     /// What was odd but harmless, for people; no patient data.
     pub warnings: Vec<String>,
 }
@@ -123,10 +126,13 @@ impl Instance {
         let study_time = StudyTime::read(&view);
         let upper = |tag| view.first(tag).map(|text| text.to_uppercase());
         let integer = |tag| view.first(tag).and_then(|text| text.parse().ok());
+        let sop_class_uid = sop_class(found, &view)?;
+        let study_uid = uid(&view, tags::STUDY_INSTANCE_UID, "StudyInstanceUID")?;
         Ok(Self {
-            sop_class_uid: sop_class(found, &view)?,
+            rejection: Rejection::read(&view, &sop_class_uid, &study_uid),
+            sop_class_uid,
             sop_instance_uid: uid(&view, tags::SOP_INSTANCE_UID, "SOPInstanceUID")?,
-            study_uid: uid(&view, tags::STUDY_INSTANCE_UID, "StudyInstanceUID")?,
+            study_uid,
             series_uid: uid(&view, tags::SERIES_INSTANCE_UID, "SeriesInstanceUID")?,
             transfer_syntax: found.meta.transfer_syntax.clone(),
             transfer_syntax_uid: found.meta.transfer_syntax_uid.clone(),

@@ -30,6 +30,7 @@ pub mod instance;
 pub mod patient;
 pub mod plane;
 pub mod read;
+pub mod rejection;
 pub mod species;
 pub mod study_time;
 

@@ -44,6 +44,7 @@ impl RefusalCode {
             | Self::DecoderHung
             | Self::DecoderUnavailable
             | Self::NoPixelData
+            | Self::RejectedByArchive
             | Self::BadUid
             | Self::MissingAttribute
             | Self::UnreadableFile

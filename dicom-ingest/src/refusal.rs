@@ -73,6 +73,8 @@ refusal_codes! {
     MissingAttribute,
     /// One SOP Instance UID with two different contents.
     ConflictingInstance,
+    /// The archive rejected the instance by a note in its study.
+    RejectedByArchive,
     /// Instances of one study name different patients.
     MixedPatient,
     /// The file could not be read from its source.

@@ -7,6 +7,7 @@ use crate::instance::Instance;
 use crate::own::is_own;
 use crate::patient::PatientIdentity;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::rejection::Reason;
 use crate::study_time::StudyTime;
 use crate::uid::Uid;
 
@@ -50,10 +51,19 @@ pub struct Study {
     pub instances: Vec<StudyFile>,
     /// Files that were left out.
     pub dropped: Vec<Dropped>,
+    /// What notes in the study reject, whether it lies here or not; what does is among the files left out.
+    pub rejected: BTreeMap<Uid, Reason>,
     /// Reports of our own ([`crate::own`]) that lie in the study beside its instances; nothing else is said of them.
     pub own_reports: usize,
     /// What was odd but harmless, each once; no patient data.
     pub warnings: Vec<String>,
+}
+
+impl Study {
+    /// Whether no image is left because the archive rejected those that there were.
+    pub fn is_rejected(&self) -> bool {
+        !self.rejected.is_empty() && self.instances.iter().all(|file| file.instance.pixels.is_none())
+    }
 }
 
 /// A study that is not read, and why.
@@ -132,6 +142,17 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
     let all = files.len();
     files.retain(|file| !is_own(&file.instance));
     let own_reports = all - files.len();
+    let rejected = rejected(&files);
+    // before anything is compared: what was rejected may be another patient's
+    files.retain(|file| match rejected.get(&file.instance.sop_instance_uid) {
+        None => true,
+        Some(reason) => {
+            let message = format!("the archive rejected the instance: {}", reason.words());
+            let refusal = Refusal::new(RefusalCode::RejectedByArchive, message);
+            dropped.push(Dropped { path: file.path.clone(), reason: DropReason::Refused(refusal) });
+            false
+        }
+    });
     let paths = files.iter().map(|file| file.path.clone()).collect();
     let refuse = |refusal| StudyOutcome::Refused(RefusedStudy { uid: uid.clone(), refusal, paths });
     let instances = match deduplicate(files, &mut dropped) {
@@ -159,7 +180,33 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
     let started = times
         .min_by_key(|time| (time.source != "StudyDate", time.date, time.time.is_none(), time.time))
         .cloned();
-    StudyOutcome::Ready(Box::new(Study { uid, patient, started, instances, dropped, own_reports, warnings }))
+    StudyOutcome::Ready(Box::new(Study {
+        uid,
+        patient,
+        started,
+        instances,
+        dropped,
+        rejected,
+        own_reports,
+        warnings,
+    }))
+}
+
+/// What the notes among the files reject; of two reasons the graver one. A note can be rejected too, and then says nothing.
+fn rejected(files: &[StudyFile]) -> BTreeMap<Uid, Reason> {
+    let notes = || files.iter().filter_map(|file| Some((&file.instance, file.instance.rejection.as_ref()?)));
+    let taken_back: Vec<&Uid> = notes().flat_map(|(_, note)| &note.instances).collect();
+    let mut rejected = BTreeMap::new();
+    for (note, rejection) in notes() {
+        if taken_back.contains(&&note.sop_instance_uid) {
+            continue;
+        }
+        for uid in &rejection.instances {
+            let reason = rejected.entry(uid.clone()).or_insert(rejection.reason);
+            *reason = rejection.reason.min(*reason);
+        }
+    }
+    rejected
 }
 
 /// Keeps every instance once; the same UID with other bytes refuses the study.

@@ -45,7 +45,7 @@ fn one_line_a_study_with_exactly_the_promised_names() {
                 "{risk}"
             );
         }
-        for kind in ["bundle", "html", "pdf", "sr"] {
+        for kind in ["bundle", "html", "pdf", "sr", "overlay"] {
             let path = Path::new(line["files"][kind].as_str().unwrap());
             assert!(path.is_absolute() && path.exists());
         }
@@ -67,8 +67,9 @@ fn the_same_inputs_give_the_same_bytes_wherever_they_lie() {
             let output = analyze(&[&study], &[Path::new("--record"), &bundle, Path::new("--out"), &out]);
             let line = &lines(&output)[0];
             let read = |kind: &str| fs::read(line["files"][kind].as_str().unwrap()).unwrap();
-            bytes.insert(["bundle", "html", "pdf", "sr"].map(read));
-            // a report of our own that came to lie beside the images is no input
+            bytes.insert(["bundle", "html", "pdf", "sr", "overlay"].map(read));
+            // what is our own and came to lie beside the images is no input
+            fs::write(study.join("overlay-of-ours"), read("overlay")).unwrap();
             fs::write(study.join("report-of-ours"), read("sr")).unwrap();
         }
     }

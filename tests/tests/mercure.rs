@@ -43,7 +43,7 @@ fn a_study_leaves_its_report_and_a_result() {
     assert_eq!(result["findings"].as_array().unwrap().len(), 14);
     assert_eq!(result["risks"].as_array().unwrap().len(), 4);
     let files = json!({
-        "html": "report.html", "pdf": "report.pdf", "bundle": "bundle.json", "sr": "report.dcm"
+        "html": "report.html", "pdf": "report.pdf", "bundle": "bundle.json", "sr": "report.dcm", "overlay": "overlay.dcm"
     });
     assert_eq!(result["files"], files);
     assert!(result.get("__mercure_notification").is_none() && result.get("studies").is_none());

@@ -41,7 +41,14 @@ fn report(number: u32) -> ReportBytes {
         .text(tags::PATIENT_NAME, VR::PN, "Canary^Test")
         .text(tags::TEXT_VALUE, VR::UT, &"text ".repeat(20_000));
     let sr = Some(elements.file(SOP_CLASS, &uid));
-    ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle: None, html: b"<p>".to_vec(), sr }
+    ReportBytes {
+        ends: JobState::Reported,
+        outcome: "{}".into(),
+        bundle: None,
+        html: b"<p>".to_vec(),
+        sr,
+        overlay: None,
+    }
 }
 
 fn parcel(report: &ReportBytes, sent_before: bool) -> Parcel<'_> {
@@ -219,16 +226,19 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
     let output = run(&analyze.into_iter().chain(rest).collect::<Vec<_>>());
     let line = &lines(&output)[0];
     let file = std::fs::read(line["files"]["sr"].as_str().unwrap()).unwrap();
-    let uid = dicom_ingest::read::read_header(&file, &dicom_ingest::limits::Limits::default())
-        .unwrap()
-        .sop_instance_uid
-        .to_string();
+    let picture = std::fs::read(line["files"]["overlay"].as_str().unwrap()).unwrap();
+    let header = |file: &[u8]| {
+        dicom_ingest::read::read_header(file, &dicom_ingest::limits::Limits::default()).unwrap()
+    };
+    let uid = header(&file).sop_instance_uid.to_string();
+    let picture_uid = header(&picture).sop_instance_uid.to_string();
     let report = ReportBytes {
         ends: JobState::Reported,
         outcome: "{}".into(),
         bundle: None,
         html: Vec::new(),
         sr: Some(file.clone()),
+        overlay: Some(picture.clone()),
     };
     let study_uid = study_uid(&image);
     let parcel = |sent_before| Parcel {
@@ -257,7 +267,8 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
         target.deliver(&parcel(sent_before)).await.unwrap();
     }
     assert_eq!(orthanc.files(&uid), std::slice::from_ref(&file), "byte for byte, and once");
-    assert_eq!(orthanc.counts(), (1, 2), "in the study of the image");
+    assert_eq!(orthanc.files(&picture_uid), std::slice::from_ref(&picture), "and so is the overlay");
+    assert_eq!(orthanc.counts(), (1, 3), "in the study of the image");
 
     let over_dicom = dicom(orthanc.dicom(), TITLES.0, PATIENT);
     over_dicom.probe().await.unwrap();
@@ -273,6 +284,8 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
     let parsed = |bytes: &[u8]| dicom_object::from_reader(Cursor::new(bytes)).unwrap().into_inner();
     assert_eq!(kept.len(), 1);
     assert_eq!(parsed(&kept[0]), parsed(&file), "the same elements with the same values");
+    let kept = empty.files(&picture_uid);
+    assert_eq!(parsed(&kept[0]), parsed(&picture), "of the overlay too");
 }
 
 fn login(url: String, timeout: Duration) -> DicomWebTarget {

@@ -6,6 +6,7 @@ mod canaries;
 mod deaths;
 mod poison;
 mod recall;
+mod rejected;
 mod remote;
 mod weather;
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chiasm_tests::{lines, run};
 use dicom_dictionary_std::tags;
+use dicom_ingest::own::OVERLAY_CLASS;
 use dicom_object::InMemDicomObject;
 use serde_json::Value;
 
@@ -179,7 +180,10 @@ fn of_sr(sr: &InMemDicomObject) -> Said {
     for study in items(sr, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE) {
         for series in items(&study, tags::REFERENCED_SERIES_SEQUENCE) {
             let instances = items(&series, tags::REFERENCED_SOP_SEQUENCE);
-            said.instances.extend(instances.iter().map(|one| text(one, tags::REFERENCED_SOP_INSTANCE_UID)));
+            // the overlay is evidence that was made, not an image that was read
+            let read =
+                instances.iter().filter(|one| text(one, tags::REFERENCED_SOP_CLASS_UID) != OVERLAY_CLASS);
+            said.instances.extend(read.map(|one| text(one, tags::REFERENCED_SOP_INSTANCE_UID)));
         }
     }
     let offset = text(sr, tags::TIMEZONE_OFFSET_FROM_UTC);

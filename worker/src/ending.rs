@@ -63,6 +63,9 @@ fn next_step(code: &str) -> &'static str {
             "Check whose images and whose record these are, correct the source, and submit the study again."
         }
         "RecordUnreadable" => "Offer a FHIR R4 bundle of this patient, or leave the record out.",
+        "RejectedByArchive" => {
+            "Look in the archive for corrected images, and submit the study again once they are there."
+        }
         "NoStudyTime" => "Correct Study Date (0008,0020) at the source, and submit the study again.",
         "BlankImage" => "Look at the image: it has no contrast. Send it again from the modality.",
         "Truncated" | "LengthOverrun" | "UnreadableFile" | "DecoderFailed" | "SourceChanged" => {

@@ -152,9 +152,14 @@ pub struct KeyParts<'a> {
     pub record: &'a RecordSource,
 }
 
+/// The report key of a study and a pipeline.
+pub fn report_key(tenant: &str, study_uid: &str, pipeline_id: &str) -> String {
+    digest(&["report", tenant, study_uid, pipeline_id])
+}
+
 /// Makes both keys. The record is part of the job key: another record makes another version of the same report.
 pub fn keys(parts: &KeyParts<'_>) -> Keys {
-    let report = digest(&["report", parts.tenant, parts.study_uid, parts.pipeline_id]);
+    let report = report_key(parts.tenant, parts.study_uid, parts.pipeline_id);
     let mut files: Vec<&str> = parts.files.iter().map(String::as_str).collect();
     files.sort_unstable();
     let record = parts.record.fingerprint();

@@ -6,6 +6,7 @@
 use dicom_ingest::instance::Instance;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
+use dicom_ingest::rejection::Reason;
 use jiff::Timestamp;
 
 use crate::convert;
@@ -21,15 +22,40 @@ use crate::report::{Report, fhir, html, sr};
 /// The code of a report that was taken back because of what made it.
 pub const MODEL_RECALLED: &str = "ModelRecalled";
 
-/// What is recalled, why, and since when.
+/// The code of a report that was taken back because of what it was made from.
+pub const REJECTED_BY_ARCHIVE: &str = "RejectedByArchive";
+
+/// What is taken back, why, and since when.
 #[derive(Debug, Clone)]
 pub struct Recall {
-    /// `NAME@VERSION`.
-    pub model: String,
-    /// Why, for the readers of the report, in one sentence without patient data.
-    pub reason: String,
-    /// When.
-    pub at: Timestamp,
+    code: &'static str,
+    reason: String,
+    next_step: &'static str,
+    at: Timestamp,
+}
+
+impl Recall {
+    /// What the model `NAME@VERSION` made, for this reason: one sentence without patient data, for the readers of the report.
+    pub fn of_model(model: &str, reason: &str, at: Timestamp) -> Self {
+        Self {
+            code: MODEL_RECALLED,
+            reason: format!("{model} was recalled: {reason}"),
+            next_step: "Do not use the earlier report; read the study without this model, or submit it again once \
+                        another one is installed",
+            at,
+        }
+    }
+
+    /// What was made from images that the archive rejected since.
+    pub fn of_images(why: Reason, at: Timestamp) -> Self {
+        Self {
+            code: REJECTED_BY_ARCHIVE,
+            reason: format!("an image that was read was rejected by the archive: {}", why.words()),
+            next_step: "Do not use the earlier report; look in the archive for corrected images, and submit the study \
+                        again once they are there",
+            at,
+        }
+    }
 }
 
 /// Whether a model of a stored bundle is the one that `wanted` names: `NAME@VERSION`, or with `#DIGEST` one set of weights.
@@ -54,12 +80,9 @@ pub fn withdrawal(
         accepted_at: recall.at.to_string(),
     };
     let why = doc::NoResult {
-        code: MODEL_RECALLED.into(),
-        reason: format!("{} was recalled: {}", recall.model, recall.reason),
-        next_step:
-            "Do not use the earlier report; read the study without this model, or submit it again once \
-                    another one is installed"
-                .into(),
+        code: recall.code.into(),
+        reason: recall.reason.clone(),
+        next_step: recall.next_step.into(),
     };
     let header = report.sr.as_deref().and_then(|file| read_header(file, &Limits::default()).ok());
     let document = translated(Report {
@@ -96,7 +119,7 @@ pub fn withdrawal(
     let page = html::page(&document);
     let outcome = Outcome {
         next_step: Some(why.next_step),
-        ..Outcome::without_result(State::Refused, MODEL_RECALLED, &why.reason).of_study(&job.study_uid)
+        ..Outcome::without_result(State::Refused, recall.code, &why.reason).of_study(&job.study_uid)
     };
     let bytes = ReportBytes {
         ends: JobState::Refused,
@@ -105,6 +128,7 @@ pub fn withdrawal(
         bundle: Some(fhir::withdrawal(&document, &page, stored)?),
         html: page.into_bytes(),
         sr: sr::document(&document),
+        overlay: None,
     };
     Ok((withdrawal, bytes))
 }

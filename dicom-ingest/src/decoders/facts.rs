@@ -11,6 +11,7 @@ use crate::patient::{PatientIdentity, PersonName, Sex};
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;
 use crate::plane::Plane;
+use crate::rejection::Rejection;
 use crate::species::Species;
 use crate::study_time::StudyTime;
 use crate::transfer_syntax::TransferSyntax;
@@ -66,6 +67,7 @@ struct InstanceDef {
     unit: Option<String>,
     burned_in_annotation: Option<bool>,
     lossy: bool,
+    rejection: Option<Rejection>,
     warnings: Vec<String>,
 }
 

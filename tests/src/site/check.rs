@@ -287,14 +287,15 @@ impl Site {
     ) {
         let mut known: BTreeMap<String, (&String, &Vec<u8>, String)> = BTreeMap::new();
         for (key, report) in stored {
-            let Some(sr) = &report.sr else { continue };
-            let Ok(header) = read_header(sr, &Limits::default()) else {
-                verdict.wrong(format!("job {key}: its structured report cannot be read"));
-                continue;
-            };
-            let (uid, study) = (header.sop_instance_uid.to_string(), header.study_uid.to_string());
-            if known.insert(uid, (key, sr, study)).is_some() {
-                verdict.wrong(format!("job {key}: another version has the same SOP Instance UID"));
+            for file in report.sr.iter().chain(&report.overlay) {
+                let Ok(header) = read_header(file, &Limits::default()) else {
+                    verdict.wrong(format!("job {key}: its structured report or overlay cannot be read"));
+                    continue;
+                };
+                let (uid, study) = (header.sop_instance_uid.to_string(), header.study_uid.to_string());
+                if known.insert(uid, (key, file, study)).is_some() {
+                    verdict.wrong(format!("job {key}: another version has the same SOP Instance UID"));
+                }
             }
         }
         let copies = self.pacs.copies();
@@ -313,15 +314,17 @@ impl Site {
             for job in current(Some(jobs)).into_iter().filter(|job| job["state"] != "failed") {
                 let key = text(job, "job");
                 let own: Vec<_> = known.iter().filter(|(_, (owner, _, _))| **owner == key).collect();
-                let [(uid, (_, _, of))] = own[..] else {
-                    verdict.wrong(format!("job {key}: it has {} structured reports", own.len()));
-                    continue;
-                };
-                if !copies.contains_key(uid) {
-                    verdict.wrong(format!("job {key} ended and its structured report is not on the PACS"));
+                let wanted = stored.get(&key).map_or(1, |report| 1 + usize::from(report.overlay.is_some()));
+                if own.len() != wanted {
+                    verdict.wrong(format!("job {key}: it has {} objects for the PACS", own.len()));
                 }
-                if of != study {
-                    verdict.wrong(format!("job {key}: its structured report is of another study"));
+                for (uid, (_, _, of)) in own {
+                    if !copies.contains_key(uid) {
+                        verdict.wrong(format!("job {key} ended and {uid} is not on the PACS"));
+                    }
+                    if of != study {
+                        verdict.wrong(format!("job {key}: {uid} is of another study"));
+                    }
                 }
             }
         }
@@ -341,8 +344,9 @@ impl Site {
                 let written = |name: &str| fs::read(reports.join(study).join(name)).ok();
                 let bundle = stored.get(&key).and_then(|report| report.bundle.clone());
                 let sr = stored.get(&key).and_then(|report| report.sr.clone());
-                let there = (written("bundle.json"), written("report.dcm"));
-                if there.0.is_none() || there.1.is_none() || there != (bundle.clone(), sr) {
+                let overlay = stored.get(&key).and_then(|report| report.overlay.clone());
+                let there = (written("bundle.json"), written("report.dcm"), written("overlay.dcm"));
+                if there.0.is_none() || there.1.is_none() || there != (bundle.clone(), sr, overlay) {
                     verdict.wrong(format!("job {key}: the folder has other bytes than the ledger"));
                 }
                 let bundle: Value =
@@ -356,7 +360,7 @@ impl Site {
             let files = fs::read_dir(study.path()).into_iter().flatten().flatten();
             let names: BTreeSet<String> =
                 files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
-            let known = ["bundle.json", "report.dcm", "report.html", "report.pdf"];
+            let known = ["bundle.json", "overlay.dcm", "report.dcm", "report.html", "report.pdf"];
             if names.iter().any(|name| !known.contains(&name.as_str())) {
                 verdict.wrong(format!("left behind in the reports' folder: {names:?}"));
             }

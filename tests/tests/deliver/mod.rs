@@ -91,7 +91,14 @@ fn written(place: &str, job_key: &str, page: String, more: &[Value]) -> ReportBy
     bundle["entry"].as_array_mut().unwrap().extend(more.iter().cloned());
     let bundle: Option<Vec<u8>> = Some(bytes(&bundle));
     let sr = Some(chiasm_tests::structured_report("1.2.3"));
-    ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle, html: b"<p>".to_vec(), sr }
+    ReportBytes {
+        ends: JobState::Reported,
+        outcome: "{}".into(),
+        bundle,
+        html: b"<p>".to_vec(),
+        sr,
+        overlay: None,
+    }
 }
 
 /// Written wide, so that bytes that were read and written again would differ.

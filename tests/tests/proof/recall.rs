@@ -43,7 +43,7 @@ fn what_a_recalled_model_made_is_taken_back_at_every_target_once() {
         let listed = json(&site, &["recall", "--model", &model, "--json"], 0);
         assert_eq!(listed.len(), studies.len());
         assert!(listed.iter().all(|line| line["standing"] == "holds"), "{listed:?}");
-        assert_eq!(site.pacs.copies().len(), studies.len());
+        assert_eq!(site.pacs.copies().len(), 2 * studies.len(), "a document and an overlay each");
 
         let apply =
             ["recall", "--model", &model, "--apply", "--reason", "it misreads portable images", "--json"];
@@ -69,7 +69,7 @@ fn what_a_recalled_model_made_is_taken_back_at_every_target_once() {
             }
         }
         let copies = site.pacs.copies();
-        assert_eq!(copies.len(), 2 * studies.len(), "one document more a study");
+        assert_eq!(copies.len(), 3 * studies.len(), "one document more a study");
         assert!(copies.values().all(|copies| copies.len() == 1), "each once");
         for study in &studies {
             let page = std::fs::read_to_string(site.folder().join("reports").join(study).join("report.html"))
@@ -97,7 +97,7 @@ fn a_replay_says_which_bytes_are_others_and_why() {
     site.start_ready(1);
     site.wait_until_done(PATIENCE);
     let [same] = &json(&site, &["replay", &studies[0], "--json"], 0)[..] else { panic!("one report") };
-    for part in ["bundle", "html", "sr", "outcome"] {
+    for part in ["bundle", "html", "sr", "overlay", "outcome"] {
         assert_eq!(same["parts"][part]["same"], true, "{same}");
         assert_eq!(same["parts"][part]["stored"].as_str().map(str::len), Some(64), "{same}");
     }

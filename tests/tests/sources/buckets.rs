@@ -39,6 +39,7 @@ fn report(text: &str) -> ReportBytes {
         bundle: Some(format!("{{\"bundle\":\"{text}\"}}").into_bytes()),
         html: format!("<p>{text}</p>").into_bytes(),
         sr: Some(format!("DICM {text}").into_bytes()),
+        overlay: Some(format!("DICM overlay {text}").into_bytes()),
     }
 }
 

@@ -62,11 +62,11 @@ async fn answer(
     at: Timestamp,
     out: &mut impl Write,
 ) -> anyhow::Result<u8> {
-    let recall = args.reason.as_ref().filter(|_| args.apply).map(|reason| Recall {
-        model: args.model.clone(),
-        reason: reason.trim().trim_end_matches('.').to_owned(),
-        at,
-    });
+    let recall = args
+        .reason
+        .as_ref()
+        .filter(|_| args.apply)
+        .map(|reason| Recall::of_model(&args.model, reason.trim().trim_end_matches('.'), at));
     let mut count = 0_u64;
     for row in ledger.jobs(&JobFilter::default()).await? {
         let Some((job, stored)) = made_by(ledger, &row, &args.model).await? else { continue };

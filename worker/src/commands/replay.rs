@@ -139,10 +139,11 @@ fn tell(
     out: &mut impl Write,
 ) -> std::io::Result<bool> {
     type Part = (&'static str, fn(&ReportBytes) -> Option<&[u8]>);
-    let parts: [Part; 4] = [
+    let parts: [Part; 5] = [
         ("bundle", |report| report.bundle.as_deref()),
         ("html", |report| Some(&report.html)),
         ("sr", |report| report.sr.as_deref()),
+        ("overlay", |report| report.overlay.as_deref()),
         ("outcome", |report| Some(report.outcome.as_bytes())),
     ];
     let is_same = stored == rebuilt;

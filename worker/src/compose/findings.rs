@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dicom_ingest::study::Study;
 use models::{Bundle, Label, ModelCard};
 
 use crate::outcome::Present;
@@ -105,7 +106,15 @@ fn applicability(card: &ModelCard) -> String {
 }
 
 /// The picture for the page, from the stored output.
-pub(super) fn picture(output: &ModelOutput, model: &ModelCard) -> Option<doc::Picture> {
+pub(super) fn picture(
+    output: &ModelOutput,
+    model: &ModelCard,
+    study: Option<&Study>,
+) -> Option<doc::Picture> {
+    let source = study.and_then(|study| {
+        let mut instances = study.instances.iter().map(|file| &file.instance);
+        instances.find(|one| one.sop_instance_uid.as_str() == output.sop_instance_uid)
+    });
     let title = model.label(&output.picture.saliency_label).map(|label| label.title.clone());
     let saliency = STANDARD
         .decode(&output.picture.saliency_base64)
@@ -114,6 +123,9 @@ pub(super) fn picture(output: &ModelOutput, model: &ModelCard) -> Option<doc::Pi
         .map(|(png, finding)| doc::Saliency { finding, method: model.saliency.clone(), png });
     Some(doc::Picture {
         sop_instance_uid: output.sop_instance_uid.clone(),
+        orientation: source.map(|one| one.patient_orientation.clone()).unwrap_or_default(),
+        laterality: source.and_then(|one| one.laterality.clone()),
+        is_lossy: source.is_some_and(|one| one.lossy),
         png: STANDARD.decode(&output.picture.png_base64).ok()?,
         width: output.picture.width,
         height: output.picture.height,

@@ -73,7 +73,7 @@ fn composed(parts: &Parts<'_>) -> doc::Report {
         patient: study::patient(parts),
         models: if result.is_some() { models(parts) } else { Vec::new() },
         findings: result.map(|output| findings::findings(output, model)).unwrap_or_default(),
-        picture: result.and_then(|output| findings::picture(output, model)),
+        picture: result.and_then(|output| findings::picture(output, model, evidence.study.as_deref())),
         record: record::record(parts),
         risks: if result.is_some() { risks::risks(&evidence.risks) } else { Vec::new() },
         missing: record::missing(parts),

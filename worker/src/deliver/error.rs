@@ -167,7 +167,9 @@ impl TransientCode {
                 "check that the address is this kind of server's and that no proxy answers for it"
             }
             Self::AssociationRejected => "check both AE titles, and that the PACS knows ours",
-            Self::SopClassRefused => "let the PACS accept Comprehensive 3D SR Storage",
+            Self::SopClassRefused => {
+                "let the PACS accept Comprehensive 3D SR Storage and Secondary Capture Image Storage"
+            }
         }
     }
 }
@@ -181,6 +183,8 @@ codes! {
         BundleUnusable,
         /// The stored structured report is no DICOM file of ours.
         StructuredReportUnusable,
+        /// The stored picture with its overlay is not one that this version reads, or of another study.
+        OverlayUnusable,
         /// The Study Instance UID cannot name a folder.
         StudyUidUnusable,
         /// The server sent the request elsewhere; a report is never sent where the configuration does not say.
@@ -235,6 +239,7 @@ impl TerminalCode {
             Self::NoBundle
             | Self::BundleUnusable
             | Self::StructuredReportUnusable
+            | Self::OverlayUnusable
             | Self::StudyUidUnusable
             | Self::RedirectRefused
             | Self::Rejected

@@ -1,7 +1,7 @@
-//! What a PACS has to know of a stored structured report before it is sent.
+//! What a PACS has to know of a stored structured report, and of the picture beside it, before they are sent.
 
 use dicom_ingest::limits::Limits;
-use dicom_ingest::own::SOP_CLASS;
+use dicom_ingest::own::{OVERLAY_CLASS, SOP_CLASS};
 use dicom_ingest::read::read_header;
 
 use super::trouble::Trouble;
@@ -14,9 +14,35 @@ pub(super) const TRANSFER_SYNTAX: &str = "1.2.840.10008.1.2.1";
 /// Where the value of File Meta Information Group Length (0002,0000) lies, and where the elements after it begin.
 const GROUP_LENGTH: std::ops::Range<usize> = 140..144;
 
-/// A structured report ready to send.
+/// An object of ours, as people and receipts name it.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    part: &'static str,
+    words: &'static str,
+    sop_class: &'static str,
+    unusable: TerminalCode,
+}
+
+const OVERLAY: Kind = Kind {
+    part: "overlay",
+    words: "the stored overlay",
+    sop_class: OVERLAY_CLASS,
+    unusable: TerminalCode::OverlayUnusable,
+};
+const REPORT: Kind = Kind {
+    part: "sr",
+    words: "the stored structured report",
+    sop_class: SOP_CLASS,
+    unusable: TerminalCode::StructuredReportUnusable,
+};
+
+/// An object ready to send.
 #[derive(Debug)]
 pub(super) struct Letter<'a> {
+    /// Its name among the receipts.
+    pub(super) part: &'static str,
+    /// SOP Class UID.
+    pub(super) sop_class: &'static str,
     /// The file, untouched.
     pub(super) file: &'a [u8],
     /// The data set in it, without preamble and file meta information.
@@ -26,28 +52,34 @@ pub(super) struct Letter<'a> {
 }
 
 impl<'a> Letter<'a> {
-    /// Reads the parcel's structured report; `None` where it has none. One of another study is not sent.
-    pub(super) fn of(parcel: &Parcel<'a>) -> Result<Option<Self>, Trouble> {
-        let Some(file) = parcel.report.sr.as_deref() else { return Ok(None) };
-        let unusable = |reason: &str| Trouble::good(TerminalCode::StructuredReportUnusable, reason);
+    /// Reads the parcel's objects: the picture before the structured report that names it. One of another study is not sent.
+    pub(super) fn all(parcel: &Parcel<'a>) -> Result<Vec<Self>, Trouble> {
+        let stored = [(OVERLAY, &parcel.report.overlay), (REPORT, &parcel.report.sr)];
+        let there = stored.into_iter().filter_map(|(kind, file)| Some((kind, file.as_deref()?)));
+        there.map(|(kind, file)| Self::of(kind, file, parcel.study_uid)).collect()
+    }
+
+    fn of(kind: Kind, file: &'a [u8], study_uid: &str) -> Result<Self, Trouble> {
+        let unusable = |reason: &str| Trouble::good(kind.unusable, format!("{} {reason}", kind.words));
         let header = read_header(file, &Limits::default())
-            .map_err(|_| unusable("the stored structured report is no DICOM file that this version reads"))?;
-        if header.sop_class_uid.as_str() != SOP_CLASS
+            .map_err(|_| unusable("is no DICOM file that this version reads"))?;
+        if header.sop_class_uid.as_str() != kind.sop_class
             || header.transfer_syntax_uid.as_str() != TRANSFER_SYNTAX
         {
-            return Err(unusable("the stored structured report is of another kind than ours"));
+            return Err(unusable("is of another kind than ours"));
         }
-        if header.study_uid.as_str() != parcel.study_uid {
-            return Err(unusable("the stored structured report belongs to another study"));
+        if header.study_uid.as_str() != study_uid {
+            return Err(unusable("belongs to another study"));
         }
-        let dataset =
-            dataset(file).ok_or_else(|| unusable("the stored structured report has no data set"))?;
-        Ok(Some(Self {
+        let dataset = dataset(file).ok_or_else(|| unusable("has no data set"))?;
+        Ok(Self {
+            part: kind.part,
+            sop_class: kind.sop_class,
             file,
             dataset,
             study_uid: header.study_uid.to_string(),
             sop_instance_uid: header.sop_instance_uid.to_string(),
-        }))
+        })
     }
 }
 
@@ -72,14 +104,22 @@ fn dataset(file: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::ledger::{JobState, ReportBytes};
-    use crate::report::{sample, sr};
+    use crate::report::{overlay, sample, sr};
 
     fn read(study_uid: &str, sr: Option<Vec<u8>>) -> Result<Option<usize>, TerminalCode> {
-        let report =
-            ReportBytes { ends: JobState::Reported, outcome: "{}".into(), bundle: None, html: vec![], sr };
+        sent(study_uid, sr, None).map(|sizes| sizes.first().map(|(_, size)| *size))
+    }
+
+    fn sent(
+        study_uid: &str,
+        sr: Option<Vec<u8>>,
+        overlay: Option<Vec<u8>>,
+    ) -> Result<Vec<(&'static str, usize)>, TerminalCode> {
+        let (ends, outcome) = (JobState::Reported, "{}".into());
+        let report = ReportBytes { ends, outcome, bundle: None, html: vec![], sr, overlay };
         let parcel = Parcel { study_uid, job_key: "j", report_key: "r", report: &report, sent_before: false };
-        match Letter::of(&parcel) {
-            Ok(letter) => Ok(letter.map(|letter| letter.dataset.len())),
+        match Letter::all(&parcel) {
+            Ok(letters) => Ok(letters.iter().map(|letter| (letter.part, letter.dataset.len())).collect()),
             Err(Trouble::Good { code, .. }) => Err(code),
             Err(Trouble::Now { code, .. }) => panic!("{code}"),
         }
@@ -98,6 +138,13 @@ mod tests {
         assert_eq!(read("1.2", Some(file.clone())), unusable);
         assert_eq!(read(uid, Some(file[..200].to_vec())), unusable);
         assert_eq!(read(uid, Some(b"<p>".to_vec())), unusable);
+        let picture = overlay::document(&report).unwrap();
+        let both = sent(uid, Some(file.clone()), Some(picture.clone())).unwrap();
+        assert_eq!(both.iter().map(|(part, _)| *part).collect::<Vec<_>>(), ["overlay", "sr"], "named first");
+        assert!(both[0].1 > 400_000);
+        let unusable_overlay = Err(TerminalCode::OverlayUnusable);
+        assert_eq!(sent("1.2", None, Some(picture)), unusable_overlay);
+        assert_eq!(sent(uid, None, Some(file.clone())), unusable_overlay, "a report is no picture");
         let mut lies = file;
         lies[140..144].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(read(uid, Some(lies)), unusable);

@@ -97,6 +97,8 @@ pub struct ReportBytes {
     pub html: Vec<u8>,
     /// The DICOM structured report, where one is written.
     pub sr: Option<Vec<u8>>,
+    /// The picture with its overlay as a DICOM image, where one is written.
+    pub overlay: Option<Vec<u8>>,
 }
 
 impl ReportBytes {
@@ -106,6 +108,7 @@ impl ReportBytes {
         let others = [
             ("bundle", self.bundle.as_deref()),
             ("sr", self.sr.as_deref()),
+            ("overlay", self.overlay.as_deref()),
             ("model_output", model_output.map(str::as_bytes)),
         ];
         for (name, bytes) in others {

@@ -29,8 +29,9 @@ use crate::message::Name;
 use crate::outcome::{Outcome, State};
 use crate::readings::{Reading, Readings, ReadingsError};
 use crate::report::document::Report;
-use crate::report::{fhir, html, sr};
+use crate::report::{fhir, html, overlay, sr};
 use crate::select;
+use crate::withdraw::REJECTED_BY_ARCHIVE;
 
 use evidence::Evidence;
 use output::ModelOutput;
@@ -213,6 +214,9 @@ impl Stages {
         let study = timings.time("read", || {
             images::study(&job.study_uid, request, self.reader.as_ref(), &self.config.site_zone, evidence)
         })?;
+        if study.is_rejected() {
+            return Err(rejected());
+        }
         let candidates = select::candidates(&study, reading.bundle.model_card(), &reading.pipeline)?;
         timings.time("read", || record::confirm(request, &study, evidence))?;
         drop(turn);
@@ -241,6 +245,11 @@ fn gone(pipeline: &str) -> Ending {
     )
 }
 
+/// No image of the study is left.
+fn rejected() -> Ending {
+    Ending::refused(REJECTED_BY_ARCHIVE, "every image of the study was rejected by the archive")
+}
+
 /// The renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
 fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
     let page = html::page(report);
@@ -257,6 +266,7 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         State::Failed => JobState::Failed,
     };
     let sr = bundle.as_ref().and_then(|_| sr::document(report));
+    let overlay = sr.as_ref().and_then(|_| overlay::document(report));
     // An outcome is plain strings and finite numbers: it always serialises.
     ReportBytes {
         ends,
@@ -264,5 +274,6 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         bundle,
         html: page.into_bytes(),
         sr,
+        overlay,
     }
 }

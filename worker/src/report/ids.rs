@@ -50,6 +50,21 @@ pub(super) fn structured_report_of(job_key: &str) -> Uuid {
     id("StructuredReport", &[job_key])
 }
 
+/// The picture with its overlay of this version.
+pub(super) fn overlay(report: &Report) -> Uuid {
+    overlay_of(&report.keys.job)
+}
+
+/// The picture with its overlay of another version of the same report.
+pub(super) fn overlay_of(job_key: &str) -> Uuid {
+    id("Overlay", &[job_key])
+}
+
+/// The series that the pictures of all versions lie in.
+pub(super) fn overlay_series(report: &Report) -> Uuid {
+    id("OverlaySeries", &[&report.keys.report])
+}
+
 /// The series that all versions of the structured report lie in.
 pub(super) fn series(report: &Report) -> Uuid {
     id("Series", &[&report.keys.report])

@@ -1,7 +1,7 @@
-//! The report and its renderings: a FHIR R4 bundle, a page, and a DICOM structured report.
+//! The report and its renderings: a FHIR R4 bundle, a page, a DICOM structured report, and the picture with its overlay.
 //!
-//! [`Report`] is composed once from what a job stored. [`fhir::bundle`], [`html::page`] and [`sr::document`] are pure
-//! functions of it: they do no I/O and read no clock, so that the same job gives the same bytes. Only [`fhir`] knows
+//! [`Report`] is composed once from what a job stored. [`fhir::bundle`], [`html::page`], [`sr::document`] and
+//! [`overlay::document`] are pure functions of it: they do no I/O and read no clock, so that the same job gives the same bytes. Only [`fhir`] knows
 //! FHIR's JSON, only [`sr`] knows DICOM's content items; both write percent as numbers, each in one place.
 //! What they say in words is in the report's [`Language`]; codes, displays and identifiers are in none.
 
@@ -10,6 +10,7 @@ pub mod fhir;
 pub mod html;
 mod ids;
 pub mod language;
+pub mod overlay;
 pub mod pdf;
 pub mod sr;
 mod text;

@@ -7,7 +7,7 @@ use sha1::{Digest as _, Sha1};
 use super::document::{Kind, Report, RiskValue};
 use super::language::{Language, Message, translated};
 use super::sample::{failed, hostile, image_only, refused, sample};
-use super::{fhir, html, sr};
+use super::{fhir, html, overlay, sr};
 
 fn reports() -> Vec<(&'static str, Report)> {
     vec![
@@ -59,6 +59,7 @@ fn the_same_report_gives_the_same_bytes() {
         assert_eq!(rendered(&report).expect("a bundle"), rendered(&report).expect("a bundle"), "{name}");
         assert_eq!(html::page(&report), html::page(&report), "{name}");
         assert_eq!(sr::document(&report), sr::document(&report), "{name}");
+        assert_eq!(overlay::document(&report), overlay::document(&report), "{name}");
     }
 }
 
@@ -150,6 +151,8 @@ fn versions_of_one_report_share_its_id_and_nothing_else_that_is_theirs() {
     for other in ["Observation", "RiskAssessment", "Provenance"] {
         assert_ne!(id(&first, other), id(&second, other), "{other}");
     }
+    let overlay = |bundle: &Value| of_type(bundle, "DocumentReference").last().map(|one| one["id"].clone());
+    assert_ne!(overlay(&first), overlay(&second), "the overlay is the version's, the card is the model's");
 }
 
 #[test]
@@ -263,6 +266,9 @@ fn samples_for_the_validators() {
         std::fs::write(path("html"), html::page(&report)).expect("a page is written");
         if let Some(sr) = sr::document(&report) {
             std::fs::write(path("dcm"), sr).expect("a structured report is written");
+        }
+        if let Some(overlay) = overlay::document(&report) {
+            std::fs::write(path("overlay.dcm"), overlay).expect("an overlay is written");
         }
     }
 }

@@ -14,6 +14,7 @@ use super::budget::{Budget, Share};
 use super::failpoint::{reach, reach_with};
 use super::fetch::{FetchError, Fetched, Located, Sources};
 use super::flight::{Flight, Landed};
+use super::rejected::{self, Next};
 use super::spool::SpoolFolder;
 use super::widen::{Widened, widen};
 use crate::config::site::{RetryConfig, WorkerConfig};
@@ -201,6 +202,13 @@ impl Arrivals {
         if arrival.is_some() && self.has_stopped_workers(&job.job_key).await? {
             // This very message asked for it, and the ledger failed the job since: asking again is for a person.
             return Ok(Way::Known(job.job_key.clone(), JobState::Failed));
+        }
+        if let Some(study) = &load.start.study {
+            match rejected::take_back(flight, &job, study).await? {
+                Next::Read => {}
+                Next::Known(job_key, state) => return Ok(Way::Known(job_key, state)),
+                Next::Wait => return Ok(Way::Settle(Disposition::Retry { after: self.pause(retries) })),
+            }
         }
         let accepted = self.accept(request, &job, load).await?;
         // From here on the ledger counts the starts of the job.

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod health;
 mod poison;
 pub mod pressure;
+mod rejected;
 mod resume;
 mod right_of_way;
 pub mod shutdown;

@@ -37,6 +37,7 @@ async fn ledger(folder: &std::path::Path) -> SqliteLedger {
         bundle: None,
         html: b"page".to_vec(),
         sr: None,
+        overlay: None,
     };
     for key in &KEYS[..3] {
         let job = ledger.lease_key(key).await.unwrap().unwrap();

@@ -10,7 +10,7 @@ use crate::cli::{Cli, Command};
 use crate::job::withdrawal_key;
 use crate::lane::Lane;
 use crate::ledger::{NewJob, ReportBytes, SqliteLedger};
-use crate::report::{Report, fhir, html, sample, sr};
+use crate::report::{Report, fhir, html, overlay, sample, sr};
 
 /// Stores the report as a job would, and ends it.
 async fn carry(ledger: &SqliteLedger, report: &Report) {
@@ -35,6 +35,7 @@ async fn carry_request(ledger: &SqliteLedger, report: &Report, request: &str) {
         bundle: Some(fhir::bundle(report, &page).unwrap()),
         html: page.into_bytes(),
         sr: sr::document(report),
+        overlay: overlay::document(report),
     };
     ledger.store_report(&leased, None, &bytes).await.unwrap();
     ledger.settle(&leased, JobState::Reported, None).await.unwrap();
@@ -125,7 +126,13 @@ async fn a_withdrawal_says_so_in_every_rendering_and_holds_no_finding() {
     let provenance = of_type(&bundle, "Provenance")[0];
     assert_eq!(provenance["activity"]["coding"][0]["code"], "NULLIFY");
     let targets = provenance["target"].as_array().unwrap().len();
-    assert_eq!(targets, 2 + report.findings.len() + report.risks.len(), "report, task, findings, risks");
+    let asserted = report.findings.len() + report.risks.len();
+    assert_eq!(targets, 3 + asserted, "report, task, overlay, findings, risks");
+    let uid = overlay::instance_uid(&report).unwrap();
+    let taken_back = of_type(&bundle, "DocumentReference")
+        .into_iter()
+        .find(|one| one["identifier"][0]["value"] == format!("urn:oid:{uid}"));
+    assert_eq!(taken_back.unwrap()["status"], "entered-in-error");
     let removal = &provenance["entity"][0];
     assert_eq!(removal["role"], "removal");
     assert_eq!(removal["what"]["identifier"]["value"], report.keys.job.as_str());

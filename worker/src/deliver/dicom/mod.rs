@@ -1,4 +1,4 @@
-//! A PACS over DICOM: the structured report by C-STORE (PS3.7 9.1.1), exactly as the ledger stores it.
+//! A PACS over DICOM: structured report and overlay by C-STORE (PS3.7 9.1.1), exactly as the ledger stores them.
 //!
 //! An instance has one SOP Instance UID for ever, so storing it again is no second effect: an archive keeps what it has,
 //! or takes the same bytes again, and `0111` (duplicate SOP instance) is a success. Hence nothing is looked up first:
@@ -8,7 +8,6 @@ mod dimse;
 mod failure;
 
 use async_trait::async_trait;
-use dicom_ingest::own::SOP_CLASS;
 use dicom_ul::association::client::{AsyncClientAssociation, ClientAssociationOptions};
 use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
 use tokio::net::TcpStream;
@@ -71,8 +70,9 @@ impl DicomTarget {
     }
 
     async fn store(&self, letter: &Letter<'_>) -> Result<(), Trouble> {
-        let (mut peer, context) = self.associate(SOP_CLASS, TRANSFER_SYNTAX).await?;
-        let command = Command::Store { sop_class: SOP_CLASS, sop_instance: &letter.sop_instance_uid };
+        let (mut peer, context) = self.associate(letter.sop_class, TRANSFER_SYNTAX).await?;
+        let (sop_class, sop_instance) = (letter.sop_class, letter.sop_instance_uid.as_str());
+        let command = Command::Store { sop_class, sop_instance };
         send(&mut peer, context, PDataValueType::Command, &command.bytes()).await?;
         send(&mut peer, context, PDataValueType::Data, letter.dataset).await?;
         let answer = answer(&mut peer).await?;
@@ -93,12 +93,16 @@ impl DicomTarget {
 #[async_trait]
 impl Target for DicomTarget {
     async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
-        let letter = Letter::of(parcel).map_err(|trouble| trouble.at(&self.name))?;
         // A study without an identified patient has no structured report: there is nothing for an archive.
-        let Some(letter) = letter else { return Ok(Receipts::new()) };
-        self.in_time(self.store(&letter)).await?;
-        let place = format!("{}@{}/{}", self.config.called_ae, self.config.address, letter.sop_instance_uid);
-        Ok(Receipts::from([("sr".to_owned(), place)]))
+        let letters = Letter::all(parcel).map_err(|trouble| trouble.at(&self.name))?;
+        let mut receipts = Receipts::new();
+        for letter in letters {
+            self.in_time(self.store(&letter)).await?;
+            let place =
+                format!("{}@{}/{}", self.config.called_ae, self.config.address, letter.sop_instance_uid);
+            receipts.insert(letter.part.to_owned(), place);
+        }
+        Ok(receipts)
     }
 
     async fn probe(&self) -> Result<(), DeliverError> {

@@ -1,4 +1,4 @@
-//! A PACS over DICOMweb: the structured report by STOW-RS (PS3.18 10.5), exactly as the ledger stores it.
+//! A PACS over DICOMweb: structured report and overlay by STOW-RS (PS3.18 10.5), exactly as the ledger stores them.
 //!
 //! An instance has one SOP Instance UID for ever, so storing it again is no second effect. Even so, after a try whose
 //! outcome is unknown the archive is **asked first** (QIDO-RS) and sent the same bytes only where it has no such instance:
@@ -83,13 +83,16 @@ impl DicomWebTarget {
 #[async_trait]
 impl Target for DicomWebTarget {
     async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
-        let letter = Letter::of(parcel).map_err(|trouble| trouble.at(&self.name))?;
         // A study without an identified patient has no structured report: there is nothing for an archive.
-        let Some(letter) = letter else { return Ok(Receipts::new()) };
-        let settled = self.settled(&letter, parcel.sent_before).await;
-        settled.map_err(|trouble| trouble.at(&self.name))?;
-        let place = format!("studies/{}/instances/{}", letter.study_uid, letter.sop_instance_uid);
-        Ok(Receipts::from([("sr".to_owned(), self.client.url(&place).to_string())]))
+        let letters = Letter::all(parcel).map_err(|trouble| trouble.at(&self.name))?;
+        let mut receipts = Receipts::new();
+        for letter in letters {
+            let settled = self.settled(&letter, parcel.sent_before).await;
+            settled.map_err(|trouble| trouble.at(&self.name))?;
+            let place = format!("studies/{}/instances/{}", letter.study_uid, letter.sop_instance_uid);
+            receipts.insert(letter.part.to_owned(), self.client.url(&place).to_string());
+        }
+        Ok(receipts)
     }
 
     async fn probe(&self) -> Result<(), DeliverError> {

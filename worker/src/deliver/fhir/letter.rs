@@ -146,6 +146,7 @@ mod tests {
             bundle,
             html: Vec::new(),
             sr: None,
+            overlay: None,
         };
         let parcel =
             Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
@@ -200,6 +201,7 @@ mod tests {
                 bundle: Some(bytes),
                 html: Vec::new(),
                 sr: None,
+                overlay: None,
             };
             let parcel = Parcel {
                 study_uid: "1.2",

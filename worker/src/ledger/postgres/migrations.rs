@@ -61,6 +61,7 @@ const STEPS: &[&str] = &[
     CREATE INDEX audit_by_job ON audit (job_key, id);
 ",
     "ALTER TABLE job ADD COLUMN sr BYTEA",
+    "ALTER TABLE job ADD COLUMN overlay BYTEA",
 ];
 
 /// Brings the schema to the newest version.

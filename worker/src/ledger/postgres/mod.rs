@@ -210,7 +210,8 @@ impl Ledger for PostgresLedger {
             .bind(model_output.map(str::to_owned))
             .bind(self.actor.clone())
             .bind(report.digests(model_output))
-            .bind(report.sr.clone());
+            .bind(report.sr.clone())
+            .bind(report.overlay.clone());
         self.fenced("store a report", job, statement).await
     }
 
@@ -276,7 +277,8 @@ impl Ledger for PostgresLedger {
             .bind(report.sr.clone())
             .bind(of.to_owned())
             .bind(self.actor.clone())
-            .bind(report.digests(None));
+            .bind(report.digests(None))
+            .bind(report.overlay.clone());
         Ok(self.one("withdraw a report", statement).await?.is_some())
     }
 

@@ -19,10 +19,14 @@ pub(super) fn job(row: &PgRow) -> Result<Job, Error> {
     let outcome: Option<String> = row.try_get("outcome")?;
     let html: Option<Vec<u8>> = row.try_get("html")?;
     let composed = match (ends, outcome, html) {
-        (Some(ends), Some(outcome), Some(html)) => {
-            let (bundle, sr) = (row.try_get("bundle")?, row.try_get("sr")?);
-            Some(ReportBytes { ends: state(&ends)?, outcome, bundle, html, sr })
-        }
+        (Some(ends), Some(outcome), Some(html)) => Some(ReportBytes {
+            ends: state(&ends)?,
+            outcome,
+            bundle: row.try_get("bundle")?,
+            html,
+            sr: row.try_get("sr")?,
+            overlay: row.try_get("overlay")?,
+        }),
         _ => None,
     };
     Ok(Job {

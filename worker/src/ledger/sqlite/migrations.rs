@@ -82,7 +82,10 @@ const VERSION_2: &str =
 /// The DICOM structured report beside bundle and page. A report that is stored already has none and gets none.
 const VERSION_3: &str = "ALTER TABLE job ADD COLUMN sr BLOB;";
 
-const STEPS: &[M<'static>] = &[M::up(VERSION_1), M::up(VERSION_2), M::up(VERSION_3)];
+/// The overlay as a DICOM image beside the structured report. A report that is stored already has none and gets none.
+const VERSION_4: &str = "ALTER TABLE job ADD COLUMN overlay BLOB;";
+
+const STEPS: &[M<'static>] = &[M::up(VERSION_1), M::up(VERSION_2), M::up(VERSION_3), M::up(VERSION_4)];
 
 #[cfg(test)]
 mod tests {

@@ -19,10 +19,14 @@ pub(crate) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let outcome: Option<String> = row.get("outcome")?;
     let html: Option<Vec<u8>> = row.get("html")?;
     let composed = match (ends, outcome, html) {
-        (Some(ends), Some(outcome), Some(html)) => {
-            let (bundle, sr) = (row.get("bundle")?, row.get("sr")?);
-            Some(ReportBytes { ends: parse_state(&ends)?, outcome, bundle, html, sr })
-        }
+        (Some(ends), Some(outcome), Some(html)) => Some(ReportBytes {
+            ends: parse_state(&ends)?,
+            outcome,
+            bundle: row.get("bundle")?,
+            html,
+            sr: row.get("sr")?,
+            overlay: row.get("overlay")?,
+        }),
         _ => None,
     };
     Ok(Job {

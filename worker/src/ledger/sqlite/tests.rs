@@ -37,7 +37,7 @@ fn write_version_1(folder: &std::path::Path) {
 
 /// A report of version 0.1.0, which wrote no structured report.
 fn without_sr() -> ReportBytes {
-    ReportBytes { sr: None, ..report(Reported) }
+    ReportBytes { sr: None, overlay: None, ..report(Reported) }
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ fn writes_are_on_the_disk_when_they_return() {
     let number = |name| -> i64 { connection.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
     assert_eq!((text("journal_mode").as_str(), number("synchronous")), ("wal", 2));
     assert!(number("busy_timeout") >= 10_000);
-    assert_eq!(MIGRATIONS.current_version(&connection).unwrap().to_string(), "3 (inside)");
+    assert_eq!(MIGRATIONS.current_version(&connection).unwrap().to_string(), "4 (inside)");
 }
 
 #[test]

@@ -118,6 +118,7 @@ pub(in crate::ledger) fn report(ends: JobState) -> ReportBytes {
         bundle: Some(b"bundle".to_vec()),
         html: b"page".to_vec(),
         sr: Some(b"sr".to_vec()),
+        overlay: Some(b"overlay".to_vec()),
     }
 }
 

@@ -123,6 +123,12 @@ pub enum Subject {
 pub struct Picture {
     /// SOP Instance UID of the source.
     pub sop_instance_uid: String,
+    /// Patient Orientation (0020,0020) as the source states it; empty where it states none. For the DICOM rendering only.
+    pub orientation: Vec<String>,
+    /// Image Laterality (0020,0062) or Laterality (0020,0060), as the source states it. For the DICOM rendering only.
+    pub laterality: Option<String>,
+    /// Whether the source was compressed with loss. For the DICOM rendering only.
+    pub is_lossy: bool,
     /// PNG file.
     pub png: Vec<u8>,
     /// Width in pixels.

@@ -1,14 +1,15 @@
-//! Who computed: a Device for the program and one for each model, with the model's card.
+//! Who computed: a Device for the program and one for each model, with the model's card; and the picture that explains.
 //!
-//! These resources depend on the model and the site's language alone, not on the job, so that each report writes the same ones.
+//! The devices and cards depend on the model and the site's language alone, not on the job, so that each report writes the same ones.
 
 use super::datatypes::{
-    Annotation, Attachment, CodeableConcept, Extension, Identifier, Narrative, Reference, Text, Token,
-    elements,
+    Annotation, Attachment, CodeableConcept, Extension, Identifier, Instant, Meta, Narrative, Reference,
+    Text, Token, elements,
 };
 use super::{references, terms};
 use crate::report::document::{Model, ModelKind, Report};
 use crate::report::language::{Language, Message};
+use crate::report::overlay;
 use crate::report::text::{sentence, visible};
 
 elements! {
@@ -25,8 +26,8 @@ elements! {
     Version { r#type: Option<CodeableConcept>, value: Text, }
     /// <http://hl7.org/fhir/R4/documentreference.html>
     DocumentReference {
-        id: Token, language: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, r#type: Option<CodeableConcept>,
-        category: Vec<CodeableConcept>, author: Vec<Reference>, description: Text, content: Vec<Content>,
+        id: Token, meta: Option<Meta>, language: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, r#type: Option<CodeableConcept>,
+        category: Vec<CodeableConcept>, subject: Option<Reference>, author: Vec<Reference>, description: Text, content: Vec<Content>,
     }
     /// <http://hl7.org/fhir/R4/documentreference-definitions.html#DocumentReference.content>
     Content { attachment: Option<Attachment>, }
@@ -114,7 +115,35 @@ pub(super) fn model_card(language: Language, model: &Model) -> DocumentReference
                 &title,
             )),
         }],
+        ..DocumentReference::default()
     }
+}
+
+/// The picture with its overlay, which lies in the archive beside the images: named by its UID, never copied.
+pub(super) fn overlay(report: &Report) -> Option<DocumentReference> {
+    let (language, instance) = (report.language, overlay::instance_uid(report)?);
+    let title = language.say(Message::OverlayAlt, &[("finding", &visible(overlay::explains(report)?))]);
+    let attachment = Attachment {
+        content_type: "application/dicom".into(),
+        language: language.tag().into(),
+        title: title.as_str().into(),
+        creation: Some(Instant(report.issued)),
+        ..Attachment::default()
+    };
+    Some(DocumentReference {
+        id: references::overlay(report).to_string().into(),
+        meta: Some(Meta::ai_asserted()),
+        language: language.tag().into(),
+        text: narrative(language, &title),
+        identifier: vec![Identifier::new(terms::DICOM_UID, &format!("urn:oid:{instance}"))],
+        status: "current".into(),
+        r#type: Some(terms::visual_explanation()),
+        subject: Some(references::subject(report)),
+        author: vec![references::within("Device", references::software(report))],
+        description: format!("{title}. {}.", language.text(Message::BurnedIn)).into(),
+        content: vec![Content { attachment: Some(attachment) }],
+        ..DocumentReference::default()
+    })
 }
 
 /// One sentence, which says that it is no medical device.

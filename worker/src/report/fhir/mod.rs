@@ -123,6 +123,10 @@ fn entries(report: &Report, page: &str, paper: &[u8]) -> Vec<Entry> {
         let card = Resource::DocumentReference(Box::new(devices::model_card(report.language, model)));
         entries.push(put("DocumentReference", references::model_card(model), card));
     }
+    if let Some(overlay) = devices::overlay(report) {
+        let resource = Resource::DocumentReference(Box::new(overlay));
+        entries.push(put("DocumentReference", references::overlay(report), resource));
+    }
     let provenance = Resource::Provenance(Box::new(provenance::provenance(report)));
     entries.push(put("Provenance", references::provenance(report), provenance));
     entries

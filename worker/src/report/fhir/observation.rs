@@ -6,6 +6,7 @@ use super::datatypes::{
 use super::{references, terms};
 use crate::report::document::{Assessment, Finding, Report, Thresholds};
 use crate::report::language::{Language, Message};
+use crate::report::overlay;
 use crate::report::text::visible;
 use crate::report::wording;
 
@@ -66,7 +67,7 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
             model.map_or(&report.software.name, |model| &model.title),
         )],
         device: Some(references::within("Device", device)),
-        derived_from: vec![study],
+        derived_from: std::iter::once(study).chain(explanation(report, finding)).collect(),
         ..Observation::default()
     };
     match &finding.assessment {
@@ -80,6 +81,13 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
             Observation { data_absent_reason: Some(terms::data_absent(reason)), ..blank }
         }
     }
+}
+
+/// The picture of where the model looked, where it is about this finding.
+fn explanation(report: &Report, finding: &Finding) -> Option<Reference> {
+    overlay::instance_uid(report)?;
+    (overlay::explains(report)? == finding.title)
+        .then(|| references::within("DocumentReference", references::overlay(report)))
 }
 
 /// The finding's own codings beside our label, so that a reader without SNOMED CT still has a code.

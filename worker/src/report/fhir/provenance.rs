@@ -4,6 +4,7 @@ use super::datatypes::{CodeableConcept, Instant, Narrative, Reference, Token, el
 use super::{references, terms};
 use crate::report::document::{Kind, Report};
 use crate::report::language::Message;
+use crate::report::overlay;
 use crate::report::text::visible;
 use crate::report::wording;
 
@@ -62,6 +63,9 @@ fn targets(report: &Report) -> Vec<Reference> {
     );
     let risks = report.risks.iter();
     targets.extend(risks.map(|risk| references::within("RiskAssessment", references::risk(report, risk))));
+    if overlay::instance_uid(report).is_some() {
+        targets.push(references::within("DocumentReference", references::overlay(report)));
+    }
     if !matches!(report.kind, Kind::Analysis) {
         targets.push(references::within("Task", references::task(report)));
     }

@@ -43,6 +43,11 @@ pub(super) fn imaging_study(report: &Report) -> Uuid {
     id("ImagingStudy", &[&report.study.study_instance_uid])
 }
 
+/// The picture with its overlay of this version.
+pub(super) fn overlay(report: &Report) -> Uuid {
+    id("DocumentReference", &[&report.keys.job, "overlay"])
+}
+
 /// A model's card: a changed card is another document.
 pub(super) fn model_card(model: &Model) -> Uuid {
     id("DocumentReference", &[&model.id, &model.version, &model.digest, &model.card_markdown])

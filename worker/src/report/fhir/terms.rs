@@ -71,6 +71,11 @@ pub(super) fn rule_based() -> CodeableConcept {
     CodeableConcept::coded(AI_DEVICE_TYPES, "Rule-Based-Systems", "Rule-Based Systems")
 }
 
+/// A picture of what a finding rests on; the concept of the DICOM structured report.
+pub(super) fn visual_explanation() -> CodeableConcept {
+    CodeableConcept::coded(DCM, "130401", "Visual Explanation")
+}
+
 pub(super) fn model_card() -> CodeableConcept {
     CodeableConcept::coded(AI_INPUTS, "AIModelCard", "AI Model-Card")
 }

@@ -60,6 +60,15 @@ impl Stored {
         codes.filter_map(|modality| modality["code"].as_str()).map(str::to_owned).collect()
     }
 
+    /// SOP Instance UIDs of the images and documents that it was made from.
+    pub fn instances(&self) -> Vec<&str> {
+        let provenance = self.entries().filter(|entry| entry["resource"]["resourceType"] == "Provenance");
+        let entities = provenance.filter_map(|entry| entry["resource"]["entity"].as_array()).flatten();
+        let identifiers = entities.map(|entity| &entity["what"]["identifier"]);
+        let uids = identifiers.filter(|identifier| identifier["system"] == terms::DICOM_UID);
+        uids.filter_map(|identifier| identifier["value"].as_str()?.strip_prefix("urn:oid:")).collect()
+    }
+
     /// How the person was referred to.
     pub fn subject(&self) -> Subject {
         let subject = &self.report()["subject"];
@@ -89,7 +98,7 @@ pub fn withdrawal(report: &Report, page: &str, stored: &Stored) -> Result<Vec<u8
     let (mut asserted, mut more) = (Vec::new(), Vec::new());
     for entry in stored.entries().filter(|entry| !known.contains(&entry["fullUrl"])) {
         match entry["resource"]["resourceType"].as_str() {
-            Some("Observation" | "RiskAssessment") => {
+            Some("Observation" | "RiskAssessment" | "DocumentReference") if is_asserted(entry) => {
                 asserted.push(
                     json!({ "reference": entry["fullUrl"], "type": entry["resource"]["resourceType"] }),
                 );
@@ -125,6 +134,12 @@ pub fn withdrawal(report: &Report, page: &str, stored: &Stored) -> Result<Vec<u8
     let mut json = serde_json::to_vec_pretty(&bundle).map_err(BundleError::Json)?;
     json.push(b'\n');
     Ok(json)
+}
+
+/// A model's card stays what it is; findings, risks and the picture that explains one were asserted.
+fn is_asserted(entry: &Value) -> bool {
+    let resource = &entry["resource"];
+    resource["resourceType"] != "DocumentReference" || resource["identifier"][0]["system"] == terms::DICOM_UID
 }
 
 fn taken_back(language: Language, entry: &Value) -> Value {

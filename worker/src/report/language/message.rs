@@ -47,7 +47,7 @@ messages! {
     FindingIs, FindingNotAssessed, AbsentBelow, PresentFrom, NoValidProbability, ContributionsAre,
     PopulationNote, InsideIt, OutsideIt, CalibrationNote, AverageNote, MissingNote, ComparatorNote,
     LimitNote, AppliesToNote, ModelCardOf, MadeBy, StudyAsRead, StudyWithoutUid, WithdrawnDoNotUse,
-    SeriesDescription, ComputedBy, Range, NotANumber, ListLast, AgeHours, AgeDays, AgeMonths,
+    SeriesDescription, OverlaySeries, BurnedIn, ComputedBy, Range, NotANumber, ListLast, AgeHours, AgeDays, AgeMonths,
     AgeYears, AgeUnknown, UnitYears, UnitMonths,
 }
 

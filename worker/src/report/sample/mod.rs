@@ -291,6 +291,9 @@ fn picture() -> Picture {
     });
     Picture {
         sop_instance_uid: "1.2.826.0.1.3680043.8.498.12345.1.1".into(),
+        orientation: vec!["L".into(), "F".into()],
+        laterality: None,
+        is_lossy: false,
         png: png(|bytes| radiograph.write_to(bytes, ImageFormat::Png)),
         width,
         height,

@@ -33,7 +33,7 @@ impl Relation {
 }
 
 /// An LO value: what cannot be seen is shown, a backslash would begin a second value, and the length has a limit.
-pub(super) fn long_string(text: &str) -> String {
+pub(in crate::report) fn long_string(text: &str) -> String {
     clipped(text, LONG_STRING)
 }
 
@@ -103,7 +103,7 @@ pub(super) fn instance(
 }
 
 /// SOP Instance Reference Macro (PS3.3 10.8).
-pub(super) fn referenced(sop_class: &str, sop_instance: &str) -> Elements {
+pub(in crate::report) fn referenced(sop_class: &str, sop_instance: &str) -> Elements {
     let mut item = Elements::default();
     item.text(tags::REFERENCED_SOP_CLASS_UID, VR::UI, sop_class).text(
         tags::REFERENCED_SOP_INSTANCE_UID,

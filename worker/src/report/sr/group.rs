@@ -1,6 +1,6 @@
 //! Measurement groups (TID 1501): one a finding, one a risk, each with the algorithm that said it (TID 4019).
 
-use dicom_ingest::own::MANUFACTURER;
+use dicom_ingest::own::{MANUFACTURER, OVERLAY_CLASS};
 use dicom_ingest::write::{Elements, VR, tags};
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use super::content::{self, Relation, container, instance, probability, text, uid
 use super::tree::images;
 use crate::report::document::{Assessment, Finding, Model, Performer, Report, Risk, RiskValue};
 use crate::report::language::Message;
-use crate::report::{ids, wording};
+use crate::report::{ids, overlay, wording};
 
 /// The three-way state with the probability, or that it was not assessed and why.
 pub(super) fn finding(report: &Report, finding: &Finding) -> Elements {
@@ -19,6 +19,7 @@ pub(super) fn finding(report: &Report, finding: &Finding) -> Elements {
     content.extend(site(report));
     content.extend(model.map(algorithm).unwrap_or_default());
     content.extend(sources(report));
+    content.extend(explanation(report, finding));
     let certainty = dcm("111012", "Certainty of Finding");
     let presence = |value: &Code| content::code(Relation::Contains, &sct("705057003", "Presence"), value);
     match &finding.assessment {
@@ -126,6 +127,15 @@ fn identification(name: &str, version: &str, manufacturer: &str, parameters: &st
         text(modifier, &dcm("122405", "Algorithm Manufacturer"), manufacturer),
         text(modifier, &dcm("111002", "Algorithm Parameters"), parameters),
     ]
+}
+
+/// The picture of where the model looked, beside the finding that it is about. TID 1501 can be extended; the concept is the
+/// one that TID 1410 and TID 1411 name such a picture by.
+fn explanation(report: &Report, finding: &Finding) -> Option<Elements> {
+    let instance_uid = overlay::instance_uid(report)?;
+    let name = dcm("130401", "Visual Explanation");
+    (overlay::explains(report)? == finding.title)
+        .then(|| instance(Relation::Contains, "IMAGE", Some(&name), OVERLAY_CLASS, &instance_uid))
 }
 
 /// The images that the group rests on.

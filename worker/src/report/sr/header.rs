@@ -1,6 +1,6 @@
 //! The modules around the content (PS3.3 A.35.13): patient, study, series, equipment, document.
 
-use dicom_ingest::own::{MANUFACTURER, MODEL, SOP_CLASS};
+use dicom_ingest::own::{MANUFACTURER, MODEL, OVERLAY_CLASS, SOP_CLASS};
 use dicom_ingest::write::{Elements, VR, tags};
 use jiff::civil::{DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
@@ -10,6 +10,7 @@ use super::content::{long_string, referenced, short_string};
 use crate::report::document::{Instance, Kind, Patient, Report};
 use crate::report::ids;
 use crate::report::language::Message;
+use crate::report::overlay;
 use crate::report::text::is_uid;
 
 /// Everything but the content tree.
@@ -27,7 +28,7 @@ pub(super) fn elements(report: &Report, sop_instance: &str) -> Elements {
 }
 
 /// The patient exactly as the images state it, so that the object comes to lie beside them.
-fn patient(elements: &mut Elements, patient: &Patient) {
+pub(in crate::report) fn patient(elements: &mut Elements, patient: &Patient) {
     let stated = |text: &Option<String>| text.as_deref().map(long_string).unwrap_or_default();
     let sex = match patient.sex.as_deref() {
         Some("female") => "F",
@@ -46,7 +47,7 @@ fn patient(elements: &mut Elements, patient: &Patient) {
     }
 }
 
-fn study(elements: &mut Elements, report: &Report) {
+pub(in crate::report) fn study(elements: &mut Elements, report: &Report) {
     let study = &report.study;
     let (date, time) = study.local_start.map_or((None, None), |(date, time)| (Some(date), time));
     elements
@@ -151,24 +152,30 @@ fn own_scheme() -> Elements {
 
 /// The instances that the content refers to, by series.
 fn evidence(report: &Report) -> Vec<Elements> {
-    let mut series: Vec<(&str, Vec<Elements>)> = Vec::new();
+    let mut series: Vec<(String, Vec<Elements>)> = Vec::new();
     for instance in valid(&report.study.instances) {
         let one = referenced(&instance.sop_class_uid, &instance.sop_instance_uid);
         match series.iter_mut().find(|(uid, _)| *uid == instance.series_instance_uid) {
             Some((_, instances)) => instances.push(one),
-            None => series.push((&instance.series_instance_uid, vec![one])),
+            None => series.push((instance.series_instance_uid.clone(), vec![one])),
         }
     }
-    let item = |(uid, instances): (&str, Vec<Elements>)| {
+    let item = |(uid, instances): (String, Vec<Elements>)| {
         let mut item = Elements::default();
-        item.text(tags::SERIES_INSTANCE_UID, VR::UI, uid).sequence(tags::REFERENCED_SOP_SEQUENCE, instances);
+        item.text(tags::SERIES_INSTANCE_UID, VR::UI, &uid).sequence(tags::REFERENCED_SOP_SEQUENCE, instances);
         item
     };
-    series.into_iter().map(item).collect()
+    series.into_iter().chain(overlay(report)).map(item).collect()
+}
+
+/// The overlay, which one of the findings shows.
+fn overlay(report: &Report) -> Option<(String, Vec<Elements>)> {
+    let instance = overlay::instance_uid(report)?;
+    Some((ids::uid(ids::overlay_series(report)), vec![referenced(OVERLAY_CLASS, &instance)]))
 }
 
 /// The instances that can be referred to.
-pub(super) fn valid(instances: &[Instance]) -> impl Iterator<Item = &Instance> {
+pub(in crate::report) fn valid(instances: &[Instance]) -> impl Iterator<Item = &Instance> {
     instances.iter().filter(|instance| {
         is_uid(&instance.series_instance_uid)
             && is_uid(&instance.sop_instance_uid)
@@ -178,7 +185,7 @@ pub(super) fn valid(instances: &[Instance]) -> impl Iterator<Item = &Instance> {
 
 /// When the report was issued, in the zone of the study's own times: one object has one offset for all of its times
 /// (PS3.3 C.12.1.1.1). The offset is what parts the study's local start from its instant, else UTC.
-fn issued(report: &Report) -> (DateTime, String) {
+pub(in crate::report) fn issued(report: &Report) -> (DateTime, String) {
     let local = report.study.local_start.map(|(date, time)| date.to_datetime(time.unwrap_or_default()));
     let offset = local.zip(report.study.started).and_then(|(local, instant)| {
         let as_utc = TimeZone::UTC.to_timestamp(local).ok()?;
@@ -193,11 +200,11 @@ fn issued(report: &Report) -> (DateTime, String) {
     (offset.to_datetime(report.issued), written)
 }
 
-fn day(date: jiff::civil::Date) -> String {
+pub(in crate::report) fn day(date: jiff::civil::Date) -> String {
     date.strftime("%Y%m%d").to_string()
 }
 
-fn time_of_day(time: Time) -> String {
+pub(in crate::report) fn time_of_day(time: Time) -> String {
     time.strftime("%H%M%S").to_string()
 }
 

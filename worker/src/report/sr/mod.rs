@@ -5,9 +5,9 @@
 //! All versions of a report lie in one series.
 
 mod codes;
-mod content;
+pub(in crate::report) mod content;
 mod group;
-mod header;
+pub(in crate::report) mod header;
 mod tree;
 
 use dicom_ingest::own::SOP_CLASS;

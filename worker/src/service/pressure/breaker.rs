@@ -105,6 +105,7 @@ const fn hindrance(error: &DeliverError) -> Option<(&'static str, Option<Duratio
             TerminalCode::NoBundle
             | TerminalCode::BundleUnusable
             | TerminalCode::StructuredReportUnusable
+            | TerminalCode::OverlayUnusable
             | TerminalCode::StudyUidUnusable
             | TerminalCode::Rejected
             | TerminalCode::Conflict

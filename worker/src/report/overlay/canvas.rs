@@ -1,0 +1,195 @@
+//! The picture itself: the radiograph with the overlay blended in, between two bands of text that nobody can switch off.
+
+use std::convert::Infallible;
+
+use embedded_graphics::Pixel;
+use embedded_graphics::draw_target::DrawTarget;
+use embedded_graphics::geometry::{OriginDimensions, Point, Size};
+use embedded_graphics::mono_font::iso_8859_1::{FONT_7X13, FONT_9X15_BOLD};
+use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
+use embedded_graphics::text::Baseline;
+use embedded_graphics::text::renderer::TextRenderer as _;
+use image::{ImageFormat, RgbaImage, load_from_memory_with_format};
+
+/// The narrowest that a label can be read on, in pixels.
+const LEAST_WIDTH: usize = 320;
+/// The longest side that is drawn, in pixels: what a report stores is far smaller.
+const MOST_SIDE: u32 = 4096;
+/// Around text, in pixels.
+const GAP: usize = 6;
+/// Bytes of a pixel.
+const BYTES: usize = 3;
+/// Colour of the label: seen on grey and on warm.
+const LABEL: Rgb888 = Rgb888::new(255, 214, 64);
+/// Colour of what stands below.
+const CAPTION: Rgb888 = Rgb888::new(225, 225, 225);
+
+/// Red, green, blue; a byte each, row by row.
+pub(super) struct Canvas {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) pixels: Vec<u8>,
+}
+
+/// Draws both PNG files on top of each other, with `label` above and `captions` below; `None` where one is no picture.
+pub(super) fn draw(radiograph: &[u8], heat: &[u8], label: &str, captions: &[String]) -> Option<Canvas> {
+    let (radiograph, heat) = (read(radiograph)?, read(heat)?);
+    let (across, down) = (side(radiograph.width()), side(radiograph.height()));
+    // an image in DICOM has an even number of bytes, whatever its height
+    let width = across.max(LEAST_WIDTH).next_multiple_of(2);
+    let above = wrapped(label, &FONT_9X15_BOLD, width);
+    let below: Vec<String> = captions.iter().flat_map(|text| wrapped(text, &FONT_7X13, width)).collect();
+    let top = band(above.len(), &FONT_9X15_BOLD);
+    let height = top + down + band(below.len(), &FONT_7X13);
+    let mut canvas = Canvas { width, height, pixels: vec![0; width * height * BYTES] };
+    canvas.lines(GAP, &above, &FONT_9X15_BOLD, LABEL);
+    canvas.lines(top + down + GAP, &below, &FONT_7X13, CAPTION);
+    let left = (width - across) / 2;
+    for (x, y, grey) in radiograph.enumerate_pixels() {
+        let warm =
+            heat.get_pixel(x * heat.width() / radiograph.width(), y * heat.height() / radiograph.height());
+        let blend = |channel: usize| blended(grey.0[channel], warm.0[channel], warm.0[3]);
+        canvas.set(left + side(x), top + side(y), [blend(0), blend(1), blend(2)]);
+    }
+    Some(canvas)
+}
+
+/// A PNG file with at least one pixel and not too many.
+fn read(png: &[u8]) -> Option<RgbaImage> {
+    let image = load_from_memory_with_format(png, ImageFormat::Png).ok()?.into_rgba8();
+    let fits = |side: u32| (1..=MOST_SIDE).contains(&side);
+    (fits(image.width()) && fits(image.height())).then_some(image)
+}
+
+/// `over` lies on `under` with this opacity; whole numbers, so that every machine gives the same byte.
+fn blended(under: u8, over: u8, opacity: u8) -> u8 {
+    let (under, over, opacity) = (u32::from(under), u32::from(over), u32::from(opacity));
+    let sum = over * opacity + under * (255 - opacity) + 127;
+    u8::try_from(sum / 255).unwrap_or(u8::MAX)
+}
+
+/// The text in lines that fit, broken between words where it can be.
+fn wrapped(text: &str, font: &MonoFont<'_>, width: usize) -> Vec<String> {
+    let letters = (width.saturating_sub(2 * GAP) / side(font.character_size.width)).max(1);
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let word: Vec<char> = word.chars().collect();
+        for piece in word.chunks(letters) {
+            match lines.last_mut() {
+                Some(line) if line.chars().count() + 1 + piece.len() <= letters => {
+                    line.push(' ');
+                    line.extend(piece);
+                }
+                _ => lines.push(piece.iter().collect()),
+            }
+        }
+    }
+    lines
+}
+
+/// Height of a band of so many lines.
+fn band(lines: usize, font: &MonoFont<'_>) -> usize {
+    lines * side(font.character_size.height) + 2 * GAP
+}
+
+fn side(length: u32) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
+impl Canvas {
+    fn set(&mut self, x: usize, y: usize, colour: [u8; BYTES]) {
+        let at = (y * self.width + x) * BYTES;
+        if x < self.width
+            && let Some(pixel) = self.pixels.get_mut(at..at + BYTES)
+        {
+            pixel.copy_from_slice(&colour);
+        }
+    }
+
+    fn lines(&mut self, top: usize, lines: &[String], font: &MonoFont<'_>, colour: Rgb888) {
+        for (number, line) in lines.iter().enumerate() {
+            let top = top + number * side(font.character_size.height);
+            let place = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
+            let style = MonoTextStyle::new(font, colour);
+            // drawing on this canvas cannot fail; a letter that the font lacks becomes a question mark
+            let _drawn: Result<Point, Infallible> =
+                style.draw_string(line, Point::new(place(GAP), place(top)), Baseline::Top, self);
+        }
+    }
+}
+
+impl OriginDimensions for Canvas {
+    fn size(&self) -> Size {
+        let length = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+        Size::new(length(self.width), length(self.height))
+    }
+}
+
+impl DrawTarget for Canvas {
+    type Color = Rgb888;
+    type Error = Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Infallible> {
+        for Pixel(at, colour) in pixels {
+            if let (Ok(x), Ok(y)) = (usize::try_from(at.x), usize::try_from(at.y)) {
+                self.set(x, y, [colour.r(), colour.g(), colour.b()]);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{GrayImage, Luma, Rgba};
+
+    use super::*;
+
+    fn png(write: impl Fn(&mut std::io::Cursor<Vec<u8>>) -> image::ImageResult<()>) -> Vec<u8> {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        write(&mut bytes).expect("a PNG");
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn heat_lies_over_grey_and_text_beside_it() {
+        let grey = GrayImage::from_pixel(400, 100, Luma([100]));
+        let heat = RgbaImage::from_fn(200, 50, |x, _| Rgba([255, 0, 0, if x < 100 { 0 } else { 255 }]));
+        let grey = png(|to| grey.write_to(to, ImageFormat::Png));
+        let heat = png(|to| heat.write_to(to, ImageFormat::Png));
+        let canvas = draw(&grey, &heat, "label", &["caption".into()]).expect("a picture");
+        let (top, bottom) = (band(1, &FONT_9X15_BOLD), band(1, &FONT_7X13));
+        assert_eq!((canvas.width, canvas.height), (400, 100 + top + bottom));
+        let pixel = |x: usize, y: usize| &canvas.pixels[(y * canvas.width + x) * 3..][..3];
+        assert_eq!(pixel(0, top), [100, 100, 100]);
+        assert_eq!(pixel(199, top + 99), [100, 100, 100]);
+        assert_eq!(pixel(200, top), [255, 0, 0]);
+        let inked = |from: usize, to: usize| (from..to).any(|y| (0..400).any(|x| pixel(x, y) != [0, 0, 0]));
+        assert!(inked(0, top) && inked(top + 100, canvas.height));
+        assert!(!inked(top + 100 + bottom - GAP, canvas.height));
+        assert!(draw(b"no picture", &heat, "label", &[]).is_none());
+        assert!(draw(&grey, b"", "label", &[]).is_none());
+    }
+
+    #[test]
+    fn a_narrow_picture_has_room_for_its_label() {
+        let one = png(|to| GrayImage::from_pixel(1, 3, Luma([9])).write_to(to, ImageFormat::Png));
+        let canvas =
+            draw(&one, &one, "a label that is longer than one line of it can be", &[]).expect("a picture");
+        assert_eq!(canvas.width, LEAST_WIDTH);
+        assert_eq!(canvas.pixels.len() % 2, 0);
+    }
+
+    #[test]
+    fn words_are_kept_whole_where_they_fit() {
+        assert_eq!(wrapped("one two three", &FONT_9X15_BOLD, 9 * 8 + 12), ["one two", "three"]);
+        assert_eq!(wrapped("abcdefgh", &FONT_9X15_BOLD, 9 * 3 + 12), ["abc", "def", "gh"]);
+        assert!(wrapped(" ", &FONT_9X15_BOLD, 100).is_empty());
+    }
+
+    #[test]
+    fn blending_keeps_its_ends() {
+        assert_eq!([blended(10, 200, 0), blended(10, 200, 255), blended(0, 255, 128)], [10, 200, 128]);
+    }
+}
