@@ -32,7 +32,11 @@ fn a_worker_that_dies_at_any_point_loses_no_job_and_doubles_none() {
     copy(&submitted, &undisturbed);
     assert!(work(&undisturbed).status.success());
     let expected = reports(&out);
-    assert_eq!(expected.len(), 4 * usize::try_from(STUDIES).unwrap(), "page, PDF, bundle, structured report");
+    assert_eq!(
+        expected.len(),
+        5 * usize::try_from(STUDIES).unwrap(),
+        "page, PDF, bundle, structured report, overlay"
+    );
 
     for (index, point) in POINTS.into_iter().enumerate() {
         for job in 1..=STUDIES {

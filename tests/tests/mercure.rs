@@ -52,7 +52,7 @@ fn a_study_leaves_its_report_and_a_result() {
     names.sort();
     assert_eq!(
         names,
-        ["bundle.json", "report.dcm", "report.html", "report.pdf", "result.json"],
+        ["bundle.json", "overlay.dcm", "report.dcm", "report.html", "report.pdf", "result.json"],
         "nothing else is left"
     );
     let page = fs::read_to_string(out.join("report.html")).unwrap();

@@ -95,7 +95,7 @@ fn a_full_disk_at_a_target_loses_nothing() {
     let filler = reports.join("filler");
     std::fs::create_dir(&filler).unwrap();
     // Whether writing fails at the first byte or in the middle, it fails.
-    drop(std::fs::write(filler.join("bundle.json"), vec![0; 8 << 20]));
+    drop(std::fs::write(filler.join("bundle.json"), vec![0; 32 << 20]));
     let studies = site.studies(6);
     site.submit(&studies, Lane::Routine);
     site.start(&Start::default().with("CHIASM__WORKER__MIN_FREE_DISK_MIB", 0));
@@ -108,12 +108,13 @@ fn a_full_disk_at_a_target_loses_nothing() {
     site.check().assert_without_rewrites();
 }
 
-/// A tmpfs of 4 MiB; it is unmounted when this is dropped.
+/// A tmpfs of 16 MiB, which holds the reports of this test and little more; it is unmounted when this is dropped.
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
     fn mount(at: &'a Path) -> Option<Self> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "chiasm"]).arg(at).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "chiasm"]).arg(at).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
     }
 }
