@@ -9,10 +9,10 @@ pub mod dicomweb;
 mod error;
 pub mod fhir;
 pub mod folder;
+mod object;
 mod retry_after;
 pub mod s3;
 pub(crate) mod smart;
-mod sr;
 pub(crate) mod trouble;
 pub(crate) mod web;
 
@@ -46,7 +46,7 @@ pub struct Parcel<'a> {
     pub sent_before: bool,
 }
 
-/// Where each part of a report lies now: `html`, `bundle`, `sr` or `diagnostic_report` with a path or URL.
+/// Where each part of a report lies now: `html`, `pdf`, `bundle`, `sr`, `overlay` or `diagnostic_report` with a path or URL.
 pub type Receipts = BTreeMap<String, String>;
 
 /// A place that reports go to.

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use self::dimse::{Answer, Command};
 use self::failure::{association, judge};
-use super::sr::{Letter, TRANSFER_SYNTAX};
+use super::object::{Letter, TRANSFER_SYNTAX};
 use super::trouble::Trouble;
 use super::{DeliverError, Parcel, Receipts, Target, TransientCode};
 use crate::config::site::DicomConfig;

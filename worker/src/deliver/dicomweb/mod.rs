@@ -9,7 +9,7 @@ mod answer;
 use async_trait::async_trait;
 
 use self::answer::Verdict;
-use super::sr::Letter;
+use super::object::Letter;
 use super::trouble::Trouble;
 use super::web::{ANSWER_BYTES, Client, Login, Post};
 use super::{DeliverError, OpenError, Parcel, Receipts, Target};

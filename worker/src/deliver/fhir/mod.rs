@@ -29,7 +29,7 @@ use self::letter::Letter;
 use super::smart::Smart;
 use super::trouble::Trouble;
 use super::web::{ANSWER_BYTES, Answer, Body, Client, Login, Post};
-use super::{DeliverError, OpenError, Parcel, Receipts, Target, TerminalCode, TransientCode, sr};
+use super::{DeliverError, OpenError, Parcel, Receipts, Target, TerminalCode, TransientCode, object};
 use crate::config::site::{FhirConfig, FhirRelease};
 use crate::identity::Person;
 use crate::ledger::JobState;
@@ -86,7 +86,8 @@ impl FhirTarget {
             let refused = || patient::refused(TerminalCode::PatientNotStated);
             return if says_something { Err(refused()) } else { Ok(()) };
         };
-        let images = sr::person(parcel)?.ok_or_else(|| patient::refused(TerminalCode::PatientNotStated))?;
+        let images =
+            object::person(parcel)?.ok_or_else(|| patient::refused(TerminalCode::PatientNotStated))?;
         let candidates = self.candidates(&images).await?;
         patient::confirm(&images, subject, self.patient_id_system.as_deref(), &candidates)
     }

@@ -1,6 +1,7 @@
 //! The DiagnosticReport: `preliminary`, or `cancelled` where there is no result.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Deserialize;
 
 use super::datatypes::{
     Attachment, CodeableConcept, Extension, Identifier, Instant, Meta, Narrative, Reference, Text, Token,
@@ -72,14 +73,42 @@ fn presented(report: &Report, content_type: &str, data: &[u8]) -> Attachment {
     }
 }
 
+/// What of a stored bundle has to be read for [`presented_pdf`]; the rest is passed over.
+#[derive(Deserialize)]
+struct Presenting<'a> {
+    #[serde(borrow)]
+    entry: Vec<PresentingEntry<'a>>,
+}
+
+#[derive(Deserialize)]
+struct PresentingEntry<'a> {
+    #[serde(borrow)]
+    resource: Option<PresentingResource<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PresentingResource<'a> {
+    resource_type: &'a str,
+    #[serde(borrow, default)]
+    presented_form: Vec<Form<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Form<'a> {
+    content_type: &'a str,
+    #[serde(default)]
+    data: &'a str,
+}
+
 /// The PDF that a stored bundle of ours presents; `None` where it is none of ours, or one from before there was any.
 pub fn presented_pdf(bundle: &[u8]) -> Option<Vec<u8>> {
-    let bundle: serde_json::Value = serde_json::from_slice(bundle).ok()?;
-    let report = &bundle["entry"][0]["resource"];
-    let forms =
-        report["presentedForm"].as_array().filter(|_| report["resourceType"] == "DiagnosticReport")?;
-    let paper = forms.iter().find(|form| form["contentType"] == PDF)?;
-    STANDARD.decode(paper["data"].as_str()?).ok()
+    let bundle: Presenting<'_> = serde_json::from_slice(bundle).ok()?;
+    let first = bundle.entry.into_iter().next()?.resource;
+    let report = first.filter(|resource| resource.resource_type == "DiagnosticReport")?;
+    let paper = report.presented_form.iter().find(|form| form.content_type == PDF)?;
+    STANDARD.decode(paper.data).ok()
 }
 
 /// No status here is ever `final`: a person's sign-off is not the program's to write.
