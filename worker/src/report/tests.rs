@@ -7,7 +7,7 @@ use sha1::{Digest as _, Sha1};
 use super::document::{Kind, Report, RiskValue};
 use super::language::{Language, Message, translated};
 use super::sample::{failed, hostile, image_only, refused, sample};
-use super::{fhir, html, overlay, sr};
+use super::{fhir, html, overlay, pdf, sr};
 
 fn reports() -> Vec<(&'static str, Report)> {
     vec![
@@ -263,7 +263,10 @@ fn samples_for_the_validators() {
     for (name, report) in reports() {
         let path = |extension: &str| std::path::Path::new(&folder).join(format!("{name}.{extension}"));
         std::fs::write(path("json"), rendered(&report).expect("a bundle")).expect("a bundle is written");
-        std::fs::write(path("html"), html::page(&report)).expect("a page is written");
+        let page = html::page(&report);
+        let paper = pdf::document(&report, &page).expect("a PDF");
+        std::fs::write(path("pdf"), paper).expect("a PDF is written");
+        std::fs::write(path("html"), page).expect("a page is written");
         if let Some(sr) = sr::document(&report) {
             std::fs::write(path("dcm"), sr).expect("a structured report is written");
         }

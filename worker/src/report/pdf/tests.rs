@@ -64,28 +64,3 @@ proptest! {
         prop_assert!(written(&report).starts_with(b"%PDF"));
     }
 }
-
-/// Writes the samples where a folder is named for them, as `report::tests` does for the other renderings.
-#[test]
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "only this test asks where the samples go"
-)]
-fn samples_for_the_validators() {
-    let Ok(folder) = std::env::var("CHIASM_REPORT_SAMPLES") else {
-        println!("skipped: CHIASM_REPORT_SAMPLES names no folder");
-        return;
-    };
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for (name, report) in [
-        ("sample", sample()),
-        ("german", german()),
-        ("hostile", hostile()),
-        ("refused", refused()),
-        ("failed", failed()),
-    ] {
-        let path = std::path::Path::new(&folder).join(format!("{name}.pdf"));
-        std::fs::write(path, written(&report)).expect("a PDF is written");
-    }
-}
