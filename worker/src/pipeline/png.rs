@@ -12,12 +12,17 @@ pub(super) fn grey(image: &GreyImage) -> Result<Vec<u8>, EncodingError> {
 /// would show the same and take three times as long to pack.
 pub(super) fn heat(image: &GreyImage) -> Result<Vec<u8>, EncodingError> {
     let palette: Vec<u8> = (0..=u8::MAX).flat_map(|heat| [255, 190_u8.saturating_sub(heat / 2), 0]).collect();
-    let alpha: Vec<u8> = (0..=u8::MAX).map(|heat| heat / 5 * 3).collect();
+    let alpha: Vec<u8> = (0..=u8::MAX).map(opacity).collect();
     write(image, move |encoder| {
         encoder.set_color(ColorType::Indexed);
         encoder.set_palette(palette);
         encoder.set_trns(alpha);
     })
+}
+
+/// Three fifths of the heat to the nearest level, so that the picture stays to be seen.
+fn opacity(heat: u8) -> u8 {
+    u8::try_from((u16::from(heat) * 153 + 127) / 255).unwrap_or(u8::MAX)
 }
 
 fn write(
@@ -62,7 +67,7 @@ mod tests {
         assert!(seen.pixels().zip(0..=u8::MAX).all(|(pixel, level)| pixel.0[0] == level));
         let seen = read(heat(&picture).expect("a PNG")).into_rgba8();
         for (pixel, level) in seen.pixels().zip(0..=u8::MAX) {
-            assert_eq!(*pixel, Rgba([255, 190 - level / 2, 0, level / 5 * 3]), "{level}");
+            assert_eq!(*pixel, Rgba([255, 190 - level / 2, 0, opacity(level)]), "{level}");
         }
     }
 }

@@ -10,7 +10,7 @@ use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 use embedded_graphics::text::Baseline;
 use embedded_graphics::text::renderer::TextRenderer as _;
-use image::{ImageFormat, RgbaImage, load_from_memory_with_format};
+use image::{DynamicImage, ImageFormat, load_from_memory_with_format};
 
 /// The narrowest that a label can be read on, in pixels.
 const LEAST_WIDTH: usize = 320;
@@ -18,8 +18,9 @@ const LEAST_WIDTH: usize = 320;
 const MOST_SIDE: u32 = 4096;
 /// Around text, in pixels.
 const GAP: usize = 6;
-/// Bytes of a pixel.
+/// Bytes of a pixel, and of one of the map, which has its opacity too.
 const BYTES: usize = 3;
+const HEAT_BYTES: usize = 4;
 /// Colour of the label: seen on grey and on warm.
 const LABEL: Rgb888 = Rgb888::new(255, 214, 64);
 /// Colour of what stands below.
@@ -34,8 +35,9 @@ pub(super) struct Canvas {
 
 /// Draws both PNG files on top of each other, with `label` above and `captions` below; `None` where one is no picture.
 pub(super) fn draw(radiograph: &[u8], heat: &[u8], label: &str, captions: &[String]) -> Option<Canvas> {
-    let (radiograph, heat) = (read(radiograph)?, read(heat)?);
-    let (across, down) = (side(radiograph.width()), side(radiograph.height()));
+    let (radiograph, heat) = (read(radiograph)?, read(heat)?.into_rgba8());
+    let radiograph = Backdrop::of(radiograph);
+    let (across, down) = (radiograph.width, radiograph.height);
     // an image in DICOM has an even number of bytes, whatever its height
     let width = across.max(LEAST_WIDTH).next_multiple_of(2);
     let above = wrapped(label, &FONT_9X15_BOLD, width);
@@ -46,18 +48,48 @@ pub(super) fn draw(radiograph: &[u8], heat: &[u8], label: &str, captions: &[Stri
     canvas.lines(GAP, &above, &FONT_9X15_BOLD, LABEL);
     canvas.lines(top + down + GAP, &below, &FONT_7X13, CAPTION);
     let left = (width - across) / 2;
-    for (x, y, grey) in radiograph.enumerate_pixels() {
-        let warm =
-            heat.get_pixel(x * heat.width() / radiograph.width(), y * heat.height() / radiograph.height());
-        let blend = |channel: usize| blended(grey.0[channel], warm.0[channel], warm.0[3]);
-        canvas.set(left + side(x), top + side(y), [blend(0), blend(1), blend(2)]);
+    let (wide, high) = (side(heat.width()), side(heat.height()));
+    // which pixel of the map lies over each column
+    let over: Vec<usize> = (0..across).map(|x| x * wide / across * HEAT_BYTES).collect();
+    for (y, row) in radiograph.pixels.chunks_exact(across * radiograph.channels).enumerate() {
+        let at = y * high / down * wide * HEAT_BYTES;
+        let warm = &heat.as_raw()[at..at + wide * HEAT_BYTES];
+        let begin = ((top + y) * width + left) * BYTES;
+        let line = &mut canvas.pixels[begin..begin + across * BYTES];
+        for ((under, pixel), at) in
+            row.chunks_exact(radiograph.channels).zip(line.chunks_exact_mut(BYTES)).zip(&over)
+        {
+            let warm = &warm[*at..*at + HEAT_BYTES];
+            for (channel, value) in pixel.iter_mut().enumerate() {
+                let under = under[channel.min(radiograph.channels - 1)];
+                *value = blended(under, warm[channel], warm[BYTES]);
+            }
+        }
     }
     Some(canvas)
 }
 
+/// What the map is laid over: one sample a pixel, or three.
+struct Backdrop {
+    width: usize,
+    height: usize,
+    channels: usize,
+    pixels: Vec<u8>,
+}
+
+impl Backdrop {
+    fn of(image: DynamicImage) -> Self {
+        let (width, height) = (side(image.width()), side(image.height()));
+        match image {
+            DynamicImage::ImageLuma8(grey) => Self { width, height, channels: 1, pixels: grey.into_raw() },
+            other => Self { width, height, channels: BYTES, pixels: other.into_rgb8().into_raw() },
+        }
+    }
+}
+
 /// A PNG file with at least one pixel and not too many.
-fn read(png: &[u8]) -> Option<RgbaImage> {
-    let image = load_from_memory_with_format(png, ImageFormat::Png).ok()?.into_rgba8();
+fn read(png: &[u8]) -> Option<DynamicImage> {
+    let image = load_from_memory_with_format(png, ImageFormat::Png).ok()?;
     let fits = |side: u32| (1..=MOST_SIDE).contains(&side);
     (fits(image.width()) && fits(image.height())).then_some(image)
 }
@@ -142,7 +174,7 @@ impl DrawTarget for Canvas {
 
 #[cfg(test)]
 mod tests {
-    use image::{GrayImage, Luma, Rgba};
+    use image::{GrayImage, Luma, Rgba, RgbaImage};
 
     use super::*;
 

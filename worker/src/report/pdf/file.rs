@@ -6,22 +6,27 @@ mod structure;
 mod xmp;
 
 use std::io::Write as _;
+use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use pdf_writer::types::{OutputIntentSubtype, TabOrder};
+use pdf_writer::types::{OutputIntentSubtype, Predictor, TabOrder};
+use pdf_writer::writers::ImageXObject;
 use pdf_writer::{Filter, Finish as _, Name, Pdf, Rect, Ref, TextStr};
 use sha2::{Digest as _, Sha256};
 
 use super::content::{self, BOLD, OVERLAY, RADIOGRAPH, REGULAR, Used, Written};
 use super::face::{Faces, Weight};
 use super::mark::{Pages, Which};
-use super::picture::{self, Pictures, Samples};
+use super::picture::{self, Colours, Pictures, Rows, Samples};
 use super::{A4, PdfError};
 use crate::report::document::Report;
 
 /// Whose numbers the colours are: sRGB, from Compact ICC Profiles (CC0).
 const SRGB: &[u8] = include_bytes!("../../../assets/pdf/sRGB-v2-magic.icc");
+
+/// The colours of a palette.
+const DEVICE_RGB: Name<'_> = Name(b"DeviceRGB");
 
 /// Hands out the numbers of objects, in order.
 struct Numbers(i32);
@@ -75,7 +80,8 @@ pub(super) fn written(report: &Report, faces: &Faces<'_>, pages: &Pages) -> Resu
     pdf.pages(tree).kids(page_numbers.iter().copied()).count(count);
     let root = structure::write(&mut pdf, &mut numbers, &pages.parts, &contents, &page_numbers);
 
-    pdf.icc_profile(profile, &packed(SRGB)).n(3).filter(Filter::FlateDecode);
+    static PROFILE: LazyLock<Vec<u8>> = LazyLock::new(|| packed(SRGB));
+    pdf.icc_profile(profile, &PROFILE).n(3).filter(Filter::FlateDecode);
     pdf.metadata(metadata, xmp::packet(report).as_bytes());
     let mut entry = pdf.catalog(catalog);
     entry.pages(tree).metadata(metadata).lang(TextStr(report.language.tag()));
@@ -104,34 +110,49 @@ fn images(pdf: &mut Pdf, numbers: &mut Numbers, pictures: &Pictures) -> Vec<(&'s
 }
 
 fn image(pdf: &mut Pdf, numbers: &mut Numbers, samples: &Samples) -> Ref {
-    let side = |length: u32| i32::try_from(length).unwrap_or(i32::MAX);
     let number = numbers.next();
     let mask = samples.alpha.as_ref().map(|alpha| {
         let mask = numbers.next();
-        let bytes = packed(alpha);
-        let mut image = pdf.image_xobject(mask, &bytes);
-        image.width(side(samples.width)).height(side(samples.height)).bits_per_component(8);
+        let mut image = stream(pdf, mask, samples, &alpha.rows, 1);
         image.color_space().device_gray();
-        image.filter(Filter::FlateDecode);
+        image.decode([0.0, alpha.most]);
         mask
     });
-    let bytes = packed(&samples.colours);
-    let mut image = pdf.image_xobject(number, &bytes);
-    image.width(side(samples.width)).height(side(samples.height)).bits_per_component(8);
-    if samples.is_grey {
-        image.color_space().device_gray();
-    } else {
-        image.color_space().device_rgb();
+    let channels = if matches!(samples.colours, Colours::Rgb) { 3 } else { 1 };
+    let mut image = stream(pdf, number, samples, &samples.rows, channels);
+    match &samples.colours {
+        Colours::Grey => image.color_space().device_gray(),
+        Colours::Rgb => image.color_space().device_rgb(),
+        Colours::Palette(colours) => image.color_space().indexed(DEVICE_RGB, 255, colours),
     }
     if let Some(mask) = mask {
         image.s_mask(mask);
     }
-    image.filter(Filter::FlateDecode);
     number
 }
 
+/// The rows of a picture with so many samples a pixel.
+fn stream<'p>(
+    pdf: &'p mut Pdf,
+    number: Ref,
+    samples: &Samples,
+    rows: &'p Rows,
+    channels: i32,
+) -> ImageXObject<'p> {
+    let side = |length: u32| i32::try_from(length).unwrap_or(i32::MAX);
+    let mut image = pdf.image_xobject(number, &rows.bytes);
+    image.width(side(samples.width)).height(side(samples.height)).bits_per_component(8);
+    image.filter(Filter::FlateDecode);
+    if rows.is_filtered {
+        let mut parameters = image.decode_parms();
+        parameters.predictor(Predictor::PngOptimum).colors(channels).bits_per_component(8);
+        parameters.columns(side(samples.width));
+    }
+    image
+}
+
 /// The bytes as zlib writes them; writing to memory cannot fail.
-fn packed(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn packed(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(6));
     let _infallible = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()

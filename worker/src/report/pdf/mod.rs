@@ -51,30 +51,55 @@ const MARGIN: (f32, f32) = (28.35, 22.68);
 const LARGEST_REM: f32 = 9.0;
 const SMALLEST_REM: f32 = 6.3;
 
-/// How often the range between them is halved: to a twentieth of a point a letter.
-const HALVINGS: u32 = 5;
+/// How often a size is guessed at most, and how much of the sheet is enough.
+const GUESSES: u32 = 4;
+const ENOUGH: f32 = 0.97;
+
+/// What a guess is smaller than the size that should just fit: lines break otherwise at every size.
+const CAUTION: f32 = 0.99;
 
 /// Writes `page`, which [`crate::report::html::page`] made of the same report: the same two give the same bytes.
 pub fn document(report: &Report, page: &str) -> Result<Vec<u8>, PdfError> {
     let root = dom::parse(page).ok_or(PdfError::Page)?;
     let faces = Faces::get().ok_or(PdfError::Font)?;
     let room = A4.1 - 2.0 * MARGIN.1;
-    let fits = |sheet: &Sheet| sheet.bottom() <= room;
-    let mut sheet = laid_out(&root, faces, LARGEST_REM);
-    if !fits(&sheet) {
-        sheet = laid_out(&root, faces, SMALLEST_REM);
-        let (mut low, mut high) = (SMALLEST_REM, LARGEST_REM);
-        for _ in 0..if fits(&sheet) { HALVINGS } else { 0 } {
-            let rem = 0.5 * (low + high);
-            let tried = laid_out(&root, faces, rem);
-            if fits(&tried) {
-                (low, sheet) = (rem, tried);
-            } else {
-                high = rem;
+    let sheet = largest(room, |rem| laid_out(&root, faces, rem));
+    file::written(report, faces, &sheet.pages(room))
+}
+
+/// The sheet with the largest letters that fits, nearly; the one with the smallest where none does.
+///
+/// Text takes room by the square of its size: that is the first guess, and a line between what fits and what does not the
+/// next ones.
+fn largest(room: f32, lay_out: impl Fn(f32) -> Sheet) -> Sheet {
+    let sheet = lay_out(LARGEST_REM);
+    let mut above = (LARGEST_REM, sheet.bottom());
+    if above.1 <= room {
+        return sheet;
+    }
+    let mut fitting: Option<(f32, f32, Sheet)> = None;
+    for _ in 0..GUESSES {
+        let guess = match &fitting {
+            None => above.0 * (room / above.1).sqrt(),
+            Some((rem, bottom, _)) => rem + (above.0 - rem) * (room - bottom) / (above.1 - bottom),
+        };
+        let least = fitting.as_ref().map_or(SMALLEST_REM, |(rem, ..)| *rem);
+        let guess = (guess * CAUTION).clamp(least, above.0);
+        let sheet = lay_out(guess);
+        let bottom = sheet.bottom();
+        if bottom <= room {
+            let is_enough = bottom >= ENOUGH * room;
+            fitting = Some((guess, bottom, sheet));
+            if is_enough {
+                break;
             }
+        } else if guess <= SMALLEST_REM {
+            return sheet;
+        } else {
+            above = (guess, bottom);
         }
     }
-    file::written(report, faces, &sheet.pages(room))
+    fitting.map_or_else(|| lay_out(SMALLEST_REM), |(.., sheet)| sheet)
 }
 
 fn laid_out(root: &dom::Element<'_>, faces: &Faces<'_>, rem: f32) -> Sheet {
