@@ -48,6 +48,7 @@ fn report(number: u32) -> ReportBytes {
         html: b"<p>".to_vec(),
         sr,
         overlay: None,
+        segmentation: None,
     }
 }
 
@@ -239,6 +240,7 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
         html: Vec::new(),
         sr: Some(file.clone()),
         overlay: Some(picture.clone()),
+        segmentation: None,
     };
     let study_uid = study_uid(&image);
     let parcel = |sent_before| Parcel {

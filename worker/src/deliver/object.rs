@@ -1,7 +1,7 @@
-//! What a PACS has to know of a stored structured report, and of the picture beside it, before they are sent.
+//! What a PACS has to know of a stored structured report, and of the picture and segmentation beside it, before they are sent.
 
 use dicom_ingest::limits::Limits;
-use dicom_ingest::own::{OVERLAY_CLASS, SOP_CLASS};
+use dicom_ingest::own::{OVERLAY_CLASS, SEGMENTATION_CLASS, SOP_CLASS};
 use dicom_ingest::read::read_header;
 
 use super::trouble::Trouble;
@@ -29,6 +29,12 @@ const OVERLAY: Kind = Kind {
     sop_class: OVERLAY_CLASS,
     unusable: TerminalCode::OverlayUnusable,
 };
+const SEGMENTATION: Kind = Kind {
+    part: "segmentation",
+    words: "the stored segmentation",
+    sop_class: SEGMENTATION_CLASS,
+    unusable: TerminalCode::SegmentationUnusable,
+};
 const REPORT: Kind = Kind {
     part: "sr",
     words: "the stored structured report",
@@ -52,9 +58,10 @@ pub(super) struct Letter<'a> {
 }
 
 impl<'a> Letter<'a> {
-    /// Reads the parcel's objects: the picture before the structured report that names it. One of another study is not sent.
+    /// Reads the parcel's objects: picture and segmentation before the structured report that names them. One of another study is not sent.
     pub(super) fn all(parcel: &Parcel<'a>) -> Result<Vec<Self>, Trouble> {
-        let stored = [(OVERLAY, &parcel.report.overlay), (REPORT, &parcel.report.sr)];
+        let report = parcel.report;
+        let stored = [(OVERLAY, &report.overlay), (SEGMENTATION, &report.segmentation), (REPORT, &report.sr)];
         let there = stored.into_iter().filter_map(|(kind, file)| Some((kind, file.as_deref()?)));
         there.map(|(kind, file)| Self::of(kind, file, parcel.study_uid)).collect()
     }
@@ -116,7 +123,8 @@ mod tests {
         overlay: Option<Vec<u8>>,
     ) -> Result<Vec<(&'static str, usize)>, TerminalCode> {
         let (ends, outcome) = (JobState::Reported, "{}".into());
-        let report = ReportBytes { ends, outcome, bundle: None, html: vec![], sr, overlay };
+        let report =
+            ReportBytes { ends, outcome, bundle: None, html: vec![], sr, overlay, segmentation: None };
         let parcel = Parcel { study_uid, job_key: "j", report_key: "r", report: &report, sent_before: false };
         match Letter::all(&parcel) {
             Ok(letters) => Ok(letters.iter().map(|letter| (letter.part, letter.dataset.len())).collect()),

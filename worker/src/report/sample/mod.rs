@@ -44,6 +44,7 @@ pub(crate) fn sample() -> Report {
         },
         models: vec![image_model(), fusion_model()],
         findings: findings(),
+        segments: Vec::new(),
         picture: Some(picture()),
         record: record(),
         risks: vec![brock(), intensive_care(), mayo()],
@@ -298,6 +299,7 @@ fn picture() -> Picture {
         width,
         height,
         saliency: Some(Saliency {
+            shows: Shows::WhereItLooked,
             finding: "Cardiomegaly".into(),
             method: "occlusion".into(),
             png: png(|bytes| overlay.write_to(bytes, ImageFormat::Png)),
