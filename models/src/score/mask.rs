@@ -10,12 +10,12 @@ pub const MAX_RUNS: usize = 1 << 19;
 /// Pixels of a picture as runs, row by row from the top left: so many outside, so many inside, and so on. The first may be 0,
 /// no other is. The same pixels are the same runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Runs", into = "Runs")]
-pub struct Mask(Runs);
+#[serde(try_from = "Raw", into = "Raw")]
+pub struct Mask(Raw);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Runs {
+struct Raw {
     width: usize,
     height: usize,
     runs: Vec<u32>,
@@ -35,10 +35,10 @@ pub struct Bounds {
     pub height: usize,
 }
 
-impl TryFrom<Runs> for Mask {
+impl TryFrom<Raw> for Mask {
     type Error = &'static str;
 
-    fn try_from(raw: Runs) -> Result<Self, Self::Error> {
+    fn try_from(raw: Raw) -> Result<Self, Self::Error> {
         let sides = 1..=MAX_SIDE;
         if !sides.contains(&raw.width) || !sides.contains(&raw.height) || raw.runs.len() > MAX_RUNS {
             return Err("a mask's size or number of runs is beyond its limits");
@@ -51,7 +51,7 @@ impl TryFrom<Runs> for Mask {
     }
 }
 
-impl From<Mask> for Runs {
+impl From<Mask> for Raw {
     fn from(mask: Mask) -> Self {
         mask.0
     }
@@ -73,19 +73,19 @@ impl Mask {
             length = length.checked_add(1)?;
         }
         runs.push(length);
-        Self::try_from(Runs { width, height, runs }).ok()
+        Self::try_from(Raw { width, height, runs }).ok()
     }
 
     /// The mask of these runs; `None` where they are not those of a picture of this size.
     pub fn from_runs(width: usize, height: usize, runs: Vec<u32>) -> Option<Self> {
-        Self::try_from(Runs { width, height, runs }).ok()
+        Self::try_from(Raw { width, height, runs }).ok()
     }
 
     /// A mask of the same picture that holds nothing.
     #[must_use]
     pub fn emptied(&self) -> Self {
         let pixels = self.0.runs.iter().sum();
-        Self(Runs { runs: vec![pixels], ..self.0 })
+        Self(Raw { runs: vec![pixels], ..self.0 })
     }
 
     /// Columns of the picture.
@@ -215,7 +215,7 @@ mod tests {
         #[test]
         fn pixels_survive_their_runs(width in 1_usize..20, height in 1_usize..20, seed in any::<u64>()) {
             let wanted: Vec<bool> = (0..width * height)
-                .map(|index| (index as u64 + 1).wrapping_mul(seed | 1).count_ones() % 3 == 0)
+                .map(|index| (index as u64 + 1).wrapping_mul(seed | 1).count_ones().is_multiple_of(3))
                 .collect();
             let mask = Mask::new(width, height, wanted.iter().copied()).unwrap();
             prop_assert_eq!(bits(&mask), wanted.clone());

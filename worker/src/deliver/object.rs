@@ -111,7 +111,7 @@ fn dataset(file: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::ledger::{JobState, ReportBytes};
-    use crate::report::{overlay, sample, sr};
+    use crate::report::{overlay, sample, segmentation, sr};
 
     fn read(study_uid: &str, sr: Option<Vec<u8>>) -> Result<Option<usize>, TerminalCode> {
         sent(study_uid, sr, None).map(|sizes| sizes.first().map(|(_, size)| *size))
@@ -153,6 +153,21 @@ mod tests {
         let unusable_overlay = Err(TerminalCode::OverlayUnusable);
         assert_eq!(sent("1.2", None, Some(picture)), unusable_overlay);
         assert_eq!(sent(uid, None, Some(file.clone())), unusable_overlay, "a report is no picture");
+        let outlined = sample::segmented();
+        let (sr, seg) = (sr::document(&outlined).unwrap(), segmentation::document(&outlined).unwrap());
+        let report = ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle: None,
+            html: vec![],
+            sr: Some(sr),
+            overlay: None,
+            segmentation: Some(seg),
+        };
+        let parcel =
+            Parcel { study_uid: uid, job_key: "j", report_key: "r", report: &report, sent_before: false };
+        let parts: Vec<_> = Letter::all(&parcel).unwrap().iter().map(|letter| letter.part).collect();
+        assert_eq!(parts, ["segmentation", "sr"], "named first");
         let mut lies = file;
         lies[140..144].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(read(uid, Some(lies)), unusable);

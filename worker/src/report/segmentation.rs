@@ -138,7 +138,7 @@ fn image(elements: &mut Elements, report: &Report, source: &Instance) {
             VR::LO,
             &long_string(report.language.text(Message::SegmentationSeries)),
         )
-        .text(tags::CONTENT_CREATOR_NAME, VR::PN, MODEL)
+        .text(tags::CONTENT_CREATOR_NAME, VR::PN, "")
         .text(tags::SEGMENTATION_TYPE, VR::CS, "BINARY")
         .text(tags::SEGMENTS_OVERLAP, VR::CS, overlap(&report.segments))
         .text(
@@ -213,8 +213,16 @@ fn pointer(tag: Tag) -> [u8; 4] {
     [a, b, c, d]
 }
 
-/// Multi-frame Functional Groups (PS3.3 C.7.6.16): what each frame was derived from, and which segment it is.
+/// Multi-frame Functional Groups (PS3.3 C.7.6.16): what each frame was derived from, and which segment it is. The source is
+/// the same for all and could be said once; readers that are in use look for it in each frame.
 fn frames(elements: &mut Elements, report: &Report, source: &Instance) {
+    let frames = (0..report.segments.len()).map(|index| frame(index, source)).collect();
+    elements
+        .sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![Elements::default()])
+        .sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames);
+}
+
+fn frame(index: usize, source: &Instance) -> Elements {
     let mut from = referenced(&source.sop_class_uid, &source.sop_instance_uid);
     from.text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES").code(
         tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
@@ -226,22 +234,15 @@ fn frames(elements: &mut Elements, report: &Report, source: &Instance) {
     derivation
         .code(tags::DERIVATION_CODE_SEQUENCE, "DCM", "113076", "Segmentation")
         .sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![from]);
-    let mut shared = Elements::default();
-    shared.sequence(tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation]);
-    let frame = |index: usize| {
-        let (mut content, mut segment, mut frame) =
-            (Elements::default(), Elements::default(), Elements::default());
-        content.bytes(tags::DIMENSION_INDEX_VALUES, VR::UL, &u32::from(number(index)).to_le_bytes());
-        segment.number(tags::REFERENCED_SEGMENT_NUMBER, number(index));
-        frame
-            .sequence(tags::FRAME_CONTENT_SEQUENCE, vec![content])
-            .sequence(tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![segment]);
-        frame
-    };
-    elements.sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]).sequence(
-        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
-        (0..report.segments.len()).map(frame).collect(),
-    );
+    let (mut content, mut segment, mut frame) =
+        (Elements::default(), Elements::default(), Elements::default());
+    content.bytes(tags::DIMENSION_INDEX_VALUES, VR::UL, &u32::from(number(index)).to_le_bytes());
+    segment.number(tags::REFERENCED_SEGMENT_NUMBER, number(index));
+    frame
+        .sequence(tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation])
+        .sequence(tags::FRAME_CONTENT_SEQUENCE, vec![content])
+        .sequence(tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![segment]);
+    frame
 }
 
 /// The frames one after the other, a bit a pixel, the first in the lowest bit (PS3.5 8.1.1, D.1): a frame need not begin with
@@ -259,3 +260,6 @@ fn packed(segments: &[Segment]) -> Vec<u8> {
     }
     bits
 }
+
+#[cfg(test)]
+mod tests;

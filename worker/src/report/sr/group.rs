@@ -54,7 +54,7 @@ pub(super) fn segment(report: &Report, index: usize, segment: &Segment) -> Optio
     content.push(content::code(Relation::Contains, &dcm("121071", "Finding"), &code(&segment.property)));
     content.extend(model.map(algorithm).unwrap_or_default());
     content.push(content::segment(
-        &dcm("121191", "Referenced Segment"),
+        &dcm("121214", "Referenced Segmentation Frame"),
         SEGMENTATION_CLASS,
         &instance,
         segmentation::number(index),
