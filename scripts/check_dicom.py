@@ -1,10 +1,12 @@
 """Reads a structured report with highdicom as TID 1500, and compares it with the FHIR bundle beside it where there is one;
-or an overlay as an image, and compares it with the structured report beside it.
+an overlay as an image, and compares it with the structured report beside it; or a segmentation, and compares its pixels and
+areas with what page, bundle and structured report beside it say.
 
 Called by scripts/check-dicom. Says what is wrong on standard error; says nothing where nothing is.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import highdicom as hd
 import pydicom
 from pydicom.sr.codedict import codes
 
+AREA = "42798000"
 PRESENCE = {"52101004", "82334004", "2667000"}
 
 
@@ -27,6 +30,9 @@ def problems_of(path: Path):
     if dataset.SOPClassUID == pydicom.uid.SecondaryCaptureImageStorage:
         yield from problems_of_overlay(dataset, path)
         return
+    if dataset.SOPClassUID == pydicom.uid.SegmentationStorage:
+        yield from problems_of_segmentation(dataset, path)
+        return
     report = hd.sr.srread(path)
     if not isinstance(report, hd.sr.Comprehensive3DSR):
         yield f"is read as {type(report).__name__}"
@@ -40,7 +46,7 @@ def problems_of(path: Path):
     observers = content.get_observer_contexts(observer_type=codes.DCM.Device)
     if len(observers) != 1:
         yield f"has {len(observers)} device observers instead of one"
-    groups = content.get_image_measurement_groups()
+    groups = content.get_image_measurement_groups() + content.get_planar_roi_measurement_groups()
     uids = [group.tracking_uid for group in groups]
     if len(set(uids)) != len(uids) or not all(uids):
         yield "tracking UIDs are missing or shared"
@@ -71,10 +77,22 @@ def problems_of_overlay(dataset, path: Path):
     [source] = dataset.SourceImageSequence
     if source.PurposeOfReferenceCodeSequence[0].CodeValue != "121322":
         yield "does not say what its source is to it"
-    report = path.with_name("report.dcm")
-    if not report.exists():
-        report = Path(str(path).replace(".overlay.dcm", ".dcm"))
-    if report == path or not report.exists():
+    yield from beside(dataset, path, source.ReferencedSOPInstanceUID)
+
+
+def neighbour(path: Path, kind: str, name: str, suffix: str):
+    """The file of the same report: `name` in its folder, or the sample's with `suffix` in place of `kind`."""
+    for other in (path.with_name(name), Path(str(path).replace(f".{kind}.dcm", suffix))):
+        if other != path and other.exists():
+            return other
+    return None
+
+
+def beside(dataset, path: Path, source: str):
+    """What keeps an object apart from the structured report that names it."""
+    kind = "overlay" if dataset.Modality == "OT" else "segmentation"
+    report = neighbour(path, kind, "report.dcm", ".dcm")
+    if report is None:
         return
     report = pydicom.dcmread(report)
     for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "IssuerOfPatientID",
@@ -89,9 +107,49 @@ def problems_of_overlay(dataset, path: Path):
         for series in study.ReferencedSeriesSequence
         for instance in series.ReferencedSOPSequence
     }
-    for uid in (dataset.SOPInstanceUID, source.ReferencedSOPInstanceUID):
+    for uid in (dataset.SOPInstanceUID, source):
         if uid not in evidence:
             yield f"{uid} is not among the structured report's evidence"
+
+
+def problems_of_segmentation(dataset, path: Path):
+    """What is wrong with a segmentation: whether highdicom reads it, each segment is described, and its pixels are those that
+    page, bundle and structured report speak of."""
+    segmentation = hd.seg.segread(path)
+    wanted = {"SegmentationType": "BINARY", "Modality": "SEG"}
+    for keyword, value in wanted.items():
+        if dataset.get(keyword) != value:
+            yield f"{keyword} is {dataset.get(keyword)}, not {value}"
+    sources = {uids[2] for uids in segmentation.get_source_image_uids()}
+    if len(sources) != 1:
+        yield f"is of {len(sources)} source images"
+        return
+    [source] = sources
+    masks = segmentation.get_pixels_by_source_instance([source], ignore_spatial_locations=False)[0]
+    numbers = list(segmentation.segment_numbers)
+    pixels = {}
+    for index, number in enumerate(numbers):
+        described = segmentation.get_segment_description(number)
+        if described.algorithm_type != hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC:
+            yield f"segment {number} is not said to be automatic"
+        if not described.algorithm_identification.version:
+            yield f"segment {number} names no version of its algorithm"
+        if not described.tracking_uid:
+            yield f"segment {number} cannot be followed"
+        label = described.tracking_id.removeprefix("segment ")
+        pixels[label] = int(masks[..., index].sum())
+    yield from beside(dataset, path, source)
+    page = neighbour(path, "segmentation", "report.html", ".html")
+    if page is not None:
+        rows = re.findall(r'data-segment="([^"]*)"[^>]*data-pixels="(\d+)"', page.read_text())
+        if {label: int(count) for label, count in rows} != pixels:
+            yield f"has {pixels} pixels, and the page says {rows}"
+    report = neighbour(path, "segmentation", "report.dcm", ".dcm")
+    if report is not None:
+        groups = hd.sr.srread(report).content.get_planar_roi_measurement_groups()
+        referred = sorted(int(group.referenced_segmentation_frame.referenced_segment_numbers[0]) for group in groups)
+        if referred != numbers:
+            yield f"has segments {numbers}, and the structured report refers to {referred}"
 
 
 def differences(groups, bundle):
@@ -104,6 +162,9 @@ def differences(groups, bundle):
         numbers = [item for item in items if item.ValueType == "NUM" and item.name.value not in bounds]
         states = [item.value.value for item in items if item.ValueType == "CODE" and item.value.value in PRESENCE]
         value = None
+        areas = [item for item in numbers if item.name.value == AREA]
+        if any(item.name.value == AREA for item in items):
+            numbers = areas
         if numbers:
             value = float(numbers[0].MeasuredValueSequence[0].NumericValue)
         said[uid] = (value, states[0] if states else None)
@@ -116,6 +177,8 @@ def differences(groups, bundle):
             identifier = resource["identifier"][0]["value"].removeprefix("urn:oid:")
             component = (resource.get("component") or [{}])[0]
             value = component.get("valueQuantity", {}).get("value")
+            if resource["code"]["coding"][0]["code"] == AREA:
+                value = resource.get("valueQuantity", {}).get("value")
             state = resource.get("valueCodeableConcept", {}).get("coding", [{}])[0].get("code")
             wanted[identifier] = (None if value is None else float(value), state)
         elif resource["resourceType"] == "RiskAssessment":

@@ -60,6 +60,7 @@ async fn walk(ledger: &Arc<dyn Ledger>, key: &str) -> [Duration; 4] {
         html: vec![b'h'; PAGE],
         sr: Some(vec![b's'; SR]),
         overlay: None,
+        segmentation: None,
     };
     let output = "x".repeat(BUNDLE / 2);
     let mut times = [Duration::ZERO; 4];

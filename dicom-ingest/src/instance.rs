@@ -97,6 +97,8 @@ pub struct Instance {
     pub pixel_spacing: Option<[f64; 2]>,
     /// Imager Pixel Spacing (0018,1164) in mm: between rows, between columns.
     pub imager_pixel_spacing: Option<[f64; 2]>,
+    /// Pixel Spacing Calibration Type (0028,0A02), upper case: how a projection's Pixel Spacing was corrected.
+    pub pixel_spacing_calibration: Option<String>,
     /// Frame of Reference UID (0020,0052): the coordinate system of the planes.
     pub frame_of_reference_uid: Option<Uid>,
     /// Where each frame lies in the patient; empty for an instance without Pixel Data.
@@ -164,6 +166,7 @@ impl Instance {
             pixels: found.pixel_facts().cloned(),
             pixel_spacing: spacing(&view, tags::PIXEL_SPACING),
             imager_pixel_spacing: spacing(&view, tags::IMAGER_PIXEL_SPACING),
+            pixel_spacing_calibration: upper(tags::PIXEL_SPACING_CALIBRATION_TYPE),
             frame_of_reference_uid: view
                 .first(tags::FRAME_OF_REFERENCE_UID)
                 .and_then(|text| text.parse().ok()),
@@ -185,6 +188,23 @@ impl Instance {
     pub fn stated_body_part(&self) -> Option<String> {
         let coded = || self.anatomic_regions.first().map(|region| region.meaning.to_uppercase());
         self.body_part.clone().or_else(coded)
+    }
+
+    /// Distance of pixels in the patient in mm, between rows and between columns, where the image states it (PS3.3 10.7.1.3).
+    ///
+    /// Pixel Spacing is that of a section. A projection's is its detector's, and larger in the patient's plane by nobody
+    /// knows how much, unless it was corrected: the image says how, or it states the detector's beside it.
+    pub fn spacing_in_patient(&self) -> Option<[f64; 2]> {
+        let stated = self.pixel_spacing?;
+        let is_section = matches!(self.modality.as_deref(), Some("CT" | "MR" | "PT"));
+        let is_calibrated =
+            matches!(self.pixel_spacing_calibration.as_deref(), Some("GEOMETRY" | "FIDUCIAL"));
+        // a rounding of the same number is no correction
+        let differs = |one: f64, other: f64| (one - other).abs() > 1e-3 * other;
+        let is_corrected = self
+            .imager_pixel_spacing
+            .is_some_and(|detector| differs(stated[0], detector[0]) || differs(stated[1], detector[1]));
+        (is_section || is_calibrated || is_corrected).then_some(stated)
     }
 
     /// Number of images: frames, 0 for an instance without Pixel Data.

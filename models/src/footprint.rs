@@ -47,9 +47,15 @@ impl Footprint {
                 let rule = &manifest.preprocessing;
                 largest_layer(&manifest.architecture, batch, [rule.height, rule.width])
             }
+            // one picture after the other, whatever the batch; the maps of all levels going down wait for their way up
+            Contents::Segmenter(manifest) => {
+                let rule = &manifest.preprocessing;
+                2 * largest_layer(&manifest.architecture, 1, [rule.height, rule.width])
+            }
         };
         let planned = match bundle.contents() {
             Contents::Ensemble(_) => true,
+            Contents::Segmenter(_) => false,
             Contents::Classifier(manifest) => Plan::covers(&manifest.architecture),
         };
         let copies = if planned { 2 } else { 1 };

@@ -29,8 +29,11 @@ mod novelty;
 pub use bundle::applies::{Applies, StudyFacts};
 pub use bundle::classifier::Coding;
 pub use bundle::model_card::{Label, ModelCard};
+pub use bundle::segmenter::SegmentLabel;
 pub use bundle::{Bundle, BundleError};
 pub use device::{Device, DeviceChoice, DeviceError};
 pub use footprint::Footprint;
 pub use image::{GreyImage, ImageError};
-pub use score::{ChestCheck, Novelty, Present, Score, ScoreError, Scorer, ScorerError, Scores};
+pub use score::{
+    Bounds, ChestCheck, Mask, Novelty, Present, Score, ScoreError, Scorer, ScorerError, Scores, Segment,
+};

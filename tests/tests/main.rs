@@ -35,6 +35,7 @@ mod receive;
 mod records;
 mod renderings;
 mod scope;
+mod segments;
 mod sources;
 mod submit;
 mod training;

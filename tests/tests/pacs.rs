@@ -48,6 +48,7 @@ fn report(number: u32) -> ReportBytes {
         html: b"<p>".to_vec(),
         sr,
         overlay: None,
+        segmentation: None,
     }
 }
 
@@ -232,14 +233,7 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
     };
     let uid = header(&file).sop_instance_uid.to_string();
     let picture_uid = header(&picture).sop_instance_uid.to_string();
-    let report = ReportBytes {
-        ends: JobState::Reported,
-        outcome: "{}".into(),
-        bundle: None,
-        html: Vec::new(),
-        sr: Some(file.clone()),
-        overlay: Some(picture.clone()),
-    };
+    let report = ReportBytes { sr: Some(file.clone()), overlay: Some(picture.clone()), ..report(1) };
     let study_uid = study_uid(&image);
     let parcel = |sent_before| Parcel {
         study_uid: &study_uid,

@@ -27,6 +27,9 @@ pub struct Outcome {
     pub next_step: Option<String>,
     /// One entry a finding, in the model's order.
     pub findings: Vec<Finding>,
+    /// One entry for each thing that the model outlines; absent where it outlines nothing of the kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<Segment>,
     /// One entry a risk.
     pub risks: Vec<Risk>,
     /// Absolute paths of what was written, by kind.
@@ -71,6 +74,22 @@ pub enum Present {
     Absent,
 }
 
+/// What a model outlines, on the line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Segment {
+    /// Stable name.
+    pub label: String,
+    /// Pixels of the image inside; 0 where nothing is outlined.
+    pub pixels: u64,
+    /// Their area in mm²; `null` where the image does not say how large its pixels are.
+    pub area_mm2: Option<f64>,
+    /// Mean probability of the pixels, 0 to 1, not calibrated.
+    pub probability: Option<f64>,
+    /// The smallest rectangle around them.
+    pub bounds: Option<models::Bounds>,
+}
+
 /// A risk on the line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +117,7 @@ impl Outcome {
             reason: Some(reason.to_owned()),
             next_step: None,
             findings: Vec::new(),
+            segments: Vec::new(),
             risks: Vec::new(),
             files: BTreeMap::new(),
             timings_ms: BTreeMap::new(),

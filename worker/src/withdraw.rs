@@ -105,6 +105,7 @@ pub fn withdrawal(
         patient: convert::patient(header.as_ref().map(|header| &header.patient), stored.subject()),
         models: Vec::new(),
         findings: Vec::new(),
+        segments: Vec::new(),
         picture: None,
         record: doc::Record {
             state: doc::RecordState::NotGiven,
@@ -129,6 +130,7 @@ pub fn withdrawal(
         html: page.into_bytes(),
         sr: sr::document(&document),
         overlay: None,
+        segmentation: None,
     };
     Ok((withdrawal, bytes))
 }

@@ -62,6 +62,7 @@ struct InstanceDef {
     pixels: Option<PixelFacts>,
     pixel_spacing: Option<[f64; 2]>,
     imager_pixel_spacing: Option<[f64; 2]>,
+    pixel_spacing_calibration: Option<String>,
     frame_of_reference_uid: Option<Uid>,
     planes: Vec<Plane>,
     unit: Option<String>,

@@ -77,6 +77,10 @@ impl Subject {
                     let picture = (manifest.preprocessing.height, manifest.preprocessing.width);
                     vec![part("network", 1, manifest.architecture.clone(), picture)]
                 }
+                Contents::Segmenter(manifest) => {
+                    let picture = (manifest.preprocessing.height, manifest.preprocessing.width);
+                    vec![part("network", 1, manifest.architecture.clone(), picture)]
+                }
             },
         }
     }

@@ -12,14 +12,16 @@ pub(super) fn format(contents: &Contents, format: u32) -> Result<(), BundleError
         return wrong("its format is not one this program reads");
     }
     match contents {
-        Contents::Classifier(_) if format != FORMAT => wrong("a classifier's manifest is of format 2"),
+        Contents::Classifier(_) | Contents::Segmenter(_) if format != FORMAT => {
+            wrong("the manifest of one network is of format 2")
+        }
         Contents::Ensemble(manifest) if format == OLDEST_FORMAT && manifest.seal.is_some() => {
             wrong("format 1 has no seal")
         }
         Contents::Ensemble(manifest) if format != OLDEST_FORMAT && manifest.seal.is_none() => {
             wrong("it has no seal")
         }
-        Contents::Classifier(_) | Contents::Ensemble(_) => Ok(()),
+        Contents::Classifier(_) | Contents::Segmenter(_) | Contents::Ensemble(_) => Ok(()),
     }
 }
 
@@ -45,6 +47,9 @@ pub(super) fn sealed(contents: &Contents, card: &str) -> Result<Seal, BundleErro
         }
         Contents::Classifier(manifest) => {
             Seal::new(card, |seal| super::ClassifierManifest { seal, ..manifest.as_ref().clone() })
+        }
+        Contents::Segmenter(manifest) => {
+            Seal::new(card, |seal| super::SegmenterManifest { seal, ..manifest.as_ref().clone() })
         }
     }
     .map_err(|source| BundleError::Manifest { source })
@@ -78,6 +83,7 @@ pub(super) fn consistent(contents: &Contents) -> Result<(), BundleError> {
     match contents {
         Contents::Ensemble(manifest) => ensemble(manifest),
         Contents::Classifier(manifest) => manifest.check(),
+        Contents::Segmenter(manifest) => manifest.check(),
     }
     .map_err(|reason| BundleError::Inconsistent { reason })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::classifier::{ClassifierManifest, ClassifierSelfTest, NoveltyRecord, SelfTestVector};
+use super::segmenter::{SegmenterManifest, SegmenterSelfTest, SegmenterVector};
 use super::weights::WeightsError;
 use super::{Bundle, BundleError, markdown, selftest, tensors};
 use crate::device::Device;
@@ -10,7 +11,7 @@ use crate::evaluation::quantile;
 use crate::image::GreyImage;
 use crate::network::{StateDict, StateTensor};
 use crate::novelty::Distance;
-use crate::score::{ClassifierNetwork, NOVELTY_MEAN, NOVELTY_WHITENING, ScoreError};
+use crate::score::{ClassifierNetwork, NOVELTY_MEAN, NOVELTY_WHITENING, ScoreError, SegmenterNetwork};
 
 /// Width and height of the self-test's pictures: a square, a wide and a small one, so that crops and resizes are tested too.
 const SELF_TEST_SIZES: [(usize, usize); 3] = [(160, 160), (210, 130), (41, 53)];
@@ -78,6 +79,26 @@ pub fn classifier(mut manifest: ClassifierManifest, state: &StateDict) -> Result
     };
     let card = markdown::card(&manifest);
     Ok(Bundle::classifier(manifest, card, tensors::write(state)?)?)
+}
+
+/// The same of a network that segments.
+pub fn segmenter(mut manifest: SegmenterManifest, state: &StateDict) -> Result<Bundle, MakeError> {
+    manifest.check_network().map_err(|reason| BundleError::Inconsistent { reason })?;
+    let network = SegmenterNetwork::from_state(&manifest, state, &Device::reference())?;
+    let mut vectors = Vec::with_capacity(SELF_TEST_SIZES.len());
+    for (width, height) in SELF_TEST_SIZES {
+        let said = network.places(&selftest::picture(width, height))?;
+        let names = manifest.segments.iter().map(|segment| segment.name.clone());
+        vectors.push(SegmenterVector { width, height, logits: names.zip(said).collect() });
+    }
+    manifest.self_test = SegmenterSelfTest {
+        formula: selftest::FORMULA.to_owned(),
+        vectors,
+        tolerance_cpu: 1e-4,
+        tolerance_gpu: 1e-3,
+    };
+    let card = markdown::segmenter_card(&manifest);
+    Ok(Bundle::segmenter(manifest, card, tensors::write(state)?)?)
 }
 
 /// Fits how far a picture may be from `pictures`, which stand for those the model was trained on: the distances of

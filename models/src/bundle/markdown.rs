@@ -1,8 +1,11 @@
-//! The model card of a classifier in Markdown: Hugging Face's head and the headings that CLAIM (Mongan et al. 2020,
+//! The model card of a network in Markdown: Hugging Face's head and the headings that CLAIM (Mongan et al. 2020,
 //! Radiology: Artificial Intelligence 2(2)) and Mitchell et al. 2019 ask for.
 
-use super::classifier::{ClassifierLabel, ClassifierManifest, NoveltyRecord};
+use super::classifier::{ClassifierLabel, ClassifierManifest, NoveltyRecord, Origin};
 use super::gate::Gate;
+use super::segmenter::{SegmentLabel, SegmenterManifest};
+use crate::network::Architecture;
+use crate::preprocess::pipeline::Pipeline;
 
 /// A line at the end of a text.
 macro_rules! put {
@@ -12,11 +15,72 @@ macro_rules! put {
     };
 }
 
+/// What the manifests of all single networks say.
+struct Common<'a> {
+    task: &'static str,
+    id: &'a str,
+    version: &'a str,
+    title: &'a str,
+    intended_use: &'a str,
+    limits: &'a [String],
+    novelty: String,
+    applies_to: &'a Gate,
+    origin: &'a Origin,
+    architecture: &'a Architecture,
+    preprocessing: &'a Pipeline,
+}
+
+/// The card of a segmenter, from its manifest.
+pub(super) fn segmenter_card(manifest: &SegmenterManifest) -> String {
+    let common = Common {
+        task: "image-segmentation",
+        id: &manifest.id,
+        version: &manifest.version,
+        title: &manifest.title,
+        intended_use: &manifest.intended_use,
+        limits: &manifest.limits,
+        novelty: "The model cannot tell pictures that are unlike its training pictures.".to_owned(),
+        applies_to: &manifest.applies_to,
+        origin: &manifest.origin,
+        architecture: &manifest.architecture,
+        preprocessing: &manifest.preprocessing,
+    };
+    let mut text = String::new();
+    head(&mut text, &common);
+    uses(&mut text, &common);
+    segments(&mut text, &manifest.segments);
+    put!(text, "## Thresholds\n\n{}\n", line(&manifest.threshold_data));
+    for segment in &manifest.segments {
+        put!(
+            text,
+            "- {}: a pixel is inside from the probability {} on, {}.",
+            line(&segment.name),
+            segment.threshold,
+            line(&segment.threshold_source)
+        );
+    }
+    details(&mut text, &common);
+    text
+}
+
 /// The card of a classifier, from its manifest.
 pub(super) fn card(manifest: &ClassifierManifest) -> String {
+    let common = Common {
+        task: "image-classification",
+        id: &manifest.id,
+        version: &manifest.version,
+        title: &manifest.title,
+        intended_use: &manifest.intended_use,
+        limits: &manifest.limits,
+        novelty: novelty(&manifest.novelty),
+        applies_to: &manifest.applies_to,
+        origin: &manifest.origin,
+        architecture: &manifest.architecture,
+        preprocessing: &manifest.preprocessing,
+    };
     let mut text = String::new();
-    head(&mut text, manifest);
-    uses(&mut text, manifest);
+    head(&mut text, &common);
+    uses(&mut text, &common);
     findings(&mut text, &manifest.labels);
     put!(text, "## Calibration and thresholds\n\n{}\n", line(&manifest.calibration_data));
     for label in &manifest.labels {
@@ -30,35 +94,40 @@ pub(super) fn card(manifest: &ClassifierManifest) -> String {
             line(&label.threshold_source)
         );
     }
-    details(&mut text, manifest);
+    details(&mut text, &common);
     text
 }
 
-fn head(text: &mut String, manifest: &ClassifierManifest) {
+fn head(text: &mut String, manifest: &Common<'_>) {
     // Hugging Face reads YAML between the rules; JSON strings are YAML strings
     let quoted = |text: &str| serde_json::to_string(&line(text)).unwrap_or_default();
     put!(
         text,
-        "---\nlibrary_name: burn\npipeline_tag: image-classification\nlicense_name: {}\ntags:\n- medical\n- radiology\n---\n",
+        "---\nlibrary_name: burn\npipeline_tag: {}\nlicense_name: {}\ntags:\n- medical\n- radiology\n---\n",
+        manifest.task,
         quoted(&manifest.origin.licence)
     );
     put!(
         text,
         "# {}\n\n`{}` version {}. Research software, not a medical device.\n",
-        line(&manifest.title),
-        line(&manifest.id),
-        line(&manifest.version)
+        line(manifest.title),
+        line(manifest.id),
+        line(manifest.version)
     );
 }
 
-fn uses(text: &mut String, manifest: &ClassifierManifest) {
-    put!(text, "## Intended use\n\n{}\n", line(&manifest.intended_use));
-    put!(text, "## Applies to\n\n{}", gate(&manifest.applies_to));
+fn uses(text: &mut String, manifest: &Common<'_>) {
+    put!(text, "## Intended use\n\n{}\n", line(manifest.intended_use));
+    put!(text, "## Applies to\n\n{}", gate(manifest.applies_to));
     put!(text, "## Limits\n");
-    for limit in &manifest.limits {
+    for limit in manifest.limits {
         put!(text, "- {}", line(limit));
     }
-    let novelty = match &manifest.novelty {
+    put!(text, "- {}\n", manifest.novelty);
+}
+
+fn novelty(record: &NoveltyRecord) -> String {
+    match record {
         NoveltyRecord::None { reason } => {
             format!("The model cannot tell pictures that are unlike its training pictures: {}.", line(reason))
         }
@@ -67,8 +136,29 @@ fn uses(text: &mut String, manifest: &ClassifierManifest) {
             100.0 * quantile,
             line(data)
         ),
-    };
-    put!(text, "- {novelty}\n");
+    }
+}
+
+fn segments(text: &mut String, segments: &[SegmentLabel]) {
+    text.push_str("## Segments\n\nMasks in the pixels of the picture: the probability goes back into them bilinearly, and is compared with the threshold there.\n\n| segment | category | type | least area |\n|---|---|---|---|\n");
+    for segment in segments {
+        let least = [
+            segment.least_area_px.map(|least| format!("{least} px")),
+            segment.least_area_mm2.map(|least| format!("{least} mm2 where the picture states its spacing")),
+        ];
+        let least: Vec<String> = least.into_iter().flatten().collect();
+        put!(
+            text,
+            "| {} | {} {} | {} {} | {} |",
+            line(&segment.title),
+            line(&segment.category.code),
+            line(&segment.category.display),
+            line(&segment.property.code),
+            line(&segment.property.display),
+            if least.is_empty() { "none".to_owned() } else { least.join(", ") }
+        );
+    }
+    text.push('\n');
 }
 
 fn findings(text: &mut String, labels: &[ClassifierLabel]) {
@@ -96,8 +186,8 @@ fn findings(text: &mut String, labels: &[ClassifierLabel]) {
     text.push('\n');
 }
 
-fn details(text: &mut String, manifest: &ClassifierManifest) {
-    let origin = &manifest.origin;
+fn details(text: &mut String, manifest: &Common<'_>) {
+    let origin = manifest.origin;
     let patients =
         origin.training_patients.map_or_else(|| "not stated".to_owned(), |patients| patients.to_string());
     put!(
@@ -112,8 +202,8 @@ fn details(text: &mut String, manifest: &ClassifierManifest) {
         text,
         "## Network and preprocessing\n\n{} weights.\n\n```json\n{}\n{}\n```\n",
         manifest.architecture.weights(),
-        json(serde_json::to_string(&manifest.architecture)),
-        json(serde_json::to_string(&manifest.preprocessing))
+        json(serde_json::to_string(manifest.architecture)),
+        json(serde_json::to_string(manifest.preprocessing))
     );
     let imported = origin
         .imported_sha256

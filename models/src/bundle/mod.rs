@@ -12,6 +12,7 @@ pub mod make;
 pub mod manifest;
 pub mod model_card;
 pub mod seal;
+pub mod segmenter;
 pub mod selftest;
 pub mod tensors;
 
@@ -31,6 +32,7 @@ use classifier::ClassifierManifest;
 use manifest::{FORMAT, Manifest, WeightsFile};
 use model_card::ModelCard;
 use seal::{MAX_SIGNATURE_BYTES, Seal, Signature, SigningKey, Trust};
+use segmenter::SegmenterManifest;
 
 use crate::image::GreyImage;
 
@@ -69,6 +71,8 @@ pub enum Contents {
     Ensemble(Box<Manifest>),
     /// One network.
     Classifier(Box<ClassifierManifest>),
+    /// One network that outlines.
+    Segmenter(Box<SegmenterManifest>),
 }
 
 /// What every manifest says first.
@@ -134,6 +138,7 @@ impl Bundle {
         let failed = |source| BundleError::Manifest { source };
         let head: Head = serde_json::from_slice(manifest).map_err(failed)?;
         let contents = match head.kind.as_deref() {
+            Some(segmenter::KIND) => Contents::Segmenter(serde_json::from_slice(manifest).map_err(failed)?),
             Some(_) => Contents::Classifier(serde_json::from_slice(manifest).map_err(failed)?),
             None => Contents::Ensemble(serde_json::from_slice(manifest).map_err(failed)?),
         };
@@ -162,19 +167,27 @@ impl Bundle {
         weights: Vec<u8>,
     ) -> Result<Self, BundleError> {
         let failed = |source| BundleError::Manifest { source };
-        let file =
-            WeightsFile { file: WEIGHTS_FILE.to_owned(), bytes: weights.len(), sha256: sha256(&weights) };
-        let manifest = ClassifierManifest {
-            format: FORMAT,
-            kind: classifier::KIND.to_owned(),
-            weights: file,
-            seal: Seal::default(),
-            ..manifest
-        };
+        let (format, kind, seal) = (FORMAT, classifier::KIND.to_owned(), Seal::default());
+        let manifest = ClassifierManifest { format, kind, weights: about(&weights), seal, ..manifest };
         let mut manifest = manifest::rounded(&manifest).map_err(failed)?;
         manifest.seal =
             Seal::new(&card, |seal| ClassifierManifest { seal, ..manifest.clone() }).map_err(failed)?;
         Self::assembled(Contents::Classifier(Box::new(manifest)), Cow::Owned(card), Cow::Owned(weights))
+    }
+
+    /// Makes the bundle of a segmenter from its parts, likewise.
+    pub fn segmenter(
+        manifest: SegmenterManifest,
+        card: String,
+        weights: Vec<u8>,
+    ) -> Result<Self, BundleError> {
+        let failed = |source| BundleError::Manifest { source };
+        let (format, kind, seal) = (FORMAT, segmenter::KIND.to_owned(), Seal::default());
+        let manifest = SegmenterManifest { format, kind, weights: about(&weights), seal, ..manifest };
+        let mut manifest = manifest::rounded(&manifest).map_err(failed)?;
+        manifest.seal =
+            Seal::new(&card, |seal| SegmenterManifest { seal, ..manifest.clone() }).map_err(failed)?;
+        Self::assembled(Contents::Segmenter(Box::new(manifest)), Cow::Owned(card), Cow::Owned(weights))
     }
 
     fn assembled(
@@ -192,6 +205,7 @@ impl Bundle {
         let model_card = match &contents {
             Contents::Ensemble(manifest) => ModelCard::from(manifest.as_ref()),
             Contents::Classifier(manifest) => ModelCard::from(manifest.as_ref()),
+            Contents::Segmenter(manifest) => ModelCard::from(manifest.as_ref()),
         };
         let signed = contents.seal().cloned();
         Ok(Self { contents, model_card, card, weights, signature: None, signed })
@@ -253,6 +267,7 @@ impl Bundle {
         let manifest = text(match &self.contents {
             Contents::Ensemble(manifest) => serde_json::to_vec_pretty(manifest),
             Contents::Classifier(manifest) => serde_json::to_vec_pretty(manifest),
+            Contents::Segmenter(manifest) => serde_json::to_vec_pretty(manifest),
         })?;
         let signature =
             self.signature.as_ref().map(|own| text(serde_json::to_vec_pretty(own))).transpose()?;
@@ -294,7 +309,7 @@ impl Bundle {
     pub fn ensemble(&self) -> Option<&Manifest> {
         match &self.contents {
             Contents::Ensemble(manifest) => Some(manifest),
-            Contents::Classifier(_) => None,
+            Contents::Classifier(_) | Contents::Segmenter(_) => None,
         }
     }
 
@@ -309,12 +324,12 @@ impl Bundle {
     }
 
     /// The picture as it is handed to a device: for an ensemble at the size that its networks read, so that what is kept,
-    /// sent and queued is small; for a classifier as it is, for its steps begin with the whole picture. Scoring it gives
+    /// sent and queued is small; for another model as it is, for its steps begin with the whole picture. Scoring it gives
     /// what scoring the whole picture gives.
     pub fn prepare(&self, image: &GreyImage) -> GreyImage {
         match &self.contents {
             Contents::Ensemble(manifest) => manifest.preprocessing.prepare(image),
-            Contents::Classifier(_) => image.clone(),
+            Contents::Classifier(_) | Contents::Segmenter(_) => image.clone(),
         }
     }
 
@@ -334,6 +349,7 @@ impl Contents {
         match self {
             Self::Ensemble(manifest) => &manifest.id,
             Self::Classifier(manifest) => &manifest.id,
+            Self::Segmenter(manifest) => &manifest.id,
         }
     }
 
@@ -341,6 +357,7 @@ impl Contents {
         match self {
             Self::Ensemble(manifest) => &manifest.weights,
             Self::Classifier(manifest) => &manifest.weights,
+            Self::Segmenter(manifest) => &manifest.weights,
         }
     }
 
@@ -349,6 +366,7 @@ impl Contents {
         match self {
             Self::Ensemble(manifest) => manifest.seal.as_ref(),
             Self::Classifier(manifest) => Some(&manifest.seal),
+            Self::Segmenter(manifest) => Some(&manifest.seal),
         }
     }
 }
@@ -360,6 +378,10 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
         let _ignored = write!(text, "{byte:02x}");
         text
     })
+}
+
+fn about(weights: &[u8]) -> WeightsFile {
+    WeightsFile { file: WEIGHTS_FILE.to_owned(), bytes: weights.len(), sha256: sha256(weights) }
 }
 
 fn read(dir: &Path, file: &str, most: u64) -> Result<Vec<u8>, BundleError> {

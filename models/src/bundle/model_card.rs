@@ -3,6 +3,7 @@
 use super::classifier::{ClassifierManifest, Coding, NoveltyRecord, Performance};
 use super::gate::Gate;
 use super::manifest::{Code, Manifest};
+use super::segmenter::{SegmentLabel, SegmenterManifest};
 
 /// SNOMED CT's system in FHIR.
 const SNOMED: &str = "http://snomed.info/sct";
@@ -24,6 +25,8 @@ pub struct ModelCard {
     pub limits: Vec<String>,
     /// The findings, in the order of their scores.
     pub labels: Vec<Label>,
+    /// What it outlines, in the order of its masks; none of a model that says findings.
+    pub segments: Vec<SegmentLabel>,
     /// The pictures it may be used on.
     pub applies_to: Gate,
     /// The least probability of its own check for an upright frontal chest radiograph, where it has one.
@@ -58,6 +61,11 @@ pub struct Label {
 }
 
 impl ModelCard {
+    /// Whether [`crate::Scorer::saliency`] has an answer.
+    pub fn says_where_it_looked(&self) -> bool {
+        self.segments.is_empty()
+    }
+
     /// The label of that name.
     pub fn label(&self, name: &str) -> Option<&Label> {
         self.labels.iter().find(|label| label.name == name)
@@ -102,6 +110,7 @@ impl From<&Manifest> for ModelCard {
             intended_use: manifest.intended_use.clone(),
             limits: Vec::new(),
             labels: labels.collect(),
+            segments: Vec::new(),
             applies_to: Gate {
                 modalities: rule.modalities.clone(),
                 sop_classes: rule.sop_classes.clone(),
@@ -143,12 +152,33 @@ impl From<&ClassifierManifest> for ModelCard {
             intended_use: manifest.intended_use.clone(),
             limits: manifest.limits.clone(),
             labels: labels.collect(),
+            segments: Vec::new(),
             applies_to: manifest.applies_to.clone(),
             frontal_threshold: None,
             has_novelty: matches!(manifest.novelty, NoveltyRecord::Features { .. }),
             training_data: manifest.origin.training_data.clone(),
             calibration: format!("{}; {}", methods.join(", "), manifest.calibration_data),
             saliency: "Grad-CAM on the last feature maps".to_owned(),
+        }
+    }
+}
+
+impl From<&SegmenterManifest> for ModelCard {
+    fn from(manifest: &SegmenterManifest) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            version: manifest.version.clone(),
+            title: manifest.title.clone(),
+            intended_use: manifest.intended_use.clone(),
+            limits: manifest.limits.clone(),
+            labels: Vec::new(),
+            segments: manifest.segments.clone(),
+            applies_to: manifest.applies_to.clone(),
+            frontal_threshold: None,
+            has_novelty: false,
+            training_data: manifest.origin.training_data.clone(),
+            calibration: format!("none: a pixel's own probability; {}", manifest.threshold_data),
+            saliency: "none: the model outlines".to_owned(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::bundle::gate::Gate;
 use crate::bundle::make::{self, MakeError};
 use crate::bundle::manifest::{FORMAT, WeightsFile};
 use crate::bundle::seal::Seal;
+use crate::bundle::segmenter::{self, SegmentLabel, SegmenterManifest, SegmenterSelfTest};
 use crate::image::GreyImage;
 use crate::network::Architecture;
 use crate::network::architecture::Task;
@@ -63,6 +64,8 @@ pub struct Recipe {
     pub preprocessing: Option<Pipeline>,
     /// The findings; without them each output is one.
     pub labels: Vec<RecipeLabel>,
+    /// What a network that segments outlines; it needs them, and has no labels.
+    pub segments: Vec<RecipeSegment>,
     /// The pictures it may be used on.
     pub applies_to: Gate,
     /// The data that calibration and thresholds were fitted on.
@@ -104,6 +107,31 @@ pub struct RecipeLabel {
     pub performance: Option<Performance>,
 }
 
+/// A segment of a [`Recipe`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeSegment {
+    /// The stable name.
+    pub name: String,
+    /// The name a person reads; without it the stable name.
+    pub title: Option<String>,
+    /// Which output it is, from 0; without it the place in the list.
+    pub output: Option<usize>,
+    /// What kind of thing it is, in SNOMED CT.
+    pub category: Coding,
+    /// What it is, in SNOMED CT.
+    #[serde(rename = "type")]
+    pub property: Coding,
+    /// A pixel with this probability or more is inside; without it one half.
+    pub threshold: Option<f64>,
+    /// How the threshold was chosen.
+    pub threshold_source: Option<String>,
+    /// A segment of fewer pixels is none.
+    pub least_area_px: Option<u64>,
+    /// A segment of a smaller area is none, where the picture states how large its pixels are.
+    pub least_area_mm2: Option<f64>,
+}
+
 /// Why weights and a recipe are no bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
@@ -113,11 +141,15 @@ pub enum RecipeError {
     /// The bundle could not be made.
     #[error(transparent)]
     Make(#[from] MakeError),
-    /// The network gives maps or takes volumes, and a bundle holds classifiers of pictures.
-    #[error(
-        "the weights fit, but the network segments or takes volumes: bundles hold networks that classify pictures"
-    )]
-    Segments,
+    /// The network takes volumes, and a bundle holds networks of pictures.
+    #[error("the weights fit, but the network takes volumes: bundles hold networks of pictures")]
+    Volumes,
+    /// The recipe is not one of this kind of network.
+    #[error("the weights fit, but the recipe is of another kind of network: {reason}")]
+    Segments {
+        /// What is missing or too much.
+        reason: &'static str,
+    },
     /// The name of the bundle is none.
     #[error(
         "the bundle's name `{id}` is not of 1 to 64 letters, digits, `-`, `_` and `.`: state another `id`"
@@ -134,7 +166,8 @@ impl RecipeError {
         match self {
             Self::Import(error) => error.code(),
             Self::Make(error) => error.code(),
-            Self::Segments => "ImportSegments",
+            Self::Volumes => "ImportVolumes",
+            Self::Segments { .. } => "ImportSegments",
             Self::Id { .. } => "ImportId",
         }
     }
@@ -156,10 +189,17 @@ pub fn bundle(
         None => infer(&source, if xrv { "densenet121" } else { preset })?,
     };
     let imported = import_from(&source, &architecture)?;
-    if architecture.task() != Task::Classification || architecture.is_volumetric() {
-        return Err(RecipeError::Segments);
+    if architecture.is_volumetric() {
+        return Err(RecipeError::Volumes);
     }
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    if architecture.task() == Task::Segmentation {
+        let manifest = outlines(recipe, preset, &stem, architecture, &imported, pictures.is_some())?;
+        return Ok((make::segmenter(manifest, &imported.state)?, imported));
+    }
+    if !recipe.segments.is_empty() {
+        return Err(RecipeError::Segments { reason: "a network that classifies has `[[labels]]`" });
+    }
     let mut manifest = manifest(recipe, preset, &stem, architecture, &imported)?;
     let mut state = imported.state.clone();
     if let Some((pictures, data)) = pictures {
@@ -175,12 +215,7 @@ fn manifest(
     architecture: Architecture,
     imported: &Imported,
 ) -> Result<ClassifierManifest, RecipeError> {
-    let id = recipe.id.clone().unwrap_or_else(|| stem.to_owned());
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if id.is_empty() || id.len() > 64 || id.starts_with('.') || !id.chars().all(plain) {
-        return Err(RecipeError::Id { id: id.chars().filter(|c| !c.is_control()).take(64).collect() });
-    }
-    let or = |text: &Option<String>, other: &str| text.clone().unwrap_or_else(|| other.to_owned());
+    let id = named(recipe, stem)?;
     let preprocessing = recipe.preprocessing.clone().unwrap_or_else(|| match preset {
         "xrv-densenet121" => Pipeline::torchxrayvision(),
         "resnet18-28" => Pipeline::medmnist(architecture.input_channels()),
@@ -192,10 +227,7 @@ fn manifest(
         title: or(&recipe.title, &id),
         id,
         version: or(&recipe.version, "0.0.0"),
-        intended_use: or(
-            &recipe.intended_use,
-            "Research software, not a medical device. What the model is for was not stated when it was imported.",
-        ),
+        intended_use: or(&recipe.intended_use, USE_NOT_STATED),
         limits: recipe.limits.clone(),
         labels: labels(recipe, preset, &architecture, imported),
         preprocessing,
@@ -206,18 +238,97 @@ fn manifest(
             reason: "no training pictures were given when it was imported".to_owned(),
         },
         calibration_data: or(&recipe.calibration_data, "Nothing was stated of the data it was fitted on."),
-        origin: Origin {
-            training_data: or(&recipe.training_data, "Not stated."),
-            licence: or(&recipe.licence, "not stated"),
-            attribution: or(&recipe.attribution, "not stated"),
-            training_patients: recipe.training_patients,
-            command: format!("chiasm models import --arch {preset} FILE --out BUNDLE"),
-            imported_sha256: Some(imported.sha256.clone()),
-        },
+        origin: origin(recipe, preset, imported),
         weights: WeightsFile::default(),
         self_test: ClassifierSelfTest::default(),
         seal: Seal::default(),
     })
+}
+
+/// The manifest of a network that segments. What cannot be left out: what it outlines, and how a picture comes to it, for
+/// there is no usual way.
+fn outlines(
+    recipe: &Recipe,
+    preset: &str,
+    stem: &str,
+    architecture: Architecture,
+    imported: &Imported,
+    has_pictures: bool,
+) -> Result<SegmenterManifest, RecipeError> {
+    let wrong = |reason| RecipeError::Segments { reason };
+    if !recipe.labels.is_empty() || has_pictures {
+        return Err(wrong(
+            "a network that segments has `[[segments]]`, and neither `[[labels]]` nor pictures",
+        ));
+    }
+    if recipe.segments.is_empty() {
+        return Err(wrong("state what it outlines as `[[segments]]`"));
+    }
+    let preprocessing = recipe.preprocessing.clone();
+    let preprocessing = preprocessing.ok_or_else(|| wrong("state its `[preprocessing]`"))?;
+    let id = named(recipe, stem)?;
+    let segment = |(index, own): (usize, &RecipeSegment)| SegmentLabel {
+        name: own.name.clone(),
+        title: own.title.clone().unwrap_or_else(|| own.name.replace('_', " ")),
+        output: own.output.unwrap_or(index),
+        category: own.category.clone(),
+        property: own.property.clone(),
+        threshold: own.threshold.unwrap_or(0.5),
+        threshold_source: or(&own.threshold_source, "one half; nothing was chosen on data"),
+        least_area_px: own.least_area_px,
+        least_area_mm2: own.least_area_mm2,
+    };
+    Ok(SegmenterManifest {
+        format: FORMAT,
+        kind: segmenter::KIND.to_owned(),
+        title: or(&recipe.title, &id),
+        id,
+        version: or(&recipe.version, "0.0.0"),
+        intended_use: or(&recipe.intended_use, USE_NOT_STATED),
+        limits: recipe.limits.clone(),
+        segments: recipe.segments.iter().enumerate().map(segment).collect(),
+        preprocessing,
+        activation: recipe.activation.unwrap_or(Activation::Sigmoid),
+        architecture,
+        applies_to: recipe.applies_to.clone(),
+        threshold_data: or(
+            &recipe.calibration_data,
+            "Nothing was stated of the data that the thresholds were chosen on.",
+        ),
+        origin: origin(recipe, preset, imported),
+        weights: WeightsFile::default(),
+        self_test: SegmenterSelfTest::default(),
+        seal: Seal::default(),
+    })
+}
+
+const USE_NOT_STATED: &str =
+    "Research software, not a medical device. What the model is for was not stated when it was imported.";
+
+#[expect(clippy::ref_option, reason = "fields of a recipe")]
+fn or(text: &Option<String>, other: &str) -> String {
+    text.clone().unwrap_or_else(|| other.to_owned())
+}
+
+/// The bundle's name.
+fn named(recipe: &Recipe, stem: &str) -> Result<String, RecipeError> {
+    let id = recipe.id.clone().unwrap_or_else(|| stem.to_owned());
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if id.is_empty() || id.len() > 64 || id.starts_with('.') || !id.chars().all(plain) {
+        return Err(RecipeError::Id { id: id.chars().filter(|c| !c.is_control()).take(64).collect() });
+    }
+    Ok(id)
+}
+
+fn origin(recipe: &Recipe, preset: &str, imported: &Imported) -> Origin {
+    Origin {
+        training_data: or(&recipe.training_data, "Not stated."),
+        licence: or(&recipe.licence, "not stated"),
+        attribution: or(&recipe.attribution, "not stated"),
+        training_patients: recipe.training_patients,
+        command: format!("chiasm models import --arch {preset} FILE --out BUNDLE"),
+        imported_sha256: Some(imported.sha256.clone()),
+    }
 }
 
 fn labels(

@@ -183,7 +183,13 @@ impl ClassifierNetwork {
             }
             _ => None,
         };
-        Scores { findings: findings.collect(), chest: None, out_of_distribution: novelty, maps: None }
+        Scores {
+            findings: findings.collect(),
+            chest: None,
+            out_of_distribution: novelty,
+            maps: None,
+            segments: Vec::new(),
+        }
     }
 }
 

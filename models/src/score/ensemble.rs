@@ -186,6 +186,7 @@ impl Ensemble {
             }),
             out_of_distribution: Some(novelty),
             maps: Some(raw.label_maps()),
+            segments: Vec::new(),
         }
     }
 

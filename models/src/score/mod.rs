@@ -3,8 +3,10 @@
 mod classifier;
 mod ensemble;
 mod maps;
+mod mask;
 pub mod overlay;
 mod saliency;
+mod segmenter;
 
 use std::borrow::Borrow;
 
@@ -20,7 +22,10 @@ use crate::image::GreyImage;
 use ensemble::Ensemble;
 
 pub(crate) use classifier::{ClassifierNetwork, NOVELTY_MEAN, NOVELTY_WHITENING};
+pub(crate) use segmenter::SegmenterNetwork;
+
 pub use maps::LabelMaps;
+pub use mask::{Bounds, MAX_RUNS, Mask};
 pub use saliency::Explanation;
 
 /// Pictures that go through the networks at once, at most; more are cut into such batches.
@@ -38,6 +43,7 @@ pub struct Scorer {
 enum Networks {
     Ensemble(Box<Ensemble>),
     Classifier(Box<ClassifierNetwork>),
+    Segmenter(Box<SegmenterNetwork>),
 }
 
 /// Why a bundle is not ready to score.
@@ -126,6 +132,17 @@ pub enum ScoreError {
         /// The windows asked for.
         windows: usize,
     },
+    /// A mask falls into too many pieces to be an outline.
+    #[error(
+        "the model's outline in picture {index} of the batch falls into more than {MAX_RUNS} runs: it is noise"
+    )]
+    Ragged {
+        /// Index of the picture in the batch.
+        index: usize,
+    },
+    /// The model segments: it says neither findings nor where it looked.
+    #[error("the model segments: it has no features, and no map of where it looked")]
+    Segments,
 }
 
 impl ScoreError {
@@ -137,6 +154,8 @@ impl ScoreError {
             Self::UnknownLabel { .. } => "ScoreUnknownLabel",
             Self::NoExplanation => "ScoreNoExplanation",
             Self::TooFine { .. } => "ScoreTooFine",
+            Self::Ragged { .. } => "ScoreRagged",
+            Self::Segments => "ScoreSegments",
         }
     }
 }
@@ -153,6 +172,20 @@ pub struct Scores {
     /// Where each finding's score comes from, in the findings' order; `None` where the model's scores come without maps
     /// and [`Scorer::saliency`] has to be asked.
     pub maps: Option<LabelMaps>,
+    /// What a segmenter outlines, in the manifest's order; none of another model.
+    #[serde(default)]
+    pub segments: Vec<Segment>,
+}
+
+/// What a model outlines in a picture, in the picture's own pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The segment's stable name.
+    pub label: String,
+    /// Its pixels.
+    pub mask: Mask,
+    /// The mean of their probabilities, 0 to 1, as the network says them; `None` where there are none.
+    pub probability: Option<f64>,
 }
 
 /// What is checked of a frontal chest radiograph beside its findings.
@@ -227,6 +260,8 @@ impl Scorer {
         scorer.computed = match &mut scorer.networks {
             Networks::Ensemble(ensemble) => ensemble.plan(),
             Networks::Classifier(network) => network.plan(),
+            // no plan covers a U-Net
+            Networks::Segmenter(_) => Computed::Burn,
         };
         Ok(scorer)
     }
@@ -244,6 +279,11 @@ impl Scorer {
                 let network = ClassifierNetwork::new(manifest, bundle.weights(), device).map_err(failed)?;
                 network.self_test()?;
                 Networks::Classifier(Box::new(network))
+            }
+            Contents::Segmenter(manifest) => {
+                let network = SegmenterNetwork::new(manifest, bundle.weights(), device).map_err(failed)?;
+                network.self_test()?;
+                Networks::Segmenter(Box::new(network))
             }
         };
         let (model_card, device) = (bundle.model_card().clone(), device.clone());
@@ -282,6 +322,7 @@ impl Scorer {
         match &self.networks {
             Networks::Ensemble(ensemble) => ensemble.score(images),
             Networks::Classifier(network) => network.score(images),
+            Networks::Segmenter(network) => network.score(images),
         }
     }
 
@@ -293,6 +334,7 @@ impl Scorer {
             Networks::Classifier(network) => {
                 network.say(images)?.into_iter().map(|said| said.features).collect()
             }
+            Networks::Segmenter(_) => return Err(ScoreError::Segments),
         };
         match all.iter().position(|features| !features.iter().all(|value| value.is_finite())) {
             Some(index) => Err(ScoreError::NotFinite { index }),

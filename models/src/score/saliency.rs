@@ -49,8 +49,11 @@ impl Scorer {
         explanation: Explanation,
     ) -> Result<GreyImage, ScoreError> {
         let unknown = || ScoreError::UnknownLabel { label: label.to_owned() };
-        let index =
-            self.model_card.labels.iter().position(|known| known.name == label).ok_or_else(unknown)?;
+        let index = self.model_card.labels.iter().position(|known| known.name == label);
+        let index = match &self.networks {
+            Networks::Segmenter(_) => return Err(ScoreError::Segments),
+            _ => index.ok_or_else(unknown)?,
+        };
         match (&self.networks, explanation) {
             (Networks::Ensemble(ensemble), Explanation::Coarse) => ensemble.activation_map(image, index),
             (Networks::Ensemble(_), Explanation::Occlusion { .. }) => Err(ScoreError::NoExplanation),
@@ -58,6 +61,7 @@ impl Scorer {
             (Networks::Classifier(network), Explanation::Occlusion { side, step }) => {
                 network.occlusion(image, index, side, step)
             }
+            (Networks::Segmenter(_), _) => Err(ScoreError::Segments),
         }
     }
 }

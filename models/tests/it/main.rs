@@ -16,5 +16,6 @@ mod plan;
 mod pneumonia;
 mod preprocessing;
 mod scoring;
+mod segmenter;
 mod small;
 mod training;

@@ -153,5 +153,5 @@ fn a_convnext_becomes_a_bundle_that_scores_and_a_network_for_volumes_does_not() 
 
     let refused =
         recipe::bundle(&file("medicalnet.pth"), "medicalnet-resnet18", &recipe(narrow_volumes(0)), None);
-    assert_eq!(refused.unwrap_err().code(), "ImportSegments");
+    assert_eq!(refused.unwrap_err().code(), "ImportVolumes");
 }

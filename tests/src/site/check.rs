@@ -287,9 +287,9 @@ impl Site {
     ) {
         let mut known: BTreeMap<String, (&String, &Vec<u8>, String)> = BTreeMap::new();
         for (key, report) in stored {
-            for file in report.sr.iter().chain(&report.overlay) {
+            for file in report.sr.iter().chain(&report.overlay).chain(&report.segmentation) {
                 let Ok(header) = read_header(file, &Limits::default()) else {
-                    verdict.wrong(format!("job {key}: its structured report or overlay cannot be read"));
+                    verdict.wrong(format!("job {key}: one of its DICOM objects cannot be read"));
                     continue;
                 };
                 let (uid, study) = (header.sop_instance_uid.to_string(), header.study_uid.to_string());
@@ -314,7 +314,10 @@ impl Site {
             for job in current(Some(jobs)).into_iter().filter(|job| job["state"] != "failed") {
                 let key = text(job, "job");
                 let own: Vec<_> = known.iter().filter(|(_, (owner, _, _))| **owner == key).collect();
-                let wanted = stored.get(&key).map_or(1, |report| 1 + usize::from(report.overlay.is_some()));
+                let beside = |report: &ReportBytes| {
+                    usize::from(report.overlay.is_some()) + usize::from(report.segmentation.is_some())
+                };
+                let wanted = stored.get(&key).map_or(1, |report| 1 + beside(report));
                 if own.len() != wanted {
                     verdict.wrong(format!("job {key}: it has {} objects for the PACS", own.len()));
                 }
@@ -360,7 +363,8 @@ impl Site {
             let files = fs::read_dir(study.path()).into_iter().flatten().flatten();
             let names: BTreeSet<String> =
                 files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
-            let known = ["bundle.json", "overlay.dcm", "report.dcm", "report.html", "report.pdf"];
+            let known =
+                ["bundle.json", "overlay.dcm", "report.dcm", "report.html", "report.pdf", "segmentation.dcm"];
             if names.iter().any(|name| !known.contains(&name.as_str())) {
                 verdict.wrong(format!("left behind in the reports' folder: {names:?}"));
             }

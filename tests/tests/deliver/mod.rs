@@ -98,6 +98,7 @@ fn written(place: &str, job_key: &str, page: String, more: &[Value]) -> ReportBy
         html: b"<p>".to_vec(),
         sr,
         overlay: None,
+        segmentation: None,
     }
 }
 

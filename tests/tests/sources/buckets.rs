@@ -40,6 +40,7 @@ fn report(text: &str) -> ReportBytes {
         html: format!("<p>{text}</p>").into_bytes(),
         sr: Some(format!("DICM {text}").into_bytes()),
         overlay: Some(format!("DICM overlay {text}").into_bytes()),
+        segmentation: Some(format!("DICM segmentation {text}").into_bytes()),
     }
 }
 

@@ -80,6 +80,7 @@ pub(super) fn show(args: &BundleArgs) -> anyhow::Result<u8> {
     let network = match bundle.contents() {
         Contents::Ensemble(manifest) => serde_json::to_string(&manifest.architecture)?,
         Contents::Classifier(manifest) => serde_json::to_string(&manifest.architecture)?,
+        Contents::Segmenter(manifest) => serde_json::to_string(&manifest.architecture)?,
     };
     writeln!(out, "network     {network}")?;
     writeln!(out, "applies to  {}", serde_json::to_string(&card.applies_to)?)?;
@@ -96,6 +97,14 @@ pub(super) fn show(args: &BundleArgs) -> anyhow::Result<u8> {
             codes.join(" "),
             label.threshold_low,
             label.threshold_high
+        )?;
+    }
+    for segment in &card.segments {
+        let (category, property) = (&segment.category, &segment.property);
+        writeln!(
+            out,
+            "{}\t{} {}, {} {}\tinside from {}",
+            segment.name, category.code, category.display, property.code, property.display, segment.threshold
         )?;
     }
     Ok(0)

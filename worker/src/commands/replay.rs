@@ -139,11 +139,12 @@ fn tell(
     out: &mut impl Write,
 ) -> std::io::Result<bool> {
     type Part = (&'static str, fn(&ReportBytes) -> Option<&[u8]>);
-    let parts: [Part; 5] = [
+    let parts: [Part; 6] = [
         ("bundle", |report| report.bundle.as_deref()),
         ("html", |report| Some(&report.html)),
         ("sr", |report| report.sr.as_deref()),
         ("overlay", |report| report.overlay.as_deref()),
+        ("segmentation", |report| report.segmentation.as_deref()),
         ("outcome", |report| Some(report.outcome.as_bytes())),
     ];
     let is_same = stored == rebuilt;
@@ -173,7 +174,7 @@ fn tell(
             _ if before == now => "same",
             _ => "differs",
         };
-        writeln!(out, "  {name:<8} {word:<8} {}", digest(before).unwrap_or_else(|| "not stored".into()))?;
+        writeln!(out, "  {name:<12} {word:<8} {}", digest(before).unwrap_or_else(|| "not stored".into()))?;
     }
     if let Some(why) = why {
         writeln!(out, "  {why}")?;

@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dicom_ingest::study::Study;
-use models::{Bundle, Label, ModelCard};
+use models::{Bundle, Label, ModelCard, SegmentLabel};
 
 use crate::outcome::Present;
-use crate::pipeline::output::{FindingScore, ModelOutput};
+use crate::pipeline::output::{FindingScore, ModelOutput, SegmentOutput};
 use crate::report::document as doc;
 
 /// Every label of the model as a finding: assessed where the output holds it.
@@ -21,12 +21,31 @@ pub(super) fn findings(output: &ModelOutput, model: &ModelCard) -> Vec<doc::Find
         .collect()
 }
 
-fn finding(score: Option<&FindingScore>, label: &Label, model: &ModelCard) -> doc::Finding {
-    let coding = |code: &models::Coding| doc::Coding {
-        system: code.system.clone(),
-        code: code.code.clone(),
-        display: code.display.clone(),
+/// Everything that the model outlines; what it outlined nothing of is there too.
+pub(super) fn segments(output: &ModelOutput, model: &ModelCard) -> Vec<doc::Segment> {
+    let one = |label: &SegmentLabel| {
+        let own = output.segments.iter().find(|own| own.label == label.name)?;
+        let SegmentOutput { mask, area_mm2, probability, .. } = own.clone();
+        Some(doc::Segment {
+            label: label.name.clone(),
+            title: label.title.clone(),
+            category: coding(&label.category),
+            property: coding(&label.property),
+            model: model.id.clone(),
+            mask,
+            area_mm2,
+            probability,
+            threshold: label.threshold,
+        })
     };
+    model.segments.iter().filter_map(one).collect()
+}
+
+fn coding(code: &models::Coding) -> doc::Coding {
+    doc::Coding { system: code.system.clone(), code: code.code.clone(), display: code.display.clone() }
+}
+
+fn finding(score: Option<&FindingScore>, label: &Label, model: &ModelCard) -> doc::Finding {
     let assessment = score.map_or_else(
         || doc::Assessment::NotAssessed { reason: "the model gave no score".into() },
         |score| doc::Assessment::Assessed {
@@ -115,12 +134,20 @@ pub(super) fn picture(
         let mut instances = study.instances.iter().map(|file| &file.instance);
         instances.find(|one| one.sop_instance_uid.as_str() == output.sop_instance_uid)
     });
-    let title = model.label(&output.picture.saliency_label).map(|label| label.title.clone());
-    let saliency = STANDARD
-        .decode(&output.picture.saliency_base64)
-        .ok()
-        .zip(title)
-        .map(|(png, finding)| doc::Saliency { finding, method: model.saliency.clone(), png });
+    let looked = model.label(&output.picture.saliency_label).map(|label| label.title.clone());
+    let drawn = segments(output, model).into_iter().filter(|segment| !segment.is_empty());
+    let drawn: Vec<String> = drawn.map(|segment| segment.title).collect();
+    let title = match looked {
+        Some(title) => Some((doc::Shows::WhereItLooked, title)),
+        None => (!drawn.is_empty()).then(|| (doc::Shows::Outlines, drawn.join(", "))),
+    };
+    let png = STANDARD.decode(&output.picture.saliency_base64).ok().filter(|png| !png.is_empty());
+    let saliency = png.zip(title).map(|(png, (shows, finding))| doc::Saliency {
+        shows,
+        finding,
+        method: model.saliency.clone(),
+        png,
+    });
     Some(doc::Picture {
         sop_instance_uid: output.sop_instance_uid.clone(),
         orientation: source.map(|one| one.patient_orientation.clone()).unwrap_or_default(),

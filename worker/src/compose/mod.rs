@@ -17,6 +17,7 @@ use crate::ending::{Ending, Why};
 use crate::ledger::Job;
 use crate::outcome::{self, Outcome, State};
 use crate::pipeline::evidence::Evidence;
+use crate::pipeline::output::SegmentOutput;
 use crate::report::document as doc;
 use crate::report::language::translated;
 
@@ -73,6 +74,7 @@ fn composed(parts: &Parts<'_>) -> doc::Report {
         patient: study::patient(parts),
         models: if result.is_some() { models(parts) } else { Vec::new() },
         findings: result.map(|output| findings::findings(output, model)).unwrap_or_default(),
+        segments: result.map(|output| findings::segments(output, model)).unwrap_or_default(),
         picture: result.and_then(|output| findings::picture(output, model, evidence.study.as_deref())),
         record: record::record(parts),
         risks: if result.is_some() { risks::risks(&evidence.risks) } else { Vec::new() },
@@ -95,6 +97,14 @@ pub fn outcome(parts: &Parts<'_>) -> Outcome {
 
 fn result(parts: &Parts<'_>) -> Outcome {
     let findings = parts.evidence.output.iter().flat_map(|output| &output.findings);
+    let segments = parts.evidence.output.iter().flat_map(|output| &output.segments);
+    let segment = |one: &SegmentOutput| outcome::Segment {
+        label: one.label.clone(),
+        pixels: one.mask.pixels(),
+        area_mm2: one.area_mm2,
+        probability: one.probability,
+        bounds: one.mask.bounds(),
+    };
     Outcome {
         code: None,
         reason: None,
@@ -105,6 +115,7 @@ fn result(parts: &Parts<'_>) -> Outcome {
                 present: score.present,
             })
             .collect(),
+        segments: segments.map(segment).collect(),
         risks: parts.evidence.risks.iter().map(risks::line).collect(),
         ..Outcome::without_result(State::Reported, "", "")
     }
@@ -119,9 +130,18 @@ fn models(parts: &Parts<'_>) -> Vec<doc::Model> {
 }
 
 fn limits(model: &ModelCard) -> Vec<String> {
+    let research =
+        "Research software, not a medical device; no model here was shown to be clinically valid.".to_owned();
+    if !model.segments.is_empty() {
+        return vec![
+            research,
+            "Nothing outlined is not the same as nothing there: the model looks for what it was trained on alone.".to_owned(),
+            "An area is that of a machine's outline in the plane of the picture, and no person has corrected it.".to_owned(),
+        ];
+    }
     let said = counted(model.labels.len());
     vec![
-        "Research software, not a medical device; no model here was shown to be clinically valid.".to_owned(),
+        research,
         format!(
             "No finding named is not the same as no finding: the networks say {said} and are weak at several."
         ),

@@ -168,7 +168,7 @@ impl TransientCode {
             }
             Self::AssociationRejected => "check both AE titles, and that the PACS knows ours",
             Self::SopClassRefused => {
-                "let the PACS accept Comprehensive 3D SR Storage and Secondary Capture Image Storage"
+                "let the PACS accept Comprehensive 3D SR Storage, Secondary Capture Image Storage and Segmentation Storage"
             }
         }
     }
@@ -185,6 +185,8 @@ codes! {
         StructuredReportUnusable,
         /// The stored picture with its overlay is not one that this version reads, or of another study.
         OverlayUnusable,
+        /// The stored segmentation is not one that this version reads, or of another study.
+        SegmentationUnusable,
         /// The Study Instance UID cannot name a folder.
         StudyUidUnusable,
         /// The server sent the request elsewhere; a report is never sent where the configuration does not say.
@@ -240,6 +242,7 @@ impl TerminalCode {
             | Self::BundleUnusable
             | Self::StructuredReportUnusable
             | Self::OverlayUnusable
+            | Self::SegmentationUnusable
             | Self::StudyUidUnusable
             | Self::RedirectRefused
             | Self::Rejected

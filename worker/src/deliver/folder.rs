@@ -1,4 +1,5 @@
-//! A folder: `<path>/<Study Instance UID>/report.html`, `report.pdf`, `bundle.json`, `report.dcm` and `overlay.dcm`.
+//! A folder: `<path>/<Study Instance UID>/report.html`, `report.pdf`, `bundle.json`, `report.dcm`, `overlay.dcm`
+//! and `segmentation.dcm`.
 //!
 //! A reader sees the whole old file or the whole new one, never half of one, and what was delivered is on the disk.
 
@@ -247,6 +248,7 @@ impl Target for FolderTarget {
             // the page last: who finds it finds the others too; an older version may have had what this one has not
             let files = [
                 ("overlay", "overlay.dcm", report.overlay.as_deref()),
+                ("segmentation", "segmentation.dcm", report.segmentation.as_deref()),
                 ("sr", "report.dcm", report.sr.as_deref()),
                 ("bundle", "bundle.json", report.bundle.as_deref()),
                 ("pdf", "report.pdf", paper.as_deref()),
@@ -363,11 +365,11 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
         let receipts = target.deliver(&parcel("1.2", &report)).await.unwrap();
-        assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html", "overlay", "sr"]);
+        assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html", "overlay", "segmentation", "sr"]);
         assert_eq!(std::fs::read(&receipts["html"]).unwrap(), report.html);
         assert_eq!(std::fs::read(&receipts["bundle"]).unwrap(), b"{}");
         assert_eq!(std::fs::read(&receipts["sr"]).unwrap(), b"DICM");
-        let newer = ReportBytes { sr: None, overlay: None, ..report };
+        let newer = ReportBytes { sr: None, overlay: None, segmentation: None, ..report };
         let receipts = target.deliver(&parcel("1.2", &newer)).await.unwrap();
         assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html"]);
         assert_eq!(std::fs::read_dir(root.join("1.2")).unwrap().count(), 2, "no other version's is left");
@@ -382,6 +384,7 @@ mod tests {
             html: b"<p>".to_vec(),
             sr: Some(b"DICM".to_vec()),
             overlay: Some(b"DICM".to_vec()),
+            segmentation: Some(b"DICM".to_vec()),
         }
     }
 

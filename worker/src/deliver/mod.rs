@@ -46,7 +46,7 @@ pub struct Parcel<'a> {
     pub sent_before: bool,
 }
 
-/// Where each part of a report lies now: `html`, `pdf`, `bundle`, `sr`, `overlay` or `diagnostic_report` with a path or URL.
+/// Where each part of a report lies now: `html`, `pdf`, `bundle`, `sr`, `overlay`, `segmentation` or `diagnostic_report` with a path or URL.
 pub type Receipts = BTreeMap<String, String>;
 
 /// A place that reports go to.

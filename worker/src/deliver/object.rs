@@ -1,7 +1,7 @@
-//! What a PACS has to know of a stored structured report, and of the picture beside it, before they are sent.
+//! What a PACS has to know of a stored structured report, and of the picture and segmentation beside it, before they are sent.
 
 use dicom_ingest::limits::Limits;
-use dicom_ingest::own::{OVERLAY_CLASS, SOP_CLASS};
+use dicom_ingest::own::{OVERLAY_CLASS, SEGMENTATION_CLASS, SOP_CLASS};
 use dicom_ingest::read::read_header;
 
 use super::trouble::Trouble;
@@ -29,6 +29,12 @@ const OVERLAY: Kind = Kind {
     sop_class: OVERLAY_CLASS,
     unusable: TerminalCode::OverlayUnusable,
 };
+const SEGMENTATION: Kind = Kind {
+    part: "segmentation",
+    words: "the stored segmentation",
+    sop_class: SEGMENTATION_CLASS,
+    unusable: TerminalCode::SegmentationUnusable,
+};
 const REPORT: Kind = Kind {
     part: "sr",
     words: "the stored structured report",
@@ -52,9 +58,10 @@ pub(super) struct Letter<'a> {
 }
 
 impl<'a> Letter<'a> {
-    /// Reads the parcel's objects: the picture before the structured report that names it. One of another study is not sent.
+    /// Reads the parcel's objects: picture and segmentation before the structured report that names them. One of another study is not sent.
     pub(super) fn all(parcel: &Parcel<'a>) -> Result<Vec<Self>, Trouble> {
-        let stored = [(OVERLAY, &parcel.report.overlay), (REPORT, &parcel.report.sr)];
+        let report = parcel.report;
+        let stored = [(OVERLAY, &report.overlay), (SEGMENTATION, &report.segmentation), (REPORT, &report.sr)];
         let there = stored.into_iter().filter_map(|(kind, file)| Some((kind, file.as_deref()?)));
         there.map(|(kind, file)| Self::of(kind, file, parcel.study_uid)).collect()
     }
@@ -104,7 +111,7 @@ fn dataset(file: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::ledger::{JobState, ReportBytes};
-    use crate::report::{overlay, sample, sr};
+    use crate::report::{overlay, sample, segmentation, sr};
 
     fn read(study_uid: &str, sr: Option<Vec<u8>>) -> Result<Option<usize>, TerminalCode> {
         sent(study_uid, sr, None).map(|sizes| sizes.first().map(|(_, size)| *size))
@@ -116,7 +123,8 @@ mod tests {
         overlay: Option<Vec<u8>>,
     ) -> Result<Vec<(&'static str, usize)>, TerminalCode> {
         let (ends, outcome) = (JobState::Reported, "{}".into());
-        let report = ReportBytes { ends, outcome, bundle: None, html: vec![], sr, overlay };
+        let report =
+            ReportBytes { ends, outcome, bundle: None, html: vec![], sr, overlay, segmentation: None };
         let parcel = Parcel { study_uid, job_key: "j", report_key: "r", report: &report, sent_before: false };
         match Letter::all(&parcel) {
             Ok(letters) => Ok(letters.iter().map(|letter| (letter.part, letter.dataset.len())).collect()),
@@ -145,6 +153,21 @@ mod tests {
         let unusable_overlay = Err(TerminalCode::OverlayUnusable);
         assert_eq!(sent("1.2", None, Some(picture)), unusable_overlay);
         assert_eq!(sent(uid, None, Some(file.clone())), unusable_overlay, "a report is no picture");
+        let outlined = sample::segmented();
+        let (sr, seg) = (sr::document(&outlined).unwrap(), segmentation::document(&outlined).unwrap());
+        let report = ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle: None,
+            html: vec![],
+            sr: Some(sr),
+            overlay: None,
+            segmentation: Some(seg),
+        };
+        let parcel =
+            Parcel { study_uid: uid, job_key: "j", report_key: "r", report: &report, sent_before: false };
+        let parts: Vec<_> = Letter::all(&parcel).unwrap().iter().map(|letter| letter.part).collect();
+        assert_eq!(parts, ["segmentation", "sr"], "named first");
         let mut lies = file;
         lies[140..144].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(read(uid, Some(lies)), unusable);

@@ -1,6 +1,6 @@
 //! A bucket of an S3 server: each version under keys of its own, and one small object that names the newest.
 //!
-//! `<prefix><Study Instance UID>/<job key>/` holds `report.html`, `bundle.json`, `report.dcm` and `overlay.dcm`, exactly as
+//! `<prefix><Study Instance UID>/<job key>/` holds `report.html`, `bundle.json`, `report.dcm`, `overlay.dcm` and `segmentation.dcm`, exactly as
 //! the ledger stores them, and `report.pdf` as the bundle presents it; the same version a second time is the same bytes
 //! under the same keys. `<prefix><Study Instance UID>/latest.json` names the
 //! version that was delivered last. It is written after what it names, so whoever follows it finds whole objects. Which
@@ -84,6 +84,9 @@ impl Target for S3Target {
         }
         if let Some(overlay) = &parcel.report.overlay {
             parts.push(("overlay", "overlay.dcm", "application/dicom", overlay));
+        }
+        if let Some(segmentation) = &parcel.report.segmentation {
+            parts.push(("segmentation", "segmentation.dcm", "application/dicom", segmentation));
         }
         let pointer = pointer(parcel, &parts);
         let latest = format!("{}{study}/latest.json", self.prefix);

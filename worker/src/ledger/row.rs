@@ -99,6 +99,8 @@ pub struct ReportBytes {
     pub sr: Option<Vec<u8>>,
     /// The picture with its overlay as a DICOM image, where one is written.
     pub overlay: Option<Vec<u8>>,
+    /// What the model outlines as a DICOM segmentation, where one is written.
+    pub segmentation: Option<Vec<u8>>,
 }
 
 impl ReportBytes {
@@ -109,6 +111,7 @@ impl ReportBytes {
             ("bundle", self.bundle.as_deref()),
             ("sr", self.sr.as_deref()),
             ("overlay", self.overlay.as_deref()),
+            ("segmentation", self.segmentation.as_deref()),
             ("model_output", model_output.map(str::as_bytes)),
         ];
         for (name, bytes) in others {

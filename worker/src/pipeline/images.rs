@@ -13,10 +13,10 @@ use dicom_ingest::source::archive::read_file;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
 use jiff::tz::TimeZone;
-use models::{GreyImage, Present as ModelPresent, Scores};
+use models::{GreyImage, Present as ModelPresent, Scores, Segment};
 
 use super::evidence::Evidence;
-use super::output::{FindingScore, ModelOutput, Note, PictureData, storable};
+use super::output::{FindingScore, ModelOutput, Note, PictureData, SegmentOutput, storable};
 use super::png;
 use super::timings::Timings;
 use super::{Room, Stages};
@@ -152,23 +152,70 @@ fn score_candidate(
             "the header states a frontal view of the chest, and the picture is surely something else",
         ));
     }
+    let segments = segments(&scores.segments, reading, candidate.file.instance.spacing_in_patient());
     let label = most_telling(&scores);
-    let saliency = timings.time("saliency", || match map(&scores, &label, page_size(&image)) {
-        Some(map) => Ok(map),
-        None => room.scoring.saliency(reading.model, &input, &label),
-    })?;
+    let over = timings
+        .time("saliency", || over(&scores, &segments, (&input, page_size(&image)), (reading, room)))?;
     let _turn = room.turns.take();
     Ok(ModelOutput {
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
         device,
         findings: scores.findings.iter().map(finding).collect(),
+        segments,
         view_ap: scores.chest.map(|chest| storable(chest.view_ap)),
         frontal: scores.chest.map(|chest| storable(chest.frontal)),
         novelty: scores.out_of_distribution.map(|novelty| storable(novelty.score)),
         dropped: Vec::new(),
         warnings: warnings(candidate, &scores, reading),
-        picture: timings.time("picture", || picture(&image, &saliency, label))?,
+        picture: timings.time("picture", || picture(&image, over.as_ref(), label))?,
     })
+}
+
+/// What is laid over the picture: where the model looked, or the edges of what it outlines.
+fn over(
+    scores: &Scores,
+    segments: &[SegmentOutput],
+    (input, (width, height)): (&Arc<GreyImage>, (usize, usize)),
+    (reading, room): (&Reading, Room<'_>),
+) -> Result<Option<GreyImage>, Ending> {
+    if reading.bundle.model_card().says_where_it_looked() {
+        let label = most_telling(scores);
+        return match map(scores, &label, (width, height)) {
+            Some(map) => Ok(Some(map)),
+            None => room.scoring.saliency(reading.model, input, &label).map(Some),
+        };
+    }
+    let mut line = vec![0.0_f32; width * height];
+    for segment in segments {
+        for (pixel, own) in line.iter_mut().zip(segment.mask.outline(width, height).pixels()) {
+            *pixel = pixel.max(*own);
+        }
+    }
+    Ok(GreyImage::new(width, height, line).ok().filter(|line| line.pixels().iter().any(|value| *value > 0.0)))
+}
+
+/// What the model outlines, with its area where the image says how large its pixels are. What is smaller than the model's
+/// least area is none.
+fn segments(scores: &[Segment], reading: &Reading, spacing: Option<[f64; 2]>) -> Vec<SegmentOutput> {
+    let pixel_mm2 = spacing.map(|[rows, columns]| rows * columns);
+    let labels = &reading.bundle.model_card().segments;
+    let one = |segment: &Segment| {
+        let area_mm2 = pixel_mm2.map(|pixel| pixel * segment.mask.pixels() as f64);
+        let label = labels.iter().find(|label| label.name == segment.label);
+        let is_one = label.is_none_or(|label| label.is_large_enough(segment.mask.pixels(), area_mm2));
+        let (mask, area_mm2) = if is_one {
+            (segment.mask.clone(), area_mm2)
+        } else {
+            (segment.mask.emptied(), area_mm2.map(|_| 0.0))
+        };
+        SegmentOutput {
+            label: segment.label.clone(),
+            mask,
+            area_mm2: area_mm2.map(storable),
+            probability: segment.probability.filter(|_| is_one).map(storable),
+        }
+    };
+    scores.iter().map(one).collect()
 }
 
 /// Whether the picture is surely no frontal chest radiograph, whatever the header says.
@@ -304,12 +351,13 @@ fn page_size(image: &GreyImage) -> (usize, usize) {
     }
 }
 
-/// The radiograph and the overlay as PNG files of the same size.
-fn picture(image: &GreyImage, saliency: &GreyImage, label: String) -> Result<PictureData, Ending> {
+/// The radiograph, and what is laid over it, as PNG files of the same size.
+fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result<PictureData, Ending> {
     let (width, height) = page_size(image);
     let small = models::preprocess::resize(image, width, height);
-    let overlay = models::preprocess::resize(saliency, width, height);
-    let written = png::grey(&small).and_then(|grey| Ok((grey, png::heat(&overlay)?)));
+    let over = over.map(|over| models::preprocess::resize(over, width, height));
+    let written = png::grey(&small)
+        .and_then(|grey| Ok((grey, over.as_ref().map(png::heat).transpose()?.unwrap_or_default())));
     let (grey, heat) = written.map_err(|_| {
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;

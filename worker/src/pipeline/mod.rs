@@ -29,7 +29,7 @@ use crate::message::Name;
 use crate::outcome::{Outcome, State};
 use crate::readings::{Reading, Readings, ReadingsError};
 use crate::report::document::Report;
-use crate::report::{fhir, html, overlay, sr};
+use crate::report::{fhir, html, overlay, segmentation, sr};
 use crate::select;
 use crate::withdraw::REJECTED_BY_ARCHIVE;
 
@@ -267,6 +267,7 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
     };
     let sr = bundle.as_ref().and_then(|_| sr::document(report));
     let overlay = sr.as_ref().and_then(|_| overlay::document(report));
+    let segmentation = sr.as_ref().and_then(|_| segmentation::document(report));
     // An outcome is plain strings and finite numbers: it always serialises.
     ReportBytes {
         ends,
@@ -275,5 +276,6 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         html: page.into_bytes(),
         sr,
         overlay,
+        segmentation,
     }
 }

@@ -1,5 +1,6 @@
 //! What the networks said of one study: stored in the ledger once, so that every retry builds from the same numbers.
 
+use models::Mask;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Present;
@@ -14,6 +15,10 @@ pub struct ModelOutput {
     pub device: String,
     /// Findings in the model's order.
     pub findings: Vec<FindingScore>,
+    /// What the model outlines, in its order; not written where it outlines nothing of the kind, so that output of other
+    /// models keeps its bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentOutput>,
     /// The network's own probability that the view is AP, where the model tells.
     pub view_ap: Option<f64>,
     /// The networks' probability that the picture is an upright frontal chest radiograph, 0 to 1, where the model tells.
@@ -40,6 +45,20 @@ pub struct FindingScore {
     pub probability: f64,
     /// The three-way state.
     pub present: Present,
+}
+
+/// One thing as the network outlines it in the image's own pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentOutput {
+    /// The model's name of it.
+    pub label: String,
+    /// Its pixels; none where it is smaller than the model's least area.
+    pub mask: Mask,
+    /// Their area in mm², where the image states how far its pixels are apart in the patient.
+    pub area_mm2: Option<f64>,
+    /// Mean probability of its pixels, 0 to 1, not calibrated.
+    pub probability: Option<f64>,
 }
 
 /// A code and a sentence about an instance or the study.

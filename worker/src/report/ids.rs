@@ -3,7 +3,7 @@
 use sha1::{Digest as _, Sha1};
 use uuid::{Builder, Uuid, uuid};
 
-use super::document::{Finding, Model, Report, Risk};
+use super::document::{Finding, Model, Report, Risk, Segment};
 
 /// Name space of all our identifiers. Never change it: a stored report would get a twin.
 const NAMESPACE: Uuid = uuid!("7210f3e6-404c-4dd8-b515-2286166f831b");
@@ -63,6 +63,21 @@ pub(super) fn overlay_of(job_key: &str) -> Uuid {
 /// The series that the pictures of all versions lie in.
 pub(super) fn overlay_series(report: &Report) -> Uuid {
     id("OverlaySeries", &[&report.keys.report])
+}
+
+/// What is outlined in this version.
+pub(super) fn segment(report: &Report, segment: &Segment) -> Uuid {
+    id("Segment", &[&report.keys.job, &segment.label])
+}
+
+/// The segmentation of this version.
+pub(super) fn segmentation(report: &Report) -> Uuid {
+    id("Segmentation", &[&report.keys.job])
+}
+
+/// The series that the segmentations of all versions lie in.
+pub(super) fn segmentation_series(report: &Report) -> Uuid {
+    id("SegmentationSeries", &[&report.keys.report])
 }
 
 /// The series that all versions of the structured report lie in.

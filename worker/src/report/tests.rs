@@ -6,8 +6,8 @@ use sha1::{Digest as _, Sha1};
 
 use super::document::{Kind, Report, RiskValue};
 use super::language::{Language, Message, translated};
-use super::sample::{failed, hostile, image_only, refused, sample};
-use super::{fhir, html, overlay, pdf, sr};
+use super::sample::{failed, hostile, image_only, refused, sample, segmented};
+use super::{fhir, html, overlay, pdf, segmentation, sr};
 
 fn reports() -> Vec<(&'static str, Report)> {
     vec![
@@ -17,6 +17,8 @@ fn reports() -> Vec<(&'static str, Report)> {
         ("failed", failed()),
         ("hostile", hostile()),
         ("german", german()),
+        ("segmented", segmented()),
+        ("segmented-german", translated(Report { language: Language::German, ..segmented() })),
     ]
 }
 
@@ -60,6 +62,7 @@ fn the_same_report_gives_the_same_bytes() {
         assert_eq!(html::page(&report), html::page(&report), "{name}");
         assert_eq!(sr::document(&report), sr::document(&report), "{name}");
         assert_eq!(overlay::document(&report), overlay::document(&report), "{name}");
+        assert_eq!(segmentation::document(&report), segmentation::document(&report), "{name}");
     }
 }
 
@@ -272,6 +275,9 @@ fn samples_for_the_validators() {
         }
         if let Some(overlay) = overlay::document(&report) {
             std::fs::write(path("overlay.dcm"), overlay).expect("an overlay is written");
+        }
+        if let Some(segmentation) = segmentation::document(&report) {
+            std::fs::write(path("segmentation.dcm"), segmentation).expect("a segmentation is written");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The bottom line in plain words, in the report's language, said the same way by every rendering.
 
 use super::document::{
-    Assessment, Finding, Kind, NoResult, Presence, Record, RecordState, Report, Risk, RiskValue,
+    Assessment, Finding, Kind, NoResult, Presence, Record, RecordState, Report, Risk, RiskValue, Segment,
 };
 use super::language::{Language, Message};
 use super::text::{sentence, visible};
@@ -74,7 +74,51 @@ fn what_to_do(language: Language, why: &NoResult) -> String {
 /// What the images say, and what takes trust from it.
 pub(crate) fn impression(report: &Report) -> Vec<String> {
     let doubts = report.study.warnings.iter().filter(|warning| DOUBTS.contains(&warning.code.as_str()));
-    std::iter::once(findings(report)).chain(doubts.map(|warning| sentence(&warning.text))).collect()
+    let said = match (report.findings.is_empty(), report.segments.is_empty()) {
+        (true, false) => vec![segments(report)],
+        (_, true) => vec![findings(report)],
+        (false, false) => vec![findings(report), segments(report)],
+    };
+    said.into_iter().chain(doubts.map(|warning| sentence(&warning.text))).collect()
+}
+
+/// What the model outlines, in sentences.
+fn segments(report: &Report) -> String {
+    let language = report.language;
+    let drawn = report.segments.iter().filter(|segment| !segment.is_empty());
+    let names: Vec<String> = drawn
+        .map(|segment| format!("{} ({})", language.in_prose(&segment.title), area(language, segment)))
+        .collect();
+    if names.is_empty() {
+        return language.text(Message::OutlinesNothing).to_owned();
+    }
+    let names = language.list(&shortened(language, names));
+    let said = language.say(Message::OutlinesSome, &[("segments", &names)]);
+    format!("{said} {}.", language.text(Message::MachineOutline))
+}
+
+/// One segment in sentences.
+pub(crate) fn segment(language: Language, segment: &Segment) -> String {
+    let (title, area) = (visible(&segment.title), area(language, segment));
+    let mean = segment.probability.map(|value| {
+        format!(
+            "; {} {}",
+            language.in_prose(language.text(Message::MeanProbability)),
+            language.percent(value)
+        )
+    });
+    let machine = language.text(Message::MachineOutline);
+    format!("{title}: {area}{}. {machine}.", mean.unwrap_or_default())
+}
+
+/// How large a segment is, where that is known.
+pub(crate) fn area(language: Language, segment: &Segment) -> String {
+    match segment.area_mm2.filter(|area| area.is_finite()) {
+        _ if segment.is_empty() => language.text(Message::NothingOutlined).to_owned(),
+        Some(area) if area >= 100.0 => format!("{area:.0}\u{a0}mm²"),
+        Some(area) => format!("{}\u{a0}mm²", language.number(&format!("{area:.1}"))),
+        None => language.text(Message::SizeNotKnown).to_owned(),
+    }
 }
 
 /// The risks that have a probability, in their order.

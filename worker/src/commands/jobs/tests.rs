@@ -38,6 +38,7 @@ async fn ledger(folder: &std::path::Path) -> SqliteLedger {
         html: b"page".to_vec(),
         sr: None,
         overlay: None,
+        segmentation: None,
     };
     for key in &KEYS[..3] {
         let job = ledger.lease_key(key).await.unwrap().unwrap();

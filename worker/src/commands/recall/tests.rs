@@ -10,7 +10,7 @@ use crate::cli::{Cli, Command};
 use crate::job::withdrawal_key;
 use crate::lane::Lane;
 use crate::ledger::{NewJob, ReportBytes, SqliteLedger};
-use crate::report::{Report, fhir, html, overlay, sample, sr};
+use crate::report::{Report, fhir, html, overlay, sample, segmentation, sr};
 
 /// Stores the report as a job would, and ends it.
 async fn carry(ledger: &SqliteLedger, report: &Report) {
@@ -36,6 +36,7 @@ async fn carry_request(ledger: &SqliteLedger, report: &Report, request: &str) {
         html: page.into_bytes(),
         sr: sr::document(report),
         overlay: overlay::document(report),
+        segmentation: segmentation::document(report),
     };
     ledger.store_report(&leased, None, &bytes).await.unwrap();
     ledger.settle(&leased, JobState::Reported, None).await.unwrap();

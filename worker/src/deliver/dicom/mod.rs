@@ -1,4 +1,4 @@
-//! A PACS over DICOM: structured report and overlay by C-STORE (PS3.7 9.1.1), exactly as the ledger stores them.
+//! A PACS over DICOM: structured report, overlay and segmentation by C-STORE (PS3.7 9.1.1), exactly as the ledger stores them.
 //!
 //! An instance has one SOP Instance UID for ever, so storing it again is no second effect: an archive keeps what it has,
 //! or takes the same bytes again, and `0111` (duplicate SOP instance) is a success. Hence nothing is looked up first:

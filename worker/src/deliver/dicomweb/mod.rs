@@ -1,4 +1,4 @@
-//! A PACS over DICOMweb: structured report and overlay by STOW-RS (PS3.18 10.5), exactly as the ledger stores them.
+//! A PACS over DICOMweb: structured report, overlay and segmentation by STOW-RS (PS3.18 10.5), exactly as the ledger stores them.
 //!
 //! An instance has one SOP Instance UID for ever, so storing it again is no second effect. Even so, after a try whose
 //! outcome is unknown the archive is **asked first** (QIDO-RS) and sent the same bytes only where it has no such instance:

@@ -147,6 +147,7 @@ mod tests {
             html: Vec::new(),
             sr: None,
             overlay: None,
+            segmentation: None,
         };
         let parcel =
             Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
@@ -202,6 +203,7 @@ mod tests {
                 html: Vec::new(),
                 sr: None,
                 overlay: None,
+                segmentation: None,
             };
             let parcel = Parcel {
                 study_uid: "1.2",

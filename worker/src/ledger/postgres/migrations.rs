@@ -62,6 +62,7 @@ const STEPS: &[&str] = &[
 ",
     "ALTER TABLE job ADD COLUMN sr BYTEA",
     "ALTER TABLE job ADD COLUMN overlay BYTEA",
+    "ALTER TABLE job ADD COLUMN segmentation BYTEA",
 ];
 
 /// Brings the schema to the newest version.

@@ -211,7 +211,8 @@ impl Ledger for PostgresLedger {
             .bind(self.actor.clone())
             .bind(report.digests(model_output))
             .bind(report.sr.clone())
-            .bind(report.overlay.clone());
+            .bind(report.overlay.clone())
+            .bind(report.segmentation.clone());
         self.fenced("store a report", job, statement).await
     }
 
@@ -278,7 +279,8 @@ impl Ledger for PostgresLedger {
             .bind(of.to_owned())
             .bind(self.actor.clone())
             .bind(report.digests(None))
-            .bind(report.overlay.clone());
+            .bind(report.overlay.clone())
+            .bind(report.segmentation.clone());
         Ok(self.one("withdraw a report", statement).await?.is_some())
     }
 

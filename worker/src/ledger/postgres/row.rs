@@ -26,6 +26,7 @@ pub(super) fn job(row: &PgRow) -> Result<Job, Error> {
             html,
             sr: row.try_get("sr")?,
             overlay: row.try_get("overlay")?,
+            segmentation: row.try_get("segmentation")?,
         }),
         _ => None,
     };

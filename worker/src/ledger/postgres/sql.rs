@@ -127,7 +127,9 @@ macro_rules! again {
             kept!(),
             " THEN job.sr END, overlay = CASE WHEN ",
             kept!(),
-            " THEN job.overlay END"
+            " THEN job.overlay END, segmentation = CASE WHEN ",
+            kept!(),
+            " THEN job.segmentation END"
         )
     };
 }
@@ -192,12 +194,13 @@ pub(super) const CANCEL: &str = "
      SELECT job_key FROM cancelled";
 
 /// Stores what was composed under the lease of job $1, fence $2, worker $3: ends $4, outcome $5, bundle $6, page $7, model
-/// output $8, for the actor $9 with the digests $10, structured report $11, overlay $12. Gives one row when the lease was kept.
+/// output $8, for the actor $9 with the digests $10, structured report $11, overlay $12, segmentation $13. Gives one row when
+/// the lease was kept.
 pub(super) const STORE_REPORT: &str = concat!(
     "WITH stored AS (
         UPDATE job SET state = 'composed', composed_at_ms = ",
     now_ms!(),
-    ", ends = $4, outcome = $5, bundle = $6, html = $7, sr = $11, overlay = $12,
+    ", ends = $4, outcome = $5, bundle = $6, html = $7, sr = $11, overlay = $12, segmentation = $13,
             model_output = coalesce($8, model_output)
         WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $9, 'composed', $10 FROM stored)
@@ -205,15 +208,15 @@ pub(super) const STORE_REPORT: &str = concat!(
 );
 
 /// Stores the withdrawal $1 of the version $11, which is still the newest: lane $2, study $3, request $4, time $5, ends $6,
-/// outcome $7, bundle $8, page $9, structured report $10, overlay $14, for the actor $12 with the digests $13. Gives one row
-/// when it did.
+/// outcome $7, bundle $8, page $9, structured report $10, overlay $14, segmentation $15, for the actor $12 with the digests $13.
+/// Gives one row when it did.
 pub(super) const WITHDRAW: &str = concat!(
     "WITH withdrawn AS (
         INSERT INTO job (job_key, report_key, lane, study_uid, request, accepted_at, state, composed_at_ms, ends, outcome,
-                         bundle, html, sr, overlay)
+                         bundle, html, sr, overlay, segmentation)
         SELECT $1::text, report_key, $2::text, $3::text, $4::text, $5::text, 'composed', ",
     now_ms!(),
-    ", $6::text, $7::text, $8::bytea, $9::bytea, $10::bytea, $14::bytea
+    ", $6::text, $7::text, $8::bytea, $9::bytea, $10::bytea, $14::bytea, $15::bytea
         FROM job AS this WHERE this.job_key = $11 AND this.html IS NOT NULL AND this.state <> 'superseded'
             AND NOT EXISTS (SELECT 1 FROM job AS newer WHERE newer.report_key = this.report_key
                 AND newer.sequence > this.sequence AND newer.state <> 'superseded'

@@ -23,10 +23,12 @@ pub(super) fn store_report(
 ) -> Result<bool> {
     let changed = connection.execute(
         "UPDATE job SET state = 'composed', composed_at_ms = :now, ends = :ends, outcome = :outcome,
-            bundle = :bundle, html = :html, sr = :sr, overlay = :overlay, model_output = coalesce(:model_output, model_output)
+            bundle = :bundle, html = :html, sr = :sr, overlay = :overlay, segmentation = :segmentation,
+            model_output = coalesce(:model_output, model_output)
          WHERE job_key = :job_key AND fence = :fence AND lease_holder = :holder",
         named_params! {":now": lessee.now_ms, ":ends": report.ends.as_str(), ":outcome": report.outcome,
-        ":bundle": report.bundle, ":html": report.html, ":sr": report.sr, ":overlay": report.overlay, ":model_output": model_output,
+        ":bundle": report.bundle, ":html": report.html, ":sr": report.sr, ":overlay": report.overlay,
+        ":segmentation": report.segmentation, ":model_output": model_output,
         ":job_key": lease.job_key, ":fence": lease.fence, ":holder": lessee.holder},
     )?;
     if changed == 1 {
@@ -113,9 +115,9 @@ pub(super) fn withdraw(
 ) -> Result<bool> {
     let changed = connection.execute(
         "INSERT INTO job (job_key, report_key, lane, study_uid, request, accepted_at, state, composed_at_ms, ends,
-                          outcome, bundle, html, sr, overlay)
+                          outcome, bundle, html, sr, overlay, segmentation)
          SELECT :job_key, report_key, :lane, :study_uid, :request, :accepted_at, 'composed', :now, :ends, :outcome,
-                :bundle, :html, :sr, :overlay
+                :bundle, :html, :sr, :overlay, :segmentation
          FROM job AS this WHERE this.job_key = :of AND this.html IS NOT NULL AND this.state <> 'superseded'
              AND NOT EXISTS (SELECT 1 FROM job AS newer WHERE newer.report_key = this.report_key
                  AND newer.sequence > this.sequence AND newer.state <> 'superseded'
@@ -124,7 +126,8 @@ pub(super) fn withdraw(
         named_params! {":job_key": withdrawal.job_key, ":lane": withdrawal.lane.as_str(),
         ":study_uid": withdrawal.study_uid, ":request": withdrawal.request, ":accepted_at": withdrawal.accepted_at,
         ":now": lessee.now_ms, ":ends": report.ends.as_str(), ":outcome": report.outcome, ":bundle": report.bundle,
-        ":html": report.html, ":sr": report.sr, ":overlay": report.overlay, ":of": of},
+        ":html": report.html, ":sr": report.sr, ":overlay": report.overlay, ":segmentation": report.segmentation,
+        ":of": of},
     )?;
     if changed == 1 {
         note(connection, &withdrawal.job_key, lessee, "composed", &report.digests(None))?;

@@ -85,7 +85,11 @@ const VERSION_3: &str = "ALTER TABLE job ADD COLUMN sr BLOB;";
 /// The overlay as a DICOM image beside the structured report. A report that is stored already has none and gets none.
 const VERSION_4: &str = "ALTER TABLE job ADD COLUMN overlay BLOB;";
 
-const STEPS: &[M<'static>] = &[M::up(VERSION_1), M::up(VERSION_2), M::up(VERSION_3), M::up(VERSION_4)];
+/// What a model outlines, as a DICOM segmentation beside the structured report. A report that is stored already has none.
+const VERSION_5: &str = "ALTER TABLE job ADD COLUMN segmentation BLOB;";
+
+const STEPS: &[M<'static>] =
+    &[M::up(VERSION_1), M::up(VERSION_2), M::up(VERSION_3), M::up(VERSION_4), M::up(VERSION_5)];
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,7 @@ pub(crate) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
             html,
             sr: row.get("sr")?,
             overlay: row.get("overlay")?,
+            segmentation: row.get("segmentation")?,
         }),
         _ => None,
     };

@@ -30,7 +30,7 @@ const AGAIN: &str = "UPDATE job SET
 /// What is analysed again has no report yet.
 const CLEAR_REPORT: &str =
     "UPDATE job SET composed_at_ms = NULL, ends = NULL, outcome = NULL, bundle = NULL, html = NULL,
-        sr = NULL, overlay = NULL
+        sr = NULL, overlay = NULL, segmentation = NULL
      WHERE job_key = :job_key AND state = 'accepted'";
 
 /// The report is to go to more places: what waits goes there in its turn, what ended with a report is delivered again.

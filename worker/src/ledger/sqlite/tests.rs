@@ -37,7 +37,7 @@ fn write_version_1(folder: &std::path::Path) {
 
 /// A report of version 0.1.0, which wrote no structured report.
 fn without_sr() -> ReportBytes {
-    ReportBytes { sr: None, overlay: None, ..report(Reported) }
+    ReportBytes { sr: None, overlay: None, segmentation: None, ..report(Reported) }
 }
 
 #[tokio::test]

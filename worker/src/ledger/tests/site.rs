@@ -119,6 +119,7 @@ pub(in crate::ledger) fn report(ends: JobState) -> ReportBytes {
         html: b"page".to_vec(),
         sr: Some(b"sr".to_vec()),
         overlay: Some(b"overlay".to_vec()),
+        segmentation: Some(b"segmentation".to_vec()),
     }
 }
 

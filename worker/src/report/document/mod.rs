@@ -12,6 +12,7 @@ mod finding;
 mod model;
 mod record;
 mod risk;
+mod segment;
 mod study;
 
 use std::fmt;
@@ -24,7 +25,10 @@ pub use finding::{Assessment, Coding, Finding, Presence, Thresholds};
 pub use model::{CalibrationPoint, Model, ModelKind, Performance};
 pub use record::{Feature, Record, RecordState, Remark, RemarkKind, Source};
 pub use risk::{Comparator, Contribution, Guidance, Interval, Method, Performer, Risk, RiskInput, RiskValue};
-pub use study::{Dropped, Instance, Patient, Picture, Saliency, Study, Subject, Warning, readable_name};
+pub use segment::Segment;
+pub use study::{
+    Dropped, Instance, Patient, Picture, Saliency, Shows, Study, Subject, Warning, readable_name,
+};
 
 /// Everything that is said about one study.
 #[derive(Clone, PartialEq)]
@@ -51,6 +55,8 @@ pub struct Report {
     pub models: Vec<Model>,
     /// What the image model says, in the order of its labels.
     pub findings: Vec<Finding>,
+    /// What the image model outlines, in the order of its segments.
+    pub segments: Vec<Segment>,
     /// The radiograph that was read.
     pub picture: Option<Picture>,
     /// What the health record said at the time of the study.

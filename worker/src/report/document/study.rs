@@ -135,14 +135,25 @@ pub struct Picture {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Where the model looked, for one finding.
+    /// Where the model looked, for one finding, or what it outlines.
     pub saliency: Option<Saliency>,
 }
 
-/// Where the model looked: a PNG with transparency, laid over the picture at the same size.
+/// What a PNG over the picture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    /// Where the model looked.
+    WhereItLooked,
+    /// The edges of what it outlines.
+    Outlines,
+}
+
+/// Where the model looked, or what it outlines: a PNG with transparency, laid over the picture at the same size.
 #[derive(Clone, PartialEq)]
 pub struct Saliency {
-    /// Title of the finding it explains.
+    /// Which of both.
+    pub shows: Shows,
+    /// Title of the finding it explains, or titles of what is outlined.
     pub finding: String,
     /// How it was made, such as `occlusion` or `Grad-CAM`.
     pub method: String,

@@ -124,6 +124,15 @@ impl Decimal {
     }
 }
 
+impl Decimal {
+    /// A number as it is written: digits, with a point and more digits or without.
+    fn written(text: &str) -> Option<Self> {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_number = is_number && text.parse::<f64>().is_ok_and(f64::is_finite) && !text.ends_with('.');
+        is_number.then(|| RawValue::from_string(text.to_owned()).ok().map(Self)).flatten()
+    }
+}
+
 elements! {
     /// <http://hl7.org/fhir/R4/datatypes.html#Coding>
     Coding { system: Token, code: Token, display: Text, }
@@ -200,6 +209,16 @@ impl Quantity {
             unit: "a".into(),
             system: terms::UCUM.into(),
             code: "a".into(),
+        })
+    }
+
+    /// An area in UCUM's mm2, as it is written; `None` for what is no number.
+    pub(super) fn square_millimetres(written: &str) -> Option<Self> {
+        Decimal::written(written).map(|value| Self {
+            value: Some(value),
+            unit: "mm2".into(),
+            system: terms::UCUM.into(),
+            code: "mm2".into(),
         })
     }
 

@@ -1,6 +1,8 @@
-//! Who computed: a Device for the program and one for each model, with the model's card; and the picture that explains.
+//! Who computed: a Device for the program and one for each model, with the model's card; and the objects in the archive.
 //!
 //! The devices and cards depend on the model and the site's language alone, not on the job, so that each report writes the same ones.
+
+use uuid::Uuid;
 
 use super::datatypes::{
     Annotation, Attachment, CodeableConcept, Extension, Identifier, Instant, Meta, Narrative, Reference,
@@ -9,8 +11,8 @@ use super::datatypes::{
 use super::{references, terms};
 use crate::report::document::{Model, ModelKind, Report};
 use crate::report::language::{Language, Message};
-use crate::report::overlay;
 use crate::report::text::{sentence, visible};
+use crate::report::{overlay, segmentation};
 
 elements! {
     /// <http://hl7.org/fhir/R4/device.html>
@@ -123,27 +125,54 @@ pub(super) fn model_card(language: Language, model: &Model) -> DocumentReference
 pub(super) fn overlay(report: &Report) -> Option<DocumentReference> {
     let (language, instance) = (report.language, overlay::instance_uid(report)?);
     let title = language.say(Message::OverlayAlt, &[("finding", &visible(overlay::explains(report)?))]);
+    let id = references::overlay(report);
+    let own = archived(report, (id, &instance), terms::visual_explanation(), &title);
+    Some(DocumentReference {
+        description: format!("{title}. {}.", language.text(Message::BurnedIn)).into(),
+        ..own
+    })
+}
+
+/// What the model outlines, likewise.
+pub(super) fn segmentation(report: &Report) -> Option<DocumentReference> {
+    let (language, instance) = (report.language, segmentation::instance_uid(report)?);
+    let titles: Vec<String> = report.segments.iter().map(|segment| visible(&segment.title)).collect();
+    let title = language.say(Message::SegmentationOf, &[("segments", &language.list(&titles))]);
+    let id = references::segmentation(report);
+    let own = archived(report, (id, &instance), terms::segmentation(), &title);
+    Some(DocumentReference {
+        description: format!("{title}. {}.", language.text(Message::MachineOutline)).into(),
+        ..own
+    })
+}
+
+fn archived(
+    report: &Report,
+    (id, instance): (Uuid, &str),
+    kind: CodeableConcept,
+    title: &str,
+) -> DocumentReference {
+    let language = report.language;
     let attachment = Attachment {
         content_type: "application/dicom".into(),
         language: language.tag().into(),
-        title: title.as_str().into(),
+        title: title.into(),
         creation: Some(Instant(report.issued)),
         ..Attachment::default()
     };
-    Some(DocumentReference {
-        id: references::overlay(report).to_string().into(),
+    DocumentReference {
+        id: id.to_string().into(),
         meta: Some(Meta::ai_asserted()),
         language: language.tag().into(),
-        text: narrative(language, &title),
+        text: narrative(language, title),
         identifier: vec![Identifier::new(terms::DICOM_UID, &format!("urn:oid:{instance}"))],
         status: "current".into(),
-        r#type: Some(terms::visual_explanation()),
+        r#type: Some(kind),
         subject: Some(references::subject(report)),
         author: vec![references::within("Device", references::software(report))],
-        description: format!("{title}. {}.", language.text(Message::BurnedIn)).into(),
         content: vec![Content { attachment: Some(attachment) }],
         ..DocumentReference::default()
-    })
+    }
 }
 
 /// One sentence, which says that it is no medical device.

@@ -33,7 +33,8 @@ pub(super) fn diagnostic_report(report: &Report, page: &str, paper: &[u8]) -> Di
         let risk = references::within("RiskAssessment", references::risk(report, risk));
         Extension::reference(terms::REPORT_RISK, risk)
     });
-    let observations = report.findings.iter();
+    let findings = report.findings.iter().map(|finding| references::finding(report, finding));
+    let segments = report.segments.iter().map(|segment| references::segment(report, segment));
     let software = format!("{} {}", report.software.name, report.software.version);
     DiagnosticReport {
         id: references::report(report).to_string().into(),
@@ -56,9 +57,7 @@ pub(super) fn diagnostic_report(report: &Report, page: &str, paper: &[u8]) -> Di
         effective_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),
         issued: Some(Instant(report.issued)),
         performer: vec![references::performer(references::software(report), &software)],
-        result: observations
-            .map(|finding| references::within("Observation", references::finding(report, finding)))
-            .collect(),
+        result: findings.chain(segments).map(|id| references::within("Observation", id)).collect(),
         imaging_study: vec![references::study(report)],
         conclusion: conclusion.join(" ").into(),
         presented_form: vec![presented(report, "text/html", page.as_bytes()), presented(report, PDF, paper)],

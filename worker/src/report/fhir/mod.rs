@@ -14,6 +14,7 @@ mod provenance;
 mod r5;
 mod references;
 mod risk_assessment;
+mod segment;
 mod task;
 mod terms;
 mod withdrawal;
@@ -104,6 +105,10 @@ fn entries(report: &Report, page: &str, paper: &[u8]) -> Vec<Entry> {
         let resource = Resource::Observation(Box::new(observation::observation(report, finding)));
         put("Observation", references::finding(report, finding), resource)
     }));
+    entries.extend(report.segments.iter().map(|one| {
+        let resource = Resource::Observation(Box::new(segment::observation(report, one)));
+        put("Observation", references::segment(report, one), resource)
+    }));
     entries.extend(report.risks.iter().map(|risk| {
         let resource = Resource::RiskAssessment(Box::new(risk_assessment::risk_assessment(report, risk)));
         put("RiskAssessment", references::risk(report, risk), resource)
@@ -126,6 +131,10 @@ fn entries(report: &Report, page: &str, paper: &[u8]) -> Vec<Entry> {
     if let Some(overlay) = devices::overlay(report) {
         let resource = Resource::DocumentReference(Box::new(overlay));
         entries.push(put("DocumentReference", references::overlay(report), resource));
+    }
+    if let Some(segmentation) = devices::segmentation(report) {
+        let resource = Resource::DocumentReference(Box::new(segmentation));
+        entries.push(put("DocumentReference", references::segmentation(report), resource));
     }
     let provenance = Resource::Provenance(Box::new(provenance::provenance(report)));
     entries.push(put("Provenance", references::provenance(report), provenance));

@@ -1,5 +1,7 @@
 //! One Observation for each finding: the three-way state, and the probability beside it.
 
+use uuid::Uuid;
+
 use super::datatypes::{
     CodeableConcept, Coding, Identifier, Instant, Meta, Narrative, Quantity, Reference, Text, Token, elements,
 };
@@ -17,13 +19,14 @@ elements! {
         based_on: Vec<Reference>, part_of: Vec<Reference>, status: Token, category: Vec<CodeableConcept>,
         code: Option<CodeableConcept>, subject: Option<Reference>, effective_date_time: Option<Instant>,
         issued: Option<Instant>, performer: Vec<Reference>, value_codeable_concept: Option<CodeableConcept>,
+        value_quantity: Option<Quantity>,
         data_absent_reason: Option<CodeableConcept>, interpretation: Vec<CodeableConcept>,
         body_site: Option<CodeableConcept>, method: Option<CodeableConcept>, device: Option<Reference>, derived_from: Vec<Reference>,
         component: Vec<Component>,
     }
     /// <http://hl7.org/fhir/R4/observation-definitions.html#Observation.component>
     Component {
-        code: Option<CodeableConcept>, value_quantity: Option<Quantity>,
+        code: Option<CodeableConcept>, value_codeable_concept: Option<CodeableConcept>, value_quantity: Option<Quantity>,
         data_absent_reason: Option<CodeableConcept>, reference_range: Vec<ReferenceRange>,
     }
     /// <http://hl7.org/fhir/R4/observation-definitions.html#Observation.referenceRange>
@@ -32,15 +35,34 @@ elements! {
 
 /// Says one finding. What was not assessed says so, and is never left out.
 pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
-    let id = references::finding(report, finding);
+    let mut blank = Observation {
+        text: Narrative::paragraphs(report.language, &[narrative(report.language, finding)]),
+        code: Some(code(finding)),
+        ..asserted(report, references::finding(report, finding), &finding.model)
+    };
+    blank.derived_from.extend(explanation(report, finding));
+    match &finding.assessment {
+        Assessment::Assessed { probability, presence } => Observation {
+            value_codeable_concept: Some(terms::presence(*presence)),
+            interpretation: vec![terms::interpretation(*presence)],
+            component: vec![component(report.language, *probability, finding.thresholds)],
+            ..blank
+        },
+        Assessment::NotAssessed { reason } => {
+            Observation { data_absent_reason: Some(terms::data_absent(reason)), ..blank }
+        }
+    }
+}
+
+/// What every observation of an image model says of itself.
+pub(super) fn asserted(report: &Report, id: Uuid, model: &str) -> Observation {
     let study = references::study(report);
-    let model = report.models.iter().find(|model| model.id == finding.model);
+    let model = report.models.iter().find(|one| one.id == model);
     let device = model.map_or_else(|| references::software(report), references::model);
-    let blank = Observation {
+    Observation {
         id: id.to_string().into(),
         meta: Some(Meta::ai_asserted()),
         language: report.language.tag().into(),
-        text: Narrative::paragraphs(report.language, &[narrative(report.language, finding)]),
         // the same UUID as a DICOM UID, PS3.5 B.2, so that a DICOM twin can name it
         identifier: vec![Identifier {
             r#type: Some(terms::observation_uid()),
@@ -50,7 +72,6 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
         part_of: vec![study.clone()],
         status: "preliminary".into(),
         category: vec![terms::imaging()],
-        code: Some(code(finding)),
         subject: Some(references::subject(report)),
         effective_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),
         issued: Some(Instant(report.issued)),
@@ -67,19 +88,8 @@ pub(super) fn observation(report: &Report, finding: &Finding) -> Observation {
             model.map_or(&report.software.name, |model| &model.title),
         )],
         device: Some(references::within("Device", device)),
-        derived_from: std::iter::once(study).chain(explanation(report, finding)).collect(),
+        derived_from: vec![study],
         ..Observation::default()
-    };
-    match &finding.assessment {
-        Assessment::Assessed { probability, presence } => Observation {
-            value_codeable_concept: Some(terms::presence(*presence)),
-            interpretation: vec![terms::interpretation(*presence)],
-            component: vec![component(report.language, *probability, finding.thresholds)],
-            ..blank
-        },
-        Assessment::NotAssessed { reason } => {
-            Observation { data_absent_reason: Some(terms::data_absent(reason)), ..blank }
-        }
     }
 }
 
@@ -116,6 +126,7 @@ fn component(language: Language, probability: f64, thresholds: Thresholds) -> Co
             .then(|| terms::data_absent(language.text(Message::NoValidProbability))),
         value_quantity,
         reference_range: absent.into_iter().chain(present).collect(),
+        ..Component::default()
     }
 }
 

@@ -4,9 +4,9 @@ use super::datatypes::{CodeableConcept, Instant, Narrative, Reference, Token, el
 use super::{references, terms};
 use crate::report::document::{Kind, Report};
 use crate::report::language::Message;
-use crate::report::overlay;
 use crate::report::text::visible;
 use crate::report::wording;
+use crate::report::{overlay, segmentation};
 
 elements! {
     /// <http://hl7.org/fhir/R4/provenance.html>
@@ -61,10 +61,17 @@ fn targets(report: &Report) -> Vec<Reference> {
     targets.extend(
         findings.map(|finding| references::within("Observation", references::finding(report, finding))),
     );
+    let segments = report.segments.iter();
+    targets.extend(
+        segments.map(|segment| references::within("Observation", references::segment(report, segment))),
+    );
     let risks = report.risks.iter();
     targets.extend(risks.map(|risk| references::within("RiskAssessment", references::risk(report, risk))));
     if overlay::instance_uid(report).is_some() {
         targets.push(references::within("DocumentReference", references::overlay(report)));
+    }
+    if segmentation::instance_uid(report).is_some() {
+        targets.push(references::within("DocumentReference", references::segmentation(report)));
     }
     if !matches!(report.kind, Kind::Analysis) {
         targets.push(references::within("Task", references::task(report)));

@@ -10,7 +10,7 @@ use super::datatypes::{Extension, Identifier, Reference};
 use super::terms;
 use crate::report::document::{Model, Report, Source, Subject};
 use crate::report::ids::id;
-pub(super) use crate::report::ids::{finding, model, risk, software};
+pub(super) use crate::report::ids::{finding, model, risk, segment, software};
 use crate::report::language::Message;
 use crate::report::text::is_uid;
 
@@ -46,6 +46,11 @@ pub(super) fn imaging_study(report: &Report) -> Uuid {
 /// The picture with its overlay of this version.
 pub(super) fn overlay(report: &Report) -> Uuid {
     id("DocumentReference", &[&report.keys.job, "overlay"])
+}
+
+/// What a model outlines in this version.
+pub(super) fn segmentation(report: &Report) -> Uuid {
+    id("DocumentReference", &[&report.keys.job, "segmentation"])
 }
 
 /// A model's card: a changed card is another document.

@@ -17,6 +17,7 @@ pub(super) const MODELS: &str = "https://chiasm.invalid/fhir/model";
 pub(super) const MODEL_CARDS: &str = "https://chiasm.invalid/fhir/model-card";
 pub(super) const RISKS: &str = "https://chiasm.invalid/fhir/CodeSystem/risk";
 pub(super) const FINDINGS: &str = "https://chiasm.invalid/fhir/CodeSystem/finding";
+pub(super) const SEGMENTS: &str = "https://chiasm.invalid/fhir/CodeSystem/segment";
 pub(super) const REFUSALS: &str = "https://chiasm.invalid/fhir/CodeSystem/no-result";
 pub(super) const COMPONENTS: &str = "https://chiasm.invalid/fhir/CodeSystem/component";
 
@@ -115,6 +116,37 @@ pub(super) fn data_absent(reason: &str) -> CodeableConcept {
         "Not Performed",
     )
     .with_text(reason)
+}
+
+/// Why a measurement is not there though something was measured.
+pub(super) fn data_unknown(reason: &str) -> CodeableConcept {
+    CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/data-absent-reason", "unknown", "Unknown")
+        .with_text(reason)
+}
+
+/// The area of something; the concept of the DICOM structured report.
+pub(super) fn area() -> CodeableConcept {
+    CodeableConcept::coded(SNOMED, "42798000", "Area")
+}
+
+/// What kind of thing was found; the concept of the DICOM structured report.
+pub(super) fn finding_category() -> CodeableConcept {
+    CodeableConcept::coded(SNOMED, "276214006", "Finding category")
+}
+
+/// What was found, likewise.
+pub(super) fn finding() -> CodeableConcept {
+    CodeableConcept::coded(DCM, "121071", "Finding")
+}
+
+/// The mean of what a network says of the pixels inside.
+pub(super) fn mean_probability() -> CodeableConcept {
+    CodeableConcept::coded(COMPONENTS, "mean-probability", "Mean probability of the segment's pixels")
+}
+
+/// A DICOM segmentation; the concept of its modality.
+pub(super) fn segmentation() -> CodeableConcept {
+    CodeableConcept::coded(DCM, "SEG", "Segmentation")
 }
 
 /// An identifier that is the UID of an observation in a DICOM structured report (HL7/dicom-sr).

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::{exact, picture, plot, shown, state};
-use crate::report::document::{Assessment, Finding, Performance, Presence, Report};
+use crate::report::document::{Assessment, Finding, Performance, Presence, Report, Segment};
 use crate::report::language::{Language, Message};
+use crate::report::segmentation;
 use crate::report::text::visible;
 use crate::report::wording;
 
@@ -16,8 +17,11 @@ pub(super) fn section(report: &Report) -> Markup {
             h2 id="findings" { (language.text(Message::Findings)) }
             div class="split" {
                 div {
-                    @if report.findings.is_empty() { p { (language.text(Message::NoFindingAssessed)) } }
-                    @else { (table(report)) }
+                    @if report.findings.is_empty() && report.segments.is_empty() {
+                        p { (language.text(Message::NoFindingAssessed)) }
+                    }
+                    @if !report.findings.is_empty() { (table(report)) }
+                    @if !report.segments.is_empty() { (segments(language, &report.segments)) }
                 }
                 div class="pictures" {
                     @if let Some(picture) = &report.picture { (picture::figure(language, picture)) }
@@ -44,6 +48,34 @@ fn table(report: &Report) -> Markup {
                 }
             }
             tbody { @for finding in sorted(findings) { (row(language, finding)) } }
+        }
+    }
+}
+
+/// What the model outlines, each with its area.
+fn segments(language: Language, segments: &[Segment]) -> Markup {
+    html! {
+        table class="stack segments" {
+            caption { (language.text(Message::MachineOutline)) "." }
+            thead {
+                tr {
+                    th scope="col" { (language.text(Message::Outlined)) }
+                    th scope="col" class="number" { (language.text(Message::Area)) }
+                    th scope="col" class="number" { (language.text(Message::MeanProbability)) }
+                }
+            }
+            tbody {
+                @for segment in segments {
+                    tr data-segment=(visible(&segment.label)) data-model=(visible(&segment.model)) data-pixels=(segment.mask.pixels())
+                        data-area-mm2=[segment.area_mm2.map(segmentation::area)] data-mean-probability=[segment.probability.and_then(exact)] {
+                        th scope="row" { (shown(&segment.title)) }
+                        td class="number" { (wording::area(language, segment)) }
+                        td class="number" {
+                            (segment.probability.map_or_else(|| "–".to_owned(), |value| language.percent(value)))
+                        }
+                    }
+                }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The radiograph and where the model looked, as SVG images inside the page.
+//! The radiograph, and where the model looked or what it outlines, as SVG images inside the page.
 //!
 //! A check box lays the overlay over the picture; the style sheet does it, no script. On paper nobody can click, so the
 //! picture is printed without and with the overlay.
@@ -6,16 +6,16 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{Markup, html};
 
-use crate::report::document::{Picture, Saliency};
+use crate::report::document::{Picture, Saliency, Shows};
 use crate::report::language::{Language, Message};
 use crate::report::text::visible;
 
 /// The picture with the overlay's switch. The pixels of both are in the page once.
 pub(super) fn figure(language: Language, picture: &Picture) -> Markup {
     html! {
-        @if picture.saliency.is_some() {
+        @if let Some(saliency) = &picture.saliency {
             input type="checkbox" id="overlay" class="switch" autocomplete="off";
-            label for="overlay" class="switch-label" { (language.text(Message::ShowOverlay)) }
+            label for="overlay" class="switch-label" { (language.text(switch(saliency.shows))) }
         }
         div class="figures" {
             figure data-instance=(visible(&picture.sop_instance_uid)) {
@@ -48,13 +48,29 @@ pub(super) fn figure(language: Language, picture: &Picture) -> Markup {
     }
 }
 
+fn switch(shows: Shows) -> Message {
+    match shows {
+        Shows::WhereItLooked => Message::ShowOverlay,
+        Shows::Outlines => Message::ShowOutlines,
+    }
+}
+
 fn alternative(language: Language, saliency: &Saliency) -> String {
-    language.say(Message::OverlayAlt, &[("finding", &visible(&saliency.finding))])
+    let said = match saliency.shows {
+        Shows::WhereItLooked => Message::OverlayAlt,
+        Shows::Outlines => Message::OutlinesAlt,
+    };
+    language.say(said, &[("finding", &visible(&saliency.finding))])
 }
 
 fn looked(language: Language, saliency: &Saliency) -> String {
     let (finding, method) = (visible(&saliency.finding), visible(&saliency.method));
-    language.say(Message::OverlayCaption, &[("finding", &finding), ("method", &method)])
+    match saliency.shows {
+        Shows::WhereItLooked => {
+            language.say(Message::OverlayCaption, &[("finding", &finding), ("method", &method)])
+        }
+        Shows::Outlines => language.say(Message::OutlinesCaption, &[("finding", &finding)]),
+    }
 }
 
 fn svg(picture: &Picture, label: &str, content: &Markup) -> Markup {

@@ -20,6 +20,8 @@ macro_rules! messages {
 }
 
 messages! {
+    ShowOutlines, OutlinesAlt, OutlinesCaption, MachineOutline, Outlined, Area, MeanProbability,
+    NothingOutlined, SizeNotKnown, OutlinesSome, OutlinesNothing, SegmentationSeries, SegmentationOf,
     Status, NotADevice, StatusOfThisPage, PhysicianDecides, EarlierWithdrawn,
     NoResultIsNotNegative, PageTitle, PageTitleNoResult, PageTitleWithdrawn, TitleResult,
     TitleRefused, TitleFailed, TitleWithdrawn, LabelPreliminary, LabelRefused, LabelFailed,

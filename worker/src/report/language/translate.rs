@@ -5,7 +5,7 @@
 use crate::report::document::{
     Assessment, Comparator, Contribution, Dropped, Feature, Finding, Guidance, Interval, Kind, Method,
     Missing, Model, NoResult, Picture, Pipeline, Record, Remark, Report, Risk, RiskInput, RiskValue,
-    Saliency, Software, Source, Study, Warning,
+    Saliency, Segment, Shows, Software, Source, Study, Warning,
 };
 
 use super::Language;
@@ -24,9 +24,19 @@ pub fn translated(report: Report) -> Report {
         study: study(language, report.study),
         models: report.models.into_iter().map(|one| model(language, one)).collect(),
         findings: report.findings.into_iter().map(|one| finding(language, one)).collect(),
+        segments: report.segments.into_iter().map(|one| Segment { title: say(&one.title), ..one }).collect(),
         picture: report.picture.map(|picture| Picture {
             saliency: picture.saliency.map(|saliency| Saliency {
-                finding: say(&saliency.finding),
+                finding: match saliency.shows {
+                    Shows::WhereItLooked => say(&saliency.finding),
+                    // titles with commas between
+                    Shows::Outlines => saliency
+                        .finding
+                        .split(", ")
+                        .map(|title| language.phrase(title))
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                },
                 method: say(&saliency.method),
                 ..saliency
             }),

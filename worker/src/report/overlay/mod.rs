@@ -10,18 +10,19 @@ use dicom_ingest::own::{MANUFACTURER, MODEL, OVERLAY_CLASS};
 use dicom_ingest::write::{Elements, VR, tags};
 
 use self::canvas::Canvas;
-use super::document::{Instance, Kind, Picture, Report, Saliency};
+use super::dicom::{self, long_string, referenced};
+use super::document::{Instance, Kind, Picture, Report, Saliency, Shows};
 use super::language::Message;
-use super::sr::content::{long_string, referenced};
-use super::sr::{self, header};
-use super::{ids, text};
+use super::{ids, sr, text};
 
 /// The picture with its map, and the instance that it was made from.
 fn source(report: &Report) -> Option<(&Picture, &Saliency, &Instance)> {
     let picture = report.picture.as_ref().filter(|_| report.kind == Kind::Analysis)?;
-    let mut instances = header::valid(&report.study.instances);
+    let mut instances = dicom::valid(&report.study.instances);
     let instance = instances.find(|one| one.sop_instance_uid == picture.sop_instance_uid)?;
-    Some((picture, picture.saliency.as_ref()?, instance))
+    // outlines are a segmentation's to show
+    let saliency = picture.saliency.as_ref().filter(|own| own.shows == Shows::WhereItLooked)?;
+    Some((picture, saliency, instance))
 }
 
 /// SOP Instance UID of the report's overlay; `None` where none is written.
@@ -50,8 +51,8 @@ pub fn document(report: &Report) -> Option<Vec<u8>> {
         .text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192")
         .text(tags::SOP_CLASS_UID, VR::UI, OVERLAY_CLASS)
         .text(tags::SOP_INSTANCE_UID, VR::UI, &instance);
-    header::patient(&mut elements, &report.patient);
-    header::study(&mut elements, report);
+    dicom::patient(&mut elements, &report.patient);
+    dicom::study(&mut elements, report);
     series_and_equipment(&mut elements, report, picture);
     image(&mut elements, report, (picture, saliency, source));
     pixels(&mut elements, &canvas);
@@ -99,8 +100,8 @@ fn laterality(picture: &Picture) -> Option<&str> {
 /// General Image, SC Image and Common Instance Reference (PS3.3 C.7.6.1, C.8.6.2, C.12.2).
 fn image(elements: &mut Elements, report: &Report, source: (&Picture, &Saliency, &Instance)) {
     let (picture, saliency, instance) = source;
-    let (issued, offset) = header::issued(report);
-    let (date, time) = (header::day(issued.date()), header::time_of_day(issued.time()));
+    let (issued, offset) = dicom::issued(report);
+    let (date, time) = (dicom::day(issued.date()), dicom::time_of_day(issued.time()));
     let mut derived_from = referenced(&instance.sop_class_uid, &instance.sop_instance_uid);
     derived_from.code(
         tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
@@ -110,7 +111,7 @@ fn image(elements: &mut Elements, report: &Report, source: (&Picture, &Saliency,
     );
     elements
         .text(tags::INSTANCE_NUMBER, VR::IS, "1")
-        .text(tags::PATIENT_ORIENTATION, VR::CS, &orientation(picture))
+        .text(tags::PATIENT_ORIENTATION, VR::CS, &dicom::orientation(picture))
         .text(tags::CONTENT_DATE, VR::DA, &date)
         .text(tags::CONTENT_TIME, VR::TM, &time)
         .text(tags::TIMEZONE_OFFSET_FROM_UTC, VR::SH, &offset)
@@ -134,17 +135,6 @@ fn series_of(instance: &Instance) -> Elements {
         .text(tags::SERIES_INSTANCE_UID, VR::UI, &instance.series_instance_uid)
         .sequence(tags::REFERENCED_INSTANCE_SEQUENCE, vec![one]);
     series
-}
-
-/// Patient Orientation of the source: rows and columns run as in it. Words that are none are left out, because what is
-/// there must hold.
-fn orientation(picture: &Picture) -> String {
-    let is_direction =
-        |word: &String| (1..=3).contains(&word.len()) && word.chars().all(|letter| "APRLHF".contains(letter));
-    match &picture.orientation[..] {
-        [rows, columns] if is_direction(rows) && is_direction(columns) => format!("{rows}\\{columns}"),
-        _ => String::new(),
-    }
 }
 
 /// What was done to the source, for people. ST is short: 1024 characters (PS3.5 6.2).

@@ -5,6 +5,8 @@ mod risks;
 
 use image::{GrayImage, ImageFormat, Luma, Rgba, RgbaImage};
 
+use models::Mask;
+
 use crate::report::Language;
 use crate::report::document::*;
 
@@ -44,6 +46,7 @@ pub(crate) fn sample() -> Report {
         },
         models: vec![image_model(), fusion_model()],
         findings: findings(),
+        segments: Vec::new(),
         picture: Some(picture()),
         record: record(),
         risks: vec![brock(), intensive_care(), mayo()],
@@ -63,6 +66,41 @@ pub(crate) fn sample() -> Report {
             "Nodules were not looked for in the picture; nodule risks rest on what the record states".into(),
         ],
     }
+}
+
+/// What a model that outlines says: one thing found, one looked for and not found.
+pub(crate) fn segmented() -> Report {
+    let coding = |code: &str, display: &str| Coding {
+        system: "http://snomed.info/sct".into(),
+        code: code.into(),
+        display: display.into(),
+    };
+    let segment = |label: &str, title: &str, property: Coding, inside: &dyn Fn(usize) -> bool| Segment {
+        label: label.into(),
+        title: title.into(),
+        category: coding("123037004", "Anatomical Structure"),
+        property,
+        model: "lungs".into(),
+        // 61 x 45: frames that do not begin with a byte
+        mask: Mask::new(61, 45, (0..61 * 45).map(inside)).expect("a mask"),
+        area_mm2: None,
+        probability: None,
+        threshold: 0.5,
+    };
+    let block = |index: usize| (10..20).contains(&(index % 61)) && (5..40).contains(&(index / 61));
+    let mut report = image_only();
+    report.findings.clear();
+    report.models[0].id = "lungs".into();
+    let found = segment("left_lung", "Left lung", coding("44029006", "Left lung"), &block);
+    report.segments = vec![
+        Segment { area_mm2: Some(350.0 * 0.143), probability: Some(0.93), ..found },
+        segment("effusion", "Pleural effusion", coding("60046008", "Pleural effusion"), &|_| false),
+    ];
+    if let Some(saliency) = report.picture.as_mut().and_then(|picture| picture.saliency.as_mut()) {
+        saliency.shows = Shows::Outlines;
+        saliency.finding = "Left lung".into();
+    }
+    report
 }
 
 /// The same without any record.
@@ -298,6 +336,7 @@ fn picture() -> Picture {
         width,
         height,
         saliency: Some(Saliency {
+            shows: Shows::WhereItLooked,
             finding: "Cardiomegaly".into(),
             method: "occlusion".into(),
             png: png(|bytes| overlay.write_to(bytes, ImageFormat::Png)),

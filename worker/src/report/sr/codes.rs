@@ -2,7 +2,7 @@
 
 use dicom_ingest::write::Elements;
 
-use super::content::long_string;
+use crate::report::dicom::{long_string, meaning};
 use crate::report::document::{self, Finding, Presence};
 
 /// Scheme, value, meaning.
@@ -37,12 +37,16 @@ pub(super) fn sct(value: &str, meaning: &str) -> Code {
 }
 
 /// A concept that no standard names as we mean it.
-pub(super) fn own(value: &str, meaning: &str) -> Code {
-    Code::new(OWN, &long_string(value), &super::content::meaning(meaning))
+pub(super) fn own(value: &str, words: &str) -> Code {
+    Code::new(OWN, &long_string(value), &meaning(words))
 }
 
 pub(super) fn percent() -> Code {
     Code::new("UCUM", "%", "percent")
+}
+
+pub(super) fn square_millimetres() -> Code {
+    Code::new("UCUM", "mm2", "square millimeter")
 }
 
 /// The finding's SNOMED CT code, else the next that DICOM has a scheme for, else our label.

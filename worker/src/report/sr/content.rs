@@ -3,12 +3,9 @@
 use dicom_ingest::write::{Elements, VR, tags};
 
 use super::codes::{Code, percent};
+use crate::report::dicom::referenced;
 use crate::report::text::visible;
 
-/// Greatest length of LO and of one component group of PN, in characters (PS3.5 6.2).
-const LONG_STRING: usize = 64;
-/// Greatest length of SH, in characters (PS3.5 6.2).
-const SHORT_STRING: usize = 16;
 /// Greatest length of a text here, in characters: far beyond any of ours.
 const TEXT: usize = 64 * 1024;
 
@@ -30,31 +27,6 @@ impl Relation {
             Self::HasAcquisitionContext => "HAS ACQ CONTEXT",
         }
     }
-}
-
-/// An LO value: what cannot be seen is shown, a backslash would begin a second value, and the length has a limit.
-pub(in crate::report) fn long_string(text: &str) -> String {
-    clipped(text, LONG_STRING)
-}
-
-/// A Code Meaning of our own: 64 bytes too, because readers that are in use count bytes where the standard counts
-/// characters, and a word of another language has more of the former.
-pub(super) fn meaning(text: &str) -> String {
-    let mut meaning = long_string(text);
-    while meaning.len() > LONG_STRING {
-        meaning.pop();
-    }
-    meaning.trim_end().to_owned()
-}
-
-/// An SH value, likewise.
-pub(super) fn short_string(text: &str) -> String {
-    clipped(text, SHORT_STRING)
-}
-
-fn clipped(text: &str, length: usize) -> String {
-    let text: String = visible(text).replace('\\', "/").chars().take(length).collect();
-    text.trim_end().to_owned()
 }
 
 fn item(relation: Relation, value_type: &str, name: Option<&Code>) -> Elements {
@@ -102,29 +74,33 @@ pub(super) fn instance(
     item
 }
 
-/// SOP Instance Reference Macro (PS3.3 10.8).
-pub(in crate::report) fn referenced(sop_class: &str, sop_instance: &str) -> Elements {
-    let mut item = Elements::default();
-    item.text(tags::REFERENCED_SOP_CLASS_UID, VR::UI, sop_class).text(
-        tags::REFERENCED_SOP_INSTANCE_UID,
-        VR::UI,
-        sop_instance,
-    );
-    item
-}
-
 /// A probability of 0 to 1 as percent. This is the one place where it becomes so. What is no probability says why (CID 42)
 /// as a code of the same concept: a NUM without a value is in the standard, and readers that are in use stumble over it.
 pub(super) fn probability(name: &Code, probability: Option<f64>, otherwise: &Code) -> Elements {
     let Some(value) = probability.filter(|value| (0.0..=1.0).contains(value)) else {
         return code(Relation::Contains, name, otherwise);
     };
+    number(name, &format!("{:.4}", value * 100.0), &percent())
+}
+
+/// A number with its unit.
+pub(super) fn number(name: &Code, written: &str, unit: &Code) -> Elements {
     let mut measured = Elements::default();
     measured
-        .text(tags::NUMERIC_VALUE, VR::DS, &format!("{:.4}", value * 100.0))
-        .sequence(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, vec![percent().item()]);
+        .text(tags::NUMERIC_VALUE, VR::DS, written)
+        .sequence(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, vec![unit.item()]);
     let mut item = item(Relation::Contains, "NUM", Some(name));
     item.sequence(tags::MEASURED_VALUE_SEQUENCE, vec![measured]);
+    item
+}
+
+/// One segment of a segmentation that has a frame for each.
+pub(super) fn segment(name: &Code, sop_class: &str, sop_instance: &str, number: u16) -> Elements {
+    let mut own = referenced(sop_class, sop_instance);
+    own.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &number.to_string())
+        .number(tags::REFERENCED_SEGMENT_NUMBER, number);
+    let mut item = item(Relation::Contains, "IMAGE", Some(name));
+    item.sequence(tags::REFERENCED_SOP_SEQUENCE, vec![own]);
     item
 }
 
@@ -149,19 +125,4 @@ pub(super) fn template(identifier: &str) -> Elements {
     let mut item = Elements::default();
     item.text(tags::MAPPING_RESOURCE, VR::CS, "DCMR").text(tags::TEMPLATE_IDENTIFIER, VR::CS, identifier);
     item
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strings_keep_their_limits() {
-        assert_eq!(long_string("a\\b\u{202e}"), "a/b[U+202E]");
-        assert_eq!(long_string(&"é".repeat(70)).chars().count(), 64);
-        assert_eq!(short_string("  1234567890123456789"), "1234567890123456");
-        assert_eq!(short_string("\0"), "\u{2400}");
-        assert_eq!(meaning(&"é".repeat(70)), "é".repeat(32));
-        assert_eq!(meaning(&"e".repeat(70)), "e".repeat(64));
-    }
 }

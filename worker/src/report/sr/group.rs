@@ -1,15 +1,15 @@
-//! Measurement groups (TID 1501): one a finding, one a risk, each with the algorithm that said it (TID 4019).
+//! Measurement groups: one a finding and one a risk (TID 1501), one a segment (TID 1410), each with the algorithm that said it (TID 4019).
 
-use dicom_ingest::own::{MANUFACTURER, OVERLAY_CLASS};
+use dicom_ingest::own::{MANUFACTURER, OVERLAY_CLASS, SEGMENTATION_CLASS};
 use dicom_ingest::write::{Elements, VR, tags};
 use uuid::Uuid;
 
 use super::codes::{self, Code, dcm, own, sct};
 use super::content::{self, Relation, container, instance, probability, text, uid_reference};
 use super::tree::images;
-use crate::report::document::{Assessment, Finding, Model, Performer, Report, Risk, RiskValue};
+use crate::report::document::{Assessment, Finding, Model, Performer, Report, Risk, RiskValue, Segment};
 use crate::report::language::Message;
-use crate::report::{ids, overlay, wording};
+use crate::report::{ids, overlay, segmentation, wording};
 
 /// The three-way state with the probability, or that it was not assessed and why.
 pub(super) fn finding(report: &Report, finding: &Finding) -> Elements {
@@ -34,6 +34,53 @@ pub(super) fn finding(report: &Report, finding: &Finding) -> Elements {
         }
     }
     group(ids::finding(report, finding), content)
+}
+
+/// What the model outlines: the segment with its area, or that its size is not known. `None` where no segmentation could be
+/// written: a group of TID 1410 is about one.
+pub(super) fn segment(report: &Report, index: usize, segment: &Segment) -> Option<Elements> {
+    let instance = segmentation::instance_uid(report)?;
+    let source = segmentation::source(report)?;
+    let model = report.models.iter().find(|model| model.id == segment.model);
+    let code = |coding| {
+        codes::coded(std::slice::from_ref(coding)).unwrap_or_else(|| own(&segment.label, &segment.title))
+    };
+    let mut content = tracking(report, &segmentation::tracked(segment));
+    content.push(content::code(
+        Relation::Contains,
+        &sct("276214006", "Finding category"),
+        &code(&segment.category),
+    ));
+    content.push(content::code(Relation::Contains, &dcm("121071", "Finding"), &code(&segment.property)));
+    content.extend(model.map(algorithm).unwrap_or_default());
+    content.push(content::segment(
+        &dcm("121214", "Referenced Segmentation Frame"),
+        SEGMENTATION_CLASS,
+        &instance,
+        segmentation::number(index),
+    ));
+    content.push(self::instance(
+        Relation::Contains,
+        "IMAGE",
+        Some(&dcm("121233", "Source image for segmentation")),
+        &source.sop_class_uid,
+        &source.sop_instance_uid,
+    ));
+    let area = sct("42798000", "Area");
+    content.push(match segment.area_mm2.filter(|area| area.is_finite()) {
+        Some(value) => content::number(&area, &segmentation::area(value), &codes::square_millimetres()),
+        None => content::code(Relation::Contains, &area, &dcm("114010", "Value unknown")),
+    });
+    if let Some(value) = segment.probability {
+        let name = own("mean-probability", "Mean probability of the segment's pixels");
+        content.push(probability(&name, Some(value), &dcm("114009", "Value out of range")));
+    }
+    let words = wording::segment(report.language, segment);
+    content.push(text(Relation::Contains, &dcm("121106", "Comment"), &words));
+    let name = dcm("125007", "Measurement Group");
+    let mut group = container(Relation::Contains, &name, Some("1410"), content);
+    group.text(tags::OBSERVATION_UID, VR::UI, &ids::uid(ids::segment(report, segment)));
+    Some(group)
 }
 
 /// The probability of an outcome, or why there is none.

@@ -1,17 +1,14 @@
 //! The modules around the content (PS3.3 A.35.13): patient, study, series, equipment, document.
 
-use dicom_ingest::own::{MANUFACTURER, MODEL, OVERLAY_CLASS, SOP_CLASS};
+use dicom_ingest::own::{MANUFACTURER, MODEL, OVERLAY_CLASS, SEGMENTATION_CLASS, SOP_CLASS};
 use dicom_ingest::write::{Elements, VR, tags};
-use jiff::civil::{DateTime, Time};
-use jiff::tz::{Offset, TimeZone};
 
 use super::codes::OWN;
-use super::content::{long_string, referenced, short_string};
-use crate::report::document::{Instance, Kind, Patient, Report};
+use crate::report::dicom::{day, issued, long_string, patient, referenced, study, time_of_day, valid};
+use crate::report::document::{Kind, Report};
 use crate::report::ids;
 use crate::report::language::Message;
-use crate::report::overlay;
-use crate::report::text::is_uid;
+use crate::report::{overlay, segmentation};
 
 /// Everything but the content tree.
 pub(super) fn elements(report: &Report, sop_instance: &str) -> Elements {
@@ -25,45 +22,6 @@ pub(super) fn elements(report: &Report, sop_instance: &str) -> Elements {
     series_and_equipment(&mut elements, report);
     document(&mut elements, report);
     elements
-}
-
-/// The patient exactly as the images state it, so that the object comes to lie beside them.
-pub(in crate::report) fn patient(elements: &mut Elements, patient: &Patient) {
-    let stated = |text: &Option<String>| text.as_deref().map(long_string).unwrap_or_default();
-    let sex = match patient.sex.as_deref() {
-        Some("female") => "F",
-        Some("male") => "M",
-        Some("other") => "O",
-        _ => "",
-    };
-    let birth_date = patient.birth_date.as_deref().and_then(|date| date.parse::<jiff::civil::Date>().ok());
-    elements
-        .text(tags::PATIENT_NAME, VR::PN, &stated(&patient.name_as_stated))
-        .text(tags::PATIENT_ID, VR::LO, &stated(&patient.identifier))
-        .text(tags::PATIENT_BIRTH_DATE, VR::DA, &birth_date.map(day).unwrap_or_default())
-        .text(tags::PATIENT_SEX, VR::CS, sex);
-    if patient.issuer.is_some() {
-        elements.text(tags::ISSUER_OF_PATIENT_ID, VR::LO, &stated(&patient.issuer));
-    }
-}
-
-pub(in crate::report) fn study(elements: &mut Elements, report: &Report) {
-    let study = &report.study;
-    let (date, time) = study.local_start.map_or((None, None), |(date, time)| (Some(date), time));
-    elements
-        .text(tags::STUDY_INSTANCE_UID, VR::UI, &study.study_instance_uid)
-        .text(tags::STUDY_DATE, VR::DA, &date.map(day).unwrap_or_default())
-        .text(tags::STUDY_TIME, VR::TM, &time.map(time_of_day).unwrap_or_default())
-        .text(tags::REFERRING_PHYSICIAN_NAME, VR::PN, "")
-        .text(tags::STUDY_ID, VR::SH, "")
-        .text(
-            tags::ACCESSION_NUMBER,
-            VR::SH,
-            &study.accession_number.as_deref().map(short_string).unwrap_or_default(),
-        );
-    if let Some(description) = &study.description {
-        elements.text(tags::STUDY_DESCRIPTION, VR::LO, &long_string(description));
-    }
 }
 
 fn series_and_equipment(elements: &mut Elements, report: &Report) {
@@ -165,7 +123,7 @@ fn evidence(report: &Report) -> Vec<Elements> {
         item.text(tags::SERIES_INSTANCE_UID, VR::UI, &uid).sequence(tags::REFERENCED_SOP_SEQUENCE, instances);
         item
     };
-    series.into_iter().chain(overlay(report)).map(item).collect()
+    series.into_iter().chain(overlay(report)).chain(outlines(report)).map(item).collect()
 }
 
 /// The overlay, which one of the findings shows.
@@ -174,51 +132,8 @@ fn overlay(report: &Report) -> Option<(String, Vec<Elements>)> {
     Some((ids::uid(ids::overlay_series(report)), vec![referenced(OVERLAY_CLASS, &instance)]))
 }
 
-/// The instances that can be referred to.
-pub(in crate::report) fn valid(instances: &[Instance]) -> impl Iterator<Item = &Instance> {
-    instances.iter().filter(|instance| {
-        is_uid(&instance.series_instance_uid)
-            && is_uid(&instance.sop_instance_uid)
-            && is_uid(&instance.sop_class_uid)
-    })
-}
-
-/// When the report was issued, in the zone of the study's own times: one object has one offset for all of its times
-/// (PS3.3 C.12.1.1.1). The offset is what parts the study's local start from its instant, else UTC.
-pub(in crate::report) fn issued(report: &Report) -> (DateTime, String) {
-    let local = report.study.local_start.map(|(date, time)| date.to_datetime(time.unwrap_or_default()));
-    let offset = local.zip(report.study.started).and_then(|(local, instant)| {
-        let as_utc = TimeZone::UTC.to_timestamp(local).ok()?;
-        let minutes = as_utc.duration_since(instant).as_mins();
-        let offset = i32::try_from(minutes * 60).ok().and_then(|seconds| Offset::from_seconds(seconds).ok());
-        offset.filter(|_| (-12 * 60..=14 * 60).contains(&minutes))
-    });
-    let offset = offset.unwrap_or(Offset::UTC);
-    let minutes = offset.seconds() / 60;
-    let sign = if minutes < 0 { '-' } else { '+' };
-    let written = format!("{sign}{:02}{:02}", minutes.abs() / 60, minutes.abs() % 60);
-    (offset.to_datetime(report.issued), written)
-}
-
-pub(in crate::report) fn day(date: jiff::civil::Date) -> String {
-    date.strftime("%Y%m%d").to_string()
-}
-
-pub(in crate::report) fn time_of_day(time: Time) -> String {
-    time.strftime("%H%M%S").to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::sample::{failed, sample};
-
-    #[test]
-    fn all_times_of_an_object_are_in_the_zone_of_its_study() {
-        let report = sample();
-        let (issued, offset) = issued(&report);
-        assert_eq!((issued.to_string().as_str(), offset.as_str()), ("2020-03-14T11:02:11", "+0100"));
-        let (issued, offset) = super::issued(&failed());
-        assert_eq!((issued.to_string().as_str(), offset.as_str()), ("2020-03-14T10:02:11", "+0000"));
-    }
+/// The segmentation, which measurement groups refer to.
+fn outlines(report: &Report) -> Option<(String, Vec<Elements>)> {
+    let instance = segmentation::instance_uid(report)?;
+    Some((ids::uid(ids::segmentation_series(report)), vec![referenced(SEGMENTATION_CLASS, &instance)]))
 }

@@ -5,9 +5,9 @@
 //! All versions of a report lie in one series.
 
 mod codes;
-pub(in crate::report) mod content;
+mod content;
 mod group;
-pub(in crate::report) mod header;
+mod header;
 mod tree;
 
 use dicom_ingest::own::SOP_CLASS;

@@ -6,7 +6,7 @@ use dicom_ingest::write::{Elements, VR, tags};
 use super::codes::{Code, dcm, own};
 use super::content::{self, Relation, container, instance, template, text, uid_reference};
 use super::group;
-use super::header::valid;
+use crate::report::dicom::valid;
 use crate::report::document::{Instance, Kind, NoResult, Report};
 use crate::report::text::sentence;
 use crate::report::{ids, wording};
@@ -100,11 +100,13 @@ pub(super) fn images(report: &Report) -> impl Iterator<Item = &Instance> {
     valid(&report.study.instances).filter(|instance| instance.modality != "SR")
 }
 
-/// Findings and risks, each a measurement group.
+/// Findings, segments and risks, each a measurement group.
 fn measurements(report: &Report) -> Elements {
     let findings = report.findings.iter().map(|finding| group::finding(report, finding));
+    let segments = report.segments.iter().enumerate();
+    let segments = segments.filter_map(|(index, segment)| group::segment(report, index, segment));
     let risks = report.risks.iter().map(|risk| group::risk(report, risk));
-    let content = findings.chain(risks).collect();
+    let content = findings.chain(segments).chain(risks).collect();
     container(Relation::Contains, &dcm("126010", "Imaging Measurements"), None, content)
 }
 

@@ -124,8 +124,12 @@ impl Local {
         let batch = vec![picture; self.opening.max_batch.clamp(1, MAX_BATCH)];
         let label = scorer.model_card().labels.first().map(|label| label.name.clone()).unwrap_or_default();
         contained(|| {
+            if !scorer.model_card().says_where_it_looked() {
+                // one picture after the other, and no map
+                return scorer.score(&batch[..1]).map(drop);
+            }
             scorer.score(&batch)?;
-            scorer.saliency(&batch[0], &label)
+            scorer.saliency(&batch[0], &label).map(drop)
         })?;
         let warm_up_ms = began.elapsed().as_secs_f64() * 1e3;
         tracing::info!(pictures = batch.len(), warm_up_ms, "model warmed up: its kernels are compiled");

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::opening::Opening;
 use crate::model::{ModelFacts, ModelNumber};
 
-/// Longest head, in bytes.
-const MOST_HEAD: u32 = 16 << 20;
+/// Longest head, in bytes: a batch of 32 masks of as many runs as one may have.
+const MOST_HEAD: u32 = 96 << 20;
 
 /// Longest body, in bytes: a batch of 32 pictures of 1024 x 1024.
 const MOST_BODY: u32 = 128 << 20;

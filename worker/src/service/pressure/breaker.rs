@@ -106,6 +106,7 @@ const fn hindrance(error: &DeliverError) -> Option<(&'static str, Option<Duratio
             | TerminalCode::BundleUnusable
             | TerminalCode::StructuredReportUnusable
             | TerminalCode::OverlayUnusable
+            | TerminalCode::SegmentationUnusable
             | TerminalCode::StudyUidUnusable
             | TerminalCode::Rejected
             | TerminalCode::Conflict

@@ -126,6 +126,7 @@ mod tests {
             html: b"<p>".to_vec(),
             sr: None,
             overlay: None,
+            segmentation: None,
         };
         let parcel =
             Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: false };

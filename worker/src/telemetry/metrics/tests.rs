@@ -11,6 +11,7 @@ fn output(label: &str, probability: f64) -> ModelOutput {
         sop_instance_uid: "1.2.3".into(),
         device: "cpu".into(),
         findings: vec![score],
+        segments: Vec::new(),
         view_ap: Some(0.5),
         frontal: Some(0.95),
         novelty: Some(0.4),
