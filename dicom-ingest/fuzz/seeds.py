@@ -1,17 +1,26 @@
 """Makes the seeds of the fuzz targets: small files, and first fragments behind the five bytes of attributes that
-the codec targets read. Only the standard library is needed.
+the codec targets read. Only the standard library is needed; where DCMTK's tools are there, they code small pictures.
 
-    python3 seeds.py DATA OUT
+    python3 seeds.py DATA OWN OUT
+
+OWN is what the target `seeds` wrote: our malformed files, and sound pictures of 16 x 16.
 """
 
 import io
 import re
+import shutil
+import struct
+import subprocess
 import sys
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
 
-LARGEST = 65536
+# Longer ones make every input that comes of them slow.
+LARGEST = 4096
+# As the targets bound it: larger pictures are refused before their codestream is looked at.
+SAMPLES = 65536
 CODECS = {
     b"1.2.840.10008.1.2.5": "rle",
     b"1.2.840.10008.1.2.4.50": "jpeg_baseline",
@@ -24,7 +33,7 @@ CODECS = {
     b"1.2.840.10008.1.2.4.91": "jpeg2000",
 }
 DEFLATED = b"1.2.840.10008.1.2.1.99"
-WHOLE = ["prescan", "header", "file"]
+WHOLE = ["prescan", "header", "file", "deidentify"]
 PIXELS = b"\xe0\x7f\x10\x00"
 ITEM = b"\xfe\xff\x00\xe0"
 
@@ -71,37 +80,107 @@ def archive(data, method):
     return stream.getvalue()
 
 
-def main(source, out):
+def coded(pictures, scratch):
+    """Sound pictures as DCMTK codes them: JPEG of each process, JPEG-LS."""
+    ways = [["dcmcjpeg", "+eb"], ["dcmcjpeg", "+ee"], ["dcmcjpeg", "+el"], ["dcmcjpeg", "+e1"]]
+    ways += [["dcmcjpls", "+el"], ["dcmcjpls", "+en"]]
+    for tool, *options in ways:
+        for path in pictures if shutil.which(tool) else []:
+            made = scratch / f"{path.stem}{tool}{options[0]}.dcm"
+            run = subprocess.run([tool, *options, path, made], capture_output=True, check=False)
+            if run.returncode == 0 and made.exists():
+                yield made
+
+
+def item(kind, body):
+    """An item of an association (PS3.8 9.3.2)."""
+    return struct.pack(">BxH", kind, len(body)) + body
+
+
+def pdu(kind, body):
+    return struct.pack(">BxI", kind, len(body)) + body
+
+
+def command(*elements):
+    body = b"".join(struct.pack("<HHI", 0, element, len(value)) + value for element, value in elements)
+    return struct.pack("<HHII", 0, 0, 4, len(body)) + body
+
+
+def fragments(context, *parts):
+    """P-DATA-TF of values: whether a command, whether the last of its message, and bytes."""
+    values = (struct.pack(">IBB", len(data) + 2, context, command | last << 1) + data for command, last, data in parts)
+    return pdu(4, b"".join(values))
+
+
+def associations():
+    """What a sender says: a request, an echo, a store in pieces, the end."""
+    verification, store = b"1.2.840.10008.1.1", b"1.2.840.10008.5.1.4.1.1.2"
+    syntaxes = item(0x40, b"1.2.840.10008.1.2") + item(0x40, b"1.2.840.10008.1.2.1")
+    contexts = b"".join(
+        item(0x20, bytes([number, 0, 0, 0]) + item(0x30, name) + syntaxes)
+        for number, name in ((1, verification), (3, store))
+    )
+    user = item(0x51, struct.pack(">I", 131072)) + item(0x52, b"1.2.3") + item(0x55, b"SENDER_1")
+    roles = item(0x54, struct.pack(">H", len(store)) + store + b"\1\0")
+    extended = item(0x56, struct.pack(">H", len(store)) + store + b"\1\1")
+    identity = item(0x58, b"\2\0" + struct.pack(">H", 4) + b"user" + struct.pack(">H", 4) + b"pass")
+    window = item(0x53, struct.pack(">HH", 1, 1))
+    fixed = struct.pack(">HH", 1, 0) + b"CHIASM".ljust(16) + b"SENDER".ljust(16) + bytes(32)
+    name = item(0x10, b"1.2.840.10008.3.1.1.1")
+    request = pdu(1, fixed + name + contexts + item(0x50, user + roles + extended + identity + window))
+    answers = b"".join(item(0x21, bytes([number, 0, reason, 0]) + syntaxes[:21]) for number, reason in ((1, 0), (3, 3)))
+    accepted = pdu(2, fixed + name + answers + item(0x50, user))
+    number = lambda value: struct.pack("<H", value)
+    echo = command((2, verification + b"\0"), (0x100, number(0x30)), (0x110, number(1)), (0x800, number(0x101)))
+    stored = command(
+        (2, store + b"\0"), (0x100, number(1)), (0x110, number(2)), (0x700, number(0)), (0x800, number(1)),
+        (0x1000, b"1.2.3.4\0"),
+    )
+    data = fragments(3, (0, 0, b"\x08\0\x16\0"), (0, 1, b"UI\0\0"))
+    release, answer, abort, reject = pdu(5, bytes(4)), pdu(6, bytes(4)), pdu(7, bytes([0, 0, 2, 1])), pdu(3, b"\0\1\1\7")
+    said = fragments(1, (1, 1, echo)), fragments(3, (1, 0, stored[:20]), (1, 1, stored[20:]))
+    store = fragments(3, (1, 1, stored))
+    yield from (request, accepted, *said, store, data, release, answer, abort, reject, pdu(9, b"?"))
+    yield b"".join((request, *said, store, data, release))
+
+
+def main(source, own, out):
     def write(target, name, seed):
         folder = out / target
         folder.mkdir(parents=True, exist_ok=True)
         if len(seed) <= LARGEST:
             (folder / name).write_bytes(seed)
 
-    for target in [*WHOLE, "deflate", "archive", *CODECS.values()]:
-        write(target, "empty", b"")
-    files = sorted(path for path in source.rglob("*") if path.is_file())
-    for index, path in enumerate(files):
-        if path.stat().st_size > 64 * LARGEST or path.stat().st_size < 144:
-            continue
-        data = path.read_bytes()
-        if data[128:132] != b"DICM":
-            continue
-        name = f"{index:05}"
+    def whole(name, data):
         for target in WHOLE:
             write(target, name, data)
-        if len(data) <= 8192:
-            for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                write("archive", f"{name}-{method}", archive(data, method))
+        for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            write("archive", f"{name}-{method}", archive(data, method))
         uid = syntax(data)
         if uid == DEFLATED:
             write("deflate", name, data_set(data))
         elif uid == b"1.2.840.10008.1.2.1":
             packer = zlib.compressobj(wbits=-15)
             write("deflate", name, packer.compress(data_set(data)) + packer.flush())
-        elif uid in CODECS and (coded := fragment(data)):
-            write(CODECS[uid], name, attributes(data) + coded)
+        elif uid in CODECS and number(data, 0x10) * number(data, 0x11) <= SAMPLES and (frame := fragment(data)):
+            write(CODECS[uid], name, attributes(data) + frame)
+
+    for target in [*WHOLE, "deflate", "archive", "pdu", *CODECS.values()]:
+        write(target, "empty", b"")
+    for index, said in enumerate(associations()):
+        write("pdu", f"{index:02}", said)
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    for index, path in enumerate(files):
+        if 144 <= path.stat().st_size <= 256 * LARGEST:
+            data = path.read_bytes()
+            if data[128:132] == b"DICM":
+                whole(f"{index:05}", data)
+    made = sorted(own.iterdir())
+    with tempfile.TemporaryDirectory() as scratch:
+        pictures = [path for path in made if path.name.startswith("sound") and "Explicit" in path.name]
+        for path in [*made, *coded(pictures, Path(scratch))]:
+            whole(path.stem, path.read_bytes())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))

@@ -199,6 +199,25 @@ fn what_may_show_or_tell_the_patient_is_refused_unless_it_is_declared_clean() {
     }
 }
 
+/// A fuzzer found the first: a value of text in Source Image Sequence became a sequence of no items, and no reader could go on.
+#[test]
+fn text_in_the_place_of_something_else_is_not_kept() {
+    let canary = "CanaryText";
+    let odd = [
+        ("a sequence", text(8, 0x2112, "DA", canary)),
+        ("a sequence that is kept", text(0x54, 0x16, "LO", canary)),
+        ("a number", text(0x28, 0x106, "LO", canary)),
+        ("a code", text(0x18, 0x15, "PN", canary)),
+    ];
+    for (what, element) in odd {
+        let file = telling(vec![element]).file(Encoding::Explicit);
+        let done = done(&file, &basic());
+        assert!(!holds(&done, canary), "{what}");
+        let read = decode(&done, &Limits::default()).map(|image| image.frames.len());
+        assert_eq!(read.map_err(|refusal| refusal.to_string()), Ok(1), "{what}");
+    }
+}
+
 #[test]
 fn fragments_stay_as_they_are() {
     let picture = telling(vec![]);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use chiasm_tests::{chiasm, lines, phantom_study, run, study_uid};
+use chiasm_tests::{chiasm, lines, phantom_study, record, run, study_uid};
 use serde_json::Value;
 
 /// A site with one source and one target in `folder`.
@@ -83,6 +83,66 @@ fn a_study_that_was_asked_for_by_uid_is_reported_once_to_every_target() {
     for file in ["bundle.json", "report.html", "report.dcm"] {
         assert_eq!(fs::read(report.join(file)).unwrap(), fs::read(other.join(file)).unwrap(), "{file}");
     }
+}
+
+#[test]
+fn a_refusal_that_a_person_can_resolve_is_held_until_one_lets_it_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = site(folder.path(), "kind = 'embedded'");
+    let records = "default_record = 'ehr'\n".to_owned()
+        + &fs::read_to_string(&site).unwrap()
+        + "[records.ehr]\nkind = 'folder'\npath = 'ehr'\n";
+    fs::write(&site, records).unwrap();
+    let file = phantom_study(&folder.path().join("made"), 1);
+    let uid = study_uid(&fs::read(&file).unwrap());
+    let study = folder.path().join("archive").join(&uid);
+    for made in [&study, &folder.path().join("reports"), &folder.path().join("ehr")] {
+        fs::create_dir_all(made).unwrap();
+    }
+    fs::copy(&file, study.join("image")).unwrap();
+    let put = |sex: &str| {
+        let bundle = record(|bundle| bundle["entry"][0]["resource"]["gender"] = sex.into());
+        fs::write(folder.path().join("ehr/carla.json"), bundle.to_string()).unwrap();
+    };
+    let work = || {
+        assert_eq!(states(&submit(&site, &["--study", &uid], "")), ["accepted"]);
+        let config = ["worker", "--once", "--device", "cpu", "--json", "--config"].map(Path::new);
+        lines(&run(&config.into_iter().chain([site.as_path()]).collect::<Vec<_>>()))
+    };
+    let jobs = |arguments: &[&str]| {
+        let output =
+            Command::new(chiasm()).arg("jobs").args(arguments).arg("--config").arg(&site).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let reports = folder.path().join("reports").join(&uid);
+
+    put("male");
+    let held = work();
+    assert_eq!((held.len(), &held[0]["code"]), (1, &Value::from("SexConflict")), "{held:?}");
+    assert!(!reports.exists(), "nothing goes out before a person has looked");
+    assert!(work().is_empty(), "asked for again, it is held all the same");
+    let listed = jobs(&["list", "--in", "held"]);
+    assert!(listed.contains("held") && listed.contains("SexConflict"), "{listed}");
+
+    // The record is put right: a new version takes its place.
+    put("female");
+    assert_eq!(work()[0]["state"], "reported");
+    assert!(reports.join("report.html").exists());
+    assert_eq!(jobs(&["list", "--in", "held"]), "");
+    assert!(jobs(&["list"]).contains("superseded"));
+
+    // Another conflict, and nobody can resolve it: the refusal goes out when a person lets it.
+    put("other");
+    assert_eq!(work()[0]["code"], "SexConflict");
+    let listed = jobs(&["list", "--in", "held"]);
+    let key = listed.split_whitespace().next().unwrap();
+    assert!(jobs(&["release", key]).contains("released"));
+    let config = ["worker", "--once", "--device", "cpu", "--json", "--config"].map(Path::new);
+    let ended = lines(&run(&config.into_iter().chain([site.as_path()]).collect::<Vec<_>>()));
+    assert_eq!((&ended[0]["state"], &ended[0]["code"]), (&"refused".into(), &"SexConflict".into()));
+    let page = fs::read_to_string(reports.join("report.html")).unwrap();
+    assert!(page.contains("SexConflict"));
 }
 
 #[test]

@@ -45,6 +45,21 @@ impl Ending {
     }
 }
 
+/// Whether a refusal of this code is held for a person before it goes out (`docs/codes.md`): somebody can find out whose images
+/// and whose record these are, or that the picture was lost on its way, and a new version takes the refusal's place.
+pub(crate) fn is_held(code: &str) -> bool {
+    matches!(
+        code,
+        "RecordOfOtherPatient"
+            | "SeveralRecords"
+            | "SexConflict"
+            | "BirthDateConflict"
+            | "NameConflict"
+            | "IdentityUnconfirmed"
+            | "BlankImage"
+    )
+}
+
 /// What a person can do about a refusal.
 fn next_step(code: &str) -> &'static str {
     match code {
@@ -80,7 +95,25 @@ fn next_step(code: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::Ending;
+    use super::{Ending, is_held};
+
+    #[test]
+    fn what_is_held_is_what_the_list_of_codes_says() {
+        let list = include_str!("../../docs/codes.md");
+        let section =
+            list.split("## What a person has to look at first").nth(1).expect("the section is there");
+        let section = section.split("\n## ").next().expect("it has a text");
+        let named = |code: &&str| is_held(code) && section.contains(&format!("`{code}`"));
+        let codes: Vec<&str> = list.split("| `").skip(1).filter_map(|row| row.split('`').next()).collect();
+        let held: Vec<&str> = codes.iter().copied().filter(|code| is_held(code)).collect();
+        assert_eq!(held.len(), 7, "{held:?}");
+        assert!(held.iter().all(named), "{held:?}");
+        assert_eq!(
+            codes.iter().filter(|code| section.contains(&format!("`{code}`"))).count(),
+            8,
+            "and StudyIncomplete"
+        );
+    }
 
     #[test]
     fn every_refusal_says_what_to_do_next() {

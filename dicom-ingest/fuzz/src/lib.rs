@@ -2,15 +2,16 @@
 
 use dicom_ingest::limits::Limits;
 
-/// Bounds as small as the inputs, so that what grows with a file shows as memory of the run.
+/// Bounds as small as the inputs: what grows with a file shows as memory of the run, and an input that promises much costs
+/// little, so that many can be tried.
 pub fn limits() -> Limits {
-    const MIB: u64 = 1 << 20;
+    const KIB: u64 = 1 << 10;
     Limits {
-        max_file_bytes: 16 * MIB,
-        max_inflated_bytes: 32 * MIB,
-        inflate_floor_bytes: 4 * MIB,
-        max_samples: 4 * MIB,
-        max_archive_bytes: 32 * MIB,
+        max_file_bytes: 1024 * KIB,
+        max_inflated_bytes: 1024 * KIB,
+        inflate_floor_bytes: 128 * KIB,
+        max_samples: 64 * KIB,
+        max_archive_bytes: 1024 * KIB,
         ..Limits::default()
     }
 }

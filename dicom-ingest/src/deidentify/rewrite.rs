@@ -148,6 +148,9 @@ impl Walk<'_> {
         let bytes = match &element.value {
             Value::Items(_) => return self.sequence(view, tag, vr),
             Value::Fragments(fragments) => return self.encoder.fragments(tag, view.body, fragments),
+            // No sequence, whatever the file says: nothing of the value is kept.
+            Value::Bytes(_) if vr == VR::SQ => return self.sequence(view, tag, vr),
+            Value::Bytes(_) if hides_text(element.vr, vr) => return,
             Value::Bytes(range) => view.body.get(range.clone()).unwrap_or_default(),
         };
         match action(tag, vr, self.options) {
@@ -244,6 +247,34 @@ fn action(tag: Tag, vr: VR, options: &Options) -> Action {
 /// The standard's representation, whatever the file says; the file's where the standard has none.
 fn vr_of(element: &Element) -> VR {
     standard_vr(element.tag).map_or(element.vr, VirtualVr::relaxed)
+}
+
+/// Whether the file has text, or a name, in an attribute that by the standard holds something else.
+fn hides_text(stated: VR, standard: VR) -> bool {
+    (stated == VR::PN && standard != VR::PN) || (is_text(stated) && !is_text(standard))
+}
+
+fn is_text(vr: VR) -> bool {
+    matches!(
+        vr,
+        VR::AE
+            | VR::AS
+            | VR::CS
+            | VR::DA
+            | VR::DS
+            | VR::DT
+            | VR::IS
+            | VR::LO
+            | VR::LT
+            | VR::PN
+            | VR::SH
+            | VR::ST
+            | VR::TM
+            | VR::UC
+            | VR::UI
+            | VR::UR
+            | VR::UT
+    )
 }
 
 /// A value that conforms and says nothing.

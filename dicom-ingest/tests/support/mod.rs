@@ -9,3 +9,4 @@
 
 pub(crate) mod data;
 pub(crate) mod file;
+pub(crate) mod malformed;

@@ -30,6 +30,12 @@ pub enum JobsCommand {
         chiasm jobs retry --all-failed\n\
         Exit code 1 when a job could not be retried; the others are.")]
     Retry(RetryArgs),
+    /// Let held jobs go: their refusals are delivered now.
+    ///
+    /// A job is held where a person has to look: whose images and whose record these are, or whether there is a picture at all.
+    #[command(after_help = "Example:\n  chiasm jobs release 4f1c\n\
+        Exit code 1 when a job could not be let go; the others are.")]
+    Release(ReleaseArgs),
     /// Let a job that waits fail with the code `Cancelled`; `jobs retry` takes it back.
     #[command(after_help = "Example:\n  chiasm jobs cancel 4f1c")]
     Cancel(CancelArgs),
@@ -38,7 +44,7 @@ pub enum JobsCommand {
 /// `chiasm jobs list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only jobs in this state: accepted, leased, composed, reported, refused, failed or superseded. Several may be given.
+    /// Only jobs in this state: accepted, leased, composed, held, reported, refused, failed or superseded. Several may be given.
     #[arg(long = "in", value_name = "STATE")]
     pub states: Vec<JobState>,
     /// Only the newest so many.
@@ -75,6 +81,17 @@ pub struct RetryArgs {
     /// Every failed job but those that were cancelled.
     #[arg(long, conflicts_with = "keys")]
     pub all_failed: bool,
+    /// Where the ledger is.
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+}
+
+/// `chiasm jobs release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// Keys of held jobs, or their beginnings.
+    #[arg(value_name = "KEY", required = true)]
+    pub keys: Vec<String>,
     /// Where the ledger is.
     #[command(flatten)]
     pub ledger: LedgerArgs,

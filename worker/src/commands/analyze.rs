@@ -89,7 +89,7 @@ pub(super) fn warn(not_dicom: usize, unreadable_records: usize) {
 async fn analyze(flight: &Flight, job: &NewJob) -> Result<Outcome, LedgerError> {
     let ledger = &flight.ledger;
     let accepted = ledger.accept(job).await?;
-    if let Accepted::Before(JobState::Reported | JobState::Refused) = accepted
+    if let Accepted::Before(JobState::Reported | JobState::Refused | JobState::Held) = accepted
         && let Some(report) = ledger.report(&job.job_key).await?
     {
         return Ok(flight.redeliver(job, &report).await);
@@ -104,7 +104,9 @@ async fn analyze(flight: &Flight, job: &NewJob) -> Result<Outcome, LedgerError> 
     }
     let Some(leased) = ledger.lease_key(&job.job_key).await? else { return Ok(in_progress(job)) };
     Ok(match flight.carry(leased, Start::default()).await? {
-        Landed::Ended { outcome, .. } | Landed::Deferred { outcome, .. } => *outcome,
+        Landed::Ended { outcome, .. } | Landed::Held { outcome } | Landed::Deferred { outcome, .. } => {
+            *outcome
+        }
         Landed::Lost => in_progress(job),
     })
 }

@@ -10,7 +10,7 @@ use super::show::Show;
 use super::{load, runtime};
 use crate::cli::WorkerArgs;
 use crate::config::{Config, Environment};
-use crate::ledger::JobFilter;
+use crate::ledger::{JobFilter, JobState};
 use crate::outcome::Outcome;
 use crate::pipeline::Stages;
 use crate::service::fetch::Sources;
@@ -67,7 +67,7 @@ async fn worker(
 /// Jobs and requests that wait at this moment, for the progress bar.
 async fn waiting(worker: &Worker) -> anyhow::Result<usize> {
     let jobs = worker.ledger.jobs(&JobFilter::default()).await?;
-    let open = jobs.iter().filter(|job| !job.state.is_terminal()).count();
+    let open = jobs.iter().filter(|job| !job.state.is_terminal() && job.state != JobState::Held).count();
     let status = worker.queue.status().await?;
     Ok(open + usize::try_from(status.stat + status.routine).unwrap_or(0))
 }

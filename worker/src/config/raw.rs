@@ -104,6 +104,7 @@ pub(super) struct RawWorker {
     pub(super) grace_s: u64,
     pub(super) poison_after: u64,
     pub(super) deliver_for_h: u64,
+    pub(super) hold_h: u64,
 }
 
 impl Default for RawWorker {
@@ -124,6 +125,7 @@ impl Default for RawWorker {
             grace_s: 25,
             poison_after: 5,
             deliver_for_h: 24,
+            hold_h: 24,
         }
     }
 }

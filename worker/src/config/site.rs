@@ -293,6 +293,8 @@ pub struct WorkerConfig {
     pub poison_after: u32,
     /// A report that cannot be delivered for so long fails.
     pub deliver_for: Duration,
+    /// A refusal that a person can resolve is held for so long, then it goes out.
+    pub hold_for: Duration,
     /// A worker that is silent for so long loses its jobs.
     pub lease: Duration,
 }

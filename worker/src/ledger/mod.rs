@@ -142,6 +142,20 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         report: &ReportBytes,
     ) -> Result<(), LedgerError>;
 
+    /// Stores what [`Ledger::store_report`] does and gives the job up at once: it is held for a person, for as long as `lasts`
+    /// at most, because of `why`, a stable code. Then, and when a person lets it go, its delivery is due. Fenced.
+    async fn store_held(
+        &self,
+        job: &Job,
+        model_output: Option<&str>,
+        report: &ReportBytes,
+        why: &str,
+        lasts: Duration,
+    ) -> Result<(), LedgerError>;
+
+    /// A held job's report is delivered from now on. [`LedgerError::WrongState`] for another state.
+    async fn let_go(&self, job_key: &str) -> Result<(), LedgerError>;
+
     /// True when a newer version of the same report is already composed or delivered: this one must not overwrite it.
     async fn is_superseded(&self, job: &Job) -> Result<bool, LedgerError>;
 
@@ -195,7 +209,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// every other is analysed again. [`LedgerError::WrongState`] for another state.
     async fn retry(&self, job_key: &str) -> Result<(), LedgerError>;
 
-    /// A job that waits ends as failed with the code `Cancelled`; one that is under way or ended cannot be cancelled.
+    /// A job that waits or is held ends as failed with the code `Cancelled`; one that is under way or ended cannot be cancelled.
     async fn cancel(&self, job_key: &str) -> Result<(), LedgerError>;
 
     /// Whether the database answers now, for readiness. Never blocks longer than a second.
@@ -205,12 +219,25 @@ pub trait Ledger: Send + Sync + fmt::Debug {
 fn not_failed(job_key: &str, state: Option<JobState>) -> Result<(), LedgerError> {
     match state {
         Some(JobState::Failed) => Ok(()),
+        Some(state @ JobState::Held) => Err(LedgerError::WrongState {
+            job_key: job_key.to_owned(),
+            state,
+            why: "reading the same images again finds the same; `chiasm jobs release` lets its refusal go out",
+        }),
         Some(state) => Err(LedgerError::WrongState {
             job_key: job_key.to_owned(),
             state,
             why: "only a failed job can be tried again; submit the study again for a new version",
         }),
         None => Err(LedgerError::UnknownJob { job_key: job_key.to_owned() }),
+    }
+}
+
+fn not_held(job_key: &str, state: Option<JobState>) -> LedgerError {
+    let job_key = job_key.to_owned();
+    match state {
+        Some(state) => LedgerError::WrongState { job_key, state, why: "only a held job can be let go" },
+        None => LedgerError::UnknownJob { job_key },
     }
 }
 

@@ -149,9 +149,9 @@ pub struct JobRow {
     pub accepted_at: String,
     /// How often it was started.
     pub attempts: u32,
-    /// Why it rests, where its delivery was put off: a stable code.
+    /// Why it rests, where its delivery was put off, or is held: a stable code.
     pub resting: Option<String>,
-    /// Until when it rests.
+    /// Until when it rests or is held.
     pub rests_until: Option<Timestamp>,
     /// Why it ended otherwise than its report says: a stable code, such as `Cancelled`.
     pub ended_code: Option<String>,
@@ -166,7 +166,8 @@ pub struct AuditEntry {
     pub at: String,
     /// The worker.
     pub actor: String,
-    /// What happened: `accepted`, `composed`, `deferred`, `settled`, `superseded`, `retried`, `cancelled`.
+    /// What happened: `accepted`, `composed`, `held`, `released`, `deferred`, `settled`,
+    /// `superseded`, `retried`, `cancelled`.
     pub event: String,
     /// State or code, and SHA-256 digests of what was stored; no patient data.
     pub detail: String,

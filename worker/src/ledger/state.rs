@@ -15,6 +15,9 @@ pub enum JobState {
     Leased,
     /// Model output and report bytes are stored; the report has still to be delivered.
     Composed,
+    /// A person has to look before the report of a refusal, which is stored, goes out. It takes nobody's turn; a person lets it
+    /// go, a newer version takes its place, or its time runs out.
+    Held,
     /// Terminal: the report of an analysis is delivered.
     Reported,
     /// Terminal: the study was refused for a typed reason; the report of the refusal is delivered.
@@ -32,6 +35,7 @@ impl JobState {
             Self::Accepted => "accepted",
             Self::Leased => "leased",
             Self::Composed => "composed",
+            Self::Held => "held",
             Self::Reported => "reported",
             Self::Refused => "refused",
             Self::Failed => "failed",
@@ -49,7 +53,7 @@ impl JobState {
         match self {
             Self::Reported | Self::Refused => true,
             Self::Failed => ended_code.is_none(),
-            Self::Accepted | Self::Leased | Self::Composed | Self::Superseded => false,
+            Self::Accepted | Self::Leased | Self::Composed | Self::Held | Self::Superseded => false,
         }
     }
 
@@ -68,7 +72,7 @@ impl fmt::Display for JobState {
 /// The text is not one of the job states.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown job state `{0}`; a job is accepted, leased, composed, reported, refused, failed or superseded"
+    "unknown job state `{0}`; a job is accepted, leased, composed, held, reported, refused, failed or superseded"
 )]
 pub struct UnknownState(String);
 
@@ -80,6 +84,7 @@ impl FromStr for JobState {
             Self::Accepted,
             Self::Leased,
             Self::Composed,
+            Self::Held,
             Self::Reported,
             Self::Refused,
             Self::Failed,

@@ -73,6 +73,7 @@ impl FailureReason {
             JobState::Accepted
             | JobState::Leased
             | JobState::Composed
+            | JobState::Held
             | JobState::Reported
             | JobState::Superseded => Self::None,
             JobState::Refused => Self::Rejected,
@@ -112,6 +113,7 @@ impl FailureReason {
 pub fn event(status: &Status<'_>) -> Option<StatusEvent> {
     let event_type = match status.state {
         JobState::Accepted => "imaging.job.accepted.v1",
+        JobState::Held => "imaging.job.held.v1",
         JobState::Reported => "imaging.job.reported.v1",
         JobState::Refused => "imaging.job.refused.v1",
         JobState::Failed => "imaging.job.failed.v1",
@@ -218,6 +220,13 @@ mod tests {
         let cases = [
             status(JobState::Accepted),
             Status {
+                code: Some("SexConflict"),
+                next_step: Some(
+                    "Check whose images and whose record these are, correct the source, and submit the study again.",
+                ),
+                ..status(JobState::Held)
+            },
+            Status {
                 correlation_id: Some("0f8fad5b-d9cb-469f-a165-70867728950e"),
                 diagnostic_report: Some("b7c0a8a4-6f35-5d0e-9a7b-3f1f2b8c9d10"),
                 ..status(JobState::Reported)
@@ -250,6 +259,7 @@ mod tests {
     #[test]
     fn failures_have_the_words_of_monai_deploy() {
         for (state, code, word) in [
+            (JobState::Held, Some("SexConflict"), FailureReason::None),
             (JobState::Reported, None, FailureReason::None),
             (JobState::Superseded, Some("Superseded"), FailureReason::None),
             (JobState::Refused, Some("NotApplicableView"), FailureReason::Rejected),

@@ -162,8 +162,8 @@ impl Arrivals {
                 let Load { start, _spool, _share } = *load;
                 let landed = self.flight.carry(*job, start).await?;
                 let mut disposition = Disposition::Ack;
-                if let Landed::Ended { state, outcome } = &landed {
-                    self.announce(&Announced::of(request, &job_key), *state, outcome).await;
+                if let Some((state, outcome)) = landed.news() {
+                    self.announce(&Announced::of(request, &job_key), state, outcome).await;
                     if outcome.code.as_deref() == Some(STOPPED_THE_WORKER) {
                         disposition = self.stopped_the_worker();
                     }
@@ -240,7 +240,9 @@ impl Arrivals {
                 Widened::InHand if !state.is_terminal() => {
                     return Ok(Way::Settle(Disposition::Retry { after: self.pause(0) }));
                 }
-                _ if state.is_terminal() => return Ok(Way::Known(job.job_key.clone(), state)),
+                _ if state.is_terminal() || state == JobState::Held => {
+                    return Ok(Way::Known(job.job_key.clone(), state));
+                }
                 _ => {}
             },
         }

@@ -171,13 +171,13 @@ impl Feeds {
         let correlation = request.and_then(|request| request.correlation_id);
         match arrivals.flight.carry(job, start).await {
             Ok(landed) => {
-                if let Landed::Ended { state, outcome } = &landed {
+                if let Some((state, outcome)) = landed.news() {
                     let job = Announced {
                         job_key: &job_key,
                         study_uid: &study_uid,
                         correlation_id: correlation.as_deref(),
                     };
-                    arrivals.announce(&job, *state, outcome).await;
+                    arrivals.announce(&job, state, outcome).await;
                     if let Some(letter) = letter
                         && outcome.code.as_deref() == Some(STOPPED_THE_WORKER)
                     {
@@ -191,7 +191,9 @@ impl Feeds {
     }
 
     async fn show(&self, landed: Landed) {
-        if let Landed::Ended { outcome, .. } | Landed::Deferred { outcome, .. } = landed {
+        if let Landed::Ended { outcome, .. } | Landed::Held { outcome } | Landed::Deferred { outcome, .. } =
+            landed
+        {
             // Nobody may be listening any more, while the worker stops.
             drop(self.outcomes.send(*outcome).await);
         }

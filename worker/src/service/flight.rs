@@ -12,7 +12,7 @@ use super::gate::{Gate, LaneTurns};
 use crate::cli::DeviceArg;
 use crate::deliver::folder::FolderTarget;
 use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets};
-use crate::ending::Ending;
+use crate::ending::{Ending, is_held};
 use crate::job::Request;
 use crate::ledger::{Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
 use crate::message::{Mode, Name};
@@ -48,6 +48,8 @@ pub struct Flight {
     pub metrics: Metrics,
     /// How long a report is tried to be delivered.
     pub deliver_for: Duration,
+    /// How long a refusal is held for a person, at most.
+    pub hold_for: Duration,
     /// Jobs that are carried at this moment.
     pub under_way: UnderWay,
 }
@@ -85,6 +87,11 @@ pub enum Landed {
         /// The line of the study.
         outcome: Box<Outcome>,
     },
+    /// Its refusal is stored and held for a person.
+    Held {
+        /// The line of the study.
+        outcome: Box<Outcome>,
+    },
     /// Its report is stored and cannot be delivered now; the ledger keeps it for later.
     Deferred {
         /// Stable code of what stood in the way.
@@ -96,6 +103,17 @@ pub enum Landed {
     Lost,
 }
 
+impl Landed {
+    /// What a listener is told: where the job stands, and its line.
+    pub(super) fn news(&self) -> Option<(JobState, &Outcome)> {
+        match self {
+            Self::Ended { state, outcome } => Some((*state, outcome)),
+            Self::Held { outcome } => Some((JobState::Held, outcome)),
+            Self::Deferred { .. } | Self::Lost => None,
+        }
+    }
+}
+
 impl Flight {
     /// For one job after the other, without a worker around it: `analyze`.
     pub fn alone(stages: Arc<Stages>, ledger: Arc<dyn Ledger>, device: DeviceArg) -> Self {
@@ -104,6 +122,8 @@ impl Flight {
         Self {
             metrics,
             deliver_for: stages.config.worker.deliver_for,
+            // Who asked waits for the answer.
+            hold_for: Duration::ZERO,
             stages,
             ledger,
             device: Arc::new(device),
@@ -150,7 +170,14 @@ impl Flight {
             let analysis = self.analyse(job, start).await;
             reach_with("analysed", &job.study_uid);
             self.gate.give_way(job.lane).await;
-            self.store(job, &analysis).await?;
+            let held = self.is_held(job, &analysis.report).await?;
+            self.store(job, &analysis, held.as_deref()).await?;
+            if let Some(code) = held {
+                reach("stored");
+                tracing::warn!(code, "the refusal is held; a person has to look");
+                let outcome = Box::new(line(&analysis.report).with_timings(analysis.timings_ms));
+                return Ok(Landed::Held { outcome });
+            }
             (analysis.report, analysis.timings_ms)
         };
         reach("stored");
@@ -181,11 +208,29 @@ impl Flight {
         }
     }
 
-    /// Model output, report and audit entry into the ledger, at once.
-    async fn store(&self, job: &Job, analysis: &Analysis) -> Result<(), LedgerError> {
+    /// The code that the report is held for, if it is: a refusal that a person can resolve, of the newest version, that would
+    /// go somewhere.
+    async fn is_held(&self, job: &Job, report: &ReportBytes) -> Result<Option<String>, LedgerError> {
+        let code = line(report).code.filter(|code| is_held(code));
+        let request = serde_json::from_str::<Request>(&job.request).ok();
+        let goes_out = request.is_some_and(|request| request.mode != Mode::Shadow);
+        if report.ends != JobState::Refused || self.hold_for.is_zero() || !goes_out || code.is_none() {
+            return Ok(None);
+        }
+        Ok(if self.ledger.is_superseded(job).await? { None } else { code })
+    }
+
+    /// Model output, report and audit entry into the ledger, at once; the job is held because of `held`.
+    async fn store(&self, job: &Job, analysis: &Analysis, held: Option<&str>) -> Result<(), LedgerError> {
         let output = analysis.output.as_ref().and_then(|output| serde_json::to_string(output).ok());
         let began = Instant::now();
-        self.ledger.store_report(job, output.as_deref(), &analysis.report).await?;
+        match held {
+            Some(code) => {
+                let (output, report) = (output.as_deref(), &analysis.report);
+                self.ledger.store_held(job, output, report, code, self.hold_for).await?;
+            }
+            None => self.ledger.store_report(job, output.as_deref(), &analysis.report).await?,
+        }
         self.metrics.record_stage("store", began.elapsed());
         self.metrics.record_stages(&analysis.timings_ms);
         if let Some(output) = &analysis.output {

@@ -202,6 +202,7 @@ impl Worker {
             targets: self.pressure.targets(),
             metrics: self.metrics.clone(),
             deliver_for: config.worker.deliver_for,
+            hold_for: config.worker.hold_for,
             under_way: flight::UnderWay::default(),
         });
         let arrivals = Arc::new(Arrivals {

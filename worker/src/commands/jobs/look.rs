@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::next_step::next_step;
 use super::short;
-use crate::ledger::{AuditEntry, JobRow};
+use crate::ledger::{AuditEntry, JobRow, JobState};
 use crate::outcome::Outcome;
 
 /// One line a job.
@@ -85,9 +85,12 @@ fn line(job: &JobRow) -> Value {
     })
 }
 
-/// Code and reason of how a job stands: of its rest, of its end, else of its report.
+/// Code and reason of how a job stands: of its rest, of its end, else of its report, for which it may be held.
 fn why(job: &JobRow) -> (Option<String>, Option<String>) {
     let outcome = outcome(job);
+    if job.state == JobState::Held {
+        return outcome.map_or((job.resting.clone(), None), |outcome| (outcome.code, outcome.reason));
+    }
     if let Some(code) = job.resting.as_ref().or(job.ended_code.as_ref()) {
         return (Some(code.clone()), None);
     }

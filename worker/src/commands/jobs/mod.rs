@@ -33,6 +33,7 @@ fn ledger_args(command: &JobsCommand) -> &LedgerArgs {
         JobsCommand::List(args) => &args.ledger,
         JobsCommand::Show(args) => &args.ledger,
         JobsCommand::Retry(args) => &args.ledger,
+        JobsCommand::Release(args) => &args.ledger,
         JobsCommand::Cancel(args) => &args.ledger,
     }
 }
@@ -67,6 +68,7 @@ async fn answer(command: &JobsCommand, ledger: &dyn Ledger, out: &mut impl Write
             retry(ledger, wanted.map(|job| job.job_key).collect(), out).await
         }
         JobsCommand::Retry(args) => retry(ledger, args.keys.clone(), out).await,
+        JobsCommand::Release(args) => each(ledger, args.keys.clone(), Act::Release, out).await,
         JobsCommand::Cancel(args) => {
             let (job, _) = ledger.job(&args.key).await?.with_context(|| unknown(&args.key))?;
             ledger.cancel(&job.job_key).await?;
@@ -76,20 +78,36 @@ async fn answer(command: &JobsCommand, ledger: &dyn Ledger, out: &mut impl Write
     }
 }
 
-/// Accepts each job anew; one that cannot be does not stop the others.
+/// Accepts each job anew.
 async fn retry(ledger: &dyn Ledger, keys: Vec<String>, out: &mut impl Write) -> anyhow::Result<u8> {
-    let mut code = 0;
     if keys.is_empty() {
         writeln!(out, "no job has failed")?;
     }
+    each(ledger, keys, Act::Retry, out).await
+}
+
+/// What is done to one job after the other.
+#[derive(Clone, Copy)]
+enum Act {
+    Retry,
+    Release,
+}
+
+/// Does it to each job; one that it cannot be done to does not stop the others.
+async fn each(ledger: &dyn Ledger, keys: Vec<String>, act: Act, out: &mut impl Write) -> anyhow::Result<u8> {
+    let mut code = 0;
     for key in keys {
         let Some((job, _)) = ledger.job(&key).await? else {
             tracing::error!("{}", unknown(&key));
             code = 1;
             continue;
         };
-        match ledger.retry(&job.job_key).await {
-            Ok(()) => writeln!(out, "{}  accepted anew", short(&job.job_key))?,
+        let (done, said) = match act {
+            Act::Retry => (ledger.retry(&job.job_key).await, "accepted anew"),
+            Act::Release => (ledger.let_go(&job.job_key).await, "released"),
+        };
+        match done {
+            Ok(()) => writeln!(out, "{}  {said}", short(&job.job_key))?,
             Err(error) => {
                 tracing::error!("{}", with_source(&error));
                 code = 1;

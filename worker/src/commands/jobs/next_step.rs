@@ -17,6 +17,7 @@ pub(super) fn next_step(job: &JobRow, outcome: Option<&Outcome>) -> String {
             Some(None) => "Nothing: its delivery is tried again by itself.".into(),
             None => "Nothing: its report is stored, and delivered next.".into(),
         },
+        (JobState::Held, _) => held(job, of_report),
         (JobState::Reported | JobState::Superseded, _) => "Nothing.".into(),
         (JobState::Failed, Some(CANCELLED)) => {
             format!("Nothing; to read the study after all, run {retry}.")
@@ -30,6 +31,16 @@ pub(super) fn next_step(job: &JobRow, outcome: Option<&Outcome>) -> String {
             of_report.unwrap_or_else(|| format!("Look for this job in the worker's log; then run {retry}."))
         }
     }
+}
+
+/// What a person decides on, and what happens where nobody does.
+fn held(job: &JobRow, of_report: Option<String>) -> String {
+    let look = of_report.unwrap_or_else(|| "Look at the study and its record.".into());
+    let until = job.rests_until.map(|until| format!(" on {until}")).unwrap_or_default();
+    let release = format!("`chiasm jobs release {}`", short(&job.job_key));
+    format!(
+        "{look} A corrected study takes this one's place. {release} sends the refusal now; else it goes out by itself{until}."
+    )
 }
 
 /// What helps against a code of a delivery, without a full stop.

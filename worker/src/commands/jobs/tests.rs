@@ -128,6 +128,37 @@ async fn a_job_is_shown_with_its_reason_and_the_next_step() {
 }
 
 #[tokio::test]
+async fn a_held_job_says_what_to_look_at_and_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger(folder.path()).await;
+    let job = ledger.lease_key("cc01").await.unwrap().unwrap();
+    let outcome = Outcome {
+        next_step: Some("Check whose images these are.".into()),
+        ..Outcome::without_result(State::Refused, "SexConflict", "the sex differs")
+    };
+    let report = ReportBytes {
+        ends: JobState::Refused,
+        outcome: serde_json::to_string(&outcome).unwrap(),
+        bundle: None,
+        html: b"page".to_vec(),
+        sr: None,
+        overlay: None,
+    };
+    ledger.store_held(&job, None, &report, "SexConflict", Duration::from_hours(24)).await.unwrap();
+    let (_, text) = jobs(&ledger, "list --in held").await.unwrap();
+    assert_eq!(text, "cc01  held       stat    2026-01-02T03:04:05Z  1.2.3  SexConflict\n");
+    let held = shown(&ledger, "cc01").await;
+    assert_eq!((&held["reason"], &held["code"]), (&"the sex differs".into(), &"SexConflict".into()));
+    let next_step = held["next_step"].as_str().unwrap();
+    assert!(next_step.starts_with("Check whose images these are. "), "{next_step}");
+    assert!(next_step.contains("`chiasm jobs release cc01`"), "{next_step}");
+    assert_eq!(jobs(&ledger, "retry cc01").await.unwrap().0, 1, "to read it again finds the same");
+    assert_eq!(jobs(&ledger, "release cc01").await.unwrap(), (0, "cc01  released\n".into()));
+    assert_eq!(jobs(&ledger, "release cc01 aa01").await.unwrap(), (1, String::new()));
+    assert_eq!(shown(&ledger, "cc01").await["state"], "composed");
+}
+
+#[tokio::test]
 async fn failed_jobs_are_retried_and_waiting_ones_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = ledger(folder.path()).await;

@@ -42,6 +42,7 @@ pub(super) fn worker(raw: &RawWorker, lease_s: u64, findings: &mut Findings) -> 
     let decoder_timeout = seconds("worker.decoder_timeout_s", raw.decoder_timeout_s, 1, 3600);
     let lease = seconds("ledger.lease_s", lease_s, 5, 3600);
     let deliver_for = seconds("worker.deliver_for_h", raw.deliver_for_h, 1, YEAR_H) * 3600;
+    let hold_for = seconds("worker.hold_h", raw.hold_h, 0, YEAR_H) * 3600;
     WorkerConfig {
         jobs_at_once,
         stat_jobs_at_once,
@@ -63,6 +64,7 @@ pub(super) fn worker(raw: &RawWorker, lease_s: u64, findings: &mut Findings) -> 
         grace,
         poison_after: poison_after.into(),
         deliver_for,
+        hold_for,
         lease,
     }
 }

@@ -63,6 +63,9 @@ const STEPS: &[&str] = &[
     "ALTER TABLE job ADD COLUMN sr BYTEA",
     "ALTER TABLE job ADD COLUMN overlay BYTEA",
     "ALTER TABLE job ADD COLUMN segmentation BYTEA",
+    "ALTER TABLE job DROP CONSTRAINT job_state_check;
+     ALTER TABLE job ADD CONSTRAINT job_state_check CHECK (state IN
+         ('accepted', 'leased', 'composed', 'held', 'reported', 'refused', 'failed', 'superseded'))",
 ];
 
 /// Brings the schema to the newest version.

@@ -25,7 +25,7 @@ use self::connections::{Connections, Statement};
 use self::holder::Holder;
 use super::hold::Holds;
 use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
-use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_waiting};
+use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, not_waiting};
 use crate::config::site::PostgresConfig;
 use crate::job::withdrawal_key;
 
@@ -80,7 +80,7 @@ impl PostgresLedger {
 
     async fn lease(&self, turn: Turn) -> Result<Option<Job>, LedgerError> {
         let act = "lease a job";
-        self.all(act, query(sql::FREE_VOID_LEASES)).await?;
+        self.all(act, query(sql::TIDY).bind(self.actor.clone())).await?;
         for _try in 0..LEASE_TRIES {
             let statement = match &turn {
                 Turn::Next => query(sql::LEASE_NEXT).bind(self.holder.id()).bind(self.lease_ms),
@@ -113,6 +113,27 @@ impl PostgresLedger {
     /// Begins a fenced statement: $1 is the key, $2 the fence, $3 the worker.
     fn under_lease(&self, sql: &'static str, job: &Job) -> Statement {
         query(sql).bind(job.job_key.clone()).bind(job.fence).bind(self.holder.id())
+    }
+
+    /// Begins a fenced statement that stores a report: $4 to $12.
+    fn stores(
+        &self,
+        sql: &'static str,
+        job: &Job,
+        model_output: Option<&str>,
+        report: &ReportBytes,
+    ) -> Statement {
+        self.under_lease(sql, job)
+            .bind(report.ends.as_str())
+            .bind(report.outcome.clone())
+            .bind(report.bundle.clone())
+            .bind(report.html.clone())
+            .bind(model_output.map(str::to_owned))
+            .bind(self.actor.clone())
+            .bind(report.digests(model_output))
+            .bind(report.sr.clone())
+            .bind(report.overlay.clone())
+            .bind(report.segmentation.clone())
     }
 
     async fn state(&self, act: &'static str, job_key: &str) -> Result<Option<JobState>, LedgerError> {
@@ -201,19 +222,30 @@ impl Ledger for PostgresLedger {
         model_output: Option<&str>,
         report: &ReportBytes,
     ) -> Result<(), LedgerError> {
-        let statement = self
-            .under_lease(sql::STORE_REPORT, job)
-            .bind(report.ends.as_str())
-            .bind(report.outcome.clone())
-            .bind(report.bundle.clone())
-            .bind(report.html.clone())
-            .bind(model_output.map(str::to_owned))
-            .bind(self.actor.clone())
-            .bind(report.digests(model_output))
-            .bind(report.sr.clone())
-            .bind(report.overlay.clone())
-            .bind(report.segmentation.clone());
+        let statement = self.stores(sql::STORE_REPORT, job, model_output, report);
         self.fenced("store a report", job, statement).await
+    }
+
+    async fn store_held(
+        &self,
+        job: &Job,
+        model_output: Option<&str>,
+        report: &ReportBytes,
+        why: &str,
+        lasts: Duration,
+    ) -> Result<(), LedgerError> {
+        let statement = self.stores(sql::STORE_HELD, job, model_output, report);
+        let statement = statement.bind(why.to_owned()).bind(millis(lasts));
+        self.fenced("hold a report", job, statement).await
+    }
+
+    async fn let_go(&self, job_key: &str) -> Result<(), LedgerError> {
+        let act = "let a report go";
+        let statement = query(sql::LET_GO).bind(job_key.to_owned()).bind(self.actor.clone());
+        if self.one(act, statement).await?.is_some() {
+            return Ok(());
+        }
+        Err(not_held(job_key, self.state(act, job_key).await?))
     }
 
     async fn is_superseded(&self, job: &Job) -> Result<bool, LedgerError> {

@@ -57,18 +57,54 @@ pub(super) const LEASE_KEY: &str = lease!(" AND job_key = $3 FOR UPDATE SKIP LOC
 
 /// Gives up the leases that ran out and those of workers that are gone: whose lock nobody holds. When the server itself
 /// was started again, everybody's lock is gone; for ten seconds that proves nothing of the leases from before.
-pub(super) const FREE_VOID_LEASES: &str = concat!(
-    "UPDATE job SET lease_holder = NULL, leased_at_ms = NULL, lease_until_ms = NULL,
-        state = CASE state WHEN 'leased' THEN 'accepted' ELSE state END
-     WHERE sequence IN (SELECT sequence FROM job WHERE lease_holder IS NOT NULL AND (lease_until_ms <= ",
-    now_ms!(),
-    " OR (lease_holder NOT IN (
-            SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
-            WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-              AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-          AND (to_timestamp(leased_at_ms / 1000.0) >= pg_postmaster_start_time()
-               OR clock_timestamp() >= pg_postmaster_start_time() + interval '10 seconds')))
-     FOR UPDATE SKIP LOCKED)"
+macro_rules! free_void_leases {
+    () => {
+        concat!(
+            "UPDATE job SET lease_holder = NULL, leased_at_ms = NULL, lease_until_ms = NULL,
+                state = CASE state WHEN 'leased' THEN 'accepted' ELSE state END
+             WHERE sequence IN (SELECT sequence FROM job WHERE lease_holder IS NOT NULL AND (lease_until_ms <= ",
+            now_ms!(),
+            " OR (lease_holder NOT IN (
+                    SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+                    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+                      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+                  AND (to_timestamp(leased_at_ms / 1000.0) >= pg_postmaster_start_time()
+                       OR clock_timestamp() >= pg_postmaster_start_time() + interval '10 seconds')))
+             FOR UPDATE SKIP LOCKED)"
+        )
+    };
+}
+
+/// Gives up void leases.
+pub(super) const FREE_VOID_LEASES: &str = free_void_leases!();
+
+/// The delivery of held jobs that `$which` picks is due; noted for the actor `$actor`. The rest of the statement follows.
+macro_rules! let_go {
+    ($actor:literal, $($which:tt)*) => {
+        concat!(
+            "WITH gone AS (
+                UPDATE job SET state = 'composed', composed_at_ms = ",
+            now_ms!(),
+            ", resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL
+                WHERE state = 'held' AND ",
+            $($which)*,
+            " RETURNING job_key),
+             noted AS (INSERT INTO audit (job_key, actor, event, detail)
+                SELECT job_key, ",
+            $actor,
+            ", 'released', '' FROM gone) "
+        )
+    };
+}
+
+/// The delivery of the held job $1 is due, for the actor $2. Gives one row when it was held.
+pub(super) const LET_GO: &str = concat!(let_go!("$2", "job_key = $1"), "SELECT job_key FROM gone");
+
+/// What is done before a lease: the delivery of what was held for long enough is due, for the actor $1, and void leases are
+/// given up. A hold that has not begun yet is over: the clock was set back.
+pub(super) const TIDY: &str = concat!(
+    let_go!("$1", concat!("NOT (rests_since_ms <= ", now_ms!(), " AND ", now_ms!(), " < rests_until_ms)")),
+    free_void_leases!()
 );
 
 /// Extends the leases of the keys $1 with the fences $2 of the worker $3 by $4 milliseconds.
@@ -153,7 +189,8 @@ pub(super) const ACCEPT: &str = concat!(
 /// Where the job $1 stands. Where it is asked for urgently ($2) now, it overtakes from here on.
 pub(super) const ACCEPTED_BEFORE: &str = "
     WITH raised AS (
-        UPDATE job SET lane = $2 WHERE job_key = $1 AND lane < $2 AND state IN ('accepted', 'leased', 'composed'))
+        UPDATE job SET lane = $2 WHERE job_key = $1 AND lane < $2
+            AND state IN ('accepted', 'leased', 'composed', 'held'))
     SELECT state FROM job WHERE job_key = $1";
 
 /// The report of job $1, whose request is $2, is to go to more places: its request becomes $3, for the actor $4. What waits
@@ -161,14 +198,16 @@ pub(super) const ACCEPTED_BEFORE: &str = "
 /// it did.
 pub(super) const WIDEN: &str = concat!(
     "WITH widened AS (
-        UPDATE job SET request = $3, attempts = 0, deferrals = 0, resting = NULL, rests_since_ms = NULL,
-            rests_until_ms = NULL, ended_code = NULL,
+        UPDATE job SET request = $3, attempts = 0, deferrals = 0, ended_code = NULL,
+            resting = CASE state WHEN 'held' THEN resting END,
+            rests_since_ms = CASE state WHEN 'held' THEN rests_since_ms END,
+            rests_until_ms = CASE state WHEN 'held' THEN rests_until_ms END,
             composed_at_ms = CASE WHEN state IN ('reported', 'refused') THEN ",
     now_ms!(),
     " ELSE composed_at_ms END,
             state = CASE WHEN state IN ('reported', 'refused') THEN 'composed' ELSE state END
         WHERE job_key = $1 AND request = $2 AND lease_holder IS NULL
-          AND (state IN ('accepted', 'composed') OR state IN ('reported', 'refused') AND html IS NOT NULL)
+          AND (state IN ('accepted', 'composed', 'held') OR state IN ('reported', 'refused') AND html IS NOT NULL)
           AND NOT EXISTS (SELECT 1 FROM job AS withdrawal WHERE withdrawal.job_key = $5)
         RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $4, 'widened', '' FROM widened)
@@ -189,7 +228,7 @@ pub(super) const CANCEL: &str = "
     WITH cancelled AS (
         UPDATE job SET state = 'failed', ended_code = 'Cancelled', resting = NULL, rests_since_ms = NULL,
             rests_until_ms = NULL
-        WHERE job_key = $1 AND state IN ('accepted', 'composed') AND lease_holder IS NULL RETURNING job_key),
+        WHERE job_key = $1 AND state IN ('accepted', 'composed', 'held') AND lease_holder IS NULL RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $2, 'cancelled', '' FROM cancelled)
      SELECT job_key FROM cancelled";
 
@@ -204,6 +243,24 @@ pub(super) const STORE_REPORT: &str = concat!(
             model_output = coalesce($8, model_output)
         WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $9, 'composed', $10 FROM stored)
+     SELECT job_key FROM stored"
+);
+
+/// The same, and the job is held: because of $14, for $15 milliseconds at most. Its lease is given up.
+pub(super) const STORE_HELD: &str = concat!(
+    "WITH stored AS (
+        UPDATE job SET state = 'held', composed_at_ms = ",
+    now_ms!(),
+    ", ends = $4, outcome = $5, bundle = $6, html = $7, sr = $11, overlay = $12, segmentation = $13,
+            model_output = coalesce($8, model_output), resting = $14, rests_since_ms = ",
+    now_ms!(),
+    ", rests_until_ms = ",
+    now_ms!(),
+    " + $15, lease_holder = NULL, leased_at_ms = NULL, lease_until_ms = NULL
+        WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key),
+     noted AS (INSERT INTO audit (job_key, actor, event, detail)
+        SELECT job_key, $9, event, detail FROM stored, (VALUES (1, 'composed', $10), (2, 'held', $13)) AS what (n, event, detail)
+        ORDER BY n)
      SELECT job_key FROM stored"
 );
 
@@ -257,9 +314,9 @@ pub(super) const SETTLE: &str = "
         UPDATE job SET state = $4, ended_code = $5, lease_holder = NULL, leased_at_ms = NULL, lease_until_ms = NULL
         WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key, report_key, sequence),
      older AS (
-        UPDATE job SET state = 'superseded' FROM settled
+        UPDATE job SET state = 'superseded', resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL FROM settled
         WHERE $6 AND job.report_key = settled.report_key AND job.sequence < settled.sequence
-          AND job.state IN ('reported', 'refused', 'failed') RETURNING job.job_key, settled.job_key AS newer),
+          AND job.state IN ('held', 'reported', 'refused', 'failed') RETURNING job.job_key, settled.job_key AS newer),
      noted AS (
         INSERT INTO audit (job_key, actor, event, detail)
         SELECT job_key, $7, 'settled', $8 FROM settled

@@ -37,6 +37,41 @@ pub(super) fn store_report(
     Ok(changed == 1)
 }
 
+/// Holds a job whose report was stored under this lease, and gives it up; false when the lease was lost.
+pub(super) fn hold(
+    connection: &Connection,
+    lease: &Fenced,
+    why: &str,
+    lasts_ms: i64,
+    lessee: &Lessee,
+) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE job SET state = 'held', resting = :why, rests_since_ms = :now, rests_until_ms = :now + :lasts,
+            lease_holder = NULL, lease_until_ms = NULL
+         WHERE job_key = :job_key AND fence = :fence AND lease_holder = :holder",
+        named_params! {":why": why, ":now": lessee.now_ms, ":lasts": lasts_ms, ":job_key": lease.job_key,
+        ":fence": lease.fence, ":holder": lessee.holder},
+    )?;
+    if changed == 1 {
+        note(connection, &lease.job_key, lessee, "held", why)?;
+    }
+    Ok(changed == 1)
+}
+
+/// The delivery of a held job is due; false when it is not held.
+pub(super) fn let_go(connection: &Connection, job_key: &str, lessee: &Lessee) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE job SET state = 'composed', composed_at_ms = ?2, resting = NULL, rests_since_ms = NULL,
+            rests_until_ms = NULL
+         WHERE job_key = ?1 AND state = 'held'",
+        (job_key, lessee.now_ms),
+    )?;
+    if changed == 1 {
+        note(connection, job_key, lessee, "released", "")?;
+    }
+    Ok(changed == 1)
+}
+
 /// Puts the delivery off; false when the lease was lost.
 pub(super) fn defer(
     connection: &Connection,
@@ -92,9 +127,11 @@ pub(super) fn settle(
     if ends.supersedes(code) {
         let older: Vec<String> = connection
             .prepare_cached(
-                "UPDATE job SET state = 'superseded' FROM (SELECT report_key, sequence FROM job WHERE job_key = ?1) AS newer
+                "UPDATE job SET state = 'superseded', resting = NULL, rests_since_ms = NULL,
+                    rests_until_ms = NULL
+                 FROM (SELECT report_key, sequence FROM job WHERE job_key = ?1) AS newer
                  WHERE job.report_key = newer.report_key AND job.sequence < newer.sequence
-                 AND job.state IN ('reported', 'refused', 'failed') RETURNING job_key",
+                 AND job.state IN ('held', 'reported', 'refused', 'failed') RETURNING job_key",
             )?
             .query_map([&lease.job_key], |row| row.get(0))?
             .collect::<Result<_>>()?;
@@ -141,7 +178,7 @@ pub(super) fn cancel(connection: &Connection, job_key: &str, lessee: &Lessee) ->
     let changed = connection.execute(
         "UPDATE job SET state = 'failed', ended_code = 'Cancelled', resting = NULL, rests_since_ms = NULL,
             rests_until_ms = NULL
-         WHERE job_key = ?1 AND state IN ('accepted', 'composed') AND lease_holder IS NULL",
+         WHERE job_key = ?1 AND state IN ('accepted', 'composed', 'held') AND lease_holder IS NULL",
         [job_key],
     )?;
     if changed == 1 {

@@ -88,8 +88,53 @@ const VERSION_4: &str = "ALTER TABLE job ADD COLUMN overlay BLOB;";
 /// What a model outlines, as a DICOM segmentation beside the structured report. A report that is stored already has none.
 const VERSION_5: &str = "ALTER TABLE job ADD COLUMN segmentation BLOB;";
 
+/// The state `held`. A check cannot be changed in place: the table is written anew, with everything that belongs to it.
+const VERSION_6: &str = "CREATE TABLE job_with_held (
+        sequence        INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_key         TEXT NOT NULL UNIQUE,
+        report_key      TEXT NOT NULL,
+        study_uid       TEXT NOT NULL,
+        request         TEXT NOT NULL,
+        accepted_at     TEXT NOT NULL,
+        state           TEXT NOT NULL CHECK (state IN ('accepted', 'leased', 'composed', 'held', 'reported', 'refused',
+                          'failed', 'superseded')),
+        attempts        INTEGER NOT NULL DEFAULT 0,
+        lease_holder    TEXT,
+        lease_until_ms  INTEGER,
+        model_output    TEXT,
+        ends            TEXT,
+        outcome         TEXT,
+        bundle          BLOB,
+        html            BLOB,
+        lane            TEXT NOT NULL DEFAULT 'routine' CHECK (lane IN ('stat', 'routine')),
+        fence           INTEGER NOT NULL DEFAULT 0,
+        resting         TEXT,
+        rests_since_ms  INTEGER,
+        rests_until_ms  INTEGER,
+        deferrals       INTEGER NOT NULL DEFAULT 0,
+        composed_at_ms  INTEGER,
+        ended_code      TEXT,
+        sr              BLOB,
+        overlay         BLOB,
+        segmentation    BLOB
+    ) STRICT;
+    INSERT INTO job_with_held (sequence, job_key, report_key, study_uid, request, accepted_at, state, attempts, lease_holder,
+            lease_until_ms, model_output, ends, outcome, bundle, html, lane, fence, resting, rests_since_ms,
+            rests_until_ms, deferrals, composed_at_ms, ended_code, sr, overlay, segmentation)
+        SELECT sequence, job_key, report_key, study_uid, request, accepted_at, state, attempts, lease_holder,
+            lease_until_ms, model_output, ends, outcome, bundle, html, lane, fence, resting, rests_since_ms,
+            rests_until_ms, deferrals, composed_at_ms, ended_code, sr, overlay, segmentation
+        FROM job;
+    DROP TABLE job;
+    ALTER TABLE job_with_held RENAME TO job;
+    CREATE INDEX job_by_state ON job (state, sequence);
+    CREATE INDEX job_by_report ON job (report_key, sequence);
+    CREATE INDEX job_by_turn ON job (lane DESC, sequence) WHERE state IN ('accepted', 'composed');
+    CREATE INDEX job_by_delivery ON job (lane DESC, sequence) WHERE state = 'composed';
+    CREATE UNIQUE INDEX job_one_writer ON job (report_key) WHERE lease_holder IS NOT NULL;";
+
 const STEPS: &[M<'static>] =
-    &[M::up(VERSION_1), M::up(VERSION_2), M::up(VERSION_3), M::up(VERSION_4), M::up(VERSION_5)];
+    &[M::up(VERSION_1), M::up(VERSION_2), M::up(VERSION_3), M::up(VERSION_4), M::up(VERSION_5), M::up(VERSION_6)];
 
 #[cfg(test)]
 mod tests {

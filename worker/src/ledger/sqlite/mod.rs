@@ -26,7 +26,7 @@ use self::end::Fenced;
 use self::holder::Holder;
 use super::hold::Holds;
 use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
-use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_waiting};
+use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, not_waiting};
 
 /// The ledger in a SQLite file.
 #[derive(Debug)]
@@ -195,6 +195,34 @@ impl Ledger for SqliteLedger {
             end::store_report(connection, lease, model_output.as_deref(), &report, lessee)
         })
         .await
+    }
+
+    async fn store_held(
+        &self,
+        job: &Job,
+        model_output: Option<&str>,
+        report: &ReportBytes,
+        why: &str,
+        lasts: Duration,
+    ) -> Result<(), LedgerError> {
+        let (model_output, report) = (model_output.map(str::to_owned), report.clone());
+        let (why, lasts_ms) = (why.to_owned(), millis(lasts));
+        self.fenced("hold a report", job, move |connection, lease, lessee| {
+            Ok(end::store_report(connection, lease, model_output.as_deref(), &report, lessee)?
+                && end::hold(connection, lease, &why, lasts_ms, lessee)?)
+        })
+        .await
+    }
+
+    async fn let_go(&self, job_key: &str) -> Result<(), LedgerError> {
+        let key = job_key.to_owned();
+        let (gone, state) = self
+            .write("let a report go", move |connection, lessee| {
+                let state = look::state(connection, &key)?;
+                Ok((end::let_go(connection, &key, lessee)?, state))
+            })
+            .await?;
+        if gone { Ok(()) } else { Err(not_held(job_key, state)) }
     }
 
     async fn is_superseded(&self, job: &Job) -> Result<bool, LedgerError> {

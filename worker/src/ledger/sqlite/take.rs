@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Result, ToSql, named_params};
 
+use super::end;
 use super::holder;
 use super::row::{self, parse_state};
 use super::{Lessee, note};
@@ -33,14 +34,17 @@ const CLEAR_REPORT: &str =
         sr = NULL, overlay = NULL, segmentation = NULL
      WHERE job_key = :job_key AND state = 'accepted'";
 
-/// The report is to go to more places: what waits goes there in its turn, what ended with a report is delivered again.
+/// The report is to go to more places: what waits goes there in its turn, what is held stays so until
+/// it goes there, what ended with a report is delivered again.
 const WIDEN: &str =
-    "UPDATE job SET request = :wide, attempts = 0, deferrals = 0, resting = NULL, rests_since_ms = NULL,
-        rests_until_ms = NULL, ended_code = NULL,
+    "UPDATE job SET request = :wide, attempts = 0, deferrals = 0, ended_code = NULL,
+        resting = CASE state WHEN 'held' THEN resting END,
+        rests_since_ms = CASE state WHEN 'held' THEN rests_since_ms END,
+        rests_until_ms = CASE state WHEN 'held' THEN rests_until_ms END,
         composed_at_ms = CASE WHEN state IN ('reported', 'refused') THEN :now ELSE composed_at_ms END,
         state = CASE WHEN state IN ('reported', 'refused') THEN 'composed' ELSE state END
      WHERE job_key = :job_key AND request = :before AND lease_holder IS NULL
-       AND (state IN ('accepted', 'composed') OR state IN ('reported', 'refused') AND html IS NOT NULL)";
+       AND (state IN ('accepted', 'composed', 'held') OR state IN ('reported', 'refused') AND html IS NOT NULL)";
 
 /// The rest of `SELECT .. WHERE`: nobody holds the job or another version of its report.
 macro_rules! free {
@@ -125,7 +129,7 @@ pub(super) fn accept(connection: &Connection, job: &NewJob, lessee: &Lessee) -> 
             // It is asked for urgently now: it overtakes from here on.
             connection.execute(
                 "UPDATE job SET lane = ?2 WHERE job_key = ?1 AND lane < ?2
-                 AND state IN ('accepted', 'leased', 'composed')",
+                 AND state IN ('accepted', 'leased', 'composed', 'held')",
                 (&job.job_key, lane),
             )?;
             return Ok(Accepted::Before(state));
@@ -190,6 +194,7 @@ pub(super) fn lease(
     lessee: &Lessee,
 ) -> Result<Option<Job>> {
     free_void_leases(connection, workers, lessee)?;
+    end_holds(connection, lessee)?;
     let (sql, parameter): (_, (&str, &dyn ToSql)) = match turn {
         Turn::Next => (NEXT, (":now", &lessee.now_ms)),
         Turn::Stored => (NEXT_STORED, (":now", &lessee.now_ms)),
@@ -219,6 +224,20 @@ pub(super) fn renew(
     )?;
     for (job_key, fence) in job_keys.iter().zip(fences) {
         statement.execute((lessee.until_ms(), job_key, fence, &lessee.holder))?;
+    }
+    Ok(())
+}
+
+/// The delivery of what was held for long enough is due. A hold that has not begun yet is over: the clock was set back.
+fn end_holds(connection: &Connection, lessee: &Lessee) -> Result<()> {
+    let over: Vec<String> = connection
+        .prepare_cached(
+            "SELECT job_key FROM job WHERE state = 'held' AND NOT (rests_since_ms <= ?1 AND ?1 < rests_until_ms)",
+        )?
+        .query_map([lessee.now_ms], |row| row.get(0))?
+        .collect::<Result<_>>()?;
+    for job_key in over {
+        end::let_go(connection, &job_key, lessee)?;
     }
     Ok(())
 }

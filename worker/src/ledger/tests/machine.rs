@@ -22,6 +22,7 @@ enum Operation {
     Widen { worker: usize, key: usize },
     Retry { worker: usize, key: usize },
     Cancel { worker: usize, key: usize },
+    LetGo { worker: usize, key: usize },
     Renew { worker: usize },
     Kill { worker: usize },
 }
@@ -30,6 +31,7 @@ enum Operation {
 #[derive(Debug, Clone, Copy)]
 enum Write {
     Store,
+    Hold,
     Settle(JobState),
     Defer(Duration),
     Release,
@@ -40,6 +42,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     let ends = [JobState::Reported, JobState::Refused, JobState::Failed, JobState::Superseded];
     let write = prop_oneof![
         6 => Just(Write::Store),
+        2 => Just(Write::Hold),
         6 => proptest::sample::select(ends.to_vec()).prop_map(Write::Settle),
         2 => proptest::sample::select(vec![Duration::ZERO, LONG]).prop_map(Write::Defer),
         1 => Just(Write::Release),
@@ -53,6 +56,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => both().prop_map(|(worker, key)| Operation::Widen { worker, key }),
         1 => both().prop_map(|(worker, key)| Operation::Retry { worker, key }),
         1 => both().prop_map(|(worker, key)| Operation::Cancel { worker, key }),
+        2 => both().prop_map(|(worker, key)| Operation::LetGo { worker, key }),
         1 => worker.clone().prop_map(|worker| Operation::Renew { worker }),
         1 => worker.clone().prop_map(|worker| Operation::Kill { worker }),
     ]
@@ -147,7 +151,8 @@ impl<'a> Machine<'a> {
             Operation::LeaseKey { worker, key } => {
                 let leased = self.ledger(worker).lease_key(KEYS[key].0).await.unwrap();
                 let free = !self.holders.contains_key(KEYS[key].1);
-                let waits = self.states.get(KEYS[key].0).is_some_and(|state| !state.is_terminal());
+                let state = self.states.get(KEYS[key].0);
+                let waits = state.is_some_and(|state| !state.is_terminal() && *state != JobState::Held);
                 assert_eq!(leased.is_some(), free && waits, "what waits and is free is to be had");
                 self.leased(worker, leased);
             }
@@ -175,6 +180,10 @@ impl<'a> Machine<'a> {
                 let waits = self.states.get(job_key).is_some_and(|state| !state.is_terminal()) && !held;
                 assert_eq!(self.ledger(worker).cancel(job_key).await.is_ok(), waits);
             }
+            Operation::LetGo { worker, key } => {
+                let held = self.states.get(KEYS[key].0) == Some(&JobState::Held);
+                assert_eq!(self.ledger(worker).let_go(KEYS[key].0).await.is_ok(), held);
+            }
             Operation::Renew { worker } => self.ledger(worker).renew_leases().await.unwrap(),
             Operation::Kill { worker } => {
                 let killed = self.workers[worker].take().unwrap();
@@ -193,6 +202,9 @@ impl<'a> Machine<'a> {
         let ledger = self.ledger(worker);
         let written = match write {
             Write::Store => ledger.store_report(job, Some("output"), &report(JobState::Reported)).await,
+            Write::Hold => {
+                ledger.store_held(job, None, &report(JobState::Refused), "SexConflict", LONG).await
+            }
             Write::Settle(ends) => ledger.settle(job, ends, None).await,
             Write::Defer(pause) => ledger.defer(job, pause, "TargetUnreachable").await,
             Write::Release => ledger.release(job).await,

@@ -38,6 +38,8 @@ on_both! {
     walks::again as a_failed_job_is_analysed_again_and_a_job_that_kills_is_poison,
     walks::undelivered as a_report_that_failed_only_in_delivery_is_delivered_with_the_same_bytes,
     walks::retry_and_cancel as what_waits_can_be_cancelled_and_what_failed_retried,
+    walks::held as a_held_report_waits_for_a_person_or_its_time,
+    walks::held_replaced as a_held_version_is_replaced_or_cancelled,
     walks::withdrawn as a_withdrawn_version_is_replaced_once_and_never_comes_back,
     walks::widened as a_report_goes_to_where_it_is_asked_for_later,
     walks::audit as the_audit_trail_says_what_happened,

@@ -257,3 +257,74 @@ pub(super) async fn widened(site: Site) {
     carry(&ledger, &job("failed", "f"), JobState::Failed).await;
     assert!(!widen("failed", "{}", "a").await, "a failed one is accepted anew instead");
 }
+
+pub(super) async fn held(site: Site) {
+    let ledger = site.worker(LONG).await;
+    let refusal = report(JobState::Refused);
+    ledger.accept(&job("j", "r")).await.unwrap();
+    let leased = lease(&ledger).await;
+    ledger.store_held(&leased, None, &refusal, "SexConflict", LONG).await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Held]);
+    let rows = ledger.jobs(&JobFilter { states: vec![JobState::Held], last: None }).await.unwrap();
+    assert_eq!(rows[0].resting.as_deref(), Some("SexConflict"));
+    assert!(rows[0].rests_until.is_some());
+    assert_eq!(ledger.report("j").await.unwrap(), Some(refusal.clone()), "a person can look at it");
+    // It takes nobody's turn and is no report that waits for its delivery.
+    assert!(ledger.lease_next().await.unwrap().is_none());
+    assert!(ledger.lease_stored().await.unwrap().is_none());
+    assert!(ledger.lease_key("j").await.unwrap().is_none());
+    assert_eq!(ledger.outbox_age().await.unwrap(), None);
+    assert!(ledger.newest("r").await.unwrap().is_none());
+    let late = ledger.settle(&leased, JobState::Refused, None).await;
+    assert!(matches!(late, Err(LedgerError::LeaseLost { .. })), "its worker has it no more");
+    assert_eq!(ledger.accept(&job("j", "r")).await.unwrap(), Accepted::Before(JobState::Held));
+    assert!(ledger.widen("j", "{}", r#"{"wide":1}"#).await.unwrap(), "it may go to more places");
+    assert_eq!(states(&ledger).await, [JobState::Held], "and is held all the same");
+    let retried = ledger.retry("j").await;
+    assert!(matches!(retried, Err(LedgerError::WrongState { state: JobState::Held, .. })));
+
+    ledger.let_go("j").await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Composed]);
+    assert!(matches!(ledger.let_go("j").await, Err(LedgerError::WrongState { .. })));
+    assert!(matches!(ledger.let_go("other").await, Err(LedgerError::UnknownJob { .. })));
+    let released = lease(&ledger).await;
+    assert_eq!((&released.composed, released.request.as_str()), (&Some(refusal.clone()), r#"{"wide":1}"#));
+    ledger.settle(&released, JobState::Refused, None).await.unwrap();
+    let story = ["accepted", "composed", "held", "widened", "released", "settled"];
+    assert_eq!(events(&ledger, "j").await, story);
+
+    // Its time is over at once; and, where the clock was set back, it has not begun.
+    for (key, lasts) in [("k", Duration::ZERO), ("l", LONG)] {
+        ledger.accept(&job(key, key)).await.unwrap();
+        let leased = lease(&ledger).await;
+        ledger.store_held(&leased, None, &refusal, "SexConflict", lasts).await.unwrap();
+        site.execute("UPDATE job SET rests_since_ms = rests_until_ms WHERE state = 'held'").await;
+        let due = lease(&ledger).await;
+        assert_eq!((due.job_key.as_str(), &due.composed), (key, &Some(refusal.clone())));
+        assert_eq!(events(&ledger, key).await, ["accepted", "composed", "held", "released"]);
+        ledger.settle(&due, JobState::Refused, None).await.unwrap();
+    }
+}
+
+pub(super) async fn held_replaced(site: Site) {
+    let ledger = site.worker(LONG).await;
+    for key in ["old", "mistake"] {
+        ledger.accept(&job(key, key)).await.unwrap();
+        let leased = lease(&ledger).await;
+        ledger.store_held(&leased, None, &report(JobState::Refused), "NameConflict", LONG).await.unwrap();
+    }
+    carry(&ledger, &job("new", "old"), JobState::Reported).await;
+    let states = async || states(&ledger).await;
+    assert_eq!(states().await, [JobState::Superseded, JobState::Held, JobState::Reported]);
+    let rows = ledger.jobs(&JobFilter::default()).await.unwrap();
+    assert_eq!((&rows[0].resting, rows[0].rests_until), (&None, None), "nobody has to look any more");
+    assert!(ledger.let_go("old").await.is_err());
+    ledger.cancel("mistake").await.unwrap();
+    assert_eq!(states().await, [JobState::Superseded, JobState::Failed, JobState::Reported]);
+    ledger.retry("mistake").await.unwrap();
+    assert_eq!(
+        lease(&ledger).await.composed,
+        Some(report(JobState::Refused)),
+        "the same bytes, not held again"
+    );
+}

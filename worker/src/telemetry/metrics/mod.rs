@@ -305,10 +305,11 @@ impl Exposition for Metrics {
     }
 }
 
-const JOB_STATES: [JobState; 7] = [
+const JOB_STATES: [JobState; 8] = [
     JobState::Accepted,
     JobState::Leased,
     JobState::Composed,
+    JobState::Held,
     JobState::Reported,
     JobState::Refused,
     JobState::Failed,
