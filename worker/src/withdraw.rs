@@ -88,6 +88,7 @@ pub fn withdrawal(
     let document = translated(Report {
         language: stored.language(),
         states_confidence: false,
+        makes_overlay: false,
         keys: doc::Keys { report: job.report_key.clone(), job: withdrawal.job_key.clone() },
         kind: doc::Kind::Withdrawn(why.clone(), job.job_key.clone()),
         issued: recall.at,

@@ -52,6 +52,7 @@ fn composed(parts: &Parts<'_>) -> doc::Report {
     doc::Report {
         language: parts.config.language,
         states_confidence: parts.config.states_confidence,
+        makes_overlay: parts.config.makes_overlay,
         keys: doc::Keys { report: parts.job.report_key.clone(), job: parts.job.job_key.clone() },
         kind: match parts.ending {
             None => doc::Kind::Analysis,

@@ -108,6 +108,8 @@ pub struct Config {
     pub language: Language,
     /// Whether FHIR says a learned model's interval as its confidence too.
     pub states_confidence: bool,
+    /// Whether the map of where a model looked goes to the targets as a DICOM image too.
+    pub makes_overlay: bool,
     /// How logs and traces are written.
     pub log: LogConfig,
 }
@@ -203,8 +205,9 @@ impl Config {
             Language::German => format!(";language={}", self.language.tag()),
         };
         let confidence = if self.states_confidence { ";confidence" } else { "" };
+        let overlay = if self.makes_overlay { "" } else { ";no overlay" };
         format!(
-            "tenant={};zone={};system={}{language}{confidence}",
+            "tenant={};zone={};system={}{language}{confidence}{overlay}",
             self.tenant,
             self.site_zone_name,
             self.patient_id_system.as_deref().unwrap_or("")

@@ -179,11 +179,18 @@ pub(super) enum LogFormat {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawReport {
     pub(super) language: Language,
     pub(super) confidence: bool,
+    pub(super) overlay: bool,
+}
+
+impl Default for RawReport {
+    fn default() -> Self {
+        Self { language: Language::default(), confidence: false, overlay: true }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -50,6 +50,7 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         places,
         language: raw.report.language,
         states_confidence: raw.report.confidence,
+        makes_overlay: raw.report.overlay,
         log: log(&raw.log, findings),
     }
 }

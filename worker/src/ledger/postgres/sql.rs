@@ -259,7 +259,7 @@ pub(super) const STORE_HELD: &str = concat!(
     " + $15, lease_holder = NULL, leased_at_ms = NULL, lease_until_ms = NULL
         WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail)
-        SELECT job_key, $9, event, detail FROM stored, (VALUES (1, 'composed', $10), (2, 'held', $13)) AS what (n, event, detail)
+        SELECT job_key, $9, event, detail FROM stored, (VALUES (1, 'composed', $10), (2, 'held', $14)) AS what (n, event, detail)
         ORDER BY n)
      SELECT job_key FROM stored"
 );

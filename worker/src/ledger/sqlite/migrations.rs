@@ -133,8 +133,14 @@ const VERSION_6: &str = "CREATE TABLE job_with_held (
     CREATE INDEX job_by_delivery ON job (lane DESC, sequence) WHERE state = 'composed';
     CREATE UNIQUE INDEX job_one_writer ON job (report_key) WHERE lease_holder IS NOT NULL;";
 
-const STEPS: &[M<'static>] =
-    &[M::up(VERSION_1), M::up(VERSION_2), M::up(VERSION_3), M::up(VERSION_4), M::up(VERSION_5), M::up(VERSION_6)];
+const STEPS: &[M<'static>] = &[
+    M::up(VERSION_1),
+    M::up(VERSION_2),
+    M::up(VERSION_3),
+    M::up(VERSION_4),
+    M::up(VERSION_5),
+    M::up(VERSION_6),
+];
 
 #[cfg(test)]
 mod tests {

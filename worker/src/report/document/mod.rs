@@ -37,6 +37,8 @@ pub struct Report {
     pub language: Language,
     /// Whether FHIR says a learned model's interval as its confidence too, in an extension that is still moving.
     pub states_confidence: bool,
+    /// Whether the map of where a model looked is a DICOM image too.
+    pub makes_overlay: bool,
     /// The two keys that every identifier is made from.
     pub keys: Keys,
     /// Whether there is a result, and why not.

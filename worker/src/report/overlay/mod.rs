@@ -17,7 +17,8 @@ use super::{ids, sr, text};
 
 /// The picture with its map, and the instance that it was made from.
 fn source(report: &Report) -> Option<(&Picture, &Saliency, &Instance)> {
-    let picture = report.picture.as_ref().filter(|_| report.kind == Kind::Analysis)?;
+    let picture =
+        report.picture.as_ref().filter(|_| report.makes_overlay && report.kind == Kind::Analysis)?;
     let mut instances = dicom::valid(&report.study.instances);
     let instance = instances.find(|one| one.sop_instance_uid == picture.sop_instance_uid)?;
     // outlines are a segmentation's to show

@@ -84,7 +84,9 @@ fn what_has_no_map_or_no_patient_has_no_overlay() {
     }
     let mut of_another = sample();
     of_another.study.instances.clear();
-    for report in [plain, of_another, refused(), failed()] {
+    let mut unwanted = sample();
+    unwanted.makes_overlay = false;
+    for report in [plain, of_another, unwanted, refused(), failed()] {
         assert!(document(&report).is_none() && instance_uid(&report).is_none());
     }
 }

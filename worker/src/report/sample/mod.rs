@@ -18,6 +18,7 @@ pub(crate) fn sample() -> Report {
     Report {
         language: Language::English,
         states_confidence: true,
+        makes_overlay: true,
         keys: Keys { report: "5f2b8c".repeat(10), job: "a91e04".repeat(10) },
         kind: Kind::Analysis,
         issued: "2020-03-14T10:02:11Z".parse().expect("a timestamp"),
