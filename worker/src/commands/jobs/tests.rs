@@ -143,6 +143,7 @@ async fn a_held_job_says_what_to_look_at_and_is_let_go() {
         html: b"page".to_vec(),
         sr: None,
         overlay: None,
+        segmentation: None,
     };
     ledger.store_held(&job, None, &report, "SexConflict", Duration::from_hours(24)).await.unwrap();
     let (_, text) = jobs(&ledger, "list --in held").await.unwrap();

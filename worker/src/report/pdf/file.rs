@@ -25,6 +25,9 @@ use crate::report::document::Report;
 /// Whose numbers the colours are: sRGB, from Compact ICC Profiles (CC0).
 const SRGB: &[u8] = include_bytes!("../../../assets/pdf/sRGB-v2-magic.icc");
 
+/// The same, packed once.
+static PROFILE: LazyLock<Vec<u8>> = LazyLock::new(|| packed(SRGB));
+
 /// The colours of a palette.
 const DEVICE_RGB: Name<'_> = Name(b"DeviceRGB");
 
@@ -80,7 +83,6 @@ pub(super) fn written(report: &Report, faces: &Faces<'_>, pages: &Pages) -> Resu
     pdf.pages(tree).kids(page_numbers.iter().copied()).count(count);
     let root = structure::write(&mut pdf, &mut numbers, &pages.parts, &contents, &page_numbers);
 
-    static PROFILE: LazyLock<Vec<u8>> = LazyLock::new(|| packed(SRGB));
     pdf.icc_profile(profile, &PROFILE).n(3).filter(Filter::FlateDecode);
     pdf.metadata(metadata, xmp::packet(report).as_bytes());
     let mut entry = pdf.catalog(catalog);
