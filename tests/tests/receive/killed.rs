@@ -1,9 +1,11 @@
 //! A receiver that is killed has everything that it said it has, and the next one goes on.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Duration;
 
+use chiasm_tests::rabbitmq::RabbitMq;
 use chiasm_tests::receiver::{ReceivingSite, files};
 use chiasm_tests::site::workers::wait_until;
 use chiasm_tests::{lines, phantom_series, study_uid};
@@ -80,4 +82,34 @@ fn a_study_that_a_killed_receiver_had_not_released_is_released_by_the_next() {
     let output = site.run(&["worker", "--once", "--device", "cpu", "--json"]);
     let outcomes = lines(&output);
     assert_eq!((outcomes.len(), &outcomes[0]["state"]), (1, &"reported".into()), "{outcomes:?}");
+}
+
+#[test]
+fn a_receiver_starts_while_the_broker_is_away_and_releases_when_it_is_there() {
+    let Some(broker) = RabbitMq::start("") else { return };
+    broker.stop();
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "secret").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let queue = format!(
+        "quiet_s = 1\n[queue]\nkind = 'rabbitmq'\nurl = '{}'\npassword = {{ file = '{}' }}",
+        broker.url(),
+        password.display()
+    );
+    let site = ReceivingSite::new(folder.path(), &queue);
+    let mut receiver = site.receiver(&[]);
+    let sent = files(&folder.path().join("sent"), &phantom_series(55, 2));
+    let (is_stored, said) = receiver.call("storescu", &[], &sent);
+    assert!(is_stored, "{said}");
+    wait_until("a release was tried", Duration::from_mins(1), || {
+        receiver.logged().contains("a study was not released")
+    });
+    assert_ne!(site.own("open") + site.own("releasing"), 0, "it waits");
+    broker.restart();
+    site.wait_for_release();
+    let output = site.run(&["worker", "--once", "--device", "cpu", "--json"]);
+    let outcomes = lines(&output);
+    assert_eq!((outcomes.len(), &outcomes[0]["state"]), (1, &"reported".into()), "{outcomes:?}");
+    assert_eq!(receiver.stop(), Some(0));
 }

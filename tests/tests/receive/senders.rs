@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use chiasm_tests::certificates::Certificates;
 use chiasm_tests::orthanc::Orthanc;
 use chiasm_tests::receiver::{ReceivingSite, files};
 use chiasm_tests::{lines, phantom_series, study_uid};
@@ -139,4 +140,35 @@ fn a_receiver_that_is_not_configured_says_so() {
     let output = chiasm_tests::run(&[Path::new("receive"), Path::new("--config"), &config]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("[receive]"));
+}
+
+#[test]
+fn a_study_comes_over_tls_from_those_who_have_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(certificates) = Certificates::make(folder.path()) else { return };
+    let file = |name: &str| certificates.file(name).display().to_string();
+    let keys = format!(
+        "quiet_s = 1\nidle_s = 2\ncertificate_file = '{}'\nkey_file = '{}'\nclient_ca_file = '{}'",
+        file("server.pem"),
+        file("server.key"),
+        file("ca.pem")
+    );
+    let site = ReceivingSite::new(folder.path(), &keys);
+    let mut receiver = site.receiver(&[]);
+    let instances = phantom_series(56, 3);
+    let sent = files(&folder.path().join("sent"), &instances);
+    let (key, certificate, authority) = (file("client.key"), file("client.pem"), file("ca.pem"));
+    let (is_stored, said) =
+        receiver.call("storescu", &["+tls", &key, &certificate, "+cf", &authority], &sent);
+    assert!(is_stored, "{said}");
+    for (stored, sent) in site.stored(&study_uid(&instances[0])).iter().zip(&instances) {
+        assert!(is_same(&fs::read(stored).unwrap(), sent), "as it was sent");
+    }
+    for others in [&["+tla", "+cf", &authority][..], &[][..]] {
+        let (is_stored, said) = receiver.call("storescu", others, &sent[..1]);
+        assert!(!is_stored, "without a certificate, and without TLS: {said}");
+    }
+    site.wait_for_release();
+    assert_eq!(receiver.stop(), Some(0));
+    assert!(receiver.logged().contains("TLS could not be agreed on"));
 }

@@ -23,7 +23,7 @@ pub(super) fn run(args: &ReceiveArgs) -> anyhow::Result<u8> {
         let queue = queue::open(&config.queue, &config.state).await?;
         let folder = receive.folder.display().to_string();
         let receiver = Receiver::open(receive, reader, config.worker.decoders, queue)
-            .with_context(|| format!("could not use the folder `{folder}`"))?;
+            .with_context(|| format!("could not use the folder `{folder}` or the files of TLS"))?;
         receiver.run(stopping, config.worker.grace).await.context("could not listen")
     })?;
     runtime.shutdown_background();

@@ -12,10 +12,11 @@ mod inbox;
 mod incoming;
 mod release;
 mod studies;
+mod tls;
 mod watch;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use contexts::Options;
 use counts::{AssociationEnd, Counts};
 use inbox::Inbox;
 use studies::Studies;
+use tls::Tls;
 use watch::Beat;
 
 /// Callers beyond the limit that are told so at once; more are only cut off.
@@ -53,6 +55,7 @@ const REST: Duration = Duration::from_millis(100);
 pub struct Receiver {
     config: ReceiveConfig,
     options: Options,
+    tls: Option<Tls>,
     inbox: Arc<Inbox>,
     studies: Arc<Studies>,
     disk: Disk,
@@ -76,9 +79,10 @@ impl Receiver {
         let studies = Arc::new(Studies::open(Arc::clone(&inbox), config.quiet, config.longest)?);
         let disk = Disk::new("receive", inbox.root());
         let options = contexts::options(&config);
+        let tls = config.tls.as_ref().map(Tls::open).transpose()?;
         let reading = Semaphore::new(readers.max(1));
         let (counts, beat) = (Counts::new(), Beat::new());
-        Ok(Self { config, options, inbox, studies, disk, reader, reading, queue, counts, beat })
+        Ok(Self { config, options, tls, inbox, studies, disk, reader, reading, queue, counts, beat })
     }
 
     /// Takes associations until `stopping`; those under way have `grace` to finish their instance.
@@ -131,18 +135,38 @@ impl Receiver {
         if let Ok(place) = Arc::clone(associations).try_acquire_owned() {
             let (receiver, stopping) = (Arc::clone(self), stopping.clone());
             tasks.spawn(async move {
-                association::serve(receiver, stream, peer.ip(), stopping).await;
+                receiver.serve(stream, peer.ip(), stopping).await;
                 drop(place);
             });
             return;
         }
         self.counts.association_ended(AssociationEnd::TurnedAway);
         tracing::warn!(address = %peer.ip(), "turned away: as many associations as may be are open");
-        if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
+        // Without a handshake, a caller over TLS could not read why.
+        if self.tls.is_none()
+            && let Ok(place) = Arc::clone(turned_away).try_acquire_owned()
+        {
             tasks.spawn(async move {
                 drop(tokio::time::timeout(TURNING_AWAY, turn_away(stream)).await);
                 drop(place);
             });
+        }
+    }
+
+    /// Opens the connection where it is encrypted, and serves it.
+    async fn serve(self: Arc<Self>, stream: TcpStream, address: IpAddr, stopping: CancellationToken) {
+        let Some(tls) = &self.tls else {
+            return association::serve(self, stream, address, stopping).await;
+        };
+        match tls.accept(stream, self.config.idle).await {
+            Ok((plain, carrying)) => {
+                let serving = association::serve(Arc::clone(&self), plain, address, stopping);
+                tokio::join!(serving, carrying);
+            }
+            Err(error) => {
+                self.counts.association_ended(AssociationEnd::Rejected);
+                tracing::warn!(%address, %error, "no association: TLS could not be agreed on");
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! `[receive]` as it is written.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -9,6 +11,9 @@ pub(in crate::config) struct RawReceive {
     pub(in crate::config) source: Option<String>,
     pub(in crate::config) called_aes: Vec<String>,
     pub(in crate::config) calling_aes: Vec<String>,
+    pub(in crate::config) certificate_file: Option<PathBuf>,
+    pub(in crate::config) key_file: Option<PathBuf>,
+    pub(in crate::config) client_ca_file: Option<PathBuf>,
     pub(in crate::config) allow_plaintext: bool,
     pub(in crate::config) quiet_s: u64,
     pub(in crate::config) longest_s: u64,
@@ -28,6 +33,9 @@ impl Default for RawReceive {
             source: None,
             called_aes: vec!["CHIASM".into()],
             calling_aes: Vec::new(),
+            certificate_file: None,
+            key_file: None,
+            client_ca_file: None,
             allow_plaintext: false,
             quiet_s: 60,
             longest_s: 3600,

@@ -15,6 +15,8 @@ pub struct ReceiveConfig {
     pub source: Name,
     /// The folder of that source.
     pub folder: PathBuf,
+    /// How connections are encrypted; `None`: they are not.
+    pub tls: Option<ReceiveTls>,
     /// Application entity titles that it answers to.
     pub called_aes: Vec<String>,
     /// Who may call.
@@ -37,6 +39,17 @@ pub struct ReceiveConfig {
     pub keep: Option<Duration>,
     /// Where probes and metrics are served.
     pub http_listen: Option<SocketAddr>,
+}
+
+/// How the receiver shows who it is, and whom it believes. All files are PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiveTls {
+    /// Its certificate and those that lead to its authority.
+    pub certificate_file: PathBuf,
+    /// The certificate's key.
+    pub key_file: PathBuf,
+    /// The authority that the certificates of callers are of; `None`: callers need none.
+    pub client_ca_file: Option<PathBuf>,
 }
 
 /// Which application entities may call.

@@ -169,7 +169,7 @@ fn a_receiver_needs_a_folder_callers_and_targets() {
     let told = problems(
         "[sources.web]\nkind = 'dicomweb'\nurl = 'https://pacs.example.org/dicom-web'\n\
          [receive]\nlisten = '0.0.0.0:11112'\nsource = 'web'\nlongest_s = 5\nmax_pdu_kib = 1\n\
-         http_listen = '9465'",
+         http_listen = '9465'\nclient_ca_file = '/nowhere/ca.pem'",
         &Environment::default(),
     );
     for (key, part) in [
@@ -180,11 +180,13 @@ fn a_receiver_needs_a_folder_callers_and_targets() {
         ("receive.source", "is no folder"),
         ("receive.source", "default_targets"),
         ("receive.http_listen", "no address and port"),
+        ("receive.certificate_file", "go together"),
+        ("receive.client_ca_file", "cannot be read"),
     ] {
         let is_told = told.iter().any(|problem| problem.contains(key) && problem.contains(part));
         assert!(is_told, "{key}: {part} is not in {told:?}");
     }
-    assert_eq!(told.len(), 7, "{told:?}");
+    assert_eq!(told.len(), 9, "{told:?}");
 }
 
 #[test]

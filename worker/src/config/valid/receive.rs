@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::super::problem::Findings;
 use super::super::raw::RawReceive;
-use super::super::site::{Callers, Places, ReceiveConfig, SourceConfig};
+use super::super::site::{Callers, Places, ReceiveConfig, ReceiveTls, SourceConfig};
+use super::address;
 use super::pacs::title;
 use crate::message::Name;
 
@@ -64,7 +65,8 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
         ),
         Callers::These(_) => {}
     }
-    let listen = listen(text, raw.allow_plaintext, findings);
+    let tls = tls(raw, findings);
+    let listen = listen(text, tls.is_some(), raw.allow_plaintext, findings);
     let http_listen = raw.http_listen.as_deref().and_then(|text| http_listen(text, findings));
     let source = source(raw.source.as_deref(), places, findings);
     if places.default_targets.is_empty() {
@@ -75,6 +77,7 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
         listen: listen?,
         source,
         folder,
+        tls,
         called_aes,
         calling_aes,
         quiet,
@@ -89,12 +92,43 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
     })
 }
 
-fn listen(text: &str, allow_plaintext: bool, findings: &mut Findings) -> Option<SocketAddr> {
+fn tls(raw: &RawReceive, findings: &mut Findings) -> Option<ReceiveTls> {
+    let files = [
+        ("receive.certificate_file", &raw.certificate_file),
+        ("receive.key_file", &raw.key_file),
+        ("receive.client_ca_file", &raw.client_ca_file),
+    ];
+    for (key, file) in files {
+        address::file(key, file.as_deref(), findings);
+    }
+    match (&raw.certificate_file, &raw.key_file) {
+        (Some(certificate), Some(key)) => Some(ReceiveTls {
+            certificate_file: certificate.clone(),
+            key_file: key.clone(),
+            client_ca_file: raw.client_ca_file.clone(),
+        }),
+        (None, None) if raw.client_ca_file.is_none() => None,
+        _ => {
+            findings.wrong(
+                "receive.certificate_file",
+                "and `key_file` go together, and `client_ca_file` needs both",
+            );
+            None
+        }
+    }
+}
+
+fn listen(
+    text: &str,
+    is_encrypted: bool,
+    allow_plaintext: bool,
+    findings: &mut Findings,
+) -> Option<SocketAddr> {
     let Ok(address) = text.parse::<SocketAddr>() else {
         findings.wrong("receive.listen", "is no address and port; an example is `127.0.0.1:11112`");
         return None;
     };
-    if !address.ip().is_loopback() {
+    if !address.ip().is_loopback() && !is_encrypted {
         if allow_plaintext {
             findings.warn(
                 "receive.listen",
@@ -103,7 +137,7 @@ fn listen(text: &str, allow_plaintext: bool, findings: &mut Findings) -> Option<
         } else {
             findings.wrong(
                 "receive.listen",
-                "takes studies of other machines without encryption; put a TLS tunnel in front of it, or set \
+                "takes studies of other machines without encryption; set `certificate_file` and `key_file`, or \
                  `allow_plaintext = true`",
             );
         }
