@@ -345,3 +345,30 @@ fn a_network_that_outlines_has_a_card_and_no_findings_to_explain() {
     ]);
     assert!(code == Some(1) && refused.contains("ScoreSegments"), "{refused}");
 }
+
+#[test]
+fn a_distance_counts_only_where_it_is_one_in_the_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    let spacing = |name: &str, stated: &[(dicom_core::Tag, VR, &str)]| {
+        let change = |dataset: &mut InMemDicomObject| {
+            for (tag, vr, text) in stated {
+                dataset.put(DataElement::new(*tag, *vr, *text));
+            }
+        };
+        let (path, _) = study(&folder.path().join(name), change);
+        let file = fs::read(path).unwrap();
+        dicom_ingest::read::read_header(&file, &Limits::default()).unwrap().spacing_in_patient()
+    };
+    // the phantom's detector has 0.36 mm
+    let of = |text| (tags::PIXEL_SPACING, VR::DS, text);
+    let fiducial = (tags::PIXEL_SPACING_CALIBRATION_TYPE, VR::CS, "FIDUCIAL");
+    assert_eq!(spacing("detector", &[]), None);
+    assert_eq!(spacing("same", &[of("0.36\\0.36")]), None);
+    assert_eq!(spacing("rounded", &[of("0.36001\\0.36")]), None);
+    assert_eq!(spacing("corrected", &[of("0.3\\0.31")]), Some([0.3, 0.31]));
+    assert_eq!(spacing("calibrated", &[of("0.36\\0.36"), fiducial]), Some([0.36, 0.36]));
+    assert_eq!(spacing("section", &[of("0.36\\0.36"), (tags::MODALITY, VR::CS, "CT")]), Some([0.36, 0.36]));
+    for useless in ["0\\0", "-1\\1", "0.3", "x\\y"] {
+        assert_eq!(spacing("useless", &[of(useless), fiducial]), None, "{useless}");
+    }
+}

@@ -264,8 +264,8 @@ fn outlines(
     if recipe.segments.is_empty() {
         return Err(wrong("state what it outlines as `[[segments]]`"));
     }
-    let preprocessing = recipe.preprocessing.clone();
-    let preprocessing = preprocessing.ok_or_else(|| wrong("state its `[preprocessing]`"))?;
+    let stated = recipe.preprocessing.clone();
+    let preprocessing = stated.ok_or_else(|| wrong("state its `[preprocessing]`"))?;
     let id = named(recipe, stem)?;
     let segment = |(index, own): (usize, &RecipeSegment)| SegmentLabel {
         name: own.name.clone(),
@@ -291,10 +291,7 @@ fn outlines(
         activation: recipe.activation.unwrap_or(Activation::Sigmoid),
         architecture,
         applies_to: recipe.applies_to.clone(),
-        threshold_data: or(
-            &recipe.calibration_data,
-            "Nothing was stated of the data that the thresholds were chosen on.",
-        ),
+        threshold_data: or(&recipe.calibration_data, "Nothing was stated of where the thresholds come from."),
         origin: origin(recipe, preset, imported),
         weights: WeightsFile::default(),
         self_test: SegmenterSelfTest::default(),

@@ -189,3 +189,26 @@ async fn a_withdrawal_names_the_pipeline_of_the_report() {
         assert!(page.contains(described) && !page.contains("effusion unknown"), "{page}");
     }
 }
+
+#[tokio::test]
+async fn what_was_outlined_is_taken_back_with_its_segmentation() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = SqliteLedger::open(folder.path(), Duration::from_hours(1)).unwrap();
+    let report = sample::segmented();
+    carry(&ledger, &report).await;
+    let carried = ledger.report(&report.keys.job).await.unwrap().unwrap();
+    assert!(carried.segmentation.is_some(), "the ledger keeps it");
+    let model = format!("{}@{}", report.models[0].id, report.models[0].version);
+    recall(&ledger, &["--model", &model, "--apply", "--reason", "it misreads images"]).await;
+    let stored = ledger.report(&withdrawal_key(&report.keys.job)).await.unwrap().unwrap();
+    assert!(stored.segmentation.is_none());
+    let bundle: Value = serde_json::from_slice(stored.bundle.as_deref().unwrap()).unwrap();
+    let observations = of_type(&bundle, "Observation");
+    assert_eq!(observations.len(), 2);
+    assert!(observations.iter().all(|one| one["status"] == "entered-in-error"));
+    let uid = format!("urn:oid:{}", segmentation::instance_uid(&report).unwrap());
+    let taken_back = of_type(&bundle, "DocumentReference")
+        .into_iter()
+        .find(|one| one["identifier"][0]["value"] == uid.as_str());
+    assert_eq!(taken_back.unwrap()["status"], "entered-in-error");
+}

@@ -94,11 +94,10 @@ pub(super) fn number(name: &Code, written: &str, unit: &Code) -> Elements {
     item
 }
 
-/// One segment of a segmentation that has a frame for each.
+/// One segment of a segmentation that has a frame for each: by its number, which stands in place of the frame's.
 pub(super) fn segment(name: &Code, sop_class: &str, sop_instance: &str, number: u16) -> Elements {
     let mut own = referenced(sop_class, sop_instance);
-    own.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &number.to_string())
-        .number(tags::REFERENCED_SEGMENT_NUMBER, number);
+    own.number(tags::REFERENCED_SEGMENT_NUMBER, number);
     let mut item = item(Relation::Contains, "IMAGE", Some(name));
     item.sequence(tags::REFERENCED_SOP_SEQUENCE, vec![own]);
     item
