@@ -14,7 +14,7 @@ use crate::limits::Limits;
 use crate::prescan::{scan_structure, with_pixels};
 use crate::read::sha256;
 use crate::refusal::Refusal;
-use crate::sr::{SrNodule, nodules};
+use crate::sr::{self, SrReport};
 use crate::uid::Uid;
 
 /// Media Storage Directory Storage: the index of a medium, no image.
@@ -42,8 +42,8 @@ pub trait Reader: fmt::Debug + Send + Sync {
     /// The header facts and grey frames of a file.
     fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal>;
 
-    /// The lung nodules of a structured report.
-    fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal>;
+    /// What a structured report states.
+    fn report(&self, bytes: &[u8]) -> Result<SrReport, Refusal>;
 
     /// The instance without what identifies its patient.
     fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal>;
@@ -75,8 +75,8 @@ impl Reader for InProcess {
         decode_as(bytes, &self.limits, sha256)
     }
 
-    fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal> {
-        nodules(bytes, &self.limits)
+    fn report(&self, bytes: &[u8]) -> Result<SrReport, Refusal> {
+        sr::read(bytes, &self.limits)
     }
 
     fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal> {

@@ -295,7 +295,7 @@ fn what_a_process_reads_is_what_this_one_reads() {
             }
             (there, here) => assert_eq!(there.unwrap_err(), here.unwrap_err()),
         }
-        assert_eq!(pool.nodules(file), here.nodules(file));
+        assert_eq!(pool.report(file), here.report(file));
         let options = Options::basic(Key::new([9; 32]));
         let written = |reader: &dyn Reader| {
             reader

@@ -17,7 +17,7 @@ use dicom_ingest::decode::{decode, pixels};
 use dicom_ingest::limits::Limits;
 use dicom_ingest::prescan::prescan;
 use dicom_ingest::refusal::RefusalCode;
-use dicom_ingest::sr::nodules;
+use dicom_ingest::sr;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use rand::{Rng, RngExt, SeedableRng};
@@ -40,7 +40,7 @@ fn decode_safely(bytes: Vec<u8>) -> Result<(), RefusalCode> {
                 assert!(frame.grey().iter().all(|grey| grey.is_finite()));
             }
         });
-        let _nodules = nodules(&bytes, &limits);
+        let _report = sr::read(&bytes, &limits);
         assert!(begun.elapsed() < LONGEST, "took {:?}", begun.elapsed());
         outcome.map_err(|refusal| refusal.code)
     };
@@ -229,7 +229,7 @@ fn every_cut_is_typed() {
         for cut in cuts {
             let begun = Instant::now();
             let outcome = decode(&bytes[..cut], &limits);
-            let _nodules = nodules(&bytes[..cut], &limits);
+            let _report = sr::read(&bytes[..cut], &limits);
             assert!(begun.elapsed() < LONGEST, "{name} cut at {cut}");
             match outcome {
                 // Only what follows the pixels may be missing.

@@ -1,14 +1,15 @@
-//! Nodules of structured reports.
+//! What structured reports state: nodules and the prostate.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it fails")]
 
 mod support;
 
 use std::fs;
+use std::path::Path;
 
 use dicom_ingest::limits::Limits;
 use dicom_ingest::refusal::RefusalCode;
-use dicom_ingest::sr::{Composition, Lobe, Side, SrNodule, nodules};
+use dicom_ingest::sr::{self, Composition, Fault, Lobe, ProstateFact, Side, SrNodule, SrProstate};
 use support::data;
 use support::file::{Element, Encoding, code, identified, items, plain, text};
 
@@ -65,7 +66,11 @@ fn long_axis(value: &str, unit: &str) -> Vec<Element> {
 }
 
 fn read(bytes: &[u8]) -> Vec<SrNodule> {
-    nodules(bytes, &Limits::default()).unwrap()
+    sr::read(bytes, &Limits::default()).unwrap().nodules
+}
+
+fn prostate(content: Vec<Vec<Element>>) -> SrProstate {
+    sr::read(&report(content, Encoding::Explicit), &Limits::default()).unwrap().prostate
 }
 
 #[test]
@@ -102,14 +107,15 @@ fn a_nodule_with_all_its_facts() {
         coded(code("DCM", "111037", "Margins"), code("SCT", "82280004", "Smooth"), vec![]),
     ]);
     for encoding in [Encoding::Implicit, Encoding::Explicit, Encoding::Big, Encoding::Deflated] {
-        let found = read(&report(vec![full.clone(), second.clone()], encoding));
+        let bytes = report(vec![full.clone(), second.clone()], encoding);
+        assert!(sr::read(&bytes, &Limits::default()).unwrap().verified);
+        let found = read(&bytes);
         let [one, two] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!(one.tracking_id.as_deref(), Some("N1"));
         assert_eq!(one.tracking_uid.as_ref().unwrap().as_str(), "2.25.7");
         assert_eq!(one.diameter_mm, Some(12.5));
         assert_eq!((one.lobe, one.side), (Some(Lobe::Upper), Some(Side::Left)));
         assert_eq!((one.composition, one.spiculated), (Some(Composition::PartSolid), Some(true)));
-        assert!(one.verified);
         assert_eq!(two.diameter_mm, Some(7.5));
         assert_eq!((two.lobe, two.side), (Some(Lobe::Lower), Some(Side::Right)));
         assert_eq!((two.composition, two.spiculated), (None, Some(false)));
@@ -131,11 +137,11 @@ fn only_nodules_of_the_lung() {
 fn a_strange_unit_or_length_is_refused() {
     for (value, unit) in [("12", "[in_i]"), ("12", "1"), ("-3", "mm"), ("5000", "mm")] {
         let nodule = group(vec![finding("SCT", "427359005"), long_axis(value, unit)]);
-        let refused = nodules(&report(vec![nodule], Encoding::Explicit), &Limits::default()).unwrap_err();
+        let refused = sr::read(&report(vec![nodule], Encoding::Explicit), &Limits::default()).unwrap_err();
         assert_eq!(refused.code, RefusalCode::BadUnit, "{value} {unit}");
     }
     let image = plain(&identified("1.2.840.10008.5.1.4.1.1.1"), Encoding::Explicit);
-    assert_eq!(nodules(&image, &Limits::default()).unwrap_err().code, RefusalCode::MissingAttribute);
+    assert_eq!(sr::read(&image, &Limits::default()).unwrap_err().code, RefusalCode::MissingAttribute);
 }
 
 #[test]
@@ -154,5 +160,136 @@ fn reports_of_other_makers() {
     let found = read("highdicom/data/test_files/sr_document_with_multiple_groups.dcm");
     let [nodule] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((nodule.tracking_id.as_deref(), nodule.diameter_mm), (Some("LungNodule0001"), Some(10.0)));
-    assert_eq!((nodule.lobe, nodule.spiculated, nodule.verified), (None, None, false));
+    assert_eq!((nodule.lobe, nodule.spiculated), (None, None));
+}
+
+fn written(name: &str) -> SrProstate {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/prostate");
+    let report = sr::read(&fs::read(folder.join(name)).unwrap(), &Limits::default()).unwrap();
+    assert!(report.verified && report.nodules.is_empty());
+    assert_eq!(report.written.unwrap().date.to_string(), "2024-05-02");
+    report.prostate
+}
+
+/// Written by highdicom, see `reference/make_prostate_reports.py`.
+#[test]
+fn a_prostate_as_highdicom_writes_it() {
+    let of_lesions = written("lesions.dcm");
+    assert_eq!((of_lesions.pi_rads, of_lesions.volume_ml), (Some(4), Some(48.5)), "no lesion is the gland");
+    assert_eq!((of_lesions.psa, of_lesions.faults), (None, vec![]));
+    let of_template = written("template.dcm");
+    assert_eq!(of_template.pi_rads, Some(3), "neither that of a sequence nor that of the examination before");
+    assert_eq!(of_template.volume_ml, Some(40.0));
+    let psa = of_template.psa.unwrap();
+    assert_eq!((psa.ng_ml, psa.taken.unwrap().to_string().as_str()), (7.5, "2024-04-20"));
+    assert_eq!(of_template.faults, []);
+}
+
+fn pi_rads(value: &str) -> Vec<Element> {
+    coded(
+        code("RADLEX", "RID50295", "PI-RADS Lesion Assessment Category"),
+        code("RADLEX", value, "?"),
+        vec![],
+    )
+}
+
+fn volume(value: &str, unit: &str) -> Vec<Element> {
+    measured(code("SCT", "118565006", "Volume"), value, unit)
+}
+
+fn psa(value: &str, unit: &str) -> Vec<Element> {
+    measured(code("LN", "2857-1", "PSA"), value, unit)
+}
+
+fn gland(content: Vec<Vec<Element>>) -> Vec<Element> {
+    let organ = coded(code("DCM", "121071", "Finding"), code("SRT", "T-D0060", "Organ"), vec![]);
+    group([vec![organ, site("41216001", "Prostate", vec![])], content].concat())
+}
+
+#[test]
+fn a_prostate_in_other_words() {
+    let words = |name: &str, value: &str| coded(code("99X", "1", name), code("99X", "2", value), vec![]);
+    for (item, category) in [
+        (words("PI-RADS", "PI-RADS 4"), Some(4)),
+        (words("PI-RADS v2.1 category", "5 - Very high"), Some(5)),
+        (words("PIRADS score", "2"), Some(2)),
+        (measured(code("RADLEX", "RID50295", ""), "3", "1"), Some(3)),
+        (measured(code("99X", "1", "PI-RADS"), "4", "{score}"), Some(4)),
+        (
+            item(
+                "CONTAINS",
+                "TEXT",
+                code("99X", "1", "PI-RADS"),
+                vec![text(0x40, 0xA160, "UT", "PI-RADS: 4")],
+            ),
+            Some(4),
+        ),
+        (words("PI-RADS", "PI-RADS X - Inadequate or absent"), None),
+        (words("Reporting system", "PI-RADS v2.1"), None),
+        (words("PI-RADS DWI", "4"), None),
+        (words("Prior PI-RADS", "5"), None),
+        (words("BI-RADS", "BI-RADS 4"), None),
+        (container(code("DCM", "121060", "History"), vec![words("PI-RADS", "5")]), None),
+    ] {
+        let found = prostate(vec![item.clone()]);
+        assert_eq!((found.pi_rads, found.faults), (category, vec![]), "{item:?}");
+    }
+    let found = prostate(vec![gland(vec![volume("41000", "mm3"), volume("42.5", "mL")]), psa("6.2", "ug/L")]);
+    assert_eq!((found.volume_ml, found.psa.unwrap().ng_ml, found.faults), (Some(42.5), 6.2, vec![]));
+    let own = measured(code("99X", "1", "Prostate volume"), "38", "cm3");
+    assert_eq!(prostate(vec![own]).volume_ml, Some(38.0));
+}
+
+#[test]
+fn what_is_not_the_whole_gland_is_no_volume_of_it() {
+    let zone = group(vec![
+        finding("SRT", "T-D0060"),
+        site("399384005", "Transition zone of the prostate", vec![]),
+        volume("20", "mL"),
+    ]);
+    let lesion =
+        group(vec![finding("SCT", "52988006"), site("41216001", "Prostate", vec![]), volume("9", "mL")]);
+    let liver = group(vec![finding("SRT", "T-D0060"), site("10200004", "Liver", vec![]), volume("99", "mL")]);
+    let nameless = group(vec![site("41216001", "Prostate", vec![]), volume("30", "mL")]);
+    assert_eq!(prostate(vec![zone, lesion, liver, nameless, volume("50", "mL")]), SrProstate::default());
+    let others = ["PSA density", "Free PSA", "PSA velocity"];
+    let others = others.map(|name| measured(code("LN", "15325-4", name), "1", "ng/mL"));
+    let found = prostate(others.into());
+    assert_eq!(found.psa, None);
+}
+
+#[test]
+fn facts_of_a_prostate_that_cannot_be_are_named_and_not_taken() {
+    let odd = |found: SrProstate, fact, fault| {
+        assert_eq!((found.pi_rads, found.volume_ml, found.psa), (None, None, None));
+        assert_eq!(found.faults, [(fact, fault)]);
+    };
+    for value in ["7", "0", "3.5", "-1"] {
+        odd(
+            prostate(vec![measured(code("99X", "1", "PI-RADS"), value, "1")]),
+            ProstateFact::PiRads,
+            Fault::Value,
+        );
+    }
+    odd(prostate(vec![measured(code("99X", "1", "PI-RADS"), "4", "mm")]), ProstateFact::PiRads, Fault::Unit);
+    let strange = coded(code("DCM", "130560", "PI-RADS"), code("99X", "9", "PI-RADS 9"), vec![]);
+    odd(prostate(vec![strange.clone(), strange]), ProstateFact::PiRads, Fault::Value);
+    odd(prostate(vec![psa("7.5", "mg/L")]), ProstateFact::Psa, Fault::Unit);
+    odd(prostate(vec![psa("7.5", "1")]), ProstateFact::Psa, Fault::Unit);
+    odd(prostate(vec![psa("-7.5", "ng/mL")]), ProstateFact::Psa, Fault::Value);
+    odd(prostate(vec![psa("7.5", "ng/mL"), psa("9.1", "ng/mL")]), ProstateFact::Psa, Fault::Several);
+    odd(prostate(vec![gland(vec![volume("0.04", "mL")])]), ProstateFact::Volume, Fault::Value);
+    odd(prostate(vec![gland(vec![volume("40", "cm")])]), ProstateFact::Volume, Fault::Unit);
+    odd(
+        prostate(vec![gland(vec![volume("40", "mL"), volume("60", "mL")])]),
+        ProstateFact::Volume,
+        Fault::Several,
+    );
+    for value in ["nan", "inf", "1e400", "", "4\\5x"] {
+        let found = prostate(vec![psa(value, "ng/mL"), gland(vec![volume(value, "mL")])]);
+        assert_eq!((found.psa, found.volume_ml), (None, None), "{value}");
+    }
+    // What can be taken is taken beside what cannot.
+    let found = prostate(vec![pi_rads("RID50299"), pi_rads("RID50298"), psa("7.5", "mg/L")]);
+    assert_eq!((found.pi_rads, found.faults), (Some(4), vec![(ProstateFact::Psa, Fault::Unit)]));
 }

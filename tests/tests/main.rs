@@ -30,6 +30,7 @@ mod page;
 mod paper;
 mod pipelines;
 mod proof;
+mod prostate;
 mod queue;
 mod receive;
 mod records;

@@ -4,9 +4,10 @@ use dicom_ingest::code::Code;
 use dicom_ingest::instance::Instance;
 use dicom_ingest::patient::{PatientIdentity, Sex as ImageSex};
 use dicom_ingest::species::Species;
-use dicom_ingest::sr::{Composition, Lobe, SrNodule};
-use fusion::{ChestView, Gender, Nodule, NoduleKind, RecordPatient, Sex as BinarySex};
-use jiff::Timestamp;
+use dicom_ingest::sr::{Composition, Fault, Lobe, ProstateFact, SrNodule, SrReport};
+use fusion::{ChestView, Gender, Nodule, NoduleKind, ProstateReport, RecordPatient, Sex as BinarySex};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use models::StudyFacts;
 
 use crate::identity::{Identifier, Person, Sex};
@@ -133,7 +134,7 @@ pub fn person_of_record(patient: &RecordPatient) -> Person {
     }
 }
 
-/// SOP classes of structured reports that nodule facts are taken from: Enhanced, Comprehensive and Comprehensive 3D SR.
+/// SOP classes of structured reports that facts are taken from: Enhanced, Comprehensive and Comprehensive 3D SR.
 const REPORT_CLASSES: [&str; 3] =
     ["1.2.840.10008.5.1.4.1.1.88.22", "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.88.34"];
 
@@ -144,7 +145,12 @@ pub fn is_report(instance: &Instance) -> bool {
 
 /// A nodule of a structured report as the fusion takes it; `None` where the report states no diameter. `count` is the
 /// number of nodules in the report.
-pub fn nodule(nodule: &SrNodule, count: Option<u32>, dated: Option<Timestamp>) -> Option<Nodule> {
+pub fn nodule(
+    nodule: &SrNodule,
+    report: &str,
+    count: Option<u32>,
+    dated: Option<Timestamp>,
+) -> Option<Nodule> {
     Some(Nodule {
         diameter_mm: nodule.diameter_mm?,
         kind: nodule.composition.map(|composition| match composition {
@@ -155,9 +161,59 @@ pub fn nodule(nodule: &SrNodule, count: Option<u32>, dated: Option<Timestamp>) -
         spiculated: nodule.spiculated,
         upper_lobe: nodule.lobe.map(|lobe| lobe == Lobe::Upper),
         count,
-        source: vec![format!("urn:oid:{}", nodule.sop_instance_uid)],
+        source: vec![reference(report)],
         dated,
     })
+}
+
+/// What a structured report states of the prostate, as the fusion takes it. A day counts at its end, as in a record.
+pub fn prostate(report: &SrReport, dated: Option<Timestamp>, site_zone: &TimeZone) -> ProstateReport {
+    let end_of = |day: jiff::civil::Date| {
+        let next = day.tomorrow().ok()?.to_zoned(site_zone.clone()).ok()?;
+        next.timestamp().checked_sub(SignedDuration::from_secs(1)).ok()
+    };
+    ProstateReport {
+        pi_rads: report.prostate.pi_rads,
+        volume_ml: report.prostate.volume_ml,
+        psa: report.prostate.psa.map(|psa| (psa.ng_ml, psa.taken.and_then(end_of))),
+        source: reference(report.sop_instance_uid.as_str()),
+        dated,
+    }
+}
+
+/// A DICOM object as reports cite it.
+fn reference(sop_instance_uid: &str) -> String {
+    format!("urn:oid:{sop_instance_uid}")
+}
+
+/// What of a structured report could not be taken, and why.
+pub fn unclear((fact, fault): (ProstateFact, Fault)) -> &'static str {
+    match (fact, fault) {
+        (ProstateFact::PiRads, Fault::Unit) => {
+            "a structured report states PI-RADS as a number with a unit; it is left out"
+        }
+        (ProstateFact::PiRads, Fault::Value | Fault::Several) => {
+            "a structured report states a PI-RADS category that is none of the scale; it is left out"
+        }
+        (ProstateFact::Volume, Fault::Unit) => {
+            "a structured report states the volume of the prostate without a unit that fits; it is left out"
+        }
+        (ProstateFact::Volume, Fault::Value) => {
+            "a structured report states a volume that no prostate has; it is left out"
+        }
+        (ProstateFact::Volume, Fault::Several) => {
+            "a structured report states the volume of the prostate more than once, differently; it is left out"
+        }
+        (ProstateFact::Psa, Fault::Unit) => {
+            "a structured report states a PSA without a unit that fits; it is left out"
+        }
+        (ProstateFact::Psa, Fault::Value) => {
+            "a structured report states a PSA that cannot be; it is left out"
+        }
+        (ProstateFact::Psa, Fault::Several) => {
+            "a structured report states the PSA of one day more than once, differently; it is left out"
+        }
+    }
 }
 
 /// The view, where it is one of the two frontal ones.

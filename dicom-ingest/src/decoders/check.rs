@@ -6,7 +6,7 @@ use crate::instance::Instance;
 use crate::modality_lut::{LookupTable, ModalityLut};
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::Refusal;
-use crate::sr::SrNodule;
+use crate::sr::SrReport;
 use crate::voi::Voi;
 
 /// Longest sentence of a refusal, in bytes.
@@ -32,9 +32,14 @@ fn pixels(facts: &PixelFacts) -> bool {
         && (1..=facts.bits_allocated).contains(&facts.bits_stored)
 }
 
-/// Whether facts of nodules are of a kind that a report can tell.
-pub(super) fn nodules(nodules: &[SrNodule]) -> bool {
-    nodules.iter().all(|nodule| nodule.diameter_mm.is_none_or(f64::is_finite))
+/// Whether facts are of a kind that a report can tell.
+pub(super) fn report(report: &SrReport) -> bool {
+    let prostate = &report.prostate;
+    report.nodules.iter().all(|nodule| nodule.diameter_mm.is_none_or(f64::is_finite))
+        && prostate.pi_rads.is_none_or(|category| (1..=5).contains(&category))
+        && prostate.volume_ml.is_none_or(|volume| volume.is_finite() && volume > 0.0)
+        && prostate.psa.is_none_or(|psa| psa.ng_ml.is_finite() && psa.ng_ml >= 0.0)
+        && prostate.faults.len() <= 9
 }
 
 /// Whether a refusal is one sentence.

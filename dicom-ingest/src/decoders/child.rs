@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::read::sha256;
 use crate::reader::Header;
 use crate::refusal::Refusal;
-use crate::sr::SrNodule;
+use crate::sr::SrReport;
 
 /// How long a process may take to start, on a machine that is busy.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
@@ -103,13 +103,13 @@ impl Child {
         })
     }
 
-    pub(super) fn nodules(
+    pub(super) fn report(
         &mut self,
         file: &[u8],
         timeout: Duration,
-    ) -> Result<Result<Vec<SrNodule>, Refusal>, Fault> {
-        self.ask(&Asked::Nodules, file, timeout, |link, number, _| match answer(link, number)? {
-            Answered::Nodules(nodules) if check::nodules(&nodules) => Ok(Ok(nodules)),
+    ) -> Result<Result<SrReport, Refusal>, Fault> {
+        self.ask(&Asked::Report, file, timeout, |link, number, _| match answer(link, number)? {
+            Answered::Report(report) if check::report(&report) => Ok(Ok(*report)),
             Answered::Refused(_, refusal) => Ok(Err(refused(refusal)?)),
             _ => Err(invalid("an answer to another question")),
         })

@@ -12,7 +12,7 @@ use crate::deidentify::deidentify;
 use crate::limits::Limits;
 use crate::reader::{Header, header_as};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::sr::nodules;
+use crate::sr;
 
 /// Memory that is kept from one file to the next, in bytes.
 const KEPT_BYTES: usize = 32 << 20;
@@ -68,8 +68,8 @@ fn answer(
             Ok(decoded) => return send(number, decoded, answers),
             Err(refusal) => Answered::Refused(None, refusal),
         },
-        Asked::Nodules => match nodules(file, limits) {
-            Ok(nodules) => Answered::Nodules(nodules),
+        Asked::Report => match sr::read(file, limits) {
+            Ok(report) => Answered::Report(Box::new(report)),
             Err(refusal) => Answered::Refused(None, refusal),
         },
         Asked::Deidentify(options) => match deidentify(file, limits, options) {

@@ -23,7 +23,7 @@ use crate::deidentify::{self, Deidentified};
 use crate::limits::Limits;
 use crate::reader::{Header, Reader};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::sr::SrNodule;
+use crate::sr::SrReport;
 
 use child::Child;
 
@@ -206,9 +206,9 @@ impl Reader for Pool {
         self.ask(|child| child.decode(bytes, limits, *timeout)).flatten()
     }
 
-    fn nodules(&self, bytes: &[u8]) -> Result<Vec<SrNodule>, Refusal> {
+    fn report(&self, bytes: &[u8]) -> Result<SrReport, Refusal> {
         self.bounded(bytes)?;
-        self.ask(|child| child.nodules(bytes, self.options.timeout)).flatten()
+        self.ask(|child| child.report(bytes, self.options.timeout)).flatten()
     }
 
     fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal> {

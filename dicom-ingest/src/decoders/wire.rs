@@ -15,7 +15,7 @@ use crate::deidentify::{Named, Options};
 use crate::frame::GreyTransform;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::sr::SrNodule;
+use crate::sr::SrReport;
 use crate::uid::Uid;
 
 /// Longest head, in bytes: header facts with every text as long as its representation allows are far below.
@@ -30,8 +30,8 @@ pub(super) enum Asked {
     Header,
     /// Header facts and frames of the file that is the body.
     Decode,
-    /// Lung nodules of the report that is the body.
-    Nodules,
+    /// What the report that is the body states.
+    Report,
     /// The file that is the body, without what identifies its patient.
     Deidentify(Box<Options>),
 }
@@ -50,7 +50,7 @@ pub(super) enum Answered {
     /// A DICOMDIR.
     Directory,
     /// What a report tells.
-    Nodules(Vec<SrNodule>),
+    Report(Box<SrReport>),
     /// An instance without what identified its patient; the body is the file.
     Deidentified(Named),
     /// It is not read.

@@ -1,4 +1,4 @@
-//! The codes that nodule facts are told by. SNOMED CT values with their retired SRT forms (PS3.16 annex L), DICOM's
+//! The codes that facts are told by. SNOMED CT values with their retired SRT forms (PS3.16 annex L), DICOM's
 //! own (PS3.16 annex D), IBSI and RadLex. Where a scheme is not known, the meaning decides, as a whole phrase.
 
 use dicom_dictionary_std::tags;
@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::dataset::View;
+
+pub(super) mod prostate;
 
 /// What a nodule is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

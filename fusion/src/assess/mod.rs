@@ -20,6 +20,7 @@ use crate::formulas::Calculation;
 use crate::learned::LateFusionModel;
 use crate::nodule::Nodule;
 use crate::number::stored;
+use crate::prostate::ProstateReport;
 
 /// All that a set of risks is made from.
 #[derive(Clone, Copy)]
@@ -30,6 +31,8 @@ pub struct AssessInput<'a> {
     pub features: Option<&'a FeatureTable>,
     /// Nodules that the record or a DICOM SR states; may be empty.
     pub nodules: &'a [Nodule],
+    /// What DICOM SR state of the prostate; may be empty.
+    pub prostate: &'a [ProstateReport],
     /// What the image model said; `None` where no image was read.
     pub image: Option<&'a ImageScores>,
     /// What the image headers say of the person, used where the record says nothing.
@@ -211,7 +214,7 @@ pub struct Comparison {
 
 /// The risks of one examination. Brock, Mayo, PLCOm2012 and intensive care at the time of the examination are always
 /// listed, computed or with the reason why not. Herder is listed where the record states an uptake on PET, the prostate
-/// formulas for a man whose record states an antigen or a PI-RADS category: on other reports they would be noise.
+/// formulas for a man with an antigen or a PI-RADS category in record or structured report: on other reports they would be noise.
 pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
     let mayo = mayo::risk(input);
     let herder = herder::is_relevant(input).then(|| herder::risk(input, &mayo));

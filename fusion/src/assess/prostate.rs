@@ -1,11 +1,15 @@
-//! Prostate cancer on biopsy: PBCG without MRI, PBCG updated by PI-RADS, TUM-RC. Listed for men whose record states an
-//! antigen or a PI-RADS category.
+//! Prostate cancer on biopsy: PBCG without MRI, PBCG updated by PI-RADS, TUM-RC. Listed for men whose record, or a
+//! structured report of the study, states an antigen or a PI-RADS category.
 
-use super::inputs::{age, described, number, number_of, truth_of};
+mod facts;
+
+use facts::{Facts, facts};
+
+use super::inputs::number;
 use super::{AssessInput, Card, Comparison, IntervalKind, Risk, Sex};
-use crate::features::FeatureTable;
 use crate::formulas::pbcg::{self, Biopsy, PiRads};
 use crate::formulas::{comparators, tum_rc};
+use crate::prostate::ProstateReport;
 
 const PBCG: Card = Card {
     id: "pbcg",
@@ -53,71 +57,16 @@ const TUM_RC: Card = Card {
 
 /// Whether there is anything to compute from, in a man.
 pub(super) fn is_relevant(input: &AssessInput<'_>) -> bool {
-    let Some(table) = input.features else { return false };
+    let recorded = input.features.and_then(|table| table.code("sex"));
     let header = input.header.and_then(|header| header.sex);
-    let woman =
-        table.code("sex") == Some("female") || (table.code("sex").is_none() && header == Some(Sex::Female));
-    !woman && (table.number("psa").is_some() || table.number("pi-rads").is_some())
-}
-
-/// What all three need.
-struct Facts {
-    age: Option<f64>,
-    psa: Option<f64>,
-    volume: Option<f64>,
-    pi_rads: Option<f64>,
-    /// A biopsy was made and the record states that there is no cancer. That none is stated is not enough.
-    prior_negative: Option<bool>,
-    examination: Option<bool>,
-    family: Option<bool>,
-    african: Option<bool>,
-    cancer: Option<bool>,
-    doubled: bool,
+    let woman = recorded == Some("female") || (recorded.is_none() && header == Some(Sex::Female));
+    let known = |id| input.features.is_some_and(|table| table.number(id).is_some());
+    let reported = |report: &ProstateReport| report.pi_rads.is_some() || report.psa.is_some();
+    !woman && (known("psa") || known("pi-rads") || input.prostate.iter().any(reported))
 }
 
 pub(super) fn risks(input: &AssessInput<'_>) -> Vec<Risk> {
-    let Some(table) = input.features else { return Vec::new() };
-    vec![without_mri(input, table), with_mri(input, table), tum(input, table)]
-}
-
-fn facts(input: &AssessInput<'_>, table: &FeatureTable, risk: &mut Risk) -> Facts {
-    let african = match table.code("race") {
-        Some("black") => Some(true),
-        Some(_) => Some(false),
-        None => None,
-    };
-    let shown = table.feature("race").filter(|_| african.is_some());
-    risk.inputs.extend(shown.map(described));
-    let doubled = table.truth("five-alpha-reductase-inhibitor") == Some(true);
-    if doubled {
-        risk.limits.push(
-            "finasteride or dutasteride is active: it halves the antigen, and the formula does not correct for it"
-                .to_owned(),
-        );
-    }
-    let biopsy = truth_of(input, "prior-prostate-biopsy", "Earlier biopsy of the prostate", risk);
-    let cancer = table.truth("prostate-cancer");
-    let prior_negative = match (biopsy, cancer) {
-        (Some(true), Some(false)) => Some(true),
-        (Some(false), _) => Some(false),
-        (Some(true), _) => {
-            risk.limits.push("a biopsy is recorded and its result is not: it counts as unknown".to_owned());
-            None
-        }
-        (None, _) => None,
-    };
-    Facts {
-        age: age(input, risk),
-        psa: number_of(input, "psa", risk),
-        volume: number_of(input, "prostate-volume", risk),
-        pi_rads: number_of(input, "pi-rads", risk),
-        prior_negative,
-        examination: truth_of(input, "dre-abnormal", "Digital rectal examination, abnormal", risk),
-        family: truth_of(input, "family-prostate-cancer", "Prostate cancer in a first-degree relative", risk),
-        african,
-        cancer,
-        doubled,
-    }
+    vec![without_mri(input), with_mri(input), tum(input)]
 }
 
 /// The inputs of PBCG for each ancestry that is possible, or why there is none.
@@ -174,9 +123,9 @@ fn refused(risk: Risk, (missing, reason): (Vec<&'static str>, String)) -> Risk {
     if missing == ["population"] { risk.outside(&reason) } else { risk.lacks(&missing, &reason) }
 }
 
-fn without_mri(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
+fn without_mri(input: &AssessInput<'_>) -> Risk {
     let mut risk = PBCG.empty();
-    let facts = facts(input, table, &mut risk);
+    let facts = facts(input, &mut risk);
     let inputs = match pbcg_inputs(&facts, pbcg::PSA_NG_ML) {
         Ok(inputs) => inputs,
         Err(why) => return refused(risk, why),
@@ -207,9 +156,9 @@ fn add(risk: &mut Risk, name: &str, probability: Option<f64>, note: &str) {
     risk.comparators.push(Comparison { name: name.to_owned(), probability, note: Some(note.to_owned()) });
 }
 
-fn with_mri(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
+fn with_mri(input: &AssessInput<'_>) -> Risk {
     let mut risk = UPDATED.empty();
-    let facts = facts(input, table, &mut risk);
+    let facts = facts(input, &mut risk);
     let inputs = match pbcg_inputs(&facts, pbcg::UPDATE_PSA_NG_ML) {
         Ok(inputs) => inputs,
         Err(why) => return refused(risk, why),
@@ -230,9 +179,9 @@ fn with_mri(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
     fill(risk, &probabilities, &missing)
 }
 
-fn tum(input: &AssessInput<'_>, table: &FeatureTable) -> Risk {
+fn tum(input: &AssessInput<'_>) -> Risk {
     let mut risk = TUM_RC.empty();
-    let facts = facts(input, table, &mut risk);
+    let facts = facts(input, &mut risk);
     if facts.cancer == Some(true) {
         return risk.outside("the record states a prostate cancer");
     }

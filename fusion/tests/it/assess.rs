@@ -25,6 +25,7 @@ fn input(case: &Case) -> AssessInput<'_> {
         t0: t0(),
         features: Some(&case.table),
         nodules: &case.nodules,
+        prostate: &[],
         image: None,
         header: None,
         late_fusion: None,

@@ -162,6 +162,7 @@ fn the_risk_is_for_covid_records_and_the_right_network_only() {
         t0: exam.t0,
         features: Some(&exam.features),
         nodules: &[],
+        prostate: &[],
         image: Some(&scores),
         header: None,
         late_fusion: Some(model),

@@ -12,6 +12,7 @@ mod late_fusion;
 mod nodules;
 mod note_inputs;
 mod notes;
+mod prostate;
 mod record;
 mod schema;
 mod smoking;

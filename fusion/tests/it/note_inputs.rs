@@ -37,6 +37,7 @@ fn risk(resources: Vec<Value>, id: &str) -> Risk {
         t0: t0(),
         features: Some(&table),
         nodules: &nodules,
+        prostate: &[],
         image: None,
         header: None,
         late_fusion: None,

@@ -2,7 +2,9 @@
 
 use fusion::assess::{ChestView, Sex};
 use fusion::features::{FeatureTable, FeatureValue, MissingReason, Passage};
-use fusion::{AssessInput, HeaderDemographics, ImageScores, LateFusionModel, Nodule, NoduleKind, Record};
+use fusion::{
+    AssessInput, HeaderDemographics, ImageScores, LateFusionModel, Nodule, NoduleKind, ProstateReport, Record,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::Bundle;
@@ -92,6 +94,22 @@ fn choices() -> Vec<(&'static str, Vec<FeatureValue>)> {
     choices
 }
 
+/// Structured reports that agree with the base, differ from it, or quote an antigen of another day.
+fn prostates() -> Vec<Vec<ProstateReport>> {
+    let report = |pi_rads, volume_ml, psa| ProstateReport {
+        pi_rads: Some(pi_rads),
+        volume_ml: Some(volume_ml),
+        psa: Some(psa),
+        source: "urn:oid:1.2.3".into(),
+        dated: Some(t0()),
+    };
+    vec![
+        Vec::new(),
+        vec![report(4, 40.0, (8.0, None))],
+        vec![report(3, 60.0, (8.0, None)), report(5, 30.0, (9.0, Some(t0())))],
+    ]
+}
+
 fn nodules() -> Vec<Vec<Nodule>> {
     let nodule = |diameter_mm: f64, kind, count| Nodule {
         diameter_mm,
@@ -128,6 +146,7 @@ fn every_text_of_every_risk_is_known() {
     let other = ImageScores { modality: "CT".into(), ..scores.clone() };
     let header = HeaderDemographics { age_years: Some(70.0), sex: Some(Sex::Female) };
     let mut seen = 0;
+    let prostates = prostates();
     for nodules in nodules() {
         for sex in ["female", "male"] {
             let mut base = nothing();
@@ -149,6 +168,7 @@ fn every_text_of_every_risk_is_known() {
                     t0: t0(),
                     features: table.as_ref(),
                     nodules: &nodules,
+                    prostate: &prostates[at % 3],
                     image: [Some(&scores), Some(&other), None][at % 3],
                     header: Some(header),
                     late_fusion: Some(&model).filter(|_| at % 5 != 4),

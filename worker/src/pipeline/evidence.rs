@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dicom_ingest::study::Study;
 use dicom_ingest::study_time::TimeRule;
-use fusion::{FeatureTable, Nodule, Record, Risk};
+use fusion::{FeatureTable, Nodule, ProstateReport, Record, Risk};
 use jiff::Timestamp;
 
 use super::output::ModelOutput;
@@ -27,6 +27,8 @@ pub struct Evidence {
     pub features: Option<FeatureTable>,
     /// Nodule facts of the record and of structured reports in the study.
     pub nodules: Vec<Nodule>,
+    /// What structured reports in the study state of the prostate.
+    pub prostate: Vec<ProstateReport>,
     /// The risks, computable or not.
     pub risks: Vec<Risk>,
     /// What was odd, as code and sentence, beside what the model output holds.

@@ -4,7 +4,7 @@ use std::fs;
 
 use dicom_ingest::reader::Reader;
 use dicom_ingest::source::archive::read_file;
-use dicom_ingest::sr::SrNodule;
+use dicom_ingest::sr::SrReport;
 use dicom_ingest::study::Study;
 use fusion::{AssessInput, HeaderDemographics, ImageScores, Record};
 use jiff::{SignedDuration, Timestamp};
@@ -52,7 +52,7 @@ fn read(file: &SourceFile) -> Result<Record, Ending> {
     })
 }
 
-/// Features of the record at t0, and nodule facts of the record and of structured reports in the study.
+/// Features of the record at t0, and facts of nodules and the prostate from structured reports in the study.
 pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evidence: &mut Evidence) {
     let Some((t0, _)) = evidence.started else { return };
     if let Some(record) = &evidence.record {
@@ -63,8 +63,8 @@ pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evid
         let read = read_file(&file.path, reader.limits())
             .ok()
             .filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
-        match read.map(|bytes| reader.nodules(&bytes)) {
-            Some(Ok(nodules)) => add_nodules(&nodules, t0, config, evidence),
+        match read.map(|bytes| reader.report(&bytes)) {
+            Some(Ok(report)) => add(&report, t0, config, evidence),
             Some(Err(refusal)) => evidence.warnings.push((refusal.code.as_str().to_owned(), refusal.message)),
             None => evidence
                 .warnings
@@ -73,24 +73,34 @@ pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evid
     }
 }
 
-/// Takes the nodules of a structured report that was written with the study: what it states is on the study's images. A
-/// report that was written later knows what became known later, and is left out.
-fn add_nodules(nodules: &[SrNodule], t0: Timestamp, config: &Config, evidence: &mut Evidence) {
-    let Some(first) = nodules.first() else { return };
-    let written = first.written.as_ref().map(|written| written.instant(&config.site_zone).0);
-    if written.is_some_and(|written| written.duration_since(t0) > REPORTED_WITHIN) {
-        let text =
-            "a structured report was written more than a day after the study began; its nodules are left out";
-        evidence.warnings.push(("LaterReport".into(), text.into()));
+/// Takes what a structured report states that was written with the study: it is on the study's images. A report that was
+/// written later knows what became known later, and is left out.
+fn add(report: &SrReport, t0: Timestamp, config: &Config, evidence: &mut Evidence) {
+    if report.is_empty() {
         return;
     }
-    if !first.verified {
-        let text = "nodule facts come from a structured report that nobody has verified (0040,A493)";
-        evidence.warnings.push(("UnverifiedReport".into(), text.into()));
+    let mut warn = |code: &str, text: String| evidence.warnings.push((code.to_owned(), text));
+    let written = report.written.as_ref().map(|written| written.instant(&config.site_zone).0);
+    if written.is_some_and(|written| written.duration_since(t0) > REPORTED_WITHIN) {
+        let text = "a structured report was written more than a day after the study began; what it states is left out";
+        return warn("LaterReport", text.to_owned());
     }
-    let count = u32::try_from(nodules.len()).ok();
-    let found = nodules.iter().filter_map(|nodule| convert::nodule(nodule, count, written.or(Some(t0))));
-    evidence.nodules.extend(found);
+    if !report.verified {
+        let text = "facts come from a structured report that nobody has verified (0040,A493)";
+        warn("UnverifiedReport", text.to_owned());
+    }
+    for fault in &report.prostate.faults {
+        warn("UnclearReport", convert::unclear(*fault).to_owned());
+    }
+    let count = u32::try_from(report.nodules.len()).ok();
+    let dated = written.or(Some(t0));
+    evidence.nodules.extend(
+        report
+            .nodules
+            .iter()
+            .filter_map(|nodule| convert::nodule(nodule, report.sop_instance_uid.as_str(), count, dated)),
+    );
+    evidence.prostate.push(convert::prostate(report, dated, &config.site_zone));
 }
 
 /// The risks, computable or not, from features, nodules and the image's scores.
@@ -111,6 +121,7 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
         t0,
         features: evidence.features.as_ref(),
         nodules: &evidence.nodules,
+        prostate: &evidence.prostate,
         image: image.as_ref(),
         header: instance.map(|instance| HeaderDemographics {
             // Completed years, as a record's birth date gives them too.
