@@ -16,9 +16,17 @@ fn the_shipped_file_is_the_default() {
 fn the_examples_in_the_shipped_file_load() {
     let folder = TempDir::new().unwrap();
     let place = folder.path().display().to_string();
-    for file in
-        ["ca.pem", "worker.pem", "worker.key", "fhir-token", "chiasm-postgres", "s3-secret", "pacs-password"]
-    {
+    for file in [
+        "ca.pem",
+        "worker.pem",
+        "worker.key",
+        "receive.pem",
+        "receive.key",
+        "fhir-token",
+        "chiasm-postgres",
+        "s3-secret",
+        "pacs-password",
+    ] {
         let path = folder.path().join(file);
         fs::write(&path, "text\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
