@@ -17,10 +17,11 @@ pub fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> {
     let (mut found, mut seen, mut sum) = (0_usize, 0_usize, 0.0);
     let mut at = 0;
     while at < descending.len() {
-        let score = scores[descending[at]];
+        let case = |at: usize| descending[at] as usize;
+        let score = scores[case(at)];
         let before = found;
-        while at < descending.len() && scores[descending[at]].total_cmp(&score).is_eq() {
-            found += usize::from(labels[descending[at]]);
+        while at < descending.len() && scores[case(at)].total_cmp(&score).is_eq() {
+            found += usize::from(labels[case(at)]);
             seen += 1;
             at += 1;
         }
@@ -49,7 +50,7 @@ pub fn calibration_curve(probabilities: &[f64], labels: &[bool], bins: usize) ->
         .map(|bin| {
             let part = &ascending[bin * cases / bins..(bin + 1) * cases / bins];
             let mean = |value: &dyn Fn(usize) -> f64| {
-                part.iter().map(|case| value(*case)).sum::<f64>() / part.len() as f64
+                part.iter().map(|case| value(*case as usize)).sum::<f64>() / part.len() as f64
             };
             Bin {
                 predicted: mean(&|case| probabilities[case]),

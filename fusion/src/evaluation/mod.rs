@@ -7,6 +7,7 @@ mod measures;
 pub mod plot;
 mod report;
 mod resample;
+mod sample_size;
 
 pub use measures::{
     AtThreshold, Bin, NetBenefit, PairedDelong, at_threshold, average_precision, calibration_curve,
@@ -17,6 +18,7 @@ pub use report::{
 };
 pub(crate) use report::{LEAST_CASES, LEAST_EVENTS};
 pub use resample::Resampler;
+pub use sample_size::{Expected, Needed, SampleSize};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -76,25 +78,26 @@ fn delong_parts(scores: &[f64], labels: &[bool]) -> Option<DelongParts> {
 }
 
 /// Indices of the values, ascending.
-fn order(values: &[f64]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|one, other| values[*one].total_cmp(&values[*other]));
+fn order(values: &[f64]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..u32::try_from(values.len()).unwrap_or(u32::MAX)).collect();
+    order.sort_by(|one, other| values[*one as usize].total_cmp(&values[*other as usize]));
     order
 }
 
 /// Ranks from 1, equal values sharing the middle of theirs.
 fn midranks(values: &[f64]) -> Vec<f64> {
     let order = order(values);
+    let value = |at: usize| values[order[at] as usize];
     let mut ranks = vec![0.0; values.len()];
     let mut start = 0;
     while start < order.len() {
         let mut end = start;
-        while end + 1 < order.len() && values[order[end + 1]].total_cmp(&values[order[start]]).is_eq() {
+        while end + 1 < order.len() && value(end + 1).total_cmp(&value(start)).is_eq() {
             end += 1;
         }
         let rank = (start + end) as f64 / 2.0 + 1.0;
         for index in &order[start..=end] {
-            ranks[*index] = rank;
+            ranks[*index as usize] = rank;
         }
         start = end + 1;
     }
@@ -150,7 +153,7 @@ pub fn calibration(probabilities: &[f64], labels: &[bool]) -> Option<Calibration
     {
         return None;
     }
-    let design: Vec<Vec<f64>> = logits.iter().map(|logit| vec![*logit]).collect();
+    let design: Vec<[f64; 1]> = logits.iter().map(|logit| [*logit]).collect();
     let outcomes: Vec<f64> = labels.iter().map(|label| f64::from(u8::from(*label))).collect();
     let solved = crate::learned::unpenalised(&design, &outcomes)?;
     let intercept = offset_intercept(&logits, &outcomes)?;

@@ -1,8 +1,11 @@
 //! Everything that is said about scores on cases that they were not made from, in one value.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::resample::{Drawn, Resampler, interval};
+use super::sample_size::SampleSize;
 use super::{
     AtThreshold, Bin, NetBenefit, PairedDelong, at_threshold, auroc, average_precision, brier, calibration,
     calibration_curve, decision_curve, delong, delong_paired, expected_calibration_error, log_loss,
@@ -40,8 +43,35 @@ pub struct ReportInput<'a> {
 pub struct SubgroupColumn {
     /// Name for a reader.
     pub name: String,
-    /// Value of each case.
-    pub values: Vec<String>,
+    /// The values that there are, in the order of their texts.
+    values: Vec<String>,
+    /// Which of them each case has.
+    of: Vec<u32>,
+}
+
+impl SubgroupColumn {
+    /// The column of this name, and its value of each case.
+    pub fn new<T: AsRef<str>>(name: &str, values: impl Iterator<Item = T>) -> Self {
+        let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+        let mut seen: Vec<u32> = values
+            .map(|value| {
+                if let Some(number) = numbers.get(value.as_ref()) {
+                    return *number;
+                }
+                let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+                numbers.insert(value.as_ref().to_owned(), next);
+                next
+            })
+            .collect();
+        let mut places = vec![0; numbers.len()];
+        for (place, number) in (0_u32..).zip(numbers.values()) {
+            places[*number as usize] = place;
+        }
+        for number in &mut seen {
+            *number = places[*number as usize];
+        }
+        Self { name: name.to_owned(), values: numbers.into_keys().collect(), of: seen }
+    }
 }
 
 /// A value with its 95 % interval over resampled patients.
@@ -156,6 +186,9 @@ pub struct Report {
     pub subgroups: Vec<Subgroup>,
     /// The first arm under stress.
     pub stress: Vec<Stress>,
+    /// How many patients there were, beside how many are asked for; `None` for a model whose parameters are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_size: Option<SampleSize>,
 }
 
 /// The cases of an arm, without those that it has no number for.
@@ -183,17 +216,18 @@ pub fn evaluate(input: &ReportInput<'_>) -> Option<Report> {
     let fits = input.patients.len() == count
         && input.arms.iter().all(|(_, values)| values.len() == count)
         && input.stress.iter().all(|(_, values)| values.len() == count)
-        && input.subgroups.iter().all(|column| column.values.len() == count);
+        && input.subgroups.iter().all(|column| column.of.len() == count);
     let (_, first) = input.arms.first().filter(|_| fits)?;
     let arms = input.arms.iter().map(|(name, values)| arm(input, name, &cases(input, |case| values[case])));
     let comparisons = input.arms[1..].iter().map(|(name, other)| compare(input, first, name, other));
     Some(Report {
-        patients: super::group(input.patients).len(),
+        patients: distinct(input.patients),
         draws: input.draws,
         arms: arms.collect(),
         comparisons: comparisons.collect(),
         subgroups: input.subgroups.iter().flat_map(|column| by_value(input, first, column)).collect(),
         stress: input.stress.iter().map(|(name, values)| stressed(input, name, values)).collect(),
+        sample_size: None,
     })
 }
 
@@ -202,6 +236,7 @@ fn arm(input: &ReportInput<'_>, name: &str, cases: &Cases) -> ArmReport {
     let resampler = Resampler::new(probabilities, labels, patients);
     let drawn: Vec<Drawn> =
         resampler.draws(input.draws, input.seed).map(|times| resampler.measure(&times)).collect();
+    drop(resampler);
     let estimate = |value: Option<f64>, of: fn(&Drawn) -> Option<f64>| {
         let found = interval(drawn.iter().filter_map(of).collect(), input.draws);
         value.map(|value| Estimate { value, low: found.map(|one| one.0), high: found.map(|one| one.1) })
@@ -248,13 +283,14 @@ fn roc(probabilities: &[f64], labels: &[bool]) -> Vec<(f64, f64)> {
     let (mut yes, mut no) = (0.0, 0.0);
     let mut points = vec![(0.0, 0.0)];
     for (at, case) in descending.iter().enumerate() {
-        if labels[*case] {
+        let case = *case as usize;
+        if labels[case] {
             yes += 1.0;
         } else {
             no += 1.0;
         }
-        let next = descending.get(at + 1).map(|next| probabilities[*next]);
-        if next.is_none_or(|next| next.total_cmp(&probabilities[*case]).is_ne()) {
+        let next = descending.get(at + 1).map(|next| probabilities[*next as usize]);
+        if next.is_none_or(|next| next.total_cmp(&probabilities[case]).is_ne()) {
             points.push((no / negatives, yes / positives));
         }
     }
@@ -308,17 +344,23 @@ fn compare(input: &ReportInput<'_>, first: &[Option<f64>], name: &str, other: &[
 }
 
 fn by_value(input: &ReportInput<'_>, first: &[Option<f64>], column: &SubgroupColumn) -> Vec<Subgroup> {
-    let values: std::collections::BTreeSet<&String> = column.values.iter().collect();
-    values.into_iter().map(|value| subgroup(input, first, column, value)).collect()
+    (0_u32..).zip(&column.values).map(|(at, value)| subgroup(input, first, column, (at, value))).collect()
+}
+
+fn distinct(patients: &[usize]) -> usize {
+    let mut sorted = patients.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted.len()
 }
 
 fn subgroup(
     input: &ReportInput<'_>,
     first: &[Option<f64>],
     column: &SubgroupColumn,
-    value: &str,
+    (at, value): (u32, &str),
 ) -> Subgroup {
-    let found = cases(input, |case| first[case].filter(|_| column.values[case] == value));
+    let found = cases(input, |case| first[case].filter(|_| column.of[case] == at));
     let events = found.labels.iter().filter(|label| **label).count();
     let count = found.labels.len();
     let shown = count >= LEAST_CASES && events >= LEAST_EVENTS && count - events >= LEAST_EVENTS;

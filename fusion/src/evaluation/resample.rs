@@ -18,14 +18,16 @@ pub struct Resampler {
     labels: Vec<bool>,
     /// Cases of equal probability, lowest first.
     groups: Vec<Group>,
+    /// Place after the last case of each.
+    ends: Vec<u32>,
 }
 
-/// Cases of equal probability, and what each costs.
+/// Cases of equal probability, and what each costs. A million cases are a million of these: what two multiplications give
+/// is not stored.
 struct Group {
-    /// Place after the last of them.
-    end: usize,
-    /// Squared error and log-likelihood of a positive and of a negative.
-    squared: [f64; 2],
+    /// The probability.
+    score: f64,
+    /// Log-likelihood of a positive and of a negative.
     loss: [f64; 2],
 }
 
@@ -45,33 +47,27 @@ pub struct Drawn {
 impl Resampler {
     /// The cases of one score; `patients` are any numbers, equal for one patient.
     pub fn new(probabilities: &[f64], labels: &[bool], patients: &[usize]) -> Self {
-        let mut known = std::collections::HashMap::new();
-        let patients: Vec<u32> = patients
-            .iter()
-            .map(|patient| {
-                let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
-                *known.entry(*patient).or_insert(next)
-            })
-            .collect();
-        let count = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        let (patients, count) = numbered(patients);
         let ascending = order(probabilities);
-        let mut groups: Vec<Group> = Vec::new();
-        let mut last = None;
-        for (at, case) in ascending.iter().enumerate() {
-            let score = probabilities[*case];
-            match groups.last_mut() {
-                Some(group) if last.is_some_and(|last: f64| last.total_cmp(&score).is_eq()) => {
-                    group.end = at + 1;
+        let (mut groups, mut ends): (Vec<Group>, Vec<u32>) = (Vec::new(), Vec::new());
+        for (end, case) in (1_u32..).zip(&ascending) {
+            let score = probabilities[*case as usize];
+            match (groups.last(), ends.last_mut()) {
+                (Some(group), Some(last)) if group.score.total_cmp(&score).is_eq() => *last = end,
+                _ => {
+                    groups.push(Group::new(score));
+                    ends.push(end);
                 }
-                _ => groups.push(Group::new(score, at + 1)),
             }
-            last = Some(score);
         }
+        groups.shrink_to_fit();
+        ends.shrink_to_fit();
         Self {
             count,
-            patients: ascending.iter().map(|case| patients[*case]).collect(),
-            labels: ascending.iter().map(|case| labels[*case]).collect(),
+            patients: ascending.iter().map(|case| patients[*case as usize]).collect(),
+            labels: ascending.iter().map(|case| labels[*case as usize]).collect(),
             groups,
+            ends,
         }
     }
 
@@ -96,31 +92,33 @@ impl Resampler {
         let (mut brier, mut loss) = (0.0, 0.0);
         let mut at = 0;
         // weights of positives and negatives of each group
-        let mut weights: Vec<(f64, f64)> = Vec::with_capacity(self.groups.len());
-        for group in &self.groups {
+        let mut weights: Vec<(u32, u32)> = Vec::with_capacity(self.groups.len());
+        for (group, end) in self.groups.iter().zip(&self.ends) {
+            let end = *end as usize;
             let (mut yes, mut no) = (0_u32, 0_u32);
-            for (patient, label) in self.patients[at..group.end].iter().zip(&self.labels[at..group.end]) {
+            for (patient, label) in self.patients[at..end].iter().zip(&self.labels[at..end]) {
                 let time = times[*patient as usize];
                 yes += if *label { time } else { 0 };
                 no += if *label { 0 } else { time };
             }
-            at = group.end;
+            at = end;
+            weights.push((yes, no));
             let (yes, no) = (f64::from(yes), f64::from(no));
             pairs += yes * (below + no / 2.0);
             below += no;
-            brier += yes * group.squared[0] + no * group.squared[1];
+            brier += yes * (1.0 - group.score).powi(2) + no * group.score.powi(2);
             loss -= yes * group.loss[0] + no * group.loss[1];
             positives += yes;
             negatives += no;
-            weights.push((yes, no));
         }
         let all = positives + negatives;
         let precision = || {
             let (mut found, mut seen, mut sum) = (0.0, 0.0, 0.0);
             for (yes, no) in weights.iter().rev() {
+                let (yes, no) = (f64::from(*yes), f64::from(*no));
                 found += yes;
                 seen += yes + no;
-                if *yes > 0.0 {
+                if yes > 0.0 {
                     sum += yes / positives * (found / seen);
                 }
             }
@@ -136,10 +134,35 @@ impl Resampler {
 }
 
 impl Group {
-    fn new(score: f64, end: usize) -> Self {
+    fn new(score: f64) -> Self {
         let sure = score.clamp(1e-15, 1.0 - 1e-15);
-        Self { end, squared: [(1.0 - score).powi(2), score.powi(2)], loss: [sure.ln(), (1.0 - sure).ln()] }
+        Self { score, loss: [sure.ln(), (1.0 - sure).ln()] }
     }
+}
+
+/// The patients, numbered from 0 in the order they come, and how many there are.
+fn numbered(patients: &[usize]) -> (Vec<u32>, u32) {
+    const NONE: u32 = u32::MAX;
+    let mut count = 0_u32;
+    let mut next = || {
+        count += 1;
+        count - 1
+    };
+    let highest = patients.iter().copied().max().unwrap_or_default();
+    let found = if highest < patients.len().saturating_mul(4) {
+        let mut known = vec![NONE; highest + 1];
+        let number = |patient: &usize| {
+            if known[*patient] == NONE {
+                known[*patient] = next();
+            }
+            known[*patient]
+        };
+        patients.iter().map(number).collect()
+    } else {
+        let mut known = std::collections::HashMap::new();
+        patients.iter().map(|patient| *known.entry(*patient).or_insert_with(&mut next)).collect()
+    };
+    (found, count)
 }
 
 /// The 95 % interval of values; `None` where fewer than half of the draws have one.

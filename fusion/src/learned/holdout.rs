@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::tabular::Row;
-use super::tabular::columns::{Table, TableError};
+use super::tabular::table::{Table, TableError};
 use crate::evaluation::{Report, SubgroupColumn};
 use crate::time::Moment;
 
@@ -190,16 +190,16 @@ pub(super) fn groups(
 ) -> Vec<SubgroupColumn> {
     let mut made = Vec::new();
     if let Some(site) = site.filter(|site| members.iter().any(|one| one.row.text(site).is_some())) {
-        let values = members.iter().map(|one| one.row.text(site).unwrap_or("not stated").to_owned());
-        made.push(SubgroupColumn { name: site.to_owned(), values: values.collect() });
+        let values = members.iter().map(|one| one.row.text(site).unwrap_or("not stated"));
+        made.push(SubgroupColumn::new(site, values));
     }
     if let Some(split) = time.and_then(|time| by_time(time, members)) {
         let value = |one: &Member<'_>| {
             let of = |patients: &BTreeSet<usize>| patients.contains(&one.patient);
             let word = if of(&split.tested) { "latest" } else { "earlier" };
-            (if of(&split.tested) || of(&split.developing) { word } else { "not told apart" }).to_owned()
+            if of(&split.tested) || of(&split.developing) { word } else { "not told apart" }
         };
-        made.push(SubgroupColumn { name: "period".to_owned(), values: members.iter().map(value).collect() });
+        made.push(SubgroupColumn::new("period", members.iter().map(value)));
     }
     made
 }

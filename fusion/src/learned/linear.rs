@@ -115,7 +115,7 @@ const MAX_STEPS: usize = 100;
 /// Intercept and slopes that maximise the weighted log-likelihood less the ridge penalties. The intercept
 /// is not penalised. `None` where the labels are all the same, as no finite intercept exists then.
 pub(super) fn newton(
-    design: &[Vec<f64>],
+    design: &[impl AsRef<[f64]>],
     labels: &[f64],
     weights: &[f64],
     penalties: &[f64],
@@ -159,7 +159,7 @@ fn predict(row: &[f64], solution: &[f64]) -> f64 {
 
 /// Penalised negative log-likelihood.
 fn objective(
-    design: &[Vec<f64>],
+    design: &[impl AsRef<[f64]>],
     labels: &[f64],
     weights: &[f64],
     penalties: &[f64],
@@ -169,7 +169,7 @@ fn objective(
         .iter()
         .zip(labels.iter().zip(weights))
         .map(|(row, (label, weight))| {
-            let logit = predict(row, solution);
+            let logit = predict(row.as_ref(), solution);
             let signed = if *label > 0.5 { -logit } else { logit };
             weight * (signed.max(0.0) + (-signed.abs()).exp().ln_1p())
         })
@@ -182,7 +182,7 @@ fn objective(
 }
 
 fn newton_step(
-    design: &[Vec<f64>],
+    design: &[impl AsRef<[f64]>],
     labels: &[f64],
     weights: &[f64],
     penalties: &[f64],
@@ -193,6 +193,7 @@ fn newton_step(
     let mut hessian = vec![vec![0.0; size]; size];
     let mut extended = vec![1.0; size];
     for (row, (label, weight)) in design.iter().zip(labels.iter().zip(weights)) {
+        let row = row.as_ref();
         let probability = logistic(predict(row, solution));
         extended[1..].copy_from_slice(row);
         let curvature = weight * probability * (1.0 - probability);

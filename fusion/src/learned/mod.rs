@@ -35,8 +35,8 @@ pub use model::{LateFusionModel, ModelError, Prediction, Stratum};
 pub use train::{Exam, TrainError, TrainOptions, Trained, train};
 
 /// Logistic regression without a penalty: intercept and slopes; `None` where a class is empty.
-pub(crate) fn unpenalised(design: &[Vec<f64>], outcomes: &[f64]) -> Option<Vec<f64>> {
-    let columns = design.first().map_or(0, Vec::len);
+pub(crate) fn unpenalised(design: &[impl AsRef<[f64]>], outcomes: &[f64]) -> Option<Vec<f64>> {
+    let columns = design.first().map_or(0, |row| row.as_ref().len());
     linear::newton(design, outcomes, &vec![1.0; outcomes.len()], &vec![0.0; columns])
 }
 

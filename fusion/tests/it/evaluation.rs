@@ -145,8 +145,8 @@ fn a_report_compares_on_common_cases_and_hides_small_groups() {
         .collect();
     let poor: Vec<Option<f64>> =
         (0..cases).map(|case| (case % 4 != 0).then(|| (case * 53 % 97) as f64 / 100.0)).collect();
-    let values = (0..cases).map(|case| if case < 40 { "few" } else { "many" }.to_owned()).collect();
-    let subgroups = [SubgroupColumn { name: "site".to_owned(), values }];
+    let values = (0..cases).map(|case| if case < 40 { "few" } else { "many" });
+    let subgroups = [SubgroupColumn::new("site", values)];
     let arms = [("model".to_owned(), good), ("other".to_owned(), poor)];
     let make = |draws| {
         evaluate(&ReportInput {

@@ -136,7 +136,7 @@ fn nothing_is_learned_from_whom_is_tested() {
 #[test]
 fn an_evaluation_shows_sites_and_periods_as_groups() {
     let trained = train_table(&config(), &table()).unwrap();
-    let report = evaluate_table(&trained.model, &table()).unwrap();
+    let report = evaluate_table(&trained.model, table()).unwrap();
     let groups: Vec<String> =
         report.subgroups.iter().map(|group| format!("{} {}", group.column, group.value)).collect();
     for group in ["place A", "place B", "place C", "period earlier", "period latest"] {

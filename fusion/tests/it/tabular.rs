@@ -6,7 +6,8 @@ use std::path::Path;
 use fusion::evaluation::Report;
 use fusion::learned::ModelFileError;
 use fusion::learned::tabular::{
-    Table, TabularConfig, TabularModel, TabularTrainError, evaluate_table, train_table,
+    Band, Table, TableBuilder, TableError, TabularConfig, TabularModel, TabularTrainError, evaluate_table,
+    train_table,
 };
 use proptest::prelude::*;
 
@@ -142,10 +143,22 @@ fn a_sign_that_the_data_contradict_leaves_the_column_out() {
 fn kept_apart_rows_are_scored_and_foreign_tables_refused() {
     let (config, text) = made_up();
     let trained = train_table(&config, &table(text.as_bytes())).unwrap();
-    let report: Report = evaluate_table(&trained.model, &table(text.as_bytes())).unwrap();
+    let report: Report = evaluate_table(&trained.model, table(text.as_bytes())).unwrap();
     assert_eq!((report.patients, report.arms[0].cases), (300, 600));
+    let size = report.sample_size.as_ref().unwrap();
+    assert!(size.parameters > 3 && size.evaluation.unwrap().rows == 600, "{size:?}");
+    assert!(trained.card.contains("| 10 sample size |") && trained.card.contains("candidate parameters"));
+    // Numbers kept as numbers give the same, bit for bit.
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let mut lean = TableBuilder::for_model(&names, &config);
+    for row in reader.records() {
+        let row = row.unwrap();
+        lean.push((0..row.len()).map(|at| &row[at])).unwrap();
+    }
+    assert_eq!(evaluate_table(&trained.model, lean.finish()).unwrap(), report);
     let lacking = table_of("who,y,x\np,1,2\n");
-    assert!(matches!(evaluate_table(&trained.model, &lacking), Err(TabularTrainError::Table(_))));
+    assert!(matches!(evaluate_table(&trained.model, lacking), Err(TabularTrainError::Table(_))));
     let few = table_of("who,y,x,place,noise,bleeds\np,1,2,A,1,True\n");
     assert!(matches!(train_table(&config, &few), Err(TabularTrainError::TooFew { rows: 1, .. })));
     let damaged = trained.model.to_json().replacen("\"format\":1", "\"format\":2", 1);
@@ -155,6 +168,21 @@ fn kept_apart_rows_are_scored_and_foreign_tables_refused() {
     );
     let renamed = trained.model.to_json().replacen("\"x missing\"", "\"x lost\"", 1);
     assert_eq!(TabularModel::from_json(renamed.as_bytes()), Err(ModelFileError::Unsound));
+}
+
+#[test]
+fn a_number_makes_groups_by_its_bands() {
+    let (mut config, text) = made_up();
+    config.bands = vec![Band { column: "noise".to_owned(), edges: vec![3.0, 7.0] }];
+    let trained = train_table(&config, &table(text.as_bytes())).unwrap();
+    let report = evaluate_table(&trained.model, table(text.as_bytes())).unwrap();
+    let of_noise = report.subgroups.iter().filter(|one| one.column == "noise");
+    let found: Vec<(&str, usize)> = of_noise.map(|one| (one.value.as_str(), one.cases.unwrap())).collect();
+    assert_eq!(found.iter().map(|one| one.0).collect::<Vec<_>>(), ["3 to below 7", "7 and more", "below 3"]);
+    assert_eq!(found.iter().map(|one| one.1).sum::<usize>(), 600);
+    config.bands[0].edges = vec![7.0, 3.0];
+    let refused = train_table(&config, &table(text.as_bytes())).unwrap_err();
+    assert!(matches!(refused, TabularTrainError::Table(TableError::Edges)));
 }
 
 proptest! {

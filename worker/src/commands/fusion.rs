@@ -9,7 +9,7 @@ use fusion::evaluation::Report;
 use fusion::evaluation::plot::plots;
 use fusion::learned::fused::{Embeddings, FusedConfig, FusedModel, evaluate_fused, train_fused};
 use fusion::learned::tabular::{
-    Row, Table, TabularConfig, TabularModel, evaluate_table, report_markdown, train_table,
+    Row, Table, TableBuilder, TabularConfig, TabularModel, evaluate_table, report_markdown, train_table,
 };
 use serde_json::json;
 
@@ -69,14 +69,14 @@ fn train_with_pictures(args: &FusionTrainArgs, config: &FusedConfig) -> anyhow::
 }
 
 fn evaluate(args: &FusionModelArgs) -> anyhow::Result<u8> {
-    let table = table(&args.data, &[])?;
     let (id, version, report) = match model(&args.model)? {
         Model::Table(model) => {
-            let report = evaluate_table(&model, &table)?;
+            let table = read_table(&args.data, &[], |names| TableBuilder::for_model(names, model.config()))?;
+            let report = evaluate_table(&model, table)?;
             (model.config().id.clone(), model.config().version.clone(), report)
         }
         Model::Fused(model) => {
-            let device = crate::device::open(DeviceArg::Cpu)?;
+            let (table, device) = (table(&args.data, &[])?, crate::device::open(DeviceArg::Cpu)?);
             let report =
                 evaluate_fused(&model, &table, &vectors(args.embeddings.as_deref())?, device.burn())?;
             (model.config().table.id.clone(), model.config().table.version.clone(), report)
@@ -186,22 +186,33 @@ fn vectors(path: Option<&Path>) -> anyhow::Result<Embeddings> {
 
 /// The table, with some columns set to one value.
 fn table(path: &Path, set: &[(&str, &str)]) -> anyhow::Result<Table> {
+    read_table(path, set, TableBuilder::new)
+}
+
+/// The same as far as somebody keeps it, row by row.
+fn read_table(
+    path: &Path,
+    set: &[(&str, &str)],
+    builder: impl Fn(&[String]) -> TableBuilder,
+) -> anyhow::Result<Table> {
     let reading = || format!("could not read `{}`", path.display());
     let mut reader = csv::Reader::from_path(path).with_context(reading)?;
     let names: Vec<String> = reader.headers().with_context(reading)?.iter().map(str::to_owned).collect();
     if let Some((column, _)) = set.iter().find(|(column, _)| !names.iter().any(|name| name == column)) {
         bail!(Usage(format!("the table has no column `{column}`")));
     }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.with_context(reading)?;
-        let cell = |(name, cell): (&String, &str)| {
-            let given = set.iter().find(|(column, _)| column == name);
-            given.map_or_else(|| cell.to_owned(), |(_, value)| (*value).to_owned())
-        };
-        rows.push(names.iter().zip(record.iter()).map(cell).collect());
+    let given: Vec<Option<&str>> = names
+        .iter()
+        .map(|name| set.iter().find(|(column, _)| column == name).map(|(_, value)| *value))
+        .collect();
+    let mut made = builder(&names);
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).with_context(reading)? {
+        // every row is as wide as the header, or reading it has failed
+        let cells = (0..record.len()).map(|at| given.get(at).copied().flatten().unwrap_or(&record[at]));
+        made.push(cells)?;
     }
-    Ok(Table::new(&names, rows)?)
+    Ok(made.finish())
 }
 
 /// Numbers and plots of an evaluation.

@@ -14,6 +14,7 @@
 
 mod check;
 mod code;
+mod comorbidity;
 mod note;
 mod view_definitions;
 
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Group;
 pub(crate) use code::{CodeList, LOINC, MeasuredCode, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts};
+pub(crate) use comorbidity::{Charlson, Comorbidity, Diagnoses};
 pub(crate) use note::{NoteAmount, NoteFeature, NoteSubject};
 
 /// A feature schema: what is read of a record, and how.
@@ -285,49 +287,6 @@ pub(crate) struct Drug {
     /// Lower-case words that name it.
     pub(crate) names: Vec<String>,
     pub(crate) missing: MissingPolicy,
-}
-
-/// The Charlson index.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Charlson {
-    pub(crate) id: String,
-    pub(crate) label: String,
-    pub(crate) missing: MissingPolicy,
-    #[serde(rename = "category")]
-    pub(crate) categories: Vec<Comorbidity>,
-}
-
-/// One category of the index.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Comorbidity {
-    pub(crate) id: String,
-    pub(crate) weight: u32,
-    pub(crate) icd10: Vec<String>,
-    #[serde(default)]
-    pub(crate) snomed: Vec<String>,
-    pub(crate) yields_to: Option<String>,
-}
-
-/// Counts of diagnoses.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Diagnoses {
-    pub(crate) id: String,
-    pub(crate) label: String,
-    pub(crate) window_days: u32,
-    pub(crate) missing: MissingPolicy,
-    pub(crate) chapters: Vec<Chapter>,
-}
-
-/// A chapter of ICD-10.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Chapter {
-    pub(crate) id: String,
-    pub(crate) label: String,
-    pub(crate) icd10: Vec<String>,
 }
 
 /// Codes of education.

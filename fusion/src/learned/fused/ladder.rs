@@ -284,7 +284,7 @@ impl Pooled {
         let subgroups: Vec<SubgroupColumn> = self
             .columns(prepared)
             .into_iter()
-            .map(|(name, values)| SubgroupColumn { name, values })
+            .map(|(name, values)| SubgroupColumn::new(&name, values.iter()))
             .collect();
         let stress = if first == 0 { &self.stress_l2 } else { &self.stress_l1 };
         let stress: Vec<(String, Vec<f64>)> = STRESSES
@@ -306,8 +306,9 @@ impl Pooled {
 
     /// Values of the columns that subgroups are formed by.
     fn columns(&self, prepared: &Prepared<'_>) -> Vec<(String, Vec<String>)> {
-        let values = |column: &String| self.rows.iter().map(|row| prepared.text(*row, column)).collect();
-        prepared.config.table.subgroups.iter().map(|column| (column.clone(), values(column))).collect()
+        let values = |at: usize| self.rows.iter().map(|row| prepared.group(*row, at)).collect();
+        let columns = prepared.config.table.grouped().enumerate();
+        columns.map(|(at, column)| (column.clone(), values(at))).collect()
     }
 
     fn decide(&self, prepared: &Prepared<'_>) -> Decision {

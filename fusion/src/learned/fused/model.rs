@@ -17,7 +17,8 @@ use crate::formulas::logistic;
 use crate::learned::familiarity::{Distance, Familiarity};
 use crate::learned::file::ModelFileError;
 use crate::learned::late::Late;
-use crate::learned::tabular::columns::{Column, Row, columns};
+use crate::learned::tabular::columns::{Column, columns};
+use crate::learned::tabular::table::Row;
 
 /// Version of the file's form.
 pub(super) const FORMAT: u32 = 1;

@@ -14,8 +14,9 @@ use super::train::FusedTrainError;
 use crate::formulas::logistic;
 use crate::learned::late::Late;
 use crate::learned::tabular::Comparator;
-use crate::learned::tabular::columns::{Row, Table, columns, encode};
-use crate::learned::tabular::train::{masked, ranked};
+use crate::learned::tabular::columns::{columns, encode};
+use crate::learned::tabular::shown::{masked, ranked};
+use crate::learned::tabular::table::{Row, Table};
 
 /// The rows of a table, ready to be fitted on and compared.
 pub(super) struct Prepared<'a> {
@@ -87,6 +88,11 @@ impl<'a> Prepared<'a> {
     /// A cell for the eye.
     pub(super) fn text(&self, row: usize, column: &str) -> String {
         self.rows[row].text(column).unwrap_or("not stated").to_owned()
+    }
+
+    /// The group of a row by one of the columns that subgroups are formed by.
+    pub(super) fn group(&self, row: usize, at: usize) -> String {
+        self.config.table.group(at, self.rows[row]).into_owned()
     }
 
     /// Names of the arms beside the ladder's own.

@@ -18,7 +18,8 @@ use crate::learned::familiarity::Familiarity;
 use crate::learned::file::ModelFileError;
 use crate::learned::holdout::{self, Member};
 use crate::learned::late::Late;
-use crate::learned::tabular::columns::{Table, TableError, columns};
+use crate::learned::tabular::columns::columns;
+use crate::learned::tabular::table::{Table, TableError};
 
 /// Models on resampled patients, for the interval of L1.
 const MEMBERS: usize = 50;
@@ -157,12 +158,9 @@ pub fn evaluate_fused(
     }
     let mut subgroups: Vec<SubgroupColumn> = config
         .table
-        .subgroups
-        .iter()
-        .map(|column| SubgroupColumn {
-            name: column.clone(),
-            values: (0..labels.len()).map(|row| prepared.text(row, column)).collect(),
-        })
+        .grouped()
+        .enumerate()
+        .map(|(at, column)| SubgroupColumn::new(column, (0..labels.len()).map(|row| prepared.group(row, at))))
         .collect();
     let members: Vec<Member<'_>> = prepared
         .rows
@@ -171,7 +169,7 @@ pub fn evaluate_fused(
         .map(|(row, case)| Member { row: *row, patient: case.patient, label: case.label > 0.5 })
         .collect();
     let more = holdout::groups(config.table.time.as_ref(), config.table.site.as_deref(), &members);
-    subgroups.extend(more.into_iter().filter(|one| !config.table.subgroups.contains(&one.name)));
+    subgroups.extend(more.into_iter().filter(|one| config.table.grouped().all(|column| *column != one.name)));
     evaluation::evaluate(&ReportInput {
         labels: &labels,
         patients: &patients,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::model::TabularModel;
 use crate::calibrate::Curve;
-use crate::evaluation::{ArmReport, Comparison, Estimate, Report};
+use crate::evaluation::{ArmReport, Comparison, Estimate, Report, SampleSize};
 use crate::learned::holdout::{Holdout, HoldoutKind};
 
 /// The card in Markdown.
@@ -140,6 +140,9 @@ pub(in crate::learned) fn evaluation(card: &mut String, report: &Report) -> std:
             number(one.intercept)
         )?;
     }
+    if let Some(size) = &report.sample_size {
+        writeln!(card, "\n### Sample size\n\n{}", size.text())?;
+    }
     writeln!(card)
 }
 
@@ -243,6 +246,7 @@ fn checklist(
 ) -> std::fmt::Result {
     let config = model.config();
     let rows = report.arms.first().map_or(0, |arm| arm.cases);
+    let sample_size = report.sample_size.as_ref().map(SampleSize::text).unwrap_or_default();
     let reported = [
         ("1 title", "model development and internal evaluation; named as research"),
         ("2 abstract", "the first paragraph of this card"),
@@ -253,7 +257,7 @@ fn checklist(
         ("7 data preparation", "as the configuration states; values outside the stated ranges are missing"),
         ("8 outcome", &config.outcome),
         ("9 predictors", "the table of inputs above"),
-        ("10 sample size", "all rows that are published; no calculation was made"),
+        ("10 sample size", &sample_size),
         ("11 missing data", "counted as the average of the fitted rows; with flags only where stated"),
         (
             "12 analysis",

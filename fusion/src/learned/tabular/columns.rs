@@ -1,108 +1,11 @@
 //! From the cells of a table to the columns of a model.
 
-use std::collections::BTreeMap;
-
 use super::config::{ColumnSign, Comparator, TabularConfig};
+use super::table::Row;
 use crate::formulas::brock;
-use crate::learned::holdout;
 use crate::nodule::NoduleKind;
 
-/// A table as text: names of the columns, and rows.
-#[derive(Clone, Default)]
-pub struct Table {
-    names: BTreeMap<String, usize>,
-    rows: Vec<Vec<String>>,
-}
-
-/// Why a table cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TableError {
-    /// A column that the configuration names is not there.
-    #[error("the table has no column `{0}`")]
-    NoColumn(String),
-    /// A share of patients is not between 0 and 1.
-    #[error("`latest_share` is not above 0 and below 1")]
-    Share,
-    /// A row is of another width than the header.
-    #[error("row {row} has {cells} cells, the header has {columns}")]
-    Width {
-        /// Row, from 1.
-        row: usize,
-        /// Its cells.
-        cells: usize,
-        /// Columns of the header.
-        columns: usize,
-    },
-}
-
-/// One row of a table.
-#[derive(Clone, Copy)]
-pub struct Row<'a> {
-    table: &'a Table,
-    cells: &'a [String],
-}
-
-impl Table {
-    /// A table of these columns and rows.
-    pub fn new(names: &[String], rows: Vec<Vec<String>>) -> Result<Self, TableError> {
-        if let Some((at, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != names.len()) {
-            return Err(TableError::Width { row: at + 1, cells: row.len(), columns: names.len() });
-        }
-        let names = names.iter().enumerate().map(|(at, name)| (name.trim().to_owned(), at)).collect();
-        Ok(Self { names, rows })
-    }
-
-    /// Every row.
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.rows.iter().map(|cells| Row { table: self, cells })
-    }
-
-    /// Whether these columns are there.
-    pub(in crate::learned) fn has<'a>(
-        &self,
-        mut columns: impl Iterator<Item = &'a String>,
-    ) -> Result<(), TableError> {
-        match columns.find(|name| !self.names.contains_key(*name)) {
-            Some(name) => Err(TableError::NoColumn(name.clone())),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether every column is there that the configuration reads; those of the label and the patient only with `whole`.
-    pub(in crate::learned) fn check(&self, config: &TabularConfig, whole: bool) -> Result<(), TableError> {
-        let inputs = config.numeric.iter().map(|one| &one.column);
-        let inputs = inputs.chain(config.truth.iter().map(|one| &one.column));
-        let mut wanted: Vec<&String> = inputs.chain(config.category.iter().map(|one| &one.column)).collect();
-        if whole {
-            wanted.extend([&config.patient, &config.label.column]);
-            wanted.extend(&config.subgroups);
-            holdout::check(config.time.as_ref(), config.site.as_ref(), self)?;
-            for comparator in &config.comparators {
-                match comparator {
-                    Comparator::Column { column } => wanted.push(column),
-                    Comparator::BrockNodule { diameter, spiculation, texture, .. } => {
-                        wanted.extend([diameter, spiculation, texture]);
-                    }
-                }
-            }
-        }
-        self.has(wanted.into_iter())
-    }
-}
-
-impl<'a> Row<'a> {
-    /// The text of a cell; `None` where it is empty or there is no such column.
-    pub fn text(&self, column: &str) -> Option<&'a str> {
-        let at = *self.table.names.get(column)?;
-        let text = self.cells.get(at)?.trim();
-        (!text.is_empty()).then_some(text)
-    }
-
-    /// The finite number of a cell.
-    pub fn number(&self, column: &str) -> Option<f64> {
-        self.text(column)?.parse().ok().filter(|number: &f64| number.is_finite())
-    }
-
+impl Row<'_> {
     /// The outcome; `None` where the row is neither.
     pub(in crate::learned) fn label(&self, config: &TabularConfig) -> Option<bool> {
         let text = self.text(&config.label.column)?;

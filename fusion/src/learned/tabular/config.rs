@@ -1,7 +1,10 @@
 //! What a model of a table reads, what it predicts, and for whom: data, written by whoever trains it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
+use super::table::Row;
 use crate::learned::holdout::TimeColumn;
 
 /// A model of a table.
@@ -44,6 +47,9 @@ pub struct TabularConfig {
     /// Columns that subgroups are formed by.
     #[serde(default)]
     pub subgroups: Vec<String>,
+    /// Numbers that subgroups are formed by, in bands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "band")]
+    pub bands: Vec<Band>,
     /// Column of the time, where the latest patients are to be kept apart once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeColumn>,
@@ -61,6 +67,49 @@ pub struct TabularConfig {
     #[serde(default)]
     pub limits: Vec<String>,
 }
+
+/// A number in bands, such as the age.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    /// Column.
+    pub column: String,
+    /// Where a band ends and the next begins, ascending; a value at an edge is in the upper one.
+    pub edges: Vec<f64>,
+}
+
+impl Band {
+    /// The band of a value, for a reader.
+    fn of(&self, value: f64) -> String {
+        let above = self.edges.partition_point(|edge| *edge <= value);
+        match (above.checked_sub(1).map(|at| self.edges[at]), self.edges.get(above)) {
+            (None, None) => "any".to_owned(),
+            (None, Some(high)) => format!("below {high}"),
+            (Some(low), Some(high)) => format!("{low} to below {high}"),
+            (Some(low), None) => format!("{low} and more"),
+        }
+    }
+}
+
+impl TabularConfig {
+    /// The columns that subgroups are formed by.
+    pub(in crate::learned) fn grouped(&self) -> impl Iterator<Item = &String> {
+        self.subgroups.iter().chain(self.bands.iter().map(|band| &band.column))
+    }
+
+    /// The group of a row by the column at this place of [`Self::grouped`].
+    pub(in crate::learned) fn group<'a>(&self, at: usize, row: Row<'a>) -> Cow<'a, str> {
+        if let Some(column) = self.subgroups.get(at) {
+            return Cow::Borrowed(row.text(column).unwrap_or(NOT_STATED));
+        }
+        let band = at.checked_sub(self.subgroups.len()).and_then(|at| self.bands.get(at));
+        let found = band.and_then(|band| Some(band.of(row.number(&band.column)?)));
+        found.map_or(Cow::Borrowed(NOT_STATED), Cow::Owned)
+    }
+}
+
+/// The group of rows whose cell is empty.
+const NOT_STATED: &str = "not stated";
 
 /// What is positive; rows of neither are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,10 +8,12 @@ pub(super) mod card;
 pub(super) mod columns;
 mod config;
 mod model;
+pub(super) mod shown;
+pub(super) mod table;
 pub(super) mod train;
 
 pub use card::report_markdown;
-pub use columns::{Row, Table, TableError};
-pub use config::{Category, ColumnSign, Comparator, LabelRule, Numeric, TabularConfig, Truth};
+pub use config::{Band, Category, ColumnSign, Comparator, LabelRule, Numeric, TabularConfig, Truth};
 pub use model::{TabularModel, TabularPrediction};
+pub use table::{Row, Table, TableBuilder, TableError};
 pub use train::{TabularTrainError, TabularTrained, evaluate_table, train_table};

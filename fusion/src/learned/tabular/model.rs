@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::columns::{Row, columns, encode};
+use super::columns::{columns, encode};
 use super::config::TabularConfig;
+use super::table::Row;
 use crate::calibrate::{Calibration, Conformal, bounded_logit};
 use crate::evaluation::quantile;
 use crate::explain::{MAX_GROUPS, shapley};

@@ -7,11 +7,13 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::card;
-use super::columns::{Column, Encoded, Row, Table, TableError, columns, encode};
+use super::columns::{Column, Encoded, columns, encode};
 use super::config::{ColumnSign, TabularConfig};
 use super::model::{Body, FORMAT, TabularModel};
+use super::shown::Shown;
+use super::table::{Row, Table, TableError};
 use crate::calibrate::{Calibration, Case as CalibrationCase, Conformal};
-use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
+use crate::evaluation::Report;
 use crate::learned::familiarity::Familiarity;
 use crate::learned::file::ModelFileError;
 use crate::learned::holdout::{self, Holdout, Member};
@@ -23,8 +25,6 @@ const LAMBDAS: [f64; 6] = [0.1, 1.0, 3.0, 10.0, 30.0, 100.0];
 const FOLDS: usize = 5;
 /// Models on resampled patients.
 const MEMBERS: usize = 50;
-/// Draws of patients of the evaluation.
-const DRAWS: usize = 2000;
 /// Share of each class that the conformal sets may leave out.
 const ALPHA: f64 = 0.1;
 
@@ -62,7 +62,7 @@ pub enum TabularTrainError {
     },
 }
 
-/// A labelled row.
+/// A labelled row as it is fitted on.
 struct Case<'a> {
     row: Row<'a>,
     encoded: Encoded,
@@ -71,27 +71,39 @@ struct Case<'a> {
 }
 
 /// Every row that has an outcome, a patient and at least one input; patients are numbered in the order they come.
-fn cases<'a>(config: &TabularConfig, table: &'a Table) -> (Vec<Case<'a>>, usize) {
-    let mut patients = std::collections::HashMap::new();
-    let mut found = Vec::new();
-    for row in table.rows() {
-        let (Some(label), Some(patient)) = (row.label(config), row.text(&config.patient)) else { continue };
-        let encoded = encode(config, row);
-        if encoded.present == 0 {
+fn members<'a>(config: &TabularConfig, table: &'a Table) -> (Vec<Member<'a>>, usize) {
+    let shared = table.shared(&config.patient);
+    let mut numbers: Vec<Option<u32>> = vec![None; shared.len()];
+    let (mut patients, mut found) = (0_u32, Vec::new());
+    for (row, patient) in table.rows().zip(&shared) {
+        let (Some(label), Some(patient)) = (row.label(config), *patient) else { continue };
+        if encode(config, row).present == 0 {
             continue;
         }
-        let next = patients.len();
-        let patient = *patients.entry(patient).or_insert(next);
-        found.push(Case { row, encoded, label, patient });
+        let number = numbers[patient as usize].get_or_insert_with(|| {
+            patients += 1;
+            patients - 1
+        });
+        found.push(Member { row, patient: *number as usize, label });
     }
-    (found, patients.len())
+    found.shrink_to_fit();
+    (found, patients as usize)
 }
 
 /// Trains, calibrates and evaluates.
 pub fn train_table(config: &TabularConfig, table: &Table) -> Result<TabularTrained, TabularTrainError> {
     table.check(config, true)?;
-    let (all, patients) = cases(config, table);
+    let (all, patients) = members(config, table);
     let too_few = || TabularTrainError::TooFew { rows: all.len(), patients };
+    let all: Vec<Case<'_>> = all
+        .iter()
+        .map(|one| Case {
+            row: one.row,
+            encoded: encode(config, one.row),
+            label: one.label,
+            patient: one.patient,
+        })
+        .collect();
     let mut random = ChaCha8Rng::seed_from_u64(config.seed);
     let mut order: Vec<usize> = (0..patients).collect();
     order.shuffle(&mut random);
@@ -107,7 +119,7 @@ pub fn train_table(config: &TabularConfig, table: &Table) -> Result<TabularTrain
         |wanted: u8| -> Vec<&Case<'_>> { all.iter().filter(|case| part[case.patient] == wanted).collect() };
     let (fit_on, calibrate_on, test_on) = (of(0), of(1), of(2));
     let model = develop(config, &fit_on, &calibrate_on, &mut random).ok_or_else(too_few)??;
-    let report = report(&model, &test_on).ok_or_else(too_few)?;
+    let report = Shown::of(&model, &seen(&test_on)).report(&model).ok_or_else(too_few)?;
     let holdouts = held_out(config, &all);
     let card = card::write(&model, &report, &holdouts);
     Ok(TabularTrained { model, report, holdouts, card })
@@ -123,7 +135,7 @@ fn develop(
     let columns = columns(config);
     let lambda = choose(fit_on, &columns, random)?;
     let linear = fit(fit_on, &columns, lambda, |_| 1.0)?;
-    let members = members(fit_on, &columns, lambda, random);
+    let members = resampled(fit_on, &columns, lambda, random);
     let shown: Vec<CalibrationCase> = calibrate_on
         .iter()
         .map(|case| CalibrationCase {
@@ -174,18 +186,26 @@ fn held_out(config: &TabularConfig, all: &[Case<'_>]) -> Vec<Holdout> {
             of(&|patient| partition.developing.contains(&patient) && !fitted.contains(&patient));
         let test_on = of(&|patient| partition.tested.contains(&patient));
         let model = develop(config, &fit_on, &calibrate_on, &mut random).and_then(Result::ok);
-        let found = model.and_then(|model| report(&model, &test_on));
+        let found = model.and_then(|model| Shown::of(&model, &seen(&test_on)).report(&model));
         partition.with(&members, found)
     });
     made.collect()
 }
 
-/// Evaluates a model on every labelled row of another table.
-pub fn evaluate_table(model: &TabularModel, table: &Table) -> Result<Report, TabularTrainError> {
+/// Evaluates a model on every labelled row of another table, which is let go before patients are drawn.
+pub fn evaluate_table(model: &TabularModel, table: Table) -> Result<Report, TabularTrainError> {
     table.check(model.config(), true)?;
-    let (all, patients) = cases(model.config(), table);
-    let shown: Vec<&Case<'_>> = all.iter().collect();
-    report(model, &shown).ok_or(TabularTrainError::TooFew { rows: all.len(), patients })
+    let (all, patients) = members(model.config(), &table);
+    let too_few = TabularTrainError::TooFew { rows: all.len(), patients };
+    let shown = Shown::of(model, &all);
+    drop(all);
+    drop(table);
+    shown.report(model).ok_or(too_few)
+}
+
+/// Cases as they are evaluated, which reads each row anew: what is fitted on is several times as large.
+fn seen<'a>(cases: &[&Case<'a>]) -> Vec<Member<'a>> {
+    cases.iter().map(|case| Member { row: case.row, patient: case.patient, label: case.label }).collect()
 }
 
 /// Rows, patients, events.
@@ -256,7 +276,8 @@ fn choose(cases: &[&Case<'_>], columns: &[Column], random: &mut ChaCha8Rng) -> O
     tried.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(lambda, _)| lambda)
 }
 
-fn members(cases: &[&Case<'_>], columns: &[Column], lambda: f64, random: &mut ChaCha8Rng) -> Vec<Linear> {
+/// Models on resampled patients.
+fn resampled(cases: &[&Case<'_>], columns: &[Column], lambda: f64, random: &mut ChaCha8Rng) -> Vec<Linear> {
     let patients: Vec<usize> = cases
         .iter()
         .map(|case| case.patient)
@@ -273,87 +294,4 @@ fn members(cases: &[&Case<'_>], columns: &[Column], lambda: f64, random: &mut Ch
             fit(cases, columns, lambda, |patient| times[patient])
         })
         .collect()
-}
-
-/// The model on cases that it does not know, beside its comparators, by subgroup, and with values taken away.
-fn report(model: &TabularModel, cases: &[&Case<'_>]) -> Option<Report> {
-    let config = model.config();
-    let body = &model.body;
-    let labels: Vec<bool> = cases.iter().map(|case| case.label).collect();
-    let patients: Vec<usize> = cases.iter().map(|case| case.patient).collect();
-    let own: Vec<Option<f64>> = cases.iter().map(|case| model.probability(case.row)).collect();
-    let mut arms = vec![(config.id.clone(), own)];
-    for comparator in &config.comparators {
-        let raw: Vec<Option<f64>> = cases.iter().map(|case| case.row.compared(comparator)).collect();
-        let shown = match comparator {
-            super::Comparator::Column { .. } => ranked(&raw),
-            super::Comparator::BrockNodule { .. } => raw,
-        };
-        arms.push((comparator.name(), shown));
-    }
-    let mut subgroups: Vec<SubgroupColumn> = config
-        .subgroups
-        .iter()
-        .map(|column| SubgroupColumn {
-            name: column.clone(),
-            values: cases
-                .iter()
-                .map(|case| case.row.text(column).unwrap_or("not stated").to_owned())
-                .collect(),
-        })
-        .collect();
-    let members: Vec<Member<'_>> =
-        cases.iter().map(|case| Member { row: case.row, patient: case.patient, label: case.label }).collect();
-    let named = |one: &SubgroupColumn| config.subgroups.contains(&one.name);
-    let more = holdout::groups(config.time.as_ref(), config.site.as_deref(), &members);
-    subgroups.extend(more.into_iter().filter(|one| !named(one)));
-    let stress = [25_u64, 50, 100].map(|share| {
-        let mut random = ChaCha8Rng::seed_from_u64(config.seed ^ share);
-        let masked = |case: &&Case<'_>| {
-            let columns = masked(config, &case.encoded.columns, share, &mut random);
-            body.calibration.apply("incomplete", body.linear.logit(&columns))
-        };
-        (format!("{share} % of the inputs taken away"), cases.iter().map(masked).collect())
-    });
-    evaluation::evaluate(&ReportInput {
-        labels: &labels,
-        patients: &patients,
-        arms: &arms,
-        thresholds: &config.thresholds,
-        subgroups: &subgroups,
-        stress: &stress,
-        draws: DRAWS,
-        seed: config.seed,
-    })
-}
-
-/// Each input is missing with this chance in percent: its columns have no number, its flag is 1.
-pub(in crate::learned) fn masked(
-    config: &TabularConfig,
-    values: &[Option<f64>],
-    percent: u64,
-    random: &mut ChaCha8Rng,
-) -> Vec<Option<f64>> {
-    let mut made = Vec::with_capacity(values.len());
-    let widths = config.numeric.iter().map(|_| 1);
-    let widths = widths.chain(config.truth.iter().map(|_| 1));
-    let widths = widths.chain(config.category.iter().map(|one| one.values.len() + 1));
-    for width in widths {
-        let gone = random.random_range(0..100) < percent;
-        let at = made.len();
-        made.extend(values[at..at + width].iter().map(|value| value.filter(|_| !gone)));
-        if config.missing_flags {
-            made.push(if gone { Some(1.0) } else { values[at + width] });
-        }
-    }
-    made
-}
-
-/// Numbers brought to 0 to 1 by their rank.
-pub(in crate::learned) fn ranked(values: &[Option<f64>]) -> Vec<Option<f64>> {
-    let mut sorted: Vec<f64> = values.iter().flatten().copied().collect();
-    sorted.sort_by(f64::total_cmp);
-    let count = sorted.len() as f64;
-    let share = |value: f64| (sorted.partition_point(|other| *other < value) as f64 + 0.5) / (count + 1.0);
-    values.iter().map(|value| value.map(share)).collect()
 }
