@@ -16,7 +16,7 @@ pub use measures::{
 pub use report::{
     ArmReport, Comparison, Estimate, Report, ReportInput, Stress, Subgroup, SubgroupColumn, evaluate,
 };
-pub(crate) use report::{LEAST_CASES, LEAST_EVENTS};
+pub(crate) use report::{LEAST_CASES, LEAST_EVENTS, stressed};
 pub use resample::Resampler;
 pub use sample_size::{Expected, Needed, SampleSize};
 

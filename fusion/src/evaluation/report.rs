@@ -226,7 +226,7 @@ pub fn evaluate(input: &ReportInput<'_>) -> Option<Report> {
         arms: arms.collect(),
         comparisons: comparisons.collect(),
         subgroups: input.subgroups.iter().flat_map(|column| by_value(input, first, column)).collect(),
-        stress: input.stress.iter().map(|(name, values)| stressed(input, name, values)).collect(),
+        stress: input.stress.iter().map(|(name, values)| stressed(input.labels, name, values)).collect(),
         sample_size: None,
     })
 }
@@ -381,11 +381,12 @@ fn subgroup(
     made
 }
 
-fn stressed(input: &ReportInput<'_>, name: &str, values: &[f64]) -> Stress {
+/// The first arm with something taken away.
+pub(crate) fn stressed(labels: &[bool], name: &str, values: &[f64]) -> Stress {
     Stress {
         name: name.to_owned(),
-        auroc: auroc(values, input.labels),
-        brier: brier(values, input.labels),
-        intercept: calibration(values, input.labels).map(|found| found.intercept),
+        auroc: auroc(values, labels),
+        brier: brier(values, labels),
+        intercept: calibration(values, labels).map(|found| found.intercept),
     }
 }

@@ -63,18 +63,23 @@ impl Shown {
     }
 
     /// The evaluation; `None` where one outcome is missing.
-    pub(super) fn report(&self, model: &TabularModel) -> Option<Report> {
+    pub(super) fn report(self, model: &TabularModel) -> Option<Report> {
         let (config, body) = (model.config(), &model.body);
+        // One after the other, each let go before patients are drawn.
+        let stress = self.stress.into_iter();
+        let stress =
+            stress.map(|(name, values)| evaluation::stressed(&self.labels, &name, &values)).collect();
         let mut report = evaluation::evaluate(&ReportInput {
             labels: &self.labels,
             patients: &self.patients,
             arms: &self.arms,
             thresholds: &config.thresholds,
             subgroups: &self.subgroups,
-            stress: &self.stress,
+            stress: &[],
             draws: DRAWS,
             seed: config.seed,
         })?;
+        report.stress = stress;
         let first = report.arms.first()?;
         let value = |found: Option<Estimate>| found.map(|found| found.value);
         report.sample_size = Some(SampleSize::of(
