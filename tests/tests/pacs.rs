@@ -19,7 +19,7 @@ use worker::deliver::{DeliverError, Parcel, Target};
 use worker::ledger::{JobState, ReportBytes};
 
 /// Time for one request where the server answers.
-const PATIENT: Duration = Duration::from_secs(20);
+pub(super) const PATIENT: Duration = Duration::from_secs(20);
 
 /// Time for one request where no answer comes.
 const HASTY: Duration = Duration::from_millis(400);
@@ -61,7 +61,7 @@ fn web(url: String, timeout: Duration) -> DicomWebTarget {
     DicomWebTarget::new("pacs".parse().unwrap(), &config).unwrap()
 }
 
-fn dicom(address: impl ToString, called_ae: &str, timeout: Duration) -> DicomTarget {
+pub(super) fn dicom(address: impl ToString, called_ae: &str, timeout: Duration) -> DicomTarget {
     let (called_ae, calling_ae) = (called_ae.to_owned(), TITLES.1.to_owned());
     let config = DicomConfig { address: address.to_string(), called_ae, calling_ae, timeout };
     DicomTarget::new("pacs".parse().unwrap(), &config)
@@ -282,7 +282,7 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
     assert_eq!(parsed(&kept[0]), parsed(&picture), "of the overlay too");
 }
 
-fn login(url: String, timeout: Duration) -> DicomWebTarget {
+pub(super) fn login(url: String, timeout: Duration) -> DicomWebTarget {
     let login = Some((LOGIN.0.to_owned(), Secret::new(LOGIN.1.to_owned())));
     let config = DicomWebConfig { url, token: None, login, ca_file: None, timeout };
     DicomWebTarget::new("pacs".parse().unwrap(), &config).unwrap()

@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use models::{GreyImage, Present as ModelPresent, Scores, Segment};
 
 use super::evidence::Evidence;
-use super::output::{FindingScore, ModelOutput, Note, PictureData, SegmentOutput, storable};
+use super::output::{FindingScore, ModelOutput, Note, PictureData, SegmentOutput, storable, storable_area};
 use super::png;
 use super::timings::Timings;
 use super::{Room, Stages};
@@ -211,7 +211,7 @@ fn segments(scores: &[Segment], reading: &Reading, spacing: Option<[f64; 2]>) ->
         SegmentOutput {
             label: segment.label.clone(),
             mask,
-            area_mm2: area_mm2.map(storable),
+            area_mm2: area_mm2.map(storable_area),
             probability: segment.probability.filter(|_| is_one).map(storable),
         }
     };

@@ -101,11 +101,18 @@ pub(super) fn storable(number: f64) -> f64 {
     if number.abs() <= MOST { (number * DECIMALS).round() / DECIMALS } else { number.round() }
 }
 
+/// An area as the ledger gives it back and as renderings write it: two decimals. An area of a picture has far fewer than
+/// fifteen digits, so that what is said of [`storable`] holds of it too.
+pub(super) fn storable_area(mm2: f64) -> f64 {
+    const DECIMALS: f64 = 100.0;
+    (mm2 * DECIMALS).round() / DECIMALS
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::storable;
+    use super::{storable, storable_area};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
@@ -115,6 +122,13 @@ mod tests {
             let number = storable(number * 10_f64.powi(scale));
             let text = serde_json::to_string(&number).unwrap();
             prop_assert_eq!(serde_json::from_str::<f64>(&text).unwrap().to_bits(), number.to_bits(), "{}", text);
+        }
+
+        #[test]
+        fn a_stored_area_is_read_back_as_it_was(area in 0.0..1e9_f64) {
+            let area = storable_area(area);
+            let text = serde_json::to_string(&area).unwrap();
+            prop_assert_eq!(serde_json::from_str::<f64>(&text).unwrap().to_bits(), area.to_bits(), "{}", text);
         }
     }
 }
