@@ -1,5 +1,6 @@
 //! Brock / PanCan for the largest stated nodule.
 
+use super::course::on_screening;
 use super::inputs::{age, index_nodule, sex, truth_of};
 use super::{AssessInput, Card, Guidance, Risk, Sex};
 use crate::formulas::brock::{Inputs, MAX_DIAMETER_MM, calculate};
@@ -68,7 +69,11 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         spiculated: index.spiculated,
     };
     match calculate(&inputs) {
-        Some(calculation) => suggested(risk.calculated(&calculation), nodule.diameter_mm),
+        Some(calculation) => {
+            let mut risk = suggested(risk.calculated(&calculation), nodule.diameter_mm);
+            on_screening(&mut risk, nodule, index.spiculated, index.earlier);
+            risk
+        }
         None => risk.outside("the diameter is outside the formula's domain"),
     }
 }

@@ -1,5 +1,6 @@
 //! Inputs of the formulas, taken from features, headers and nodules, each with its source.
 
+use super::course::{self, Earlier};
 use super::{AssessInput, Risk, RiskInput, Sex};
 use crate::features::{Feature, FeatureValue};
 use crate::nodule::Nodule;
@@ -9,7 +10,7 @@ use crate::time::days_between;
 pub(super) const NODULE_MAX_AGE_DAYS: f64 = 365.0;
 
 /// Nodules seen within this time of each other belong to one examination, in days.
-const SAME_EXAM_DAYS: f64 = 1.0;
+pub(super) const SAME_EXAM_DAYS: f64 = 1.0;
 
 /// The nodule that a formula is computed for.
 pub(super) struct IndexNodule<'a> {
@@ -20,6 +21,8 @@ pub(super) struct IndexNodule<'a> {
     pub(super) counted: bool,
     /// Whether it is spiculated: as coded, else as a note of the same examination says.
     pub(super) spiculated: Option<bool>,
+    /// The same nodule on an examination before, where there is one on each.
+    pub(super) earlier: Option<Earlier<'a>>,
     /// The note's feature, where it is the note that says so.
     noted: Option<&'a Feature>,
     /// What a reader must know of a note that speaks of spiculation and does not answer.
@@ -72,6 +75,7 @@ pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a
         count,
         counted: stated.is_none(),
         spiculated: nodule.spiculated,
+        earlier: if count == 1 { course::earlier(input, nodule) } else { None },
         noted: None,
         unanswered: None,
     };
@@ -120,6 +124,9 @@ impl IndexNodule<'_> {
         }
         if nodule.dated.is_none() {
             risk.limits.push("the nodule is not dated".to_owned());
+        }
+        if let Some(earlier) = &self.earlier {
+            earlier.describe(nodule, risk);
         }
     }
 }

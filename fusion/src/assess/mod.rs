@@ -6,6 +6,7 @@
 
 mod brock;
 mod concurrent;
+mod course;
 mod herder;
 mod inputs;
 mod mayo;

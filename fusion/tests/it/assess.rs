@@ -5,6 +5,7 @@ use fusion::{
     AssessInput, FeatureTable, HeaderDemographics, IntervalKind, Nodule, NoduleKind, Record, Risk, Sex,
     assess, features, nodules,
 };
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -305,4 +306,93 @@ fn a_biopsy_counts_as_negative_only_where_no_cancer_is_stated_to_be() {
     let known = risk_of(&input(&negative), "pbcg");
     assert!(!known.method.variant.contains("biopsy history"), "{}", known.method.variant);
     assert!(known.probability.unwrap() < unknown.probability.unwrap());
+}
+
+/// The case with its nodule as another examination saw it, so many days before.
+fn with_before(days: i64, alter: impl Fn(&mut Nodule)) -> Case {
+    let mut case = case(resources());
+    let mut before = case.nodules[0].clone();
+    before.source = vec!["Observation/before".to_owned()];
+    before.dated = before.dated.map(|dated| dated - SignedDuration::from_hours(24 * days));
+    alter(&mut before);
+    case.nodules.push(before);
+    case
+}
+
+fn doubling(case: &Case) -> Option<String> {
+    let brock = risk(&input(case), "brock");
+    let found = brock.inputs.iter().find(|one| one.label == "volume doubling time");
+    assert!(found.is_none_or(|one| one.source.as_deref() == Some("Observation/before")));
+    found.map(|one| one.value.clone())
+}
+
+#[test]
+fn the_only_nodule_of_two_examinations_has_a_volume_doubling_time() {
+    let smaller = |by: f64| move |before: &mut Nodule| before.diameter_mm -= by;
+    // 180 days x ln 2 / ln(1.2^3)
+    assert_eq!(doubling(&with_before(180, smaller(2.0))).as_deref(), Some("228"));
+    assert_eq!(doubling(&with_before(180, smaller(-1.0))).as_deref(), Some("no growth"));
+    let brock = |case: &Case| risk(&input(case), "brock");
+    let grown = brock(&with_before(180, smaller(2.0)));
+    assert_eq!(grown.probability, brock(&case(resources())).probability, "the formula does not use it");
+    assert!(grown.limits.iter().any(|limit| limit.contains("400 days") && limit.contains("work-up")));
+    assert!(!brock(&with_before(180, smaller(0.2))).limits.iter().any(|limit| limit.contains("work-up")));
+}
+
+#[test]
+fn what_may_be_another_nodule_says_nothing_of_growth() {
+    let unlike: [(i64, fn(&mut Nodule)); 5] = [
+        (20, |_| {}),
+        (180, |before| before.count = Some(2)),
+        (180, |before| before.upper_lobe = before.upper_lobe.map(|upper| !upper)),
+        (180, |before| before.kind = Some(NoduleKind::NonSolid)),
+        (180, |before| before.dated = None),
+    ];
+    for (number, (days, alter)) in unlike.into_iter().enumerate() {
+        assert_eq!(doubling(&with_before(days, alter)), None, "{number}");
+    }
+    let mut two = with_before(180, |_| {});
+    two.nodules.push(two.nodules[1].clone());
+    assert_eq!(doubling(&two), None, "two before");
+}
+
+#[test]
+fn lung_rads_is_said_for_a_screening_ct() {
+    let said = |alter: &dyn Fn(&mut Case)| {
+        let mut case = with_before(180, |before| before.diameter_mm = 10.0);
+        alter(&mut case);
+        let guidance = risk(&input(&case), "brock").guidance?;
+        assert_eq!(guidance.text.contains("Lung-RADS"), guidance.citation.contains("Lung-RADS v2022"));
+        guidance.text.split("Lung-RADS ").nth(1).map(str::to_owned)
+    };
+    let smooth = |case: &mut Case| case.nodules.iter_mut().for_each(|nodule| nodule.spiculated = Some(false));
+    assert_eq!(said(&|_| {}).as_deref(), Some("4X"), "grown and spiculated");
+    assert_eq!(said(&smooth).as_deref(), Some("4B"), "grown from 10 to 12 mm");
+    let first = |case: &mut Case| {
+        smooth(case);
+        case.nodules.truncate(1);
+    };
+    assert_eq!(said(&first).as_deref(), Some("4A"), "12 mm at baseline");
+    let part = |case: &mut Case| {
+        case.nodules.iter_mut().for_each(|nodule| nodule.kind = Some(NoduleKind::PartSolid));
+    };
+    assert_eq!(said(&part), None, "its solid part is not known");
+}
+
+#[test]
+fn the_va_model_stands_beside_mayo() {
+    let case = case(resources());
+    let mayo = risk(&input(&case), "mayo");
+    let other = mayo.comparators.iter().find(|one| one.name == "VA model").unwrap();
+    let quit = case.table.number("years-quit").unwrap_or_default();
+    match case.table.code("smoking-status") {
+        Some("former-smoker") if case.table.number("years-quit").is_none() => {
+            assert_eq!(other.probability, None);
+        }
+        status => {
+            let ever = status != Some("never-smoker");
+            let expected = fusion::formulas::comparators::va(65.0, ever, quit, 12.0);
+            assert!((other.probability.unwrap() - expected).abs() < 1e-9);
+        }
+    }
 }

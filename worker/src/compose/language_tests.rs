@@ -5,8 +5,8 @@ use fusion::features::{FeatureTable, FeatureValue, MissingReason, Passage};
 use fusion::{
     AssessInput, HeaderDemographics, ImageScores, LateFusionModel, Nodule, NoduleKind, ProstateReport, Record,
 };
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use models::Bundle;
 
 use super::{findings, risks};
@@ -120,11 +120,20 @@ fn nodules() -> Vec<Vec<Nodule>> {
         source: vec!["Observation/1".into()],
         dated: Some(t0()),
     };
+    let before = |nodule: Nodule, days: i64| Nodule {
+        dated: Some(t0() - SignedDuration::from_hours(24 * days)),
+        ..nodule
+    };
     vec![
         vec![nodule(12.0, Some(NoduleKind::Solid), Some(1))],
         vec![nodule(7.0, Some(NoduleKind::PartSolid), None)],
         vec![nodule(5.0, Some(NoduleKind::NonSolid), Some(3))],
         vec![nodule(3.0, None, Some(1))],
+        vec![nodule(10.0, Some(NoduleKind::Solid), Some(1)), before(nodule(10.5, None, None), 200)],
+        vec![nodule(10.0, Some(NoduleKind::Solid), Some(1)), before(nodule(9.8, None, None), 200)],
+        vec![nodule(10.0, Some(NoduleKind::Solid), Some(1)), before(nodule(8.0, None, None), 200)],
+        vec![nodule(10.0, Some(NoduleKind::Solid), Some(1)), before(nodule(8.0, None, None), 500)],
+        vec![nodule(10.0, Some(NoduleKind::Solid), Some(1)), before(nodule(8.0, None, None), 1000)],
         vec![nodule(40.0, Some(NoduleKind::Solid), Some(1))],
         vec![Nodule { spiculated: None, upper_lobe: None, dated: None, ..nodule(9.0, None, Some(1)) }],
         vec![Nodule { spiculated: None, ..nodule(9.0, Some(NoduleKind::Solid), Some(2)) }],
