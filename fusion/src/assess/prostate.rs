@@ -169,6 +169,14 @@ fn with_mri(input: &AssessInput<'_>) -> Risk {
     }
     let without = if let [only] = found.as_slice() { Some(only.high) } else { None };
     add(&mut risk, "without MRI", without, "PBCG alone");
+    if facts.pi_rads.and_then(category).is_some_and(|category| category >= 3) {
+        add(
+            &mut risk,
+            "Insights into Imaging 2024;15:3",
+            None,
+            "needs the zone and the third that the lesion lies in, which nothing that is read here states; comparator only",
+        );
+    }
     let known = facts.pi_rads.and_then(PiRads::of);
     let bands = known.map_or_else(|| PiRads::ALL.to_vec(), |band| vec![band]);
     let probabilities: Vec<f64> =

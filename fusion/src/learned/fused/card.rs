@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::ladder::{Ladder, LadderSubset};
-use super::model::FusedModel;
+use super::model::{Body, FusedModel};
+use crate::evaluation::{Estimate, Report, SampleSize};
 use crate::learned::measured::Interval;
 use crate::learned::tabular::card as table_card;
 
@@ -22,7 +23,20 @@ pub(super) fn write(model: &FusedModel, ladder: &Ladder) -> String {
         })
         .and_then(|()| table_card::evaluation(&mut card, &ladder.report))
         .and_then(|()| table_card::splits(&mut card, &ladder.report, &ladder.holdouts))
-        .and_then(|()| limits(&mut card, model, ladder));
+        .and_then(|()| limits(&mut card, model))
+        .and_then(|()| {
+            let own = table_card::Checklist {
+                config: &model.config().table,
+                report: &ladder.report,
+                holdouts: &ladder.holdouts,
+                predictors: "the picture's components and the record's columns, as the table above counts them and the configuration names them",
+                output: "a calibrated probability, an interval, which side answered, and how far the record is from those that it was fitted on",
+                missing: "a missing side is answered by the other alone; inside of the record's side missing values count as the average of the fitted rows, with flags only where stated",
+                analysis: "two sides by ridge logistic regression, joined at L1 and L2; which is kept by the rule above; penalties by cross-validation over patients; intervals over splits and by patient bootstrap",
+                usability: "a row without a picture and without any input of the record gets no number; what is missing is named with each answer",
+            };
+            own.write(&mut card)
+        });
     debug_assert!(written.is_ok());
     card
 }
@@ -134,16 +148,27 @@ fn rule(card: &mut String, ladder: &Ladder) -> std::fmt::Result {
     writeln!(card)
 }
 
-fn limits(card: &mut String, model: &FusedModel, ladder: &Ladder) -> std::fmt::Result {
+/// How the rows with a picture stand to the sizes that are published. Candidate parameters are the components of the picture,
+/// the columns of the record and the weights of both sides; those of the networks of L2 are more, and no criterion is made for
+/// them.
+pub(super) fn sample_size(body: &Body, report: &Report) -> Option<SampleSize> {
+    let first = report.arms.first()?;
+    let value = |found: Option<Estimate>| found.map(|found| found.value);
+    Some(SampleSize::of(
+        body.projection.components() + body.columns.len() + 2,
+        body.pictured,
+        (first.cases, first.events),
+        value(first.log_loss),
+        value(first.auroc),
+    ))
+}
+
+fn limits(card: &mut String, model: &FusedModel) -> std::fmt::Result {
     writeln!(card, "## Limits\n")?;
     for limit in &model.config().table.limits {
         writeln!(card, "- {limit}")?;
     }
-    writeln!(
-        card,
-        "- TRIPOD+AI: development and internal evaluation on {}; no protocol was registered; configuration, model file, comparison and this card are public",
-        table_card::apart(&ladder.holdouts)
-    )
+    writeln!(card)
 }
 
 fn shown(found: Option<Interval>) -> String {

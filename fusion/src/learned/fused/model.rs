@@ -4,14 +4,16 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::card;
 use super::config::FusedConfig;
 use super::decision::{Decision, Level};
 use super::embedding::Projection;
 use super::gated::{Gated, NetworkError, Stored};
+use super::ladder::Ladder;
 use super::late::Sides;
 use super::prepared::record;
 use crate::calibrate::bounded_logit;
-use crate::evaluation::quantile;
+use crate::evaluation::{Report, SampleSize, quantile};
 use crate::explain::shapley;
 use crate::formulas::logistic;
 use crate::learned::familiarity::{Distance, Familiarity};
@@ -150,6 +152,16 @@ impl FusedModel {
     /// The level that is kept, with the rule's numbers.
     pub fn decision(&self) -> &Decision {
         &self.body.decision
+    }
+
+    /// How its data stand to the sizes that are published, with what `report` of its evaluation saw; `None` without any row.
+    pub fn sample_size(&self, report: &Report) -> Option<SampleSize> {
+        card::sample_size(&self.body, report)
+    }
+
+    /// Its card, in Markdown, with the comparison that it was chosen by.
+    pub fn card(&self, ladder: &Ladder) -> String {
+        card::write(self, ladder)
     }
 
     /// The answer for a row and its picture's vector; `Ok(None)` where neither says anything. A vector of another length than

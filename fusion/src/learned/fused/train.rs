@@ -4,7 +4,6 @@ use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::card;
 use super::config::{FusedConfig, FusedConfigError};
 use super::decision::Level;
 use super::embedding::Embeddings;
@@ -75,7 +74,7 @@ pub fn train_fused(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<FusedTrained, FusedTrainError> {
     let prepared = Prepared::new(config, table, embeddings, device)?;
-    let ladder = ladder::climb(&prepared, progress).ok_or_else(|| prepared.too_few())?;
+    let mut ladder = ladder::climb(&prepared, progress).ok_or_else(|| prepared.too_few())?;
     let mut random = ChaCha8Rng::seed_from_u64(config.table.seed ^ 1);
     let rows: Vec<usize> = (0..prepared.cases.len()).collect();
     let levels =
@@ -101,7 +100,8 @@ pub fn train_fused(
         pictured: counts(&pictured),
     };
     let model = FusedModel::of(&body, device)?;
-    let card = card::write(&model, &ladder);
+    ladder.report.sample_size = model.sample_size(&ladder.report);
+    let card = model.card(&ladder);
     Ok(FusedTrained { model, ladder, card })
 }
 
@@ -170,7 +170,7 @@ pub fn evaluate_fused(
         .collect();
     let more = holdout::groups(config.table.time.as_ref(), config.table.site.as_deref(), &members);
     subgroups.extend(more.into_iter().filter(|one| config.table.grouped().all(|column| *column != one.name)));
-    evaluation::evaluate(&ReportInput {
+    let report = evaluation::evaluate(&ReportInput {
         labels: &labels,
         patients: &patients,
         arms: &arms,
@@ -179,6 +179,8 @@ pub fn evaluate_fused(
         stress: &[],
         draws: DRAWS,
         seed: config.table.seed,
-    })
-    .ok_or_else(|| prepared.too_few())
+    });
+    let mut report = report.ok_or_else(|| prepared.too_few())?;
+    report.sample_size = model.sample_size(&report);
+    Ok(report)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::config::TabularConfig;
 use super::model::TabularModel;
 use crate::calibrate::Curve;
 use crate::evaluation::{ArmReport, Comparison, Estimate, Report, SampleSize};
@@ -15,7 +16,19 @@ pub(super) fn write(model: &TabularModel, report: &Report, holdouts: &[Holdout])
         .and_then(|()| evaluation(&mut card, report))
         .and_then(|()| splits(&mut card, report, holdouts))
         .and_then(|()| limits(&mut card, model))
-        .and_then(|()| checklist(&mut card, model, report, holdouts));
+        .and_then(|()| {
+            let own = Checklist {
+                config: model.config(),
+                report,
+                holdouts,
+                predictors: "the table of inputs above",
+                output: "a calibrated probability, an interval, and whether it is indeterminate",
+                missing: "counted as the average of the fitted rows; with flags only where stated",
+                analysis: "ridge penalty by cross-validation over patients; Platt; intervals by patient bootstrap",
+                usability: "a row without any input gets no number; what is missing is named with each answer",
+            };
+            own.write(&mut card)
+        });
     debug_assert!(written.is_ok());
     card
 }
@@ -238,55 +251,68 @@ fn limits(card: &mut String, model: &TabularModel) -> std::fmt::Result {
 }
 
 /// TRIPOD+AI (BMJ 2024;385:e078378), item by item; what is not known says so.
-fn checklist(
-    card: &mut String,
-    model: &TabularModel,
-    report: &Report,
-    holdouts: &[Holdout],
-) -> std::fmt::Result {
-    let config = model.config();
-    let rows = report.arms.first().map_or(0, |arm| arm.cases);
-    let sample_size = report.sample_size.as_ref().map(SampleSize::text).unwrap_or_default();
-    let reported = [
-        ("1 title", "model development and internal evaluation; named as research"),
-        ("2 abstract", "the first paragraph of this card"),
-        ("3 background", "shows the machinery on public data; no clinical question is answered"),
-        ("4 objectives", "development and evaluation on patients kept apart"),
-        ("5 data", &config.data),
-        ("6 participants", &config.population),
-        ("7 data preparation", "as the configuration states; values outside the stated ranges are missing"),
-        ("8 outcome", &config.outcome),
-        ("9 predictors", "the table of inputs above"),
-        ("10 sample size", &sample_size),
-        ("11 missing data", "counted as the average of the fitted rows; with flags only where stated"),
-        (
-            "12 analysis",
-            "ridge penalty by cross-validation over patients; Platt; intervals by patient bootstrap",
-        ),
-        ("13 class imbalance", "no re-weighting: it would break the calibration"),
-        ("14 fairness", "subgroups above; groups too small are not shown"),
-        ("15 output", "a calibrated probability, an interval, and whether it is indeterminate"),
-        ("16 training and evaluation", apart(holdouts)),
-        ("17 ethics", "public, de-identified data; the publishers' approvals apply"),
-        (
-            "18 open science",
-            "code, configuration, model file and this card are public; no protocol was registered",
-        ),
-        ("19 patients and public", "not involved"),
-        ("20 participants, results", "counts above"),
-        ("21 development", "counts above"),
-        ("22 specification", "model file with every coefficient"),
-        ("23 performance", "tables above"),
-        ("24 updating", "none was made; a site must recalibrate before it uses anything of this"),
-        ("25 interpretation", "see the limits"),
-        ("26 limitations", "see the limits"),
-        ("27 usability", "a row without any input gets no number; what is missing is named with each answer"),
-    ];
-    writeln!(card, "## TRIPOD+AI\n\nEvaluated on {rows} rows.\n\n| item | reported |\n|---|---|")?;
-    for (item, text) in reported {
-        writeln!(card, "| {item} | {text} |")?;
+pub(in crate::learned) struct Checklist<'a> {
+    pub(in crate::learned) config: &'a TabularConfig,
+    pub(in crate::learned) report: &'a Report,
+    pub(in crate::learned) holdouts: &'a [Holdout],
+    /// What goes in.
+    pub(in crate::learned) predictors: &'a str,
+    /// What an answer says.
+    pub(in crate::learned) output: &'a str,
+    /// How missing values count.
+    pub(in crate::learned) missing: &'a str,
+    /// How it was fitted.
+    pub(in crate::learned) analysis: &'a str,
+    /// What becomes of a row with missing inputs.
+    pub(in crate::learned) usability: &'a str,
+}
+
+impl Checklist<'_> {
+    pub(in crate::learned) fn write(&self, card: &mut String) -> std::fmt::Result {
+        let Self { config, report, .. } = self;
+        let rows = report.arms.first().map_or(0, |arm| arm.cases);
+        let sample_size = report.sample_size.as_ref().map(SampleSize::text).unwrap_or_default();
+        let reported = [
+            ("1 title", "model development and internal evaluation; named as research"),
+            ("2 abstract", "the first paragraph of this card"),
+            ("3 background", "shows the machinery on public data; no clinical question is answered"),
+            ("4 objectives", "development and evaluation on patients kept apart"),
+            ("5 data", &config.data),
+            ("6 participants", &config.population),
+            (
+                "7 data preparation",
+                "as the configuration states; values outside the stated ranges are missing",
+            ),
+            ("8 outcome", &config.outcome),
+            ("9 predictors", self.predictors),
+            ("10 sample size", &sample_size),
+            ("11 missing data", self.missing),
+            ("12 analysis", self.analysis),
+            ("13 class imbalance", "no re-weighting: it would break the calibration"),
+            ("14 fairness", "subgroups above; groups too small are not shown"),
+            ("15 output", self.output),
+            ("16 training and evaluation", apart(self.holdouts)),
+            ("17 ethics", "public, de-identified data; the publishers' approvals apply"),
+            (
+                "18 open science",
+                "code, configuration, model file and this card are public; no protocol was registered",
+            ),
+            ("19 patients and public", "not involved"),
+            ("20 participants, results", "counts above"),
+            ("21 development", "counts above"),
+            ("22 specification", "model file with every coefficient"),
+            ("23 performance", "tables above"),
+            ("24 updating", "none was made; a site must recalibrate before it uses anything of this"),
+            ("25 interpretation", "see the limits"),
+            ("26 limitations", "see the limits"),
+            ("27 usability", self.usability),
+        ];
+        writeln!(card, "## TRIPOD+AI\n\nEvaluated on {rows} rows.\n\n| item | reported |\n|---|---|")?;
+        for (item, text) in reported {
+            writeln!(card, "| {item} | {text} |")?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn number(found: Option<f64>) -> String {
