@@ -117,7 +117,7 @@ pub(super) fn on_screening(
         _ => return,
     };
     let Ok(category) = classify(finding, spiculated == Some(true)) else { return };
-    let said = format!("on a screening CT it would be Lung-RADS {}", category.text());
+    let said = format!("on screening Lung-RADS {}", category.text());
     let own = "ACR Lung-RADS v2022";
     risk.guidance = Some(match risk.guidance.take() {
         Some(other) => Guidance {

@@ -1,8 +1,7 @@
 //! Mayo for a solitary stated nodule. With more than one, stated or coded, there is no number.
 
 use super::inputs::{age, ever_smoked, index_nodule, plain, truth_of};
-use super::{AssessInput, Card, Comparison, Guidance, Risk};
-use crate::formulas::comparators::va;
+use super::{AssessInput, Card, Guidance, Risk};
 use crate::formulas::fleischner::{self, Size, Suggestion};
 use crate::formulas::mayo::{CANCER_FREE_YEARS, DIAMETER_MM, Inputs, calculate};
 use crate::nodule::NoduleKind;
@@ -72,38 +71,10 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         upper_lobe: nodule.upper_lobe,
     };
     suggest(input, &inputs, nodule.kind, &mut risk);
-    compare(input, &inputs, &mut risk);
     match calculate(&inputs) {
         Some(calculation) => risk.calculated(&calculation),
         None => risk.outside("the diameter is not within 4 to 30 mm"),
     }
-}
-
-/// The VA model beside it, where it is known whether the patient smoked, and for who stopped, when.
-fn compare(input: &AssessInput<'_>, inputs: &Inputs, risk: &mut Risk) {
-    let table = input.features;
-    let years_quit = match inputs.ever_smoker {
-        None => return,
-        Some(false) => Some(0.0),
-        Some(true) if table.and_then(|table| table.code("smoking-status")) == Some("current-smoker") => {
-            Some(0.0)
-        }
-        Some(true) => table.and_then(|table| table.number("years-quit")),
-    };
-    let probability = years_quit
-        .map(|years| va(inputs.age_years, inputs.ever_smoker == Some(true), years, inputs.diameter_mm));
-    risk.comparators.push(Comparison {
-        name: "VA model".to_owned(),
-        probability,
-        note: Some(
-            if probability.is_some() {
-                "Gould 2007; developed in veterans with nodules of 7 to 30 mm; comparator only"
-            } else {
-                "Gould 2007; when the patient stopped smoking is not known"
-            }
-            .to_owned(),
-        ),
-    });
 }
 
 /// What the Fleischner Society suggests for the nodule, where it was found by chance. Its groups of risk are a judgement

@@ -40,7 +40,12 @@ fn nothing_that_identifies_a_patient_is_seen_from_outside() {
             site.workers[0].logged().contains("it rests in the ledger")
         });
         site.fhir.restart();
-        wait_until("the work ends", PATIENCE, || site.ended() >= 7 && !site.dead_letters().is_empty());
+        // the study of somebody else is held, and what is said of it is looked at too
+        wait_until("the work ends but for what is held", PATIENCE, || {
+            site.ended() >= 6
+                && site.workers[0].logged().contains("the refusal is held")
+                && !site.dead_letters().is_empty()
+        });
 
         let metrics = site.workers[0].get("/metrics").unwrap();
         assert!(metrics.contains("chiasm_deliveries_total"), "{metrics}");
