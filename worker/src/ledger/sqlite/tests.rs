@@ -81,7 +81,7 @@ fn writes_are_on_the_disk_when_they_return() {
     let number = |name| -> i64 { connection.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
     assert_eq!((text("journal_mode").as_str(), number("synchronous")), ("wal", 2));
     assert!(number("busy_timeout") >= 10_000);
-    assert_eq!(MIGRATIONS.current_version(&connection).unwrap().to_string(), "5 (inside)");
+    assert_eq!(MIGRATIONS.current_version(&connection).unwrap().to_string(), "6 (inside)");
 }
 
 #[test]
