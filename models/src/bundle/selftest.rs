@@ -41,3 +41,34 @@ pub fn picture(width: usize, height: usize) -> GreyImage {
     }
     GreyImage::clamped(width, height, pixels)
 }
+
+/// The largest difference of what a network says from what is stated, pair by pair, each in units of the larger of 1 and what is
+/// stated; see [`worst`].
+pub(crate) fn deviation(pairs: impl IntoIterator<Item = (f64, f64)>) -> f64 {
+    let own = |(found, stated): (f64, f64)| (found - stated).abs() / stated.abs().max(1.0);
+    worst(pairs.into_iter().map(own))
+}
+
+/// The largest of these differences. NaN where one is no number, which `f64::max` would pass over: the right ones beside it do
+/// not make up for it.
+pub(crate) fn worst(differences: impl Iterator<Item = f64>) -> f64 {
+    let worse = |worst: f64, own: f64| if own.is_nan() || own > worst { own } else { worst };
+    differences.fold(0.0, worse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::deviation;
+
+    #[test]
+    fn what_is_no_number_is_kept_wherever_it_stands() {
+        assert!((deviation([(1.5, 1.0), (30.0, 20.0)]) - 0.5).abs() < 1e-12);
+        for at in 0..3 {
+            let mut pairs = [(1.0, 1.0); 3];
+            pairs[at].0 = f64::NAN;
+            assert!(deviation(pairs).is_nan(), "found {at}");
+            pairs[at] = (1.0, f64::NAN);
+            assert!(deviation(pairs).is_nan(), "stated {at}");
+        }
+    }
+}

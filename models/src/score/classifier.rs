@@ -97,7 +97,7 @@ impl ClassifierNetwork {
         let (id, words) = (self.manifest.id.clone(), self.device.description().to_owned());
         let test = &self.manifest.self_test;
         let tolerance = if self.device.is_gpu() { test.tolerance_gpu } else { test.tolerance_cpu };
-        let mut difference = 0.0_f64;
+        let mut pairs = Vec::new();
         for vector in &test.vectors {
             let picture = selftest::picture(vector.width, vector.height);
             let said = self.say(&[picture]).map_err(|source| ScorerError::SelfTest {
@@ -107,10 +107,10 @@ impl ClassifierNetwork {
             })?;
             for (label, found) in self.manifest.labels.iter().zip(said.iter().flat_map(|said| &said.logits)) {
                 let stated = vector.logits.get(&label.name).copied().unwrap_or(f64::NAN);
-                let own = (found - stated).abs() / stated.abs().max(1.0);
-                difference = if own.is_nan() { f64::NAN } else { difference.max(own) };
+                pairs.push((*found, stated));
             }
         }
+        let difference = selftest::deviation(pairs);
         if difference > tolerance || difference.is_nan() {
             return Err(ScorerError::SelfTestDiffers { id, device: words, difference, tolerance });
         }

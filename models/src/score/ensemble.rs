@@ -145,11 +145,11 @@ impl Ensemble {
             .raw(&[selftest::picture(test.width, test.height)])
             .map_err(|source| ScorerError::SelfTest { id: id.clone(), device: words.clone(), source })?;
         let tolerance = if self.device.is_gpu() { test.tolerance_gpu } else { test.tolerance_cpu };
-        let difference = raw
+        let differences = raw
             .iter()
             .flat_map(|raw| raw.logits.iter().zip(&test.logits).chain([(&raw.frontal, &test.frontal_logit)]))
-            .map(|(found, stated)| (found - stated).abs())
-            .fold(0.0, f64::max);
+            .map(|(found, stated)| (found - stated).abs());
+        let difference = selftest::worst(differences);
         if difference > tolerance || difference.is_nan() {
             return Err(ScorerError::SelfTestDiffers { id, device: words, difference, tolerance });
         }

@@ -52,22 +52,18 @@ impl SegmenterNetwork {
         let (id, words) = (self.manifest.id.clone(), self.device.description().to_owned());
         let test = &self.manifest.self_test;
         let tolerance = if self.device.is_gpu() { test.tolerance_gpu } else { test.tolerance_cpu };
-        let mut difference = 0.0_f64;
+        let mut pairs = Vec::new();
         for vector in &test.vectors {
             let picture = selftest::picture(vector.width, vector.height);
             let failed = |source| ScorerError::SelfTest { id: id.clone(), device: words.clone(), source };
             let said = self.places(&picture).map_err(failed)?;
             for (segment, found) in self.manifest.segments.iter().zip(&said) {
                 let stated = vector.logits.get(&segment.name).map_or(&[][..], Vec::as_slice);
-                if stated.len() != found.len() {
-                    difference = f64::NAN;
-                }
-                for (found, stated) in found.iter().zip(stated) {
-                    let own = (found - stated).abs() / stated.abs().max(1.0);
-                    difference = if own.is_nan() { f64::NAN } else { difference.max(own) };
-                }
+                let stated = stated.iter().copied().chain(std::iter::repeat(f64::NAN));
+                pairs.extend(found.iter().copied().zip(stated));
             }
         }
+        let difference = selftest::deviation(pairs);
         if difference > tolerance || difference.is_nan() {
             return Err(ScorerError::SelfTestDiffers { id, device: words, difference, tolerance });
         }
