@@ -21,7 +21,7 @@ mod prostate;
 
 pub use codes::{Composition, Lobe, Side};
 pub use nodule::SrNodule;
-pub use prostate::{Fault, ProstateFact, SrProstate, SrPsa};
+pub use prostate::{Fault, ProstateFact, SrLesion, SrProstate, SrPsa};
 
 /// What a report states.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

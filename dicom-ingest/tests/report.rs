@@ -177,6 +177,12 @@ fn a_prostate_as_highdicom_writes_it() {
     let of_lesions = written("lesions.dcm");
     assert_eq!((of_lesions.pi_rads, of_lesions.volume_ml), (Some(4), Some(48.5)), "no lesion is the gland");
     assert_eq!((of_lesions.psa, of_lesions.faults), (None, vec![]));
+    let sites: Vec<(u8, Vec<&str>)> = of_lesions
+        .lesions
+        .iter()
+        .map(|lesion| (lesion.pi_rads, lesion.sites.iter().map(|site| site.value.as_str()).collect()))
+        .collect();
+    assert_eq!(sites, [(3, vec!["279706003"]), (4, vec!["41216001"])]);
     let of_template = written("template.dcm");
     assert_eq!(of_template.pi_rads, Some(3), "neither that of a sequence nor that of the examination before");
     assert_eq!(of_template.volume_ml, Some(40.0));

@@ -7,7 +7,7 @@
 //! | [`notes`] | which concepts a clinical note mentions, and what the words around them say: NegEx and ConText |
 //! | [`mod@features`] | dated, coded features with units, as they were known at t0: [`FeatureTable`] |
 //! | [`nodule`] | lung nodules that the record states as coded facts: [`Nodule`] |
-//! | [`prostate`] | what a structured report states of the prostate: [`ProstateReport`] |
+//! | [`prostate`] | what a structured report states of the prostate, and where its lesions lie: [`ProstateReport`], [`ProstateLesion`] |
 //! | [`formulas`] | published formulas and rules as tables: lung nodules, lung cancer, prostate cancer |
 //! | [`learned`] | the late fusion over image logits and laboratory values: [`LateFusionModel`]; record-only models of tables |
 //! | [`assess`](mod@assess) | the risks of a report, each computed or with the reason why not: [`Risk`] |
@@ -48,6 +48,6 @@ pub use features::{
 pub use learned::{LateFusionModel, ModelError};
 pub use nodule::{Nodule, NoduleKind, nodules};
 pub use phi::Phi;
-pub use prostate::ProstateReport;
+pub use prostate::{ProstateLesion, ProstateReport, prostate_lesions};
 pub use record::{Gender, HumanName, Identifier, Record, RecordError, RecordPatient};
 pub use time::PartialDate;

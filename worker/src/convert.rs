@@ -4,8 +4,9 @@ use dicom_ingest::code::Code;
 use dicom_ingest::instance::Instance;
 use dicom_ingest::patient::{PatientIdentity, Sex as ImageSex};
 use dicom_ingest::species::Species;
-use dicom_ingest::sr::{Composition, Fault, Lobe, ProstateFact, SrNodule, SrReport};
-use fusion::{ChestView, Gender, Nodule, NoduleKind, ProstateReport, RecordPatient, Sex as BinarySex};
+use dicom_ingest::sr::{Composition, Fault, Lobe, ProstateFact, SrLesion, SrNodule, SrReport};
+use fusion::{
+    ChestView, Gender, Nodule, NoduleKind, ProstateLesion, ProstateReport, RecordPatient, Sex as BinarySex};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use models::StudyFacts;
@@ -176,9 +177,20 @@ pub fn prostate(report: &SrReport, dated: Option<Timestamp>, site_zone: &TimeZon
         pi_rads: report.prostate.pi_rads,
         volume_ml: report.prostate.volume_ml,
         psa: report.prostate.psa.map(|psa| (psa.ng_ml, psa.taken.and_then(end_of))),
+        lesions: report.prostate.lesions.iter().filter_map(|lesion| located(lesion, report, dated)).collect(),
         source: reference(report.sop_instance_uid.as_str()),
         dated,
     }
+}
+
+/// A lesion of a structured report, where its sites are a sector of the prostate.
+fn located(lesion: &SrLesion, report: &SrReport, dated: Option<Timestamp>) -> Option<ProstateLesion> {
+    let sites = lesion.sites.iter().map(|site| {
+        let code = ["SCT", "http://snomed.info/sct"].iter().any(|scheme| site.is(scheme, &site.value));
+        (code.then_some(site.value.as_str()), site.meaning.as_str())
+    });
+    let found = ProstateLesion::at(lesion.pi_rads, sites)?;
+    Some(ProstateLesion { source: Some(reference(report.sop_instance_uid.as_str())), dated, ..found })
 }
 
 /// A DICOM object as reports cite it.

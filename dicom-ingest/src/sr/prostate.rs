@@ -30,8 +30,19 @@ pub struct SrProstate {
     pub volume_ml: Option<f64>,
     /// Prostate-specific antigen that the report quotes: the latest.
     pub psa: Option<SrPsa>,
+    /// Lesions with a category, and the sites that their group names.
+    pub lesions: Vec<SrLesion>,
     /// What is stated and cannot be taken, each once.
     pub faults: Vec<(ProstateFact, Fault)>,
+}
+
+/// A lesion with a category.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SrLesion {
+    /// PI-RADS category, 1 to 5.
+    pub pi_rads: u8,
+    /// Finding sites and their modifiers as coded, such as a sector of PS3.16 CID 6304.
+    pub sites: Vec<Code>,
 }
 
 /// An antigen that a report quotes.
@@ -74,11 +85,15 @@ struct Place {
     history: bool,
     /// Below findings of the whole prostate, or in a group that measures it.
     whole: bool,
+    /// Which of the sites found so far it is at.
+    site: Option<usize>,
 }
 
 #[derive(Default)]
 struct Found {
-    categories: Vec<u8>,
+    /// With the place in `sites` that each stands at.
+    categories: Vec<(u8, Option<usize>)>,
+    sites: Vec<Vec<Code>>,
     volumes: Vec<f64>,
     antigens: Vec<SrPsa>,
     faults: Vec<(ProstateFact, Fault)>,
@@ -91,6 +106,7 @@ pub(super) fn read(root: &View<'_>) -> SrProstate {
     let mut open = vec![(*root, Place::default())];
     while let Some((item, place)) = open.pop() {
         let place = name(&item).map_or(place, |name| {
+            let place = found.at_its_site(&item, place);
             found.take(&item, &name, place);
             below(&item, &name, place)
         });
@@ -113,8 +129,12 @@ pub(super) fn read(root: &View<'_>) -> SrProstate {
             faults.push(fault);
         }
     }
+    let of_lesions = found.categories.iter().filter_map(|(pi_rads, site)| {
+        Some(SrLesion { pi_rads: *pi_rads, sites: found.sites.get((*site)?)?.clone() })
+    });
     SrProstate {
-        pi_rads: found.categories.into_iter().max(),
+        pi_rads: found.categories.iter().map(|(category, _)| *category).max(),
+        lesions: of_lesions.collect(),
         volume_ml: volumes.last().copied().filter(|_| !apart),
         psa,
         faults,
@@ -131,6 +151,7 @@ fn below(item: &View<'_>, named: &Code, place: Place) -> Place {
     Place {
         earlier: place.earlier || own::is_earlier(named),
         history: place.history || own::is_history(named),
+        site: place.site,
         whole: whole || own::is_overall(named),
     }
 }
@@ -156,6 +177,24 @@ fn measures_whole(group: &View<'_>) -> Option<bool> {
 }
 
 impl Found {
+    /// The place with the sites that the item names among its content, if it names any, each with its modifiers.
+    fn at_its_site(&mut self, item: &View<'_>, place: Place) -> Place {
+        let is_site = |child: &View<'_>| name(child).is_some_and(|name| codes::is_finding_site(&name));
+        let sites: Vec<Code> = item
+            .items(tags::CONTENT_SEQUENCE)
+            .filter(is_site)
+            .flat_map(|site| {
+                let modifiers = site.items(tags::CONTENT_SEQUENCE).filter_map(|modifier| coded(&modifier));
+                coded(&site).into_iter().chain(modifiers).collect::<Vec<_>>()
+            })
+            .collect();
+        if sites.is_empty() {
+            return place;
+        }
+        self.sites.push(sites);
+        Place { site: Some(self.sites.len() - 1), ..place }
+    }
+
     fn take(&mut self, item: &View<'_>, named: &Code, place: Place) {
         if place.earlier || own::is_earlier(named) {
             return;
@@ -166,7 +205,7 @@ impl Found {
         } else if own::is_prostate_volume(named) || (own::is_volume(named) && is_of_prostate(item, place)) {
             self.volume(item);
         } else {
-            self.category(item, named);
+            self.category(item, named, place.site);
         }
     }
 
@@ -186,7 +225,7 @@ impl Found {
         }
     }
 
-    fn category(&mut self, item: &View<'_>, named: &Code) {
+    fn category(&mut self, item: &View<'_>, named: &Code, site: Option<usize>) {
         if own::is_of_sequence(named) {
             return;
         }
@@ -200,7 +239,7 @@ impl Found {
             Ok(item.text(tags::TEXT_VALUE).filter(|_| asked).and_then(|text| own::category_of_words(&text)))
         };
         match answer {
-            Ok(category) => self.categories.extend(category),
+            Ok(category) => self.categories.extend(category.map(|category| (category, site))),
             Err(fault) => self.faults.push((ProstateFact::PiRads, fault)),
         }
     }

@@ -1,7 +1,8 @@
 //! Mayo for a solitary stated nodule. With more than one, stated or coded, there is no number.
 
 use super::inputs::{age, ever_smoked, index_nodule, plain, truth_of};
-use super::{AssessInput, Card, Guidance, Risk};
+use super::{AssessInput, Card, Comparison, Guidance, Risk};
+use crate::formulas::comparators::va;
 use crate::formulas::fleischner::{self, Size, Suggestion};
 use crate::formulas::mayo::{CANCER_FREE_YEARS, DIAMETER_MM, Inputs, calculate};
 use crate::nodule::NoduleKind;
@@ -71,10 +72,30 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         upper_lobe: nodule.upper_lobe,
     };
     suggest(input, &inputs, nodule.kind, &mut risk);
+    compare(input, &inputs, &mut risk);
     match calculate(&inputs) {
         Some(calculation) => risk.calculated(&calculation),
         None => risk.outside("the diameter is not within 4 to 30 mm"),
     }
+}
+
+/// The VA model beside it, where it is known whether the patient smoked, and for who stopped, when.
+fn compare(input: &AssessInput<'_>, inputs: &Inputs, risk: &mut Risk) {
+    let table = input.features;
+    let smokes = table.and_then(|table| table.code("smoking-status")) == Some("current-smoker");
+    let years_quit = match inputs.ever_smoker {
+        None => return,
+        Some(true) if !smokes => table.and_then(|table| table.number("years-quit")),
+        Some(_) => Some(0.0),
+    };
+    let ever_smoker = inputs.ever_smoker == Some(true);
+    let probability = years_quit.map(|years| va(inputs.age_years, ever_smoker, years, inputs.diameter_mm));
+    let note = if probability.is_some() {
+        "Gould 2007, veterans; comparator only"
+    } else {
+        "Gould 2007; when the patient stopped smoking is not known"
+    };
+    risk.comparators.push(Comparison { name: "VA model".to_owned(), probability, note: Some(note.to_owned()) });
 }
 
 /// What the Fleischner Society suggests for the nodule, where it was found by chance. Its groups of risk are a judgement

@@ -21,7 +21,7 @@ use crate::formulas::Calculation;
 use crate::learned::LateFusionModel;
 use crate::nodule::Nodule;
 use crate::number::stored;
-use crate::prostate::ProstateReport;
+use crate::prostate::{ProstateLesion, ProstateReport};
 
 /// All that a set of risks is made from.
 #[derive(Clone, Copy)]
@@ -34,6 +34,8 @@ pub struct AssessInput<'a> {
     pub nodules: &'a [Nodule],
     /// What DICOM SR state of the prostate; may be empty.
     pub prostate: &'a [ProstateReport],
+    /// Lesions of the prostate with a place that the record states; may be empty.
+    pub lesions: &'a [ProstateLesion],
     /// What the image model said; `None` where no image was read.
     pub image: Option<&'a ImageScores>,
     /// What the image headers say of the person, used where the record says nothing.

@@ -3,11 +3,12 @@
 
 mod facts;
 
-use facts::{Facts, facts};
+use facts::{Facts, Site, facts, site};
 
 use super::inputs::number;
 use super::{AssessInput, Card, Comparison, IntervalKind, Risk, Sex};
 use crate::formulas::pbcg::{self, Biopsy, PiRads};
+use crate::formulas::comparators::Third;
 use crate::formulas::{comparators, tum_rc};
 use crate::prostate::ProstateReport;
 
@@ -169,14 +170,7 @@ fn with_mri(input: &AssessInput<'_>) -> Risk {
     }
     let without = if let [only] = found.as_slice() { Some(only.high) } else { None };
     add(&mut risk, "without MRI", without, "PBCG alone");
-    if facts.pi_rads.and_then(category).is_some_and(|category| category >= 3) {
-        add(
-            &mut risk,
-            "Insights into Imaging 2024;15:3",
-            None,
-            "needs the zone and the third that the lesion lies in, which nothing that is read here states; comparator only",
-        );
-    }
+    by_place(input, &facts, &mut risk);
     let known = facts.pi_rads.and_then(PiRads::of);
     let bands = known.map_or_else(|| PiRads::ALL.to_vec(), |band| vec![band]);
     let probabilities: Vec<f64> =
@@ -185,6 +179,37 @@ fn with_mri(input: &AssessInput<'_>) -> Risk {
     missing.extend((inputs.len() > 1).then_some("ancestry"));
     missing.extend(known.is_none().then_some("pi-rads"));
     fill(risk, &probabilities, &missing)
+}
+
+/// The model of a lesion's place beside it, from PI-RADS 3.
+fn by_place(input: &AssessInput<'_>, facts: &Facts, risk: &mut Risk) {
+    let Some(pi_rads) = facts.pi_rads.and_then(category).filter(|category| *category >= 3) else { return };
+    let found = match (site(input, facts), facts.age, facts.psa.zip(facts.volume)) {
+        (Site::Open, ..) => Err("needs the zone and the third that the lesion lies in; comparator only"),
+        (Site::Several, ..) => {
+            Err("lesions of this category lie in different places, and it is for one; comparator only")
+        }
+        (Site::Known(..), _, None) => Err("needs the volume of the prostate; comparator only"),
+        (Site::Known(..), None, _) => Err("age not known"),
+        (Site::Known(peripheral, third), Some(age), Some((psa, volume))) => {
+            Ok(comparators::insights(age, psa / volume, pi_rads, peripheral, third).zip(Some((peripheral, third))))
+        }
+    };
+    let (probability, note) = match found {
+        Ok(Some((probability, (peripheral, third)))) => {
+            let zone = if peripheral { "the peripheral zone" } else { "another zone than the peripheral" };
+            let third = match third {
+                Third::Base => "the base",
+                Third::Mid => "the middle third",
+                Third::Apex => "the apex",
+            };
+            let note = format!("cancer in the lesion, in {zone} and {third}; implausible outside its cohort; comparator only");
+            (Some(probability), note)
+        }
+        Ok(None) => return,
+        Err(why) => (None, why.to_owned()),
+    };
+    add(risk, "Insights into Imaging 2024;15:3", probability, &note);
 }
 
 fn tum(input: &AssessInput<'_>) -> Risk {

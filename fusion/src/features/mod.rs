@@ -36,6 +36,7 @@ use crate::number::stored;
 use crate::record::Record;
 pub(crate) use conditions::presence;
 pub use missing::MissingReason;
+pub(crate) use scales::assigned;
 pub use rows::{ROW_NAMES, rows, to_text};
 pub use schema::{MissingPolicy, Schema, SchemaError, Statistic};
 pub use statistics::{doubling_time_months, theil_sen};

@@ -3,7 +3,7 @@
 //! A RadLex code that means a value of the scale is enough. Otherwise the Observation's code must ask for the scale, by
 //! its text or the display of a code, and the answer is the number, or a word of the schema.
 
-use super::schema::{Scale, ScaleValue};
+use super::schema::{Scale, ScaleValue, Schema};
 use super::view::{Known, feature, missing};
 use super::{Feature, FeatureValue, MissingReason, View};
 use crate::nodule::has_radlex;
@@ -53,6 +53,12 @@ fn highest(view: &View<'_>, scale: &Scale) -> Feature {
     found.other_sources = others.filter(|other| Some(other) != found.source.as_ref()).collect();
     found.unit = Some("1".to_owned());
     found
+}
+
+/// The value of the scale `id` that a resource assigns.
+pub(crate) fn assigned(schema: &Schema, id: &str, fact: &Observation) -> Option<u32> {
+    let scale = schema.scales.iter().find(|scale| scale.id == id)?;
+    if let Answer::Value(value) = value(scale, fact) { Some(value) } else { None }
 }
 
 enum Answer {

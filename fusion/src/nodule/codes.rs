@@ -60,7 +60,7 @@ pub(super) fn is_diameter(concept: &Concept) -> bool {
         || has_element(concept, "RDE1302")
 }
 
-pub(super) fn is_site(concept: &Concept) -> bool {
+pub(crate) fn is_site(concept: &Concept) -> bool {
     concept.has(SNOMED, "363698007") || has_element(concept, "RDE1304")
 }
 

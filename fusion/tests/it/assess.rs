@@ -27,6 +27,7 @@ fn input(case: &Case) -> AssessInput<'_> {
         features: Some(&case.table),
         nodules: &case.nodules,
         prostate: &[],
+        lesions: &[],
         image: None,
         header: None,
         late_fusion: None,
@@ -378,4 +379,32 @@ fn lung_rads_is_said_for_a_screening_ct() {
         case.nodules.iter_mut().for_each(|nodule| nodule.kind = Some(NoduleKind::PartSolid));
     };
     assert_eq!(said(&part), None, "its solid part is not known");
+}
+
+#[test]
+fn the_va_model_stands_beside_mayo() {
+    let smoker = |status: Option<&str>, quit: Option<f64>| {
+        let mut case = case(resources());
+        for feature in &mut case.table.features {
+            match feature.id.as_str() {
+                "smoking-status" => feature.value = status.map_or(FeatureValue::Missing { reason: MissingReason::NotRecorded }, |status| FeatureValue::Code(status.to_owned())),
+                "years-quit" => feature.value = quit.map_or(FeatureValue::Missing { reason: MissingReason::NotRecorded }, FeatureValue::Number),
+                _ => {}
+            }
+        }
+        risk(&input(&case), "mayo").comparators.into_iter().find(|one| one.name == "VA model")
+    };
+    let va = |ever, quit| fusion::formulas::comparators::va(65.0, ever, quit, 12.0);
+    for (status, quit, expected) in [
+        ("never-smoker", None, va(false, 0.0)),
+        ("current-smoker", None, va(true, 0.0)),
+        ("former-smoker", Some(7.0), va(true, 7.0)),
+    ] {
+        let found = smoker(Some(status), quit).unwrap();
+        assert!((found.probability.unwrap() - expected).abs() < 1e-9, "{status}: {found:?}");
+    }
+    let open = smoker(Some("former-smoker"), None).unwrap();
+    assert_eq!(open.probability, None);
+    assert!(open.note.unwrap().contains("is not known"));
+    assert!(smoker(None, None).is_none());
 }

@@ -163,6 +163,7 @@ fn the_risk_is_for_covid_records_and_the_right_network_only() {
         features: Some(&exam.features),
         nodules: &[],
         prostate: &[],
+        lesions: &[],
         image: Some(&scores),
         header: None,
         late_fusion: Some(model),

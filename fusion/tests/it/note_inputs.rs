@@ -38,6 +38,7 @@ fn risk(resources: Vec<Value>, id: &str) -> Risk {
         features: Some(&table),
         nodules: &nodules,
         prostate: &[],
+        lesions: &[],
         image: None,
         header: None,
         late_fusion: None,

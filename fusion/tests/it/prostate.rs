@@ -1,7 +1,8 @@
 //! Prostate facts of structured reports beside those of the record.
 
 use fusion::{
-    AssessInput, FeatureTable, HeaderDemographics, ProstateReport, Record, Risk, Sex, assess, features,
+    AssessInput, Comparison, FeatureTable, HeaderDemographics, ProstateLesion, ProstateReport, Record, Risk, Sex, assess,
+    features, prostate_lesions,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +17,7 @@ fn report() -> ProstateReport {
         pi_rads: Some(4),
         volume_ml: Some(50.0),
         psa: Some((7.5, None)),
+        lesions: vec![],
         source: REPORT.to_owned(),
         dated: Some(t0()),
     }
@@ -58,6 +60,7 @@ fn input<'a>(features: Option<&'a FeatureTable>, prostate: &'a [ProstateReport])
         features,
         nodules: &[],
         prostate,
+        lesions: &[],
         image: None,
         header: Some(header),
         late_fusion: None,
@@ -153,4 +156,69 @@ fn the_volume_of_the_study_counts_and_the_record_is_named() {
     let found = risk(&input(Some(&record), &two), "tum-rc");
     assert_eq!(stated(&found, "Prostate, volume").0, "41");
     assert!(says(&found, "41 and 80 mL for the prostate; the latest counts"), "{:?}", found.limits);
+}
+
+/// SNOMED CT of a sector: left anterior middle peripheral, right anterior basal transition zone.
+const MID_PERIPHERAL: &str = "716920008";
+const BASE_TRANSITION: &str = "716896009";
+
+fn lesion(pi_rads: u8, sector: &str) -> ProstateLesion {
+    ProstateLesion::at(pi_rads, [(Some(sector), "")]).unwrap()
+}
+
+fn by_place(input: &AssessInput<'_>) -> Option<Comparison> {
+    let risk = risk(input, "pbcg-mri");
+    risk.comparators.into_iter().find(|other| other.name == "Insights into Imaging 2024;15:3")
+}
+
+#[test]
+fn the_model_of_a_lesions_place_is_a_comparator_where_the_place_is_stated() {
+    let note = |found: &Option<Comparison>| found.as_ref().unwrap().note.clone().unwrap();
+    // The published example: 65 years, density 0.15, PI-RADS 4, peripheral zone, middle third.
+    let located = [ProstateReport { lesions: vec![lesion(4, MID_PERIPHERAL), lesion(3, BASE_TRANSITION)], ..report() }];
+    let found = by_place(&input(None, &located));
+    assert!((found.as_ref().unwrap().probability.unwrap() - 0.977_357).abs() < 1e-6, "{found:?}");
+    assert!(note(&found).contains("the peripheral zone and the middle third"), "{}", note(&found));
+    for (lesions, volume_ml, why) in [
+        (vec![], Some(50.0), "needs the zone"),
+        (vec![lesion(3, BASE_TRANSITION)], Some(50.0), "needs the zone"),
+        (vec![lesion(4, MID_PERIPHERAL), lesion(4, BASE_TRANSITION)], Some(50.0), "different places"),
+        (vec![lesion(4, MID_PERIPHERAL)], None, "needs the volume"),
+    ] {
+        let found = by_place(&input(None, &[ProstateReport { lesions, volume_ml, ..report() }]));
+        assert_eq!(found.as_ref().unwrap().probability, None);
+        assert!(note(&found).contains(why), "{}", note(&found));
+    }
+    let low = [ProstateReport { pi_rads: Some(2), lesions: vec![lesion(2, MID_PERIPHERAL)], ..report() }];
+    assert_eq!(by_place(&input(None, &low)), None, "the model begins with PI-RADS 3");
+}
+
+#[test]
+fn a_record_states_where_a_lesion_lies_by_its_body_site() {
+    let site = |code: &str, display: &str| json!({ "coding": [{ "system": "http://snomed.info/sct", "code": code, "display": display }] });
+    let at = |site: Value, days| {
+        let mut stated = pi_rads(3, days);
+        stated["bodySite"] = site;
+        let mut man = patient();
+        man["gender"] = json!("male");
+        Record::from_json(&bytes(&bundle(vec![man, psa(7.5, 30), volume(50.0), stated]))).unwrap()
+    };
+    let place = |record: &Record| prostate_lesions(record, t0(), &TimeZone::UTC);
+    let record = at(site(BASE_TRANSITION, ""), 10);
+    let lesions = place(&record);
+    assert_eq!(lesions.len(), 1);
+    let table = features(&record, t0(), &TimeZone::UTC);
+    let located = AssessInput { lesions: &lesions, ..input(Some(&table), &[]) };
+    // The published example: PI-RADS 3, not peripheral, base.
+    let found = by_place(&located).unwrap();
+    assert!((found.probability.unwrap() - 0.378_716).abs() < 1e-6, "{found:?}");
+    // Of an earlier examination than the one whose category counts.
+    let later = [ProstateReport { pi_rads: Some(3), volume_ml: None, ..report() }];
+    let found = by_place(&AssessInput { prostate: &later, ..located }).unwrap();
+    assert_eq!(found.probability, None);
+    // In words, as a component too; nothing where the third is open, or it became known after t0.
+    let worded = place(&at(json!({ "text": "transition zone, base, right" }), 10));
+    assert_eq!((worded[0].peripheral, worded[0].third), (lesions[0].peripheral, lesions[0].third));
+    assert_eq!(place(&at(site("279706003", "Peripheral zone of the prostate"), 10)), []);
+    assert_eq!(place(&at(site(BASE_TRANSITION, ""), -2)), []);
 }

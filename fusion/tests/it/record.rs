@@ -203,7 +203,7 @@ proptest! {
             let t0 = crate::support::t0();
             let table = fusion::features(&record, t0, &jiff::tz::TimeZone::UTC);
             let nodules = fusion::nodules(&record, t0, &jiff::tz::TimeZone::UTC);
-            let input = fusion::AssessInput { t0, features: Some(&table), nodules: &nodules, prostate: &[], image: None, header: None, late_fusion: None };
+            let input = fusion::AssessInput { t0, features: Some(&table), nodules: &nodules, prostate: &[], lesions: &[], image: None, header: None, late_fusion: None };
             prop_assert_eq!(fusion::assess(&input).len(), 4);
         }
     }

@@ -3,7 +3,8 @@
 use fusion::assess::{ChestView, Sex};
 use fusion::features::{FeatureTable, FeatureValue, MissingReason, Passage};
 use fusion::{
-    AssessInput, HeaderDemographics, ImageScores, LateFusionModel, Nodule, NoduleKind, ProstateReport, Record,
+    AssessInput, HeaderDemographics, ImageScores, LateFusionModel, Nodule, NoduleKind, ProstateLesion,
+    ProstateReport, Record,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -100,13 +101,23 @@ fn prostates() -> Vec<Vec<ProstateReport>> {
         pi_rads: Some(pi_rads),
         volume_ml: Some(volume_ml),
         psa: Some(psa),
+        lesions: Vec::new(),
         source: "urn:oid:1.2.3".into(),
         dated: Some(t0()),
+    };
+    let with = |codes: &[&str], volume_ml| {
+        let lesions = codes.iter().filter_map(|code| ProstateLesion::at(4, [(Some(*code), "")])).collect();
+        vec![ProstateReport { lesions, volume_ml, ..report(4, 40.0, (8.0, None)) }]
     };
     vec![
         Vec::new(),
         vec![report(4, 40.0, (8.0, None))],
         vec![report(3, 60.0, (8.0, None)), report(5, 30.0, (9.0, Some(t0())))],
+        with(&["716937001"], Some(40.0)),
+        with(&["716897000"], Some(40.0)),
+        with(&["716909008"], Some(40.0)),
+        with(&["716937001", "716897000"], Some(40.0)),
+        with(&["716937001"], None),
     ]
 }
 
@@ -177,7 +188,8 @@ fn every_text_of_every_risk_is_known() {
                     t0: t0(),
                     features: table.as_ref(),
                     nodules: &nodules,
-                    prostate: &prostates[at % 3],
+                    prostate: &prostates[at % prostates.len()],
+                    lesions: &[],
                     image: [Some(&scores), Some(&other), None][at % 3],
                     header: Some(header),
                     late_fusion: Some(&model).filter(|_| at % 5 != 4),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dicom_ingest::study::Study;
 use dicom_ingest::study_time::TimeRule;
-use fusion::{FeatureTable, Nodule, ProstateReport, Record, Risk};
+use fusion::{FeatureTable, Nodule, ProstateLesion, ProstateReport, Record, Risk};
 use jiff::Timestamp;
 
 use super::output::ModelOutput;
@@ -29,6 +29,8 @@ pub struct Evidence {
     pub nodules: Vec<Nodule>,
     /// What structured reports in the study state of the prostate.
     pub prostate: Vec<ProstateReport>,
+    /// Lesions of the prostate with a place that the record states.
+    pub lesions: Vec<ProstateLesion>,
     /// The risks, computable or not.
     pub risks: Vec<Risk>,
     /// What was odd, as code and sentence, beside what the model output holds.

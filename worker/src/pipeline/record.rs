@@ -58,6 +58,7 @@ pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evid
     if let Some(record) = &evidence.record {
         evidence.features = Some(fusion::features(record, t0, &config.site_zone));
         evidence.nodules = fusion::nodules(record, t0, &config.site_zone);
+        evidence.lesions = fusion::prostate_lesions(record, t0, &config.site_zone);
     }
     for file in study.instances.iter().filter(|file| convert::is_report(&file.instance)) {
         let read = read_file(&file.path, reader.limits())
@@ -122,6 +123,7 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
         features: evidence.features.as_ref(),
         nodules: &evidence.nodules,
         prostate: &evidence.prostate,
+        lesions: &evidence.lesions,
         image: image.as_ref(),
         header: instance.map(|instance| HeaderDemographics {
             // Completed years, as a record's birth date gives them too.

@@ -7,7 +7,8 @@
 use crate::assess::inputs::{age, described, number, number_of, truth_of};
 use crate::assess::{AssessInput, Risk, RiskInput};
 use crate::features::{Feature, Group, Schema};
-use crate::prostate::ProstateReport;
+use crate::formulas::comparators::Third;
+use crate::prostate::{ProstateLesion, ProstateReport};
 use crate::time::days_between;
 
 /// Statements within this time of each other belong to one examination, in days.
@@ -21,6 +22,8 @@ pub(super) struct Facts {
     pub(super) psa: Option<f64>,
     pub(super) volume: Option<f64>,
     pub(super) pi_rads: Option<f64>,
+    /// Age in days of the examination that the category is of.
+    pub(super) exam_days: f64,
     /// A biopsy was made and the record states that there is no cancer. That none is stated is not enough.
     pub(super) prior_negative: Option<bool>,
     pub(super) examination: Option<bool>,
@@ -54,11 +57,14 @@ pub(super) fn facts(input: &AssessInput<'_>, risk: &mut Risk) -> Facts {
         }
         (None, _) => None,
     };
+    let (age, psa, volume) = (age(input, risk), antigen(input, risk), volume(input, risk));
+    let (pi_rads, exam_days) = category(input, risk).unzip();
     Facts {
-        age: age(input, risk),
-        psa: antigen(input, risk),
-        volume: volume(input, risk),
-        pi_rads: category(input, risk),
+        age,
+        psa,
+        volume,
+        pi_rads,
+        exam_days: exam_days.unwrap_or(f64::INFINITY),
         prior_negative,
         examination: truth_of(input, "dre-abnormal", "Digital rectal examination, abnormal", risk),
         family: truth_of(input, "family-prostate-cancer", "Prostate cancer in a first-degree relative", risk),
@@ -94,8 +100,8 @@ fn written(report: &ProstateReport) -> Option<String> {
     report.dated.map(|dated| dated.to_string())
 }
 
-/// The highest category of the latest examination that states one.
-fn category(input: &AssessInput<'_>, risk: &mut Risk) -> Option<f64> {
+/// The highest category of the latest examination that states one, and the age of that in days.
+fn category(input: &AssessInput<'_>, risk: &mut Risk) -> Option<(f64, f64)> {
     const LABEL: &str = "PI-RADS category, highest of the latest examination";
     let of_reports = input.prostate.iter().filter_map(|report| {
         let value = f64::from(report.pi_rads?);
@@ -116,7 +122,37 @@ fn category(input: &AssessInput<'_>, risk: &mut Risk) -> Option<f64> {
             number(*other)
         ));
     }
-    Some(*highest)
+    Some((*highest, newest))
+}
+
+/// Where the lesion of the highest category lies.
+pub(super) enum Site {
+    /// In the peripheral zone or not, and in which third.
+    Known(bool, Third),
+    /// Nothing states both.
+    Open,
+    /// Lesions of that category lie in different places.
+    Several,
+}
+
+/// Of the examination that the category is of, by structured reports and the record.
+pub(super) fn site(input: &AssessInput<'_>, facts: &Facts) -> Site {
+    let reported = input.prostate.iter().flat_map(|report| {
+        let age = age_of(input, report);
+        report.lesions.iter().map(move |lesion| (lesion, age))
+    });
+    let recorded = input.lesions.iter().map(|lesion| {
+        (lesion, lesion.dated.map_or(f64::INFINITY, |dated| days_between(dated, input.t0)))
+    });
+    let highest = |lesion: &ProstateLesion| {
+        facts.pi_rads.is_some_and(|highest| (highest - f64::from(lesion.pi_rads)).abs() < 0.5)
+    };
+    let mut places = reported
+        .chain(recorded)
+        .filter(|(lesion, age)| highest(lesion) && (age - facts.exam_days).abs() <= SAME_EXAM_DAYS)
+        .map(|(lesion, _)| (lesion.peripheral, lesion.third));
+    let Some(first) = places.next() else { return Site::Open };
+    if places.all(|place| place == first) { Site::Known(first.0, first.1) } else { Site::Several }
 }
 
 /// The volume as the latest structured report of the study states it, else the record's.
