@@ -171,20 +171,27 @@ fn written(name: &str) -> SrProstate {
     report.prostate
 }
 
+/// Each lesion's category and the codes of its sites.
+fn located(found: &SrProstate) -> Vec<(u8, Vec<&str>)> {
+    found
+        .lesions
+        .iter()
+        .map(|lesion| (lesion.pi_rads, lesion.sites.iter().map(|site| site.value.as_str()).collect()))
+        .collect()
+}
+
 /// Written by highdicom, see `reference/make_prostate_reports.py`.
 #[test]
 fn a_prostate_as_highdicom_writes_it() {
     let of_lesions = written("lesions.dcm");
     assert_eq!((of_lesions.pi_rads, of_lesions.volume_ml), (Some(4), Some(48.5)), "no lesion is the gland");
     assert_eq!((of_lesions.psa, of_lesions.faults), (None, vec![]));
-    let sites: Vec<(u8, Vec<&str>)> = of_lesions
-        .lesions
-        .iter()
-        .map(|lesion| (lesion.pi_rads, lesion.sites.iter().map(|site| site.value.as_str()).collect()))
-        .collect();
+    let mut sites = located(&of_lesions);
+    sites.sort();
     assert_eq!(sites, [(3, vec!["279706003"]), (4, vec!["41216001"])]);
     let of_template = written("template.dcm");
     assert_eq!(of_template.pi_rads, Some(3), "neither that of a sequence nor that of the examination before");
+    assert_eq!(located(&of_template), [(3, vec!["716920008"])], "the overall category lies nowhere");
     assert_eq!(of_template.volume_ml, Some(40.0));
     let psa = of_template.psa.unwrap();
     assert_eq!((psa.ng_ml, psa.taken.unwrap().to_string().as_str()), (7.5, "2024-04-20"));
@@ -298,4 +305,19 @@ fn facts_of_a_prostate_that_cannot_be_are_named_and_not_taken() {
     // What can be taken is taken beside what cannot.
     let found = prostate(vec![pi_rads("RID50299"), pi_rads("RID50298"), psa("7.5", "mg/L")]);
     assert_eq!((found.pi_rads, found.faults), (Some(4), vec![(ProstateFact::Psa, Fault::Unit)]));
+}
+
+#[test]
+fn a_lesion_lies_where_its_group_says_with_its_modifiers() {
+    let third = coded(code("SCT", "106233006", "Topographical modifier"), code("99X", "1", "Apical"), vec![]);
+    let at = |sites: Vec<Vec<Element>>| {
+        group([vec![finding("SCT", "52988006")], sites, vec![pi_rads("RID50299")]].concat())
+    };
+    let zone = || site("279706003", "Peripheral zone of the prostate", vec![third.clone()]);
+    assert_eq!(located(&prostate(vec![at(vec![zone()])])), [(4, vec!["279706003", "1"])]);
+    let two = vec![at(vec![site("716920008", "", vec![]), site("716937001", "", vec![])])];
+    assert_eq!(located(&prostate(two)), [(4, vec!["716920008", "716937001"])]);
+    // without a site of its own, and beside a group that has one
+    let found = prostate(vec![at(vec![]), at(vec![zone()]), pi_rads("RID50300")]);
+    assert_eq!((found.pi_rads, located(&found).len()), (Some(5), 1));
 }

@@ -27,11 +27,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::{Schema, View};
 use crate::record::{Observation, ObservedValue, Record};
-pub(crate) use codes::{has_radlex, is_site};
 use codes::{
     Lobe, SNOMED, has_element, is_composition, is_diameter, is_lung_nodule, is_size, kind_of, lobe,
     millimetres, says_no, spiculation,
 };
+pub(crate) use codes::{has_radlex, is_site};
 
 /// Texture of a nodule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

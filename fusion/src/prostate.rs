@@ -80,10 +80,11 @@ pub fn prostate_lesions(record: &Record, t0: Timestamp, zone: &TimeZone) -> Vec<
 /// The places that an Observation names. A concept is one place however many codings it has: the SNOMED CT one decides.
 fn sites(fact: &Observation) -> Vec<(Option<&str>, &str)> {
     const SNOMED: &str = "http://snomed.info/sct";
-    let parts = fact.components.iter().filter(|part| is_site(&part.code)).filter_map(|part| match &part.value {
-        ObservedValue::Concept(concept) => Some(concept),
-        _ => None,
-    });
+    let parts =
+        fact.components.iter().filter(|part| is_site(&part.code)).filter_map(|part| match &part.value {
+            ObservedValue::Concept(concept) => Some(concept),
+            _ => None,
+        });
     let stated = [&fact.body_site].into_iter().chain(parts);
     stated
         .filter_map(|concept| {

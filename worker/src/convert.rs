@@ -6,7 +6,8 @@ use dicom_ingest::patient::{PatientIdentity, Sex as ImageSex};
 use dicom_ingest::species::Species;
 use dicom_ingest::sr::{Composition, Fault, Lobe, ProstateFact, SrLesion, SrNodule, SrReport};
 use fusion::{
-    ChestView, Gender, Nodule, NoduleKind, ProstateLesion, ProstateReport, RecordPatient, Sex as BinarySex};
+    ChestView, Gender, Nodule, NoduleKind, ProstateLesion, ProstateReport, RecordPatient, Sex as BinarySex,
+};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use models::StudyFacts;

@@ -4,8 +4,8 @@ Usage: make_prostate_reports.py FOLDER (Python 3 with highdicom 0.28, pydicom 3)
 
 - `lesions.dcm`: TID 1500 as public collections of prostate MR are written: PI-RADS as a qualitative evaluation of each
   lesion, the whole gland as a group of its own, the volume of a lesion beside it.
-- `template.dcm`: TID 4300: history with an antigen and its day, overall finding with category and volume, lesions with the
-  assessment of each sequence, and the findings of the examination before.
+- `template.dcm`: TID 4300: history with an antigen and its day, overall finding with category and volume, a lesion in its sector
+  with the assessment of each sequence, and the findings of the examination before.
 """
 
 import datetime
@@ -158,9 +158,11 @@ def template(folder):
         CodedConcept("130554", "DCM", "Overall Prostate Finding"),
         [coded(CodedConcept("130560", "DCM", "PI-RADS"), radlex("RID50291", "PI-RADS 3 - Intermediate")), gland],
     )
+    sector = CodedConcept("716920008", "SCT", "Left anterior middle peripheral zone of prostate")
     lesion = container(
         CodedConcept("130555", "DCM", "Localized Prostate Finding"),
         [
+            coded(CodedConcept("363698007", "SCT", "Finding Site"), sector),
             coded(
                 CodedConcept("130560", "DCM", "PI-RADS Localized Abnormality Assessment"),
                 radlex("RID50298", "PI-RADS 3 - Intermediate (lesion)"),

@@ -95,7 +95,11 @@ fn compare(input: &AssessInput<'_>, inputs: &Inputs, risk: &mut Risk) {
     } else {
         "Gould 2007; when the patient stopped smoking is not known"
     };
-    risk.comparators.push(Comparison { name: "VA model".to_owned(), probability, note: Some(note.to_owned()) });
+    risk.comparators.push(Comparison {
+        name: "VA model".to_owned(),
+        probability,
+        note: Some(note.to_owned()),
+    });
 }
 
 /// What the Fleischner Society suggests for the nodule, where it was found by chance. Its groups of risk are a judgement

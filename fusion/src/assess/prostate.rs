@@ -7,8 +7,8 @@ use facts::{Facts, Site, facts, site};
 
 use super::inputs::number;
 use super::{AssessInput, Card, Comparison, IntervalKind, Risk, Sex};
-use crate::formulas::pbcg::{self, Biopsy, PiRads};
 use crate::formulas::comparators::Third;
+use crate::formulas::pbcg::{self, Biopsy, PiRads};
 use crate::formulas::{comparators, tum_rc};
 use crate::prostate::ProstateReport;
 
@@ -192,7 +192,8 @@ fn by_place(input: &AssessInput<'_>, facts: &Facts, risk: &mut Risk) {
         (Site::Known(..), _, None) => Err("needs the volume of the prostate; comparator only"),
         (Site::Known(..), None, _) => Err("age not known"),
         (Site::Known(peripheral, third), Some(age), Some((psa, volume))) => {
-            Ok(comparators::insights(age, psa / volume, pi_rads, peripheral, third).zip(Some((peripheral, third))))
+            Ok(comparators::insights(age, psa / volume, pi_rads, peripheral, third)
+                .zip(Some((peripheral, third))))
         }
     };
     let (probability, note) = match found {
@@ -203,7 +204,9 @@ fn by_place(input: &AssessInput<'_>, facts: &Facts, risk: &mut Risk) {
                 Third::Mid => "the middle third",
                 Third::Apex => "the apex",
             };
-            let note = format!("cancer in the lesion, in {zone} and {third}; implausible outside its cohort; comparator only");
+            let note = format!(
+                "cancer in the lesion, in {zone} and {third}; implausible outside its cohort; comparator only"
+            );
             (Some(probability), note)
         }
         Ok(None) => return,

@@ -387,8 +387,18 @@ fn the_va_model_stands_beside_mayo() {
         let mut case = case(resources());
         for feature in &mut case.table.features {
             match feature.id.as_str() {
-                "smoking-status" => feature.value = status.map_or(FeatureValue::Missing { reason: MissingReason::NotRecorded }, |status| FeatureValue::Code(status.to_owned())),
-                "years-quit" => feature.value = quit.map_or(FeatureValue::Missing { reason: MissingReason::NotRecorded }, FeatureValue::Number),
+                "smoking-status" => {
+                    feature.value = status
+                        .map_or(FeatureValue::Missing { reason: MissingReason::NotRecorded }, |status| {
+                            FeatureValue::Code(status.to_owned())
+                        })
+                }
+                "years-quit" => {
+                    feature.value = quit.map_or(
+                        FeatureValue::Missing { reason: MissingReason::NotRecorded },
+                        FeatureValue::Number,
+                    )
+                }
                 _ => {}
             }
         }

@@ -1,8 +1,8 @@
 //! Prostate facts of structured reports beside those of the record.
 
 use fusion::{
-    AssessInput, Comparison, FeatureTable, HeaderDemographics, ProstateLesion, ProstateReport, Record, Risk, Sex, assess,
-    features, prostate_lesions,
+    AssessInput, Comparison, FeatureTable, HeaderDemographics, ProstateLesion, ProstateReport, Record, Risk,
+    Sex, assess, features, prostate_lesions,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -175,7 +175,8 @@ fn by_place(input: &AssessInput<'_>) -> Option<Comparison> {
 fn the_model_of_a_lesions_place_is_a_comparator_where_the_place_is_stated() {
     let note = |found: &Option<Comparison>| found.as_ref().unwrap().note.clone().unwrap();
     // The published example: 65 years, density 0.15, PI-RADS 4, peripheral zone, middle third.
-    let located = [ProstateReport { lesions: vec![lesion(4, MID_PERIPHERAL), lesion(3, BASE_TRANSITION)], ..report() }];
+    let located =
+        [ProstateReport { lesions: vec![lesion(4, MID_PERIPHERAL), lesion(3, BASE_TRANSITION)], ..report() }];
     let found = by_place(&input(None, &located));
     assert!((found.as_ref().unwrap().probability.unwrap() - 0.977_357).abs() < 1e-6, "{found:?}");
     assert!(note(&found).contains("the peripheral zone and the middle third"), "{}", note(&found));

@@ -141,9 +141,10 @@ pub(super) fn site(input: &AssessInput<'_>, facts: &Facts) -> Site {
         let age = age_of(input, report);
         report.lesions.iter().map(move |lesion| (lesion, age))
     });
-    let recorded = input.lesions.iter().map(|lesion| {
-        (lesion, lesion.dated.map_or(f64::INFINITY, |dated| days_between(dated, input.t0)))
-    });
+    let recorded = input
+        .lesions
+        .iter()
+        .map(|lesion| (lesion, lesion.dated.map_or(f64::INFINITY, |dated| days_between(dated, input.t0))));
     let highest = |lesion: &ProstateLesion| {
         facts.pi_rads.is_some_and(|highest| (highest - f64::from(lesion.pi_rads)).abs() < 0.5)
     };
