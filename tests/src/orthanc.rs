@@ -118,6 +118,25 @@ impl Orthanc {
         .collect()
     }
 
+    /// The files of a study, as it hands them out.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn study(&self, study_instance_uid: &str) -> Vec<Vec<u8>> {
+        let found = self.ask("POST", "/tools/lookup", study_instance_uid.as_bytes()).expect("an answer");
+        let studies = found.as_array().expect("a list").iter().filter(|one| one["Type"] == "Study");
+        let instances = studies.flat_map(|study| {
+            let place = format!("/studies/{}/instances", study["ID"].as_str().expect("an identifier"));
+            let listed = self.ask("GET", &place, b"").expect("instances");
+            listed.as_array().expect("a list").clone()
+        });
+        let file = |one: Value| {
+            let place = format!("/instances/{}/file", one["ID"].as_str().expect("an identifier"));
+            self.exchange("GET", &place, b"").expect("a file")
+        };
+        instances.map(file).collect()
+    }
+
     /// Deletes a study by its identifier.
     ///
     /// # Panics

@@ -2,8 +2,8 @@
 
 use fusion::formulas::{brock, mayo};
 use fusion::{
-    AssessInput, FeatureTable, HeaderDemographics, IntervalKind, Nodule, NoduleKind, Record, Risk, Sex,
-    assess, features, nodules,
+    AssessInput, FeatureTable, FeatureValue, HeaderDemographics, IntervalKind, MissingReason, Nodule,
+    NoduleKind, Record, Risk, Sex, assess, features, nodules,
 };
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;

@@ -88,6 +88,33 @@ impl Remote {
         }
     }
 
+    /// The files of a study.
+    ///
+    /// # Panics
+    /// Where they are not there.
+    pub fn files(&self, origin: Origin, study: &str) -> Vec<Vec<u8>> {
+        match origin {
+            Origin::Bucket => {
+                let files = fs::read_dir(self.studies().join(study)).expect("a study").flatten();
+                files.map(|file| fs::read(file.path()).expect("an instance")).collect()
+            }
+            Origin::Pacs => self.pacs.as_ref().expect("Orthanc is installed").0.study(study),
+        }
+    }
+
+    /// Puts an instance beside the others of its study.
+    ///
+    /// # Panics
+    /// Where it is not taken.
+    pub fn add(&self, origin: Origin, study: &str, name: &str, file: &[u8]) {
+        match origin {
+            Origin::Bucket => fs::write(self.studies().join(study).join(name), file).expect("a written file"),
+            Origin::Pacs => {
+                self.pacs.as_ref().expect("Orthanc is installed").0.store(file);
+            }
+        }
+    }
+
     /// The tables of `chiasm.toml`.
     pub(super) fn settings(&self, folder: &Path, is_direct: bool) -> String {
         let folder = folder.display();

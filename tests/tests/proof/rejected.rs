@@ -5,7 +5,8 @@ use std::fs;
 
 use chiasm_tests::lines;
 use chiasm_tests::site::check::End;
-use chiasm_tests::site::{Plan, Site};
+use chiasm_tests::site::remote::{Origin, Remote};
+use chiasm_tests::site::{Mode, Plan, Site};
 use dicom_ingest::instance::Instance;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
@@ -21,8 +22,13 @@ fn header(site: &Site, study: &str, file: &str) -> Instance {
     read_header(&bytes, &Limits::default()).unwrap()
 }
 
-/// Puts a note with this title beside the images of a study.
+/// Puts a note with this title beside the images of a study in the folder.
 fn reject(site: &Site, study: &str, title: &str, image: &Instance) {
+    fs::write(site.folder().join("studies").join(study).join("note"), note(study, title, image)).unwrap();
+}
+
+/// A rejection note of one image.
+fn note(study: &str, title: &str, image: &Instance) -> Vec<u8> {
     let uid = format!("{}.9", image.sop_instance_uid.as_str().get(..60).unwrap_or("2.25.4"));
     let (mut item, mut series, mut evidence) =
         (Elements::default(), Elements::default(), Elements::default());
@@ -47,7 +53,7 @@ fn reject(site: &Site, study: &str, title: &str, image: &Instance) {
         .text(tags::VALUE_TYPE, VR::CS, "CONTAINER")
         .code(tags::CONCEPT_NAME_CODE_SEQUENCE, "DCM", title, "a rejection")
         .sequence(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, vec![evidence]);
-    fs::write(site.folder().join("studies").join(study).join("note"), note.file(SOP_CLASS, &uid)).unwrap();
+    note.file(SOP_CLASS, &uid)
 }
 
 fn jobs(site: &Site, study: &str) -> Vec<Value> {
@@ -131,5 +137,34 @@ fn reports_of_rejected_images_are_withdrawn_and_what_is_left_is_read() {
             }
         }
         assert_eq!(site.fhir.doubled(), Vec::<String>::new());
+    }
+}
+
+/// The note comes with the study from a real archive and from a bucket too, as another instance of it.
+#[test]
+fn a_note_on_another_machine_withdraws_as_well() {
+    let _turn = turn();
+    let mut site = Site::open(Mode::Embedded, Plan { remote: true, ..Plan::new(79) });
+    let origins = site.remote.as_ref().map(Remote::origins).unwrap();
+    let studies: Vec<(Origin, String)> =
+        origins.into_iter().map(|origin| (origin, site.studies_at(origin, 1).remove(0))).collect();
+    let all: Vec<String> = studies.iter().map(|(_, study)| study.clone()).collect();
+    site.submit(&all, Lane::Routine);
+    site.expect(&all, &End::reported());
+    site.start_ready(1);
+    site.wait_until_done(PATIENCE);
+    let before: Vec<Value> = all.iter().map(|study| bundle(&site, study)).collect();
+    for (origin, study) in &studies {
+        let remote = site.remote.as_ref().unwrap();
+        let image = read_header(&remote.files(*origin, study)[0], &Limits::default()).unwrap();
+        remote.add(*origin, study, "note", &note(study, "113037", &image));
+    }
+    site.submit(&all, Lane::Routine);
+    site.wait_until_done(PATIENCE);
+    for ((origin, study), bundle) in studies.iter().zip(&before) {
+        let told = statuses(&site, bundle);
+        assert_eq!(told, ["preliminary", "entered-in-error"], "{origin:?}");
+        let jobs = jobs(&site, study);
+        assert_eq!(jobs.last().map(|job| &job["code"]), Some(&"RejectedByArchive".into()), "{origin:?}");
     }
 }
