@@ -93,10 +93,7 @@ fn samples(
     let mut samples = Vec::with_capacity(rows * columns);
     for _row in 0..rows {
         line[0] = above[1];
-        let mut at = 1;
-        while at <= columns {
-            at = model.next(&mut bits, &above, &mut line, at, columns)?;
-        }
+        model.line(&mut bits, &above, &mut line)?;
         line[columns + 1] = line[columns];
         samples.extend_from_slice(&line[1..=columns]);
         std::mem::swap(&mut above, &mut line);

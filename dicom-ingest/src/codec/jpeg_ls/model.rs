@@ -1,4 +1,5 @@
 //! The context model (annex A): predicts each sample from its neighbours, and learns from the errors.
+#![expect(clippy::inline_always, reason = "once a pixel: a call of their own costs a tenth of the whole")]
 
 use super::super::jpeg::failed;
 use super::bits::Bits;
@@ -33,94 +34,106 @@ struct Interruption {
 
 pub(super) struct Model<'a> {
     parameters: &'a Parameters,
-    regular: Vec<Regular>,
+    /// Region of each gradient, from -MAXVAL to MAXVAL.
+    regions: Vec<i8>,
+    regular: [Regular; CONTEXTS],
     interruptions: [Interruption; 2],
     run_index: usize,
 }
 
-/// The Golomb parameter: the least k with N x 2^k >= A (A.5.1).
+/// The Golomb parameter: the least k with N x 2^k >= A (A.5.1). Both are above 0; with as many bits as A has more, N
+/// is at least half of it.
+#[inline]
 fn golomb_order(n: i32, a: i32) -> u32 {
-    let mut k = 0;
-    while k < 24 && (n << k) < a {
-        k += 1;
-    }
-    k
+    let k = n.leading_zeros().saturating_sub(a.leading_zeros());
+    k + u32::from(n << k < a)
 }
 
 impl<'a> Model<'a> {
     pub(super) fn new(parameters: &'a Parameters) -> Self {
         let a = ((parameters.range + 32) / 64).max(2);
+        let maxval = parameters.maxval;
         Self {
             parameters,
-            regular: vec![Regular { a, b: 0, c: 0, n: 1 }; CONTEXTS],
+            regions: (-maxval..=maxval).map(|gradient| region(gradient, parameters)).collect(),
+            regular: [Regular { a, b: 0, c: 0, n: 1 }; CONTEXTS],
             interruptions: [Interruption { a, n: 1, nn: 0 }; 2],
             run_index: 0,
         }
     }
 
-    /// Decodes the sample at `at`, or the run that begins there; returns the next place. `above` and `line` have
-    /// a sample more at both ends.
-    pub(super) fn next(
+    /// Decodes a line. `above` and `line` have a sample more at both ends; the first of `line` is set.
+    pub(super) fn line(
         &mut self,
         bits: &mut Bits<'_>,
         above: &[i32],
         line: &mut [i32],
-        at: usize,
-        columns: usize,
-    ) -> Result<usize, Refusal> {
-        let (left, up, up_left, up_right) = (line[at - 1], above[at], above[at - 1], above[at + 1]);
-        let gradients = [up_right - up, up - up_left, up_left - left];
-        if gradients.iter().all(|gradient| gradient.abs() <= self.parameters.near) {
-            return self.run(bits, above, line, at, columns);
-        }
-        let context =
-            gradients.into_iter().fold(0, |context, gradient| context * 9 + self.quantize(gradient));
-        let prediction = if up_left >= left.max(up) {
-            left.min(up)
-        } else if up_left <= left.min(up) {
-            left.max(up)
+    ) -> Result<(), Refusal> {
+        if self.parameters.near == 0 {
+            self.line_of::<true>(bits, above, line)
         } else {
-            left + up - up_left
-        };
-        line[at] = self.sample(bits, context, prediction)?;
-        Ok(at + 1)
+            self.line_of::<false>(bits, above, line)
+        }
     }
 
-    /// Quantizes a gradient to -4 to 4 (A.3.3).
-    fn quantize(&self, gradient: i32) -> i32 {
-        let [t1, t2, t3] = self.parameters.thresholds;
-        let size = gradient.abs();
-        let region = if size <= self.parameters.near {
-            0
-        } else if size < t1 {
-            1
-        } else if size < t2 {
-            2
-        } else if size < t3 {
-            3
-        } else {
-            4
-        };
-        if gradient < 0 { -region } else { region }
+    fn line_of<const LOSSLESS: bool>(
+        &mut self,
+        bits: &mut Bits<'_>,
+        above: &[i32],
+        line: &mut [i32],
+    ) -> Result<(), Refusal> {
+        let columns = line.len() - 2;
+        let mut at = 1;
+        while at <= columns {
+            let (mut left, mut up_left, mut up) = (line[at - 1], above[at - 1], above[at]);
+            let mut before = self.region(up - up_left);
+            let rest = line[at..=columns].iter_mut().zip(&above[at + 1..]);
+            for (sample, &up_right) in rest {
+                let next = self.region(up_right - up);
+                let context = 81 * next + 9 * before + self.region(up_left - left);
+                if context == 0 {
+                    break; // all three regions are 0
+                }
+                // the median of the two neighbours and the plane through the three
+                let prediction = (left + up - up_left).clamp(left.min(up), left.max(up));
+                left = self.sample::<LOSSLESS>(bits, context, prediction)?;
+                *sample = left;
+                (up_left, up, before) = (up, up_right, next);
+                at += 1;
+            }
+            if at <= columns {
+                at = self.run(bits, above, line, at, columns)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn region(&self, gradient: i32) -> i32 {
+        let at = gradient + self.parameters.maxval;
+        i32::from(self.regions[at.unsigned_abs() as usize])
     }
 
     /// Decodes a sample in regular mode (A.4 to A.6).
-    fn sample(&mut self, bits: &mut Bits<'_>, signed_context: i32, prediction: i32) -> Result<i32, Refusal> {
-        let sign = if signed_context < 0 { -1 } else { 1 };
+    #[inline(always)]
+    fn sample<const LOSSLESS: bool>(
+        &mut self,
+        bits: &mut Bits<'_>,
+        signed_context: i32,
+        prediction: i32,
+    ) -> Result<i32, Refusal> {
+        // all ones for the mirrored contexts: `(x ^ sign) - sign` is x or -x
+        let sign = signed_context >> 31;
         let parameters = self.parameters;
         let context = &mut self.regular[signed_context.unsigned_abs() as usize];
         let k = golomb_order(context.n, context.a);
         let mapped = golomb(bits, k, parameters.limit, parameters)?;
-        let prediction = (prediction + sign * context.c).clamp(0, parameters.maxval);
-        let skewed = parameters.near == 0 && k == 0 && 2 * context.b <= -context.n;
-        let error = match (skewed, mapped % 2 == 1) {
-            (false, false) => mapped / 2,
-            (false, true) => -(mapped + 1) / 2,
-            (true, true) => (mapped - 1) / 2,
-            (true, false) => -(mapped / 2) - 1,
-        };
-        context.update(error, parameters);
-        Ok(reconstruct(prediction, sign * error, parameters))
+        let prediction = (prediction + (context.c ^ sign) - sign).clamp(0, parameters.maxval);
+        let skewed = LOSSLESS && k == 0 && 2 * context.b <= -context.n;
+        // 0, 1, 2, 3 are 0, -1, 1, -2, and -1, 0, -2, 1 where errors are skewed (A.5.2)
+        let error = (mapped >> 1) ^ -(mapped & 1) ^ -i32::from(skewed);
+        context.update(error, if LOSSLESS { 1 } else { parameters.step }, parameters.reset);
+        Ok(reconstruct::<LOSSLESS>(prediction, (error ^ sign) - sign, parameters))
     }
 
     /// Decodes a run and the sample that interrupts it (A.7).
@@ -172,21 +185,27 @@ impl<'a> Model<'a> {
         let error = if (k != 0 || 2 * context.nn >= context.n) == odd { -size } else { size };
         context.update(error, mapped, kind, parameters.reset);
         let (prediction, sign) = if alike { (left, 1) } else { (up, if left > up { -1 } else { 1 }) };
-        Ok(reconstruct(prediction, sign * error, parameters))
+        Ok(reconstruct::<false>(prediction, sign * error, parameters))
     }
+}
+
+/// Quantizes a gradient to -4 to 4 (A.3.3).
+fn region(gradient: i32, parameters: &Parameters) -> i8 {
+    let [t1, t2, t3] = parameters.thresholds;
+    let size = gradient.abs();
+    let region = [parameters.near + 1, t1, t2, t3].iter().map(|bound| i8::from(size >= *bound)).sum::<i8>();
+    if gradient < 0 { -region } else { region }
 }
 
 /// Decodes a Golomb code of limited length (A.5.3). A mapped error is at most about the range; a greater one is
 /// damage, and would grow beyond what the statistics can hold.
+#[inline(always)]
 fn golomb(bits: &mut Bits<'_>, k: u32, limit: u32, parameters: &Parameters) -> Result<i32, Refusal> {
     let Parameters { qbpp, range, .. } = *parameters;
     let longest = limit - qbpp - 1;
-    let zeros = bits.zeros(longest)?;
-    let value = if zeros < longest {
-        let high = i32::try_from(zeros).unwrap_or_default() << k;
-        high + bits.take(k)?
-    } else {
-        bits.take(qbpp)? + 1
+    let value = match bits.short_code(longest, k) {
+        Some((zeros, low)) => (zeros.cast_signed() << k) + low,
+        None => long_code(bits, k, longest, qbpp)?,
     };
     if value > range + 1 {
         return Err(failed("a JPEG-LS error is greater than its range"));
@@ -194,9 +213,17 @@ fn golomb(bits: &mut Bits<'_>, k: u32, limit: u32, parameters: &Parameters) -> R
     Ok(value)
 }
 
+#[cold]
+fn long_code(bits: &mut Bits<'_>, k: u32, longest: u32, qbpp: u32) -> Result<i32, Refusal> {
+    let zeros = bits.zeros(longest)?;
+    Ok(if zeros < longest { (zeros.cast_signed() << k) + bits.take(k)? } else { bits.take(qbpp)? + 1 })
+}
+
 /// The sample of a prediction and an error, which is known modulo the range (A.4.5, A.8).
-fn reconstruct(prediction: i32, error: i32, parameters: &Parameters) -> i32 {
-    let Parameters { maxval, near, step, range, .. } = *parameters;
+#[inline(always)]
+fn reconstruct<const LOSSLESS: bool>(prediction: i32, error: i32, parameters: &Parameters) -> i32 {
+    let Parameters { maxval, range, .. } = *parameters;
+    let (near, step) = if LOSSLESS { (0, 1) } else { (parameters.near, parameters.step) };
     let mut sample = prediction + error * step;
     if sample < -near {
         sample += range * step;
@@ -208,22 +235,20 @@ fn reconstruct(prediction: i32, error: i32, parameters: &Parameters) -> i32 {
 
 impl Regular {
     /// A.6.1 and A.6.2.
-    fn update(&mut self, error: i32, parameters: &Parameters) {
-        self.b += error * parameters.step;
+    #[inline(always)]
+    fn update(&mut self, error: i32, step: i32, reset: i32) {
+        self.b += error * step;
         self.a += error.abs();
-        if self.n == parameters.reset {
+        if self.n == reset {
             self.a >>= 1;
             self.b = if self.b >= 0 { self.b >> 1 } else { -((1 - self.b) >> 1) };
             self.n >>= 1;
         }
         self.n += 1;
-        if self.b <= -self.n {
-            self.b = (self.b + self.n).max(1 - self.n);
-            self.c = (self.c - 1).max(MIN_CORRECTION);
-        } else if self.b > 0 {
-            self.b = (self.b - self.n).min(0);
-            self.c = (self.c + 1).min(MAX_CORRECTION);
-        }
+        // without branches, which the data would decide: B comes back into ]-N, 0], and C follows
+        let step = i32::from(self.b <= -self.n) - i32::from(self.b > 0);
+        self.b = (self.b + step * self.n).clamp(1 - self.n, 0);
+        self.c = (self.c - step).clamp(MIN_CORRECTION, MAX_CORRECTION);
     }
 }
 
