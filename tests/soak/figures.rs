@@ -23,15 +23,24 @@ type Measure = fn(Mode<'_>) -> Value;
 
 /// Measures everything and writes it to a file.
 pub(crate) fn run(args: &FiguresArgs) -> bool {
-    let Some(servers) = Servers::start() else { return false };
-    let mode = Mode::Distributed(&servers);
-    let all: [(Figure, &str, Measure); 4] = [
+    let alone = args.only == [Figure::Sink];
+    let servers = if alone { None } else { Servers::start() };
+    let mode = match &servers {
+        Some(servers) => Mode::Distributed(servers),
+        None if alone => Mode::Embedded,
+        None => return false,
+    };
+    let all: [(Figure, &str, Measure); 5] = [
         (Figure::Overhead, "overhead", overhead),
         (Figure::Accepting, "accepting", accepting),
         (Figure::StatLatency, "stat_latency", stat_latency),
         (Figure::Recovery, "recovery", recovery),
+        (Figure::Sink, "sink", sink),
     ];
-    let wanted = all.into_iter().filter(|(figure, ..)| args.only.is_empty() || args.only.contains(figure));
+    let is_wanted = |figure: &Figure| {
+        if args.only.is_empty() { *figure != Figure::Sink } else { args.only.contains(figure) }
+    };
+    let wanted = all.into_iter().filter(|(figure, ..)| is_wanted(figure));
     let figures: BTreeMap<&str, Value> = wanted.map(|(_, name, measure)| (name, measure(mode))).collect();
     let text = serde_json::to_string_pretty(&figures).expect("JSON");
     eprintln!("{text}");
@@ -193,6 +202,50 @@ fn recovery(mode: Mode<'_>) -> Value {
     }
     times.sort_by(f64::total_cmp);
     json!({ "kills": KILLS, "p50_ms": percentile(&times, 50), "longest_ms": percentile(&times, 100) })
+}
+
+/// Memory of a worker and its processes over reports to a folder, with queue and ledger in one SQLite file and no server at
+/// all: whether it grows. The rise is the slope of a straight line over the second half.
+fn sink(_mode: Mode<'_>) -> Value {
+    const REPORTS: usize = 10_000;
+    const PIECE: usize = 250;
+    let mut site = Site::open(Mode::Embedded, Plan { patients: 40, ..Plan::new(5) });
+    site.start_ready(1);
+    let began = Instant::now();
+    let mut seen: Vec<(usize, [u64; 3])> = Vec::new();
+    for piece in 1..=REPORTS / PIECE {
+        let studies = site.studies(PIECE);
+        let now = Timestamp::now();
+        let ask = |study: &String| request_to(study, study, now, Lane::Routine, &["reports"]);
+        site.publish(&studies.iter().map(ask).collect::<Vec<_>>());
+        site.expect(&studies, &End::reported());
+        site.wait_until_done(PATIENCE);
+        let memory = site.workers[0].memory();
+        eprintln!("{:>6} reports  resident MiB {:?}", piece * PIECE, memory.map(|bytes| bytes >> 20));
+        seen.push((piece * PIECE, memory));
+    }
+    assert_eq!(site.ended(), REPORTS as u64, "every study has ended");
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let late = &seen[seen.len() / 2..];
+    let rises = [0, 1, 2]
+        .map(|at| slope(late.iter().map(|(reports, memory)| (*reports as f64 / 1000.0, mib(memory[at])))));
+    json!({
+        "reports": REPORTS, "wall_seconds": began.elapsed().as_secs_f64(),
+        "rise_mib_a_thousand": { "worker": rises[0], "networks": rises[1], "decoders": rises[2] },
+        "resident_mib": seen.iter().map(|(reports, memory)| json!({
+            "reports": reports, "worker": mib(memory[0]), "networks": mib(memory[1]), "decoders": mib(memory[2]),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// The slope of the straight line through points by least squares.
+fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let count = points.clone().count() as f64;
+    let (x, y) = points.clone().fold((0.0, 0.0), |(x, y), one| (x + one.0 / count, y + one.1 / count));
+    let (above, below) = points.fold((0.0, 0.0), |(above, below), one| {
+        (above + (one.0 - x) * (one.1 - y), below + (one.0 - x) * (one.0 - x))
+    });
+    above / below
 }
 
 /// So many requests for these studies, in turn.

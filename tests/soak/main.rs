@@ -91,6 +91,8 @@ enum Figure {
     StatLatency,
     /// From a kill to the next job.
     Recovery,
+    /// Memory over ten thousand reports to a folder, all embedded; only where it is named, since it takes long and 50 GB.
+    Sink,
 }
 
 fn main() -> ExitCode {

@@ -189,9 +189,14 @@ impl Worker {
     /// CPU seconds that it has used so far, user and system, and its resident memory in bytes.
     pub fn used(&self) -> Option<(f64, u64)> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let pages: u64 = fields.get(21)?.parse().ok()?;
-        Some((cpu_seconds(&stat)?, pages * PAGE_BYTES))
+        Some((cpu_seconds(&stat)?, resident(self.pid())))
+    }
+
+    /// Resident memory in bytes: its own, of the process that the networks run in, and of those that read files.
+    pub fn memory(&self) -> [u64; 3] {
+        let networks = self.device_process().map_or(0, resident);
+        let decoders = self.children("decode-process").into_iter().map(resident).sum();
+        [resident(self.pid()), networks, decoders]
     }
 
     /// The processes that it started and that run now, by the command that they were given.
@@ -240,6 +245,14 @@ impl Worker {
 fn used_by(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
     stat.and_then(|stat| cpu_seconds(&stat)).unwrap_or(0.0)
+}
+
+/// Resident memory of a process in bytes; none where it is gone.
+fn resident(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let pages =
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(21)?.parse::<u64>().ok());
+    pages.map_or(0, |pages| pages * PAGE_BYTES)
 }
 
 /// User and system time of a line of `/proc`.
