@@ -1,12 +1,12 @@
 //! The device in a process of its own: the worker's side. A device that is lost, exhausted or hangs costs a new process,
 //! never the worker.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child as Process, ChildStdin, Command, Stdio};
+use std::process::{Child as Process, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use models::{GreyImage, Scores};
@@ -44,7 +44,8 @@ pub struct OpenChild {
 /// A running device process.
 pub(super) struct Child {
     process: Process,
-    asks: Option<ChildStdin>,
+    /// To the thread that writes: a process that hangs and does not read stops that one, and the time for the answer runs.
+    asks: Option<SyncSender<Vec<u8>>>,
     answers: Receiver<io::Result<(Answered, Vec<f32>)>>,
     facts: Facts,
     timeout: Duration,
@@ -76,7 +77,7 @@ impl OpenEngine for OpenChild {
 impl OpenChild {
     fn spawn(&self) -> io::Result<Child> {
         let kernels = self.kernels.iter().flat_map(|folder| DRIVER_CACHES.map(|variable| (variable, folder)));
-        let mut process = Command::new(own_program()?)
+        let process = Command::new(own_program()?)
             .arg0("chiasm")
             .envs(kernels)
             .args(["device-process", "--device", self.device.as_str()])
@@ -86,6 +87,13 @@ impl OpenChild {
             // Its own group: a signal of the terminal is the worker's to answer.
             .process_group(0)
             .spawn()?;
+        Child::around(process, self.timeout)
+    }
+}
+
+impl Child {
+    /// A process that has just been started, with both of its ends, and the threads that write to it and hear it.
+    fn around(mut process: Process, timeout: Duration) -> io::Result<Self> {
         let (asks, answers) = (process.stdin.take(), process.stdout.take());
         let (heard, hears) = sync_channel(1);
         if let Some(mut answers) = answers {
@@ -103,14 +111,26 @@ impl OpenChild {
                 }
             })?;
         }
-        Ok(Child { process, asks, answers: hears, facts: Facts::default(), timeout: self.timeout })
+        let (tells, told) = sync_channel::<Vec<u8>>(1);
+        if let Some(mut asks) = asks {
+            std::thread::Builder::new().name("device-asks".into()).spawn(move || {
+                while let Ok(frame) = told.recv() {
+                    // Whoever waits for the answer sees that the process is gone.
+                    if asks.write_all(&frame).and_then(|()| asks.flush()).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        }
+        Ok(Self { process, asks: Some(tells), answers: hears, facts: Facts::default(), timeout })
     }
-}
 
-impl Child {
     fn tell(&mut self, asked: &Asked, pictures: &[&GreyImage]) -> Result<(), EngineError> {
-        let Some(asks) = self.asks.as_mut() else { return Err(self.lost()) };
-        wire::write(asks, asked, pictures).map_err(|_| self.lost())
+        // Nothing was said yet: the process is well.
+        let frame = wire::frame(asked, pictures).map_err(|_| EngineError::TooLarge)?;
+        // One ask at a time: the last frame was taken before its answer came.
+        let is_told = self.asks.as_ref().is_some_and(|asks| asks.send(frame).is_ok());
+        if is_told { Ok(()) } else { Err(self.lost()) }
     }
 
     fn ask(
@@ -240,4 +260,35 @@ fn not_started(reason: &str) -> Ending {
         format!("the device's process could not be started: {reason}"),
         "Free memory and start the worker again; after an upgrade, restart every worker.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silent(timeout: Duration) -> Child {
+        let process = Command::new("sleep").arg("600").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        Child::around(process.unwrap(), timeout).unwrap()
+    }
+
+    /// A picture that no pipe holds, to a process that reads nothing.
+    #[test]
+    fn a_process_that_does_not_read_hangs_no_longer_than_its_answer_may_take() {
+        let mut child = silent(Duration::from_millis(50));
+        let picture = GreyImage::new(1024, 1024, vec![0.5; 1 << 20]).unwrap();
+        let asked = Asked::Score(ModelNumber(0), vec![size(&picture)]);
+        let answered = child.ask(&asked, &[&picture], child.timeout);
+        assert!(matches!(answered, Err(EngineError::Hung { .. })), "{answered:?}");
+        assert!(matches!(child.ask(&asked, &[&picture], child.timeout), Err(EngineError::Lost { .. })));
+    }
+
+    #[test]
+    fn an_ask_that_is_too_long_costs_no_process() {
+        let mut child = silent(Duration::from_millis(50));
+        let picture = GreyImage::new(8193, 8192, vec![0.5; 8193 * 8192]).unwrap();
+        let asked = Asked::Score(ModelNumber(0), vec![size(&picture)]);
+        let answered = child.ask(&asked, &[&picture], child.timeout);
+        assert_eq!(answered.unwrap_err(), EngineError::TooLarge);
+        assert_eq!(child.process.try_wait().unwrap(), None, "it goes on");
+    }
 }

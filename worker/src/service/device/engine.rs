@@ -73,6 +73,9 @@ pub enum EngineError {
         /// What a person can do.
         next_step: String,
     },
+    /// The pictures are more than the device's process reads at once: the engine is well.
+    #[error("the picture is larger than the device takes")]
+    TooLarge,
     /// The device has no memory for this batch.
     #[error("the device has not enough memory")]
     OutOfMemory,
@@ -98,7 +101,7 @@ impl EngineError {
             | Self::OutOfMemory
             | Self::Hung { .. }
             | Self::Lost { .. } => true,
-            Self::Score(_) | Self::Model { .. } => false,
+            Self::Score(_) | Self::Model { .. } | Self::TooLarge => false,
         }
     }
 
@@ -109,6 +112,7 @@ impl EngineError {
             Self::Score(error) => {
                 (error.code(), "Submit the study again; if it fails again, choose `--device cpu`.")
             }
+            Self::TooLarge => ("PixelLimit", "Send the picture at a lower resolution, at most 8192 x 8192."),
             Self::OutOfMemory => (
                 "DeviceOutOfMemory",
                 "Free memory of the device or lower `worker.max_batch`, and submit the study again; or choose `--device cpu`.",

@@ -77,7 +77,9 @@ fn answer(
             Answered::NotLoaded(code.clone(), reason.clone(), next_step.clone(), held(engine))
         }
         EngineError::OutOfMemory => Answered::OutOfMemory,
-        EngineError::Hung { .. } | EngineError::Lost { .. } => Answered::Broken(error.to_string()),
+        EngineError::TooLarge | EngineError::Hung { .. } | EngineError::Lost { .. } => {
+            Answered::Broken(error.to_string())
+        }
     };
     wire::write(answers, &answered, &[])?;
     Ok(error.is_end_of_engine().then_some(error))

@@ -156,6 +156,20 @@ fn a_batch_is_of_one_model() {
 }
 
 #[test]
+fn large_pictures_are_not_scored_together_beyond_what_one_ask_may_hold() {
+    let large = Arc::new(GreyImage::new(4096, 4096, vec![0.5; 4096 * 4096]).unwrap());
+    let of = |picture: &Arc<GreyImage>| Ask::Score(Arc::clone(picture), sync_channel(1).0);
+    let shared = Shared::default();
+    for picture in [&large, &large, &large, &picture()] {
+        shared.ask(Lane::Routine, BUILT_IN, of(picture));
+    }
+    let many = Batching { max: 8, wait: Duration::ZERO };
+    // two fill an ask to the last value; the small one waits for the third
+    assert_eq!(kinds(shared.next(many)).len(), 2);
+    assert_eq!(kinds(shared.next(many)).len(), 2);
+}
+
+#[test]
 fn a_thread_that_is_stopped_takes_nothing_more() {
     let shared = shared([(Lane::Stat, score())]);
     shared.lock().stopped = true;

@@ -25,6 +25,10 @@ pub(super) const KEPT_FREE: Duration = Duration::from_millis(100);
 /// put off: with asks for two models under a budget for one, each is loaded once in so many batches, and none starves.
 pub(super) const OVERTAKEN_AT_MOST: u32 = 8;
 
+/// Values of the pictures that are scored together, where they are more than one: 128 MiB. What a classifier reads comes at
+/// its full size.
+pub(super) const BATCH_VALUES: usize = 32 << 20;
+
 /// What a job asks, and where it waits for the answer.
 pub(super) enum Ask {
     Score(Arc<GreyImage>, SyncSender<Result<Scores, Ending>>),
@@ -126,10 +130,12 @@ impl Shared {
             return Some(batch);
         }
         let until = Instant::now() + batching.wait;
+        let mut room = BATCH_VALUES.saturating_sub(values(&batch.asks[0]));
         loop {
             while batch.asks.len() < batching.max
-                && let Some(ask) = waiting.pop_score(batch.model)
+                && let Some(ask) = waiting.pop_score(batch.model, room)
             {
+                room -= values(&ask);
                 batch.asks.push(ask);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -179,12 +185,19 @@ impl Waiting {
         self.lanes[lane].remove(passes)
     }
 
-    /// The next picture to score by this model, passing over all else.
-    fn pop_score(&mut self, model: ModelNumber) -> Option<Ask> {
+    /// The next picture to score by this model that has no more values than there is room for, passing over all else.
+    fn pop_score(&mut self, model: ModelNumber, room: usize) -> Option<Ask> {
         self.lanes.iter_mut().find_map(|lane| {
-            let scored = |asked: &Asked| asked.model == model && matches!(asked.ask, Ask::Score(..));
+            let scored = |asked: &Asked| {
+                asked.model == model && matches!(asked.ask, Ask::Score(..)) && values(&asked.ask) <= room
+            };
             let index = lane.iter().position(scored)?;
             lane.remove(index).map(|asked| asked.ask)
         })
     }
+}
+
+/// Values of the picture that is to be scored.
+fn values(ask: &Ask) -> usize {
+    if let Ask::Score(picture, _) = ask { picture.pixels().len() } else { 0 }
 }

@@ -16,8 +16,8 @@ use crate::model::{ModelFacts, ModelNumber};
 /// Longest head, in bytes: a batch of 32 masks of as many runs as one may have.
 const MOST_HEAD: u32 = 96 << 20;
 
-/// Longest body, in bytes: a batch of 32 pictures of 1024 x 1024.
-const MOST_BODY: u32 = 128 << 20;
+/// Longest body, in bytes: one picture of 8192 x 8192. Batches are smaller ([`super::waiting::BATCH_VALUES`]).
+const MOST_BODY: u32 = 256 << 20;
 
 /// Width and height.
 pub(super) type Size = (usize, usize);
@@ -78,10 +78,16 @@ pub(super) struct Held {
 
 /// Writes one frame.
 pub(super) fn write<H: Serialize>(to: &mut impl Write, head: &H, pictures: &[&GreyImage]) -> io::Result<()> {
+    to.write_all(&frame(head, pictures)?)?;
+    to.flush()
+}
+
+/// One frame; an error of the kind [`io::ErrorKind::InvalidInput`] where it would be longer than the other side reads.
+pub(super) fn frame<H: Serialize>(head: &H, pictures: &[&GreyImage]) -> io::Result<Vec<u8>> {
     let mut written = Vec::new();
     ciborium::into_writer(head, &mut written).map_err(io::Error::other)?;
     let values: usize = pictures.iter().map(|picture| picture.pixels().len()).sum();
-    let body = u32::try_from(values * 4).ok().filter(|length| *length <= MOST_BODY);
+    let body = u32::try_from(values.saturating_mul(4)).ok().filter(|length| *length <= MOST_BODY);
     let head = u32::try_from(written.len()).ok().filter(|length| *length <= MOST_HEAD);
     let (Some(head), Some(body)) = (head, body) else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the batch is too large for one frame"));
@@ -93,8 +99,7 @@ pub(super) fn write<H: Serialize>(to: &mut impl Write, head: &H, pictures: &[&Gr
     for picture in pictures {
         frame.extend(picture.pixels().iter().flat_map(|value| value.to_le_bytes()));
     }
-    to.write_all(&frame)?;
-    to.flush()
+    Ok(frame)
 }
 
 /// Reads one frame; `None` where the other side ended between two of them.
