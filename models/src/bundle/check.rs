@@ -1,9 +1,16 @@
 //! What has to hold of a manifest before a bundle is one.
 
+use super::classifier::Activation;
 use super::manifest::{FORMAT, Label, Manifest, OLDEST_FORMAT};
 use super::seal::Seal;
 use super::{Bundle, BundleError, CARD_FILE, Contents, MANIFEST_FILE, WEIGHTS_FILE};
 use crate::network::Architecture;
+use crate::preprocess::pipeline::Pipeline;
+
+/// Longest side of what an ensemble's networks read.
+const MAX_SIDE: usize = 1024;
+/// Longest side of its thumbnail: distances are measured with a matrix of its fourth power.
+const MAX_THUMBNAIL: usize = 64;
 
 /// Whether the format is one this program reads, and the manifest has what its format asks for.
 pub(super) fn format(contents: &Contents, format: u32) -> Result<(), BundleError> {
@@ -104,12 +111,112 @@ fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
     if !(1..=64).contains(&architecture.members) {
         return Err("it has no member or too many");
     }
-    let ordered = |label: &Label| {
+    let sides = &manifest.preprocessing;
+    if !(1..=MAX_SIDE).contains(&sides.side)
+        || !(1..=MAX_SIDE).contains(&sides.frontal_side)
+        || !(1..=MAX_THUMBNAIL).contains(&sides.thumbnail_side)
+    {
+        return Err("a side of its pictures is outside the limits");
+    }
+    if !(architecture.age_mean.is_finite() && is_above_zero(architecture.age_deviation)) {
+        return Err("the mean or deviation of its ages is not usable");
+    }
+    let novelty = &manifest.novelty;
+    if !is_above_zero(novelty.features_threshold) || !is_above_zero(novelty.thumbnail_threshold) {
+        return Err("the threshold of its novelty is not usable");
+    }
+    if !(0.0..=1.0).contains(&manifest.frontal.threshold) {
+        return Err("the threshold of its frontal view is no probability");
+    }
+    if !are_names(manifest.labels.iter().map(|label| label.name.as_str())) {
+        return Err("a label's name is empty or stands twice");
+    }
+    // a slope below 0 would turn every finding into its opposite
+    let usable = |label: &Label| {
         label.threshold_low <= label.threshold_high
-            && [label.calibration.a, label.calibration.b].iter().all(|v| v.is_finite())
+            && is_above_zero(label.calibration.a)
+            && label.calibration.b.is_finite()
     };
-    if !manifest.labels.iter().all(ordered) {
+    if !manifest.labels.iter().all(usable) {
         return Err("a label's thresholds or calibration are not usable");
     }
+    let test = &manifest.self_test;
+    if !test.logits.iter().chain([&test.frontal_logit]).all(|logit| logit.is_finite()) {
+        return Err("a logit of its self-test is no number");
+    }
+    let tolerances = [test.tolerance_cpu, test.tolerance_gpu];
+    super::selftest::check(&test.formula, tolerances, std::iter::once((test.width, test.height)))
+}
+
+fn is_above_zero(value: f64) -> bool {
+    value.is_finite() && value > 0.0
+}
+
+/// Whether each is a name, and none stands twice.
+pub(super) fn are_names<'a>(names: impl Iterator<Item = &'a str>) -> bool {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    names.windows(2).all(|pair| pair[0] != pair[1]) && names.first() != Some(&"")
+}
+
+/// Whether preprocessing makes what a network takes.
+pub(super) fn input(network: &Architecture, preprocessing: &Pipeline) -> Result<(), &'static str> {
+    if preprocessing.check().is_err() {
+        return Err("its preprocessing is not usable");
+    }
+    if preprocessing.channels.len() != network.input_channels() {
+        return Err("its preprocessing makes another number of channels than the network takes");
+    }
+    let least = network.least_side();
+    if preprocessing.height < least || preprocessing.width < least {
+        return Err("its pictures are smaller than the network can take");
+    }
     Ok(())
+}
+
+/// Whether the network has as many outputs as its activation needs.
+pub(super) fn activation(activation: Activation, network: &Architecture) -> Result<(), &'static str> {
+    if activation == Activation::Softmax && network.outputs() < 2 {
+        return Err("outputs that exclude each other have to be two at least");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The built-in ensemble with one thing wrong.
+    #[test]
+    fn an_ensemble_that_would_prove_nothing_or_cannot_compute_is_refused() {
+        let Contents::Ensemble(good) = Bundle::embedded().unwrap().contents else { panic!("an ensemble") };
+        assert_eq!(ensemble(&good), Ok(()));
+        type Spoils = fn(&mut Manifest);
+        let spoiled: [(&str, Spoils); 18] = [
+            ("tolerance", |own| own.self_test.tolerance_cpu = 1e9),
+            ("tolerance", |own| own.self_test.tolerance_gpu = f64::NAN),
+            ("formula", |own| own.self_test.formula.push('!')),
+            ("side", |own| own.self_test.width = 0),
+            ("side", |own| own.self_test.height = 1 << 20),
+            ("no number", |own| own.self_test.logits[0] = f64::NAN),
+            ("no number", |own| own.self_test.frontal_logit = f64::INFINITY),
+            ("side", |own| own.preprocessing.side = 0),
+            ("side", |own| own.preprocessing.frontal_side = 0),
+            ("side", |own| own.preprocessing.thumbnail_side = 4096),
+            ("ages", |own| own.architecture.age_deviation = 0.0),
+            ("novelty", |own| own.novelty.features_threshold = 0.0),
+            ("novelty", |own| own.novelty.thumbnail_threshold = f64::INFINITY),
+            ("frontal", |own| own.frontal.threshold = 1.5),
+            ("name", |own| own.labels[1].name = own.labels[0].name.clone()),
+            ("calibration", |own| own.labels[0].calibration.a = -1.0),
+            ("calibration", |own| own.labels[0].calibration.b = f64::NAN),
+            ("thresholds", |own| own.labels[0].threshold_low = f64::NAN),
+        ];
+        for (word, spoils) in spoiled {
+            let mut manifest = good.as_ref().clone();
+            spoils(&mut manifest);
+            let refused = ensemble(&manifest).unwrap_err();
+            assert!(refused.contains(word), "{word}: {refused}");
+        }
+    }
 }

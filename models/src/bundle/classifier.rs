@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::check;
 use super::gate::Gate;
 use super::manifest::WeightsFile;
 use super::seal::Seal;
@@ -16,8 +17,6 @@ use crate::preprocess::pipeline::Pipeline;
 pub const KIND: &str = "classifier";
 /// The most labels of a classifier.
 pub const MAX_LABELS: usize = crate::network::architecture::MAX_OUTPUTS;
-/// The longest side of a self-test's picture, in pixels.
-const MAX_SELF_TEST_SIDE: usize = 1024;
 
 /// The manifest of a classifier's bundle, format 2.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -289,16 +288,7 @@ impl ClassifierManifest {
         if self.architecture.task() != Task::Classification || self.architecture.is_volumetric() {
             return Err("its network does not classify pictures");
         }
-        if self.preprocessing.check().is_err() {
-            return Err("its preprocessing is not usable");
-        }
-        if self.preprocessing.channels.len() != self.architecture.input_channels() {
-            return Err("its preprocessing makes another number of channels than the network takes");
-        }
-        let least = self.architecture.least_side();
-        if self.preprocessing.height < least || self.preprocessing.width < least {
-            return Err("its pictures are smaller than the network can take");
-        }
+        check::input(&self.architecture, &self.preprocessing)?;
         if let NoveltyRecord::Features { threshold, .. } = &self.novelty
             && !(threshold.is_finite() && *threshold > 0.0)
         {
@@ -311,9 +301,7 @@ impl ClassifierManifest {
         if self.labels.is_empty() || self.labels.len() > MAX_LABELS {
             return Err("it has no label or too many");
         }
-        let mut names: Vec<&str> = self.labels.iter().map(|label| label.name.as_str()).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) || names.first() == Some(&"") {
+        if !check::are_names(self.labels.iter().map(|label| label.name.as_str())) {
             return Err("a label's name is empty or stands twice");
         }
         let usable = |label: &ClassifierLabel| {
@@ -324,9 +312,7 @@ impl ClassifierManifest {
         if !self.labels.iter().all(usable) {
             return Err("a label's output, thresholds or calibration are not usable");
         }
-        if self.activation == Activation::Softmax && self.architecture.outputs() < 2 {
-            return Err("outputs that exclude each other have to be two at least");
-        }
+        check::activation(self.activation, &self.architecture)?;
         Ok(())
     }
 
@@ -335,17 +321,10 @@ impl ClassifierManifest {
         if test.vectors.is_empty() {
             return Err("it has no self-test");
         }
-        if test.formula != super::selftest::FORMULA {
-            return Err("the formula of its self-test is not known");
-        }
-        let bounded = |tolerance: f64| tolerance > 0.0 && tolerance <= 0.01;
-        if !bounded(test.tolerance_cpu) || !bounded(test.tolerance_gpu) {
-            return Err("a tolerance of its self-test is not between 0 and 0.01");
-        }
+        let sizes = test.vectors.iter().map(|vector| (vector.width, vector.height));
+        super::selftest::check(&test.formula, [test.tolerance_cpu, test.tolerance_gpu], sizes)?;
         let whole = |vector: &SelfTestVector| {
-            (1..=MAX_SELF_TEST_SIDE).contains(&vector.width)
-                && (1..=MAX_SELF_TEST_SIDE).contains(&vector.height)
-                && vector.logits.len() == self.labels.len()
+            vector.logits.len() == self.labels.len()
                 && self
                     .labels
                     .iter()

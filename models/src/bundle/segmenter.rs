@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::check;
 use super::classifier::{Activation, Coding, Origin};
 use super::gate::Gate;
 use super::manifest::WeightsFile;
@@ -18,8 +19,6 @@ pub const KIND: &str = "segmenter";
 pub const MAX_SEGMENTS: usize = 32;
 /// Places of a map that a self-test states, along each side.
 pub const SELF_TEST_PLACES: usize = 5;
-/// The longest side of a self-test's picture, in pixels.
-const MAX_SELF_TEST_SIDE: usize = 1024;
 /// The code system of category and type, which DICOM and FHIR both name.
 const SNOMED: &str = "http://snomed.info/sct";
 
@@ -168,25 +167,12 @@ impl SegmenterManifest {
         if self.architecture.task() != Task::Segmentation || self.architecture.is_volumetric() {
             return Err("its network does not segment pictures");
         }
-        if self.preprocessing.check().is_err() {
-            return Err("its preprocessing is not usable");
-        }
-        if self.preprocessing.channels.len() != self.architecture.input_channels() {
-            return Err("its preprocessing makes another number of channels than the network takes");
-        }
-        let least = self.architecture.least_side();
-        if self.preprocessing.height < least || self.preprocessing.width < least {
-            return Err("its pictures are smaller than the network can take");
-        }
-        if self.activation == Activation::Softmax && self.architecture.outputs() < 2 {
-            return Err("outputs that exclude each other have to be two at least");
-        }
+        check::input(&self.architecture, &self.preprocessing)?;
+        check::activation(self.activation, &self.architecture)?;
         if self.segments.is_empty() || self.segments.len() > MAX_SEGMENTS {
             return Err("it has no segment or too many");
         }
-        let mut names: Vec<&str> = self.segments.iter().map(|segment| segment.name.as_str()).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) || names.first() == Some(&"") {
+        if !check::are_names(self.segments.iter().map(|segment| segment.name.as_str())) {
             return Err("a segment's name is empty or stands twice");
         }
         self.segments.iter().try_for_each(|segment| segment.check(self.architecture.outputs()))
@@ -197,22 +183,15 @@ impl SegmenterManifest {
         if test.vectors.is_empty() {
             return Err("it has no self-test");
         }
-        if test.formula != super::selftest::FORMULA {
-            return Err("the formula of its self-test is not known");
-        }
-        let bounded = |tolerance: f64| tolerance > 0.0 && tolerance <= 0.01;
-        if !bounded(test.tolerance_cpu) || !bounded(test.tolerance_gpu) {
-            return Err("a tolerance of its self-test is not between 0 and 0.01");
-        }
+        let sizes = test.vectors.iter().map(|vector| (vector.width, vector.height));
+        super::selftest::check(&test.formula, [test.tolerance_cpu, test.tolerance_gpu], sizes)?;
         let places = SELF_TEST_PLACES * SELF_TEST_PLACES;
         let whole = |vector: &SegmenterVector| {
             let of = |name: &String| {
                 let own = vector.logits.get(name);
                 own.is_some_and(|own| own.len() == places && own.iter().all(|logit| logit.is_finite()))
             };
-            (1..=MAX_SELF_TEST_SIDE).contains(&vector.width)
-                && (1..=MAX_SELF_TEST_SIDE).contains(&vector.height)
-                && vector.logits.len() == self.segments.len()
+            vector.logits.len() == self.segments.len()
                 && self.segments.iter().all(|segment| of(&segment.name))
         };
         if test.vectors.iter().all(whole) { Ok(()) } else { Err("a self-test does not state every segment") }

@@ -42,6 +42,32 @@ pub fn picture(width: usize, height: usize) -> GreyImage {
     GreyImage::clamped(width, height, pixels)
 }
 
+/// The largest tolerance of a self-test: a network that differs by more computes something else.
+const MAX_TOLERANCE: f64 = 0.01;
+/// Longest side of a self-test's picture.
+const MAX_SIDE: usize = 1024;
+
+/// What makes a self-test prove nothing, or cost too much, if anything: its formula, the tolerances on the CPU and on a GPU,
+/// width and height of its pictures.
+pub(super) fn check(
+    formula: &str,
+    tolerances: [f64; 2],
+    mut sizes: impl Iterator<Item = (usize, usize)>,
+) -> Result<(), &'static str> {
+    if formula != FORMULA {
+        return Err("the formula of its self-test is not known");
+    }
+    if !tolerances.iter().all(|tolerance| *tolerance > 0.0 && *tolerance <= MAX_TOLERANCE) {
+        return Err("a tolerance of its self-test is not between 0 and 0.01");
+    }
+    let usable = |side: usize| (1..=MAX_SIDE).contains(&side);
+    if sizes.all(|(width, height)| usable(width) && usable(height)) {
+        Ok(())
+    } else {
+        Err("a picture of its self-test has a side outside 1 to 1024")
+    }
+}
+
 /// The largest difference of what a network says from what is stated, pair by pair, each in units of the larger of 1 and what is
 /// stated; see [`worst`].
 pub(crate) fn deviation(pairs: impl IntoIterator<Item = (f64, f64)>) -> f64 {
