@@ -90,9 +90,15 @@ pub fn patient_interval(
     })
 }
 
-/// The area under the ROC curve with its bootstrap interval.
-pub fn auroc_interval(scores: &[f64], positive: &[bool], rounds: usize, seed: u64) -> Option<Interval> {
-    bootstrap(scores.len(), rounds, seed, |sample| {
+/// The area under the ROC curve with its interval over patients, each with all of their pictures.
+pub fn auroc_interval(
+    scores: &[f64],
+    positive: &[bool],
+    patients: &[&str],
+    rounds: usize,
+    seed: u64,
+) -> Option<Interval> {
+    patient_interval(patients, rounds, seed, |sample| {
         let scores: Vec<f64> = sample.iter().map(|i| scores[*i]).collect();
         let positive: Vec<bool> = sample.iter().map(|i| positive[*i]).collect();
         auroc(&scores, &positive)
@@ -185,9 +191,16 @@ mod tests {
     fn the_interval_holds_the_estimate_and_is_the_same_every_time() {
         let scores: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 60)).collect();
         let positive: Vec<bool> = (0..60).map(|i| i * 37 % 60 > 25 + (i % 7) * 3).collect();
-        let a = auroc_interval(&scores, &positive, 200, 5).unwrap();
+        let names: Vec<String> = (10..70).map(|i| format!("P{i}")).collect();
+        let patients: Vec<&str> = names.iter().map(String::as_str).collect();
+        let a = auroc_interval(&scores, &positive, &patients, 200, 5).unwrap();
         assert!(a.low <= a.value && a.value <= a.high);
-        assert_eq!(Some(a), auroc_interval(&scores, &positive, 200, 5));
+        assert_eq!(Some(a), auroc_interval(&scores, &positive, &patients, 200, 5));
+        // five pictures alike of each patient say no more than one
+        let five = |values: &[f64]| values.iter().flat_map(|value| [*value; 5]).collect::<Vec<_>>();
+        let (many, of) = (five(&scores), patients.iter().flat_map(|who| [*who; 5]).collect::<Vec<_>>());
+        let cases: Vec<bool> = positive.iter().flat_map(|case| [*case; 5]).collect();
+        assert_eq!(Some(a), auroc_interval(&many, &cases, &of, 200, 5));
     }
 
     #[test]

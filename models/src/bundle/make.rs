@@ -102,11 +102,13 @@ pub fn segmenter(mut manifest: SegmenterManifest, state: &StateDict) -> Result<B
 }
 
 /// Fits how far a picture may be from `pictures`, which stand for those the model was trained on: the distances of
-/// left-out pictures give the threshold. `data` says in words what the pictures are.
+/// left-out pictures give the threshold. Pictures of one patient are left out together, or they would measure how alike
+/// those are; where `patients` are not known, each picture counts as one's own. `data` says in words what the pictures are.
 pub fn fit_novelty(
     manifest: &mut ClassifierManifest,
     state: &mut StateDict,
     pictures: &[GreyImage],
+    patients: Option<&[&str]>,
     data: &str,
 ) -> Result<(), MakeError> {
     check(manifest)?;
@@ -117,9 +119,10 @@ pub fn fit_novelty(
     if pictures.len() < 4 * FOLDS {
         return Err(few());
     }
+    let folds = folds(pictures.len(), patients);
     let mut distances = Vec::with_capacity(features.len());
     for fold in 0..FOLDS {
-        let in_fold = |index: usize| index % FOLDS == fold;
+        let in_fold = |index: usize| folds.get(index) == Some(&fold);
         let kept: Vec<Vec<f32>> =
             features.iter().enumerate().filter(|(i, _)| !in_fold(*i)).map(|(_, f)| f.clone()).collect();
         let distance = Distance::fit(&kept).ok_or_else(few)?;
@@ -138,7 +141,32 @@ pub fn fit_novelty(
     Ok(())
 }
 
+/// The fold of each picture: patients are dealt out in the order in which they come first.
+fn folds(pictures: usize, patients: Option<&[&str]>) -> Vec<usize> {
+    let Some(patients) = patients else { return (0..pictures).map(|index| index % FOLDS).collect() };
+    let mut dealt = BTreeMap::new();
+    patients
+        .iter()
+        .map(|patient| {
+            let next = dealt.len() % FOLDS;
+            *dealt.entry(*patient).or_insert(next)
+        })
+        .collect()
+}
+
 /// What has to hold before a network is made of a manifest.
 fn check(manifest: &ClassifierManifest) -> Result<(), BundleError> {
     manifest.check_network().map_err(|reason| BundleError::Inconsistent { reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_of_one_patient_are_left_out_together() {
+        assert_eq!(folds(7, None), [0, 1, 2, 3, 4, 0, 1]);
+        let patients = ["a", "a", "b", "a", "c", "d", "e", "f", "b"];
+        assert_eq!(folds(9, Some(&patients)), [0, 0, 1, 0, 2, 3, 4, 0, 1]);
+    }
 }

@@ -193,6 +193,7 @@ fn import_from(source: &Source, architecture: &Architecture) -> Result<Imported,
         Some(own) => operating_points(source, own, architecture)?,
         None => None,
     };
+    source.is_unchanged()?;
     Ok(Imported {
         state,
         prefix: sorted.prefix,

@@ -203,7 +203,7 @@ pub fn bundle(
     let mut manifest = manifest(recipe, preset, &stem, architecture, &imported)?;
     let mut state = imported.state.clone();
     if let Some((pictures, data)) = pictures {
-        make::fit_novelty(&mut manifest, &mut state, pictures, data)?;
+        make::fit_novelty(&mut manifest, &mut state, pictures, None, data)?;
     }
     Ok((make::classifier(manifest, &state)?, imported))
 }

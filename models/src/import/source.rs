@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pytorch_reader::{DType, PytorchReader, Tensor};
 use safetensors::{Dtype, SafeTensors};
@@ -34,6 +34,8 @@ pub(crate) struct Source {
     entries: BTreeMap<String, Entry>,
     tensors: Tensors,
     sha256: String,
+    /// Where it lies, if it is read again for each tensor.
+    path: Option<PathBuf>,
 }
 
 enum Tensors {
@@ -77,7 +79,7 @@ impl Source {
                 (name.clone(), Entry { shape: tensor.shape().to_vec(), element })
             })
             .collect();
-        Ok(Self { entries, tensors: Tensors::PyTorch(tensors), sha256 })
+        Ok(Self { entries, tensors: Tensors::PyTorch(tensors), sha256, path: Some(path.to_owned()) })
     }
 
     /// Reads which tensors a safetensors file has.
@@ -97,7 +99,7 @@ impl Source {
                 (name.to_owned(), Entry { shape: view.shape().to_vec(), element })
             })
             .collect();
-        Ok(Self { entries, tensors: Tensors::Safetensors(bytes), sha256 })
+        Ok(Self { entries, tensors: Tensors::Safetensors(bytes), sha256, path: None })
     }
 
     /// The tensors by name.
@@ -108,6 +110,22 @@ impl Source {
     /// SHA-256 of the file, lower-case hexadecimal.
     pub(crate) fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Whether the file is still the one that the digest is of, after its tensors were read.
+    pub(crate) fn is_unchanged(&self) -> Result<(), ImportError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let failed = |source| ImportError::Read { source };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_WEIGHTS_BYTES).read_to_end(&mut bytes))
+            .map_err(failed)?;
+        if sha256(&bytes) == self.sha256 {
+            return Ok(());
+        }
+        Err(failed(std::io::Error::other(
+            "it was changed while it was read: import it again once it is whole",
+        )))
     }
 
     /// The values of a tensor in row-major order, and whether they were f32 in the file.

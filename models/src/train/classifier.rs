@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::augment::{self, Augmentation};
 use super::checkpoint::{Checkpoints, RunDigest};
-use super::config::{Progress, Split, Stage, TrainError};
+use super::config::{Progress, Split, Stage, TrainError, parts_are_apart};
 use super::fit::{self, Plan, Task};
 use super::learner::{Rates, numbers};
 use crate::calibration::{self, Platt};
@@ -335,6 +335,7 @@ fn check(pictures: &[Picture], config: &ClassifierConfig) -> Result<(), TrainErr
     if !pictures.iter().all(whole) {
         return wrong("architecture", "a picture has not one label an output");
     }
+    parts_are_apart(pictures.iter().map(|picture| (picture.patient.as_str(), picture.split)))?;
     let found = pictures.iter().filter(|picture| is_training(picture)).count();
     let needed = config.batch * 2;
     if found < needed {

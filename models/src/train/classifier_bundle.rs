@@ -75,7 +75,8 @@ pub fn bundle(
     let mut state = trained.state.clone();
     let held_out: Vec<GreyImage> = trained.held_out.iter().map(|i| pictures[*i].image.clone()).collect();
     let of = "training pictures that were held out from the weights";
-    make::fit_novelty(&mut manifest, &mut state, &held_out, of).map_err(failed)?;
+    let whose: Vec<&str> = trained.held_out.iter().map(|i| pictures[*i].patient.as_str()).collect();
+    make::fit_novelty(&mut manifest, &mut state, &held_out, Some(&whose), of).map_err(failed)?;
     let first = make::classifier(manifest.clone(), &state).map_err(failed)?;
     let scorer = Scorer::load_burn(&first, &Device::reference())
         .map_err(|source| TrainError::Load { source: Box::new(source) })?;

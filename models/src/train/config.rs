@@ -1,5 +1,7 @@
 //! What a training run is told: examples, recipe and words for the card.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::image::GreyImage;
@@ -35,6 +37,20 @@ pub enum Split {
     Train,
     /// Is scored once at the end, for the card.
     Validation,
+}
+
+/// Whether no patient is in both parts: what was trained on cannot be measured on.
+pub(crate) fn parts_are_apart<'a>(
+    rows: impl Iterator<Item = (&'a str, Split)> + Clone,
+) -> Result<(), TrainError> {
+    let trained: BTreeSet<&str> =
+        rows.clone().filter(|(_, split)| *split == Split::Train).map(|(who, _)| who).collect();
+    let measured = rows.filter(|(_, split)| *split == Split::Validation).map(|(who, _)| who);
+    if measured.into_iter().any(|who| trained.contains(who)) {
+        let reason = "a patient is in the training part and in the validation part: split by patient";
+        return Err(TrainError::Config { field: "split", reason });
+    }
+    Ok(())
 }
 
 /// The recipe of a training run. The same configuration and examples give the

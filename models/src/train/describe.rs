@@ -1,5 +1,7 @@
 //! What the manifest of `cxr-findings` says beside what is measured.
 
+use std::collections::BTreeSet;
+
 use super::config::{Example, Split, TrainConfig};
 use super::data::Data;
 use super::{findings, frontal};
@@ -39,7 +41,7 @@ pub(crate) fn manifest(examples: &[Example], data: &Data, config: &TrainConfig) 
         applies_to: applies_to(examples),
         frontal: FrontalRule { threshold: 0.5, kept: 0.0 },
         novelty: NoveltyRule { features_threshold: 1.0, thumbnail_threshold: 1.0, quantile: 0.0 },
-        training: training(examples, data, config),
+        training: training(examples, config),
         weights: WeightsFile { file: WEIGHTS_FILE.to_owned(), bytes: 0, sha256: String::new() },
         self_test: SelfTest {
             formula: String::new(),
@@ -69,15 +71,18 @@ fn applies_to(examples: &[Example]) -> AppliesTo {
     }
 }
 
-fn training(examples: &[Example], data: &Data, config: &TrainConfig) -> TrainingRecord {
-    let validation = examples.iter().filter(|e| e.split == Split::Validation).count();
+fn training(examples: &[Example], config: &TrainConfig) -> TrainingRecord {
+    let patients = |counts: &dyn Fn(&Example) -> bool| {
+        let own = examples.iter().filter(|example| counts(example));
+        own.map(|example| example.patient.as_str()).collect::<BTreeSet<_>>().len()
+    };
     TrainingRecord {
         data: "ChestX-ray14 of the NIH Clinical Center: frontal chest radiographs with fourteen findings mined from the reports, in a subset of one radiograph a patient. Soft targets: the probabilities of a public re-implementation of CheXNet for the same radiographs. Negatives of the frontal networks: drawn pictures, altered training radiographs, and photographs of skin from PAD-UFES-20.".to_owned(),
         licence: "ChestX-ray14: no restriction on use, attribution required. PAD-UFES-20: CC BY 4.0.".to_owned(),
         attribution: "The NIH Clinical Center provided the radiographs (https://nihcc.app.box.com/v/ChestXray-NIHCC); Wang X, Peng Y, Lu L, Lu Z, Bagheri M, Summers RM. ChestX-ray8: Hospital-scale chest X-ray database and benchmarks on weakly-supervised classification and localization of common thorax diseases. IEEE CVPR 2017. PAD-UFES-20: Pacheco AGC et al., Mendeley Data, doi 10.17632/zr7vgbcyr2.1.".to_owned(),
-        patients: data.samples.len(),
-        validation_patients: validation,
-        patients_under_18: examples.iter().filter(|e| e.age_years < 18.0).count(),
+        patients: patients(&|example| example.split == Split::Train),
+        validation_patients: patients(&|example| example.split == Split::Validation),
+        patients_under_18: patients(&|example| example.age_years < 18.0),
         folds: config.folds,
         epochs: config.epochs,
         seed: config.seed,

@@ -83,6 +83,7 @@ pub fn train(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainedBundle, TrainError> {
     check(config)?;
+    config::parts_are_apart(examples.iter().map(|example| (example.patient.as_str(), example.split)))?;
     let device =
         Device::open(DeviceChoice::Cpu).map_err(|error| TrainError::Device { reason: error.to_string() })?;
     let data = data::Data::new(examples, config)?;

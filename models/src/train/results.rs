@@ -154,8 +154,9 @@ pub(crate) fn measure(
     let own = columns(&validation, |i, k| scores[i].findings[k].logit);
     let teacher = columns(&validation, |i, k| f64::from(validation[i].teacher[k]));
     let cases: Vec<Vec<bool>> = (0..FINDINGS).map(|k| cases(&validation, k)).collect();
+    let patients: Vec<&str> = validation.iter().map(|example| example.patient.as_str()).collect();
     let interval = |statistic: &dyn Fn(&[usize]) -> Option<f64>| {
-        evaluation::bootstrap(validation.len(), config.bootstrap_rounds, config.seed, statistic)
+        evaluation::patient_interval(&patients, config.bootstrap_rounds, config.seed, statistic)
             .unwrap_or(Interval { value: 0.5, low: 0.0, high: 1.0 })
     };
     let (pooled, outcomes) = pooled(&validation, scores);
@@ -243,8 +244,10 @@ fn label_result(
     let one_class = || TrainError::OneClass { label: name, part: "validation" };
     let cases = cases(validation, k);
     let column = |value: &dyn Fn(usize) -> f64| (0..validation.len()).map(value).collect::<Vec<_>>();
+    let patients: Vec<&str> = validation.iter().map(|example| example.patient.as_str()).collect();
     let interval = |scores: &[f64]| {
-        evaluation::auroc_interval(scores, &cases, config.bootstrap_rounds, config.seed).ok_or_else(one_class)
+        evaluation::auroc_interval(scores, &cases, &patients, config.bootstrap_rounds, config.seed)
+            .ok_or_else(one_class)
     };
     let probabilities = column(&|i| scores[i].findings[k].probability);
     let constant = f64::from(sigmoid_f32(data.base[k]));

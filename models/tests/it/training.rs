@@ -74,6 +74,9 @@ fn what_cannot_be_trained_is_refused() {
         example.labels[3] = 0.0;
     }
     assert!(matches!(fails(&healthy, &config), Some(TrainError::OneClass { label: "Infiltration", .. })));
+    let mut shared = all.clone();
+    shared[3].patient.clone_from(&all[0].patient);
+    assert!(matches!(fails(&shared, &config), Some(TrainError::Config { field: "split", .. })));
     for (field, wrong) in [
         ("folds", TrainConfig { folds: 1, ..config.clone() }),
         ("epochs", TrainConfig { epochs: 0, ..config.clone() }),
