@@ -185,7 +185,7 @@ fn located(found: &SrProstate) -> Vec<(u8, Vec<&str>)> {
 fn a_prostate_as_highdicom_writes_it() {
     let of_lesions = written("lesions.dcm");
     assert_eq!((of_lesions.pi_rads, of_lesions.volume_ml), (Some(4), Some(48.5)), "no lesion is the gland");
-    assert_eq!((of_lesions.psa, of_lesions.faults), (None, vec![]));
+    assert_eq!((of_lesions.psa, &of_lesions.faults), (None, &vec![]));
     let mut sites = located(&of_lesions);
     sites.sort();
     assert_eq!(sites, [(3, vec!["279706003"]), (4, vec!["41216001"])]);
