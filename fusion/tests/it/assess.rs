@@ -391,13 +391,13 @@ fn the_va_model_stands_beside_mayo() {
                     feature.value = status
                         .map_or(FeatureValue::Missing { reason: MissingReason::NotRecorded }, |status| {
                             FeatureValue::Code(status.to_owned())
-                        })
+                        });
                 }
                 "years-quit" => {
                     feature.value = quit.map_or(
                         FeatureValue::Missing { reason: MissingReason::NotRecorded },
                         FeatureValue::Number,
-                    )
+                    );
                 }
                 _ => {}
             }

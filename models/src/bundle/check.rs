@@ -186,12 +186,13 @@ pub(super) fn activation(activation: Activation, network: &Architecture) -> Resu
 mod tests {
     use super::*;
 
+    type Spoils = fn(&mut Manifest);
+
     /// The built-in ensemble with one thing wrong.
     #[test]
     fn an_ensemble_that_would_prove_nothing_or_cannot_compute_is_refused() {
         let Contents::Ensemble(good) = Bundle::embedded().unwrap().contents else { panic!("an ensemble") };
         assert_eq!(ensemble(&good), Ok(()));
-        type Spoils = fn(&mut Manifest);
         let spoiled: [(&str, Spoils); 18] = [
             ("tolerance", |own| own.self_test.tolerance_cpu = 1e9),
             ("tolerance", |own| own.self_test.tolerance_gpu = f64::NAN),
