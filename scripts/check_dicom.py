@@ -2,7 +2,8 @@
 an overlay as an image, and compares it with the structured report beside it; or a segmentation, and compares its pixels and
 areas with what page, bundle and structured report beside it say.
 
-Called by scripts/check-dicom. Says what is wrong on standard error; says nothing where nothing is.
+Called by scripts/check-dicom with all files. Says what is wrong on standard error, the file and a tab before it; says nothing
+where nothing is.
 """
 
 import json
@@ -18,11 +19,17 @@ AREA = "42798000"
 PRESENCE = {"52101004", "82334004", "2667000"}
 
 
-def main(path: Path) -> int:
-    problems = list(problems_of(path))
-    for problem in problems:
-        print(f"highdicom: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+def main(files: list[str]) -> int:
+    found = 0
+    for file in files:
+        try:
+            problems = list(problems_of(Path(file)))
+        except Exception as error:
+            problems = [f"cannot be read: {type(error).__name__}: {error}"]
+        for problem in problems:
+            found += 1
+            print(f"{file}\thighdicom: {' '.join(str(problem).split())}", file=sys.stderr)
+    return 1 if found else 0
 
 
 def problems_of(path: Path):
@@ -192,4 +199,4 @@ def differences(groups, bundle):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

@@ -12,7 +12,9 @@ use crate::bundle::classifier::{
 };
 use crate::bundle::gate::Gate;
 use crate::bundle::make::{self, MakeError};
+use crate::bundle::maker::Maker;
 use crate::bundle::manifest::{FORMAT, WeightsFile};
+use crate::bundle::outside::Outside;
 use crate::bundle::seal::Seal;
 use crate::device::Device;
 use crate::evaluation::patient_interval;
@@ -45,6 +47,12 @@ pub struct Words {
     /// The pictures it may be used on.
     #[serde(default)]
     pub applies_to: Gate,
+    /// Who made the model, when, and where more is said of it.
+    #[serde(default)]
+    pub maker: Maker,
+    /// What becomes of a picture that is out of distribution.
+    #[serde(default)]
+    pub out_of_distribution: Outside,
     /// The labels in the order of the network's outputs.
     pub labels: Vec<LabelWords>,
 }
@@ -148,6 +156,9 @@ fn manifest(
             command: command.to_owned(),
             imported_sha256: None,
         },
+        maker: words.maker.clone(),
+        out_of_distribution: words.out_of_distribution,
+        calibration_bins: Vec::new(),
         weights: WeightsFile::default(),
         self_test: ClassifierSelfTest::default(),
         seal: Seal::default(),
