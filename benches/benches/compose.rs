@@ -47,7 +47,9 @@ fn outlined(report: &Report) -> Report {
         display: display.into(),
     };
     let segment = |label: &str, code: &str, left: usize| {
-        let inside = |pixel: usize| (left..left + 600).contains(&(pixel % SIDE)) && (300..1700).contains(&(pixel / SIDE));
+        let inside = |pixel: usize| {
+            (left..left + 600).contains(&(pixel % SIDE)) && (300..1700).contains(&(pixel / SIDE))
+        };
         Segment {
             label: label.into(),
             title: label.into(),

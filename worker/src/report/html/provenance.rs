@@ -55,8 +55,8 @@ fn digest(language: Language, model: &Model) -> Markup {
         dd data-model=(visible(&model.id)) data-version=(visible(&model.version)) data-digest=(visible(&model.digest)) {
             (shown(&model.id)) " " (shown(&model.version)) ", "
             @match &model.manufacturer {
-                Some(maker) => (shown(maker)),
-                None => (language.text(Message::MakerNotStated)),
+                Some(maker) => { (shown(maker)) }
+                None => { (language.text(Message::MakerNotStated)) }
             }
             @if let Some(day) = &model.created { ", " (language.date(day)) }
             br; span class="mono" { (language.text(Message::WeightsDigest)) " " (shown(&model.digest)) }
