@@ -16,6 +16,8 @@ import pydicom
 from pydicom.sr.codedict import codes
 
 AREA = "42798000"
+FINDING = "121071"
+SCHEMES = {"http://snomed.info/sct": "SCT", "http://www.radlex.org": "RADLEX", "http://loinc.org": "LN"}
 PRESENCE = {"52101004", "82334004", "2667000"}
 
 
@@ -159,12 +161,23 @@ def problems_of_segmentation(dataset, path: Path):
             yield f"has segments {numbers}, and the structured report refers to {referred}"
 
 
+def codes_of(items):
+    """What was found, in every code system that is named."""
+    for item in items:
+        if item.ValueType == "CODE" and item.name.value == FINDING:
+            first = item.ConceptCodeSequence[0]
+            every = [first, *first.get("EquivalentCodeSequence", [])]
+            return {(one.CodingSchemeDesignator, one.get("CodeValue") or one.get("LongCodeValue")) for one in every}
+    return set()
+
+
 def differences(groups, bundle):
     """What the two renderings say differently."""
-    said = {}
+    said, concepts = {}, {}
     for group in groups:
         uid = str(group[0].get("ObservationUID", ""))
         items = group[0].ContentSequence
+        concepts[uid] = codes_of(items)
         bounds = ("risk-low", "risk-high")
         numbers = [item for item in items if item.ValueType == "NUM" and item.name.value not in bounds]
         states = [item.value.value for item in items if item.ValueType == "CODE" and item.value.value in PRESENCE]
@@ -186,6 +199,10 @@ def differences(groups, bundle):
             value = component.get("valueQuantity", {}).get("value")
             if resource["code"]["coding"][0]["code"] == AREA:
                 value = resource.get("valueQuantity", {}).get("value")
+            codings = [one for one in resource["code"]["coding"] if one.get("system") in SCHEMES]
+            listed = {(SCHEMES[one["system"]], one["code"]) for one in codings}
+            if resource["code"]["coding"][0]["code"] != AREA and listed and listed != concepts.get(identifier):
+                yield f"{identifier}: SR has the codes {concepts.get(identifier)}, FHIR has {listed}"
             state = resource.get("valueCodeableConcept", {}).get("coding", [{}])[0].get("code")
             wanted[identifier] = (None if value is None else float(value), state)
         elif resource["resourceType"] == "RiskAssessment":
