@@ -7,8 +7,8 @@ use super::classifier::{ClassifierConfig, Picture, TrainedClassifier};
 use super::config::{Split, TrainError};
 use crate::bundle::Bundle;
 use crate::bundle::classifier::{
-    Activation, Calibration, ClassifierLabel, ClassifierManifest, ClassifierSelfTest, Coding, KIND,
-    NoveltyRecord, Origin, Performance,
+    Activation, Calibration, CalibrationBin, ClassifierLabel, ClassifierManifest, ClassifierSelfTest, Coding,
+    KIND, NoveltyRecord, Origin, Performance,
 };
 use crate::bundle::gate::Gate;
 use crate::bundle::make::{self, MakeError};
@@ -17,12 +17,14 @@ use crate::bundle::manifest::{FORMAT, WeightsFile};
 use crate::bundle::outside::Outside;
 use crate::bundle::seal::Seal;
 use crate::device::Device;
-use crate::evaluation::patient_interval;
+use crate::evaluation::{patient_interval, reliability};
 use crate::image::GreyImage;
 use crate::score::Scorer;
 
 /// Resamples of the interval in the card.
 const BOOTSTRAP_ROUNDS: usize = 2000;
+/// Bins of the calibration plot.
+const CALIBRATION_BINS: usize = 10;
 
 /// What the bundle says of itself, which no training can know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +98,20 @@ pub fn bundle(
         let cases: Vec<bool> = validation.iter().map(|picture| picture.labels[index] > 0.5).collect();
         label.performance = performance(&logits, &cases, &patients, config.seed);
     }
+    let labels = manifest.labels.len();
+    let probabilities: Vec<f64> =
+        scores.iter().flat_map(|own| own.findings.iter().map(|finding| finding.probability)).collect();
+    let outcomes: Vec<bool> =
+        validation.iter().flat_map(|own| own.labels[..labels].iter().map(|label| *label > 0.5)).collect();
+    let bins = reliability(&probabilities, &outcomes, CALIBRATION_BINS);
+    manifest.calibration_bins = bins
+        .into_iter()
+        .map(|bin| CalibrationBin {
+            predicted: bin.probability,
+            observed: bin.observed,
+            values: u32::try_from(bin.count).unwrap_or(u32::MAX),
+        })
+        .collect();
     make::classifier(manifest, &state).map_err(failed)
 }
 
