@@ -2,7 +2,8 @@
 an overlay as an image, and compares it with the structured report beside it; or a segmentation, and compares its pixels and
 areas with what page, bundle and structured report beside it say.
 
-Called by scripts/check-dicom. Says what is wrong on standard error; says nothing where nothing is.
+Called by scripts/check-dicom with all files. Says what is wrong on standard error, the file and a tab before it; says nothing
+where nothing is.
 """
 
 import json
@@ -15,14 +16,22 @@ import pydicom
 from pydicom.sr.codedict import codes
 
 AREA = "42798000"
+FINDING = "121071"
+SCHEMES = {"http://snomed.info/sct": "SCT", "http://www.radlex.org": "RADLEX", "http://loinc.org": "LN"}
 PRESENCE = {"52101004", "82334004", "2667000"}
 
 
-def main(path: Path) -> int:
-    problems = list(problems_of(path))
-    for problem in problems:
-        print(f"highdicom: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+def main(files: list[str]) -> int:
+    found = 0
+    for file in files:
+        try:
+            problems = list(problems_of(Path(file)))
+        except Exception as error:
+            problems = [f"cannot be read: {type(error).__name__}: {error}"]
+        for problem in problems:
+            found += 1
+            print(f"{file}\thighdicom: {' '.join(str(problem).split())}", file=sys.stderr)
+    return 1 if found else 0
 
 
 def problems_of(path: Path):
@@ -152,12 +161,23 @@ def problems_of_segmentation(dataset, path: Path):
             yield f"has segments {numbers}, and the structured report refers to {referred}"
 
 
+def codes_of(items):
+    """What was found, in every code system that is named."""
+    for item in items:
+        if item.ValueType == "CODE" and item.name.value == FINDING:
+            first = item.ConceptCodeSequence[0]
+            every = [first, *first.get("EquivalentCodeSequence", [])]
+            return {(one.CodingSchemeDesignator, one.get("CodeValue") or one.get("LongCodeValue")) for one in every}
+    return set()
+
+
 def differences(groups, bundle):
     """What the two renderings say differently."""
-    said = {}
+    said, concepts = {}, {}
     for group in groups:
         uid = str(group[0].get("ObservationUID", ""))
         items = group[0].ContentSequence
+        concepts[uid] = codes_of(items)
         bounds = ("risk-low", "risk-high")
         numbers = [item for item in items if item.ValueType == "NUM" and item.name.value not in bounds]
         states = [item.value.value for item in items if item.ValueType == "CODE" and item.value.value in PRESENCE]
@@ -179,6 +199,10 @@ def differences(groups, bundle):
             value = component.get("valueQuantity", {}).get("value")
             if resource["code"]["coding"][0]["code"] == AREA:
                 value = resource.get("valueQuantity", {}).get("value")
+            codings = [one for one in resource["code"]["coding"] if one.get("system") in SCHEMES]
+            listed = {(SCHEMES[one["system"]], one["code"]) for one in codings}
+            if resource["code"]["coding"][0]["code"] != AREA and listed and listed != concepts.get(identifier):
+                yield f"{identifier}: SR has the codes {concepts.get(identifier)}, FHIR has {listed}"
             state = resource.get("valueCodeableConcept", {}).get("coding", [{}])[0].get("code")
             wanted[identifier] = (None if value is None else float(value), state)
         elif resource["resourceType"] == "RiskAssessment":
@@ -192,4 +216,4 @@ def differences(groups, bundle):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

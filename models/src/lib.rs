@@ -27,8 +27,10 @@ mod linear;
 mod novelty;
 
 pub use bundle::applies::{Applies, StudyFacts};
-pub use bundle::classifier::Coding;
+pub use bundle::classifier::{CalibrationBin, Coding};
+pub use bundle::maker::Maker;
 pub use bundle::model_card::{Label, ModelCard};
+pub use bundle::outside::Outside;
 pub use bundle::segmenter::SegmentLabel;
 pub use bundle::{Bundle, BundleError};
 pub use device::{Device, DeviceChoice, DeviceError};

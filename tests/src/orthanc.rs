@@ -118,6 +118,14 @@ impl Orthanc {
         .collect()
     }
 
+    /// The picture that it shows of an instance, a PNG; `None` where it cannot draw it.
+    pub fn rendered(&self, sop_instance_uid: &str) -> Option<Vec<u8>> {
+        let found = self.ask("POST", "/tools/lookup", sop_instance_uid.as_bytes())?;
+        let id = found.as_array()?.iter().find(|one| one["Type"] == "Instance")?["ID"].as_str()?.to_owned();
+        let png = self.exchange("GET", &format!("/instances/{id}/rendered"), b"")?;
+        png.starts_with(b"\x89PNG").then_some(png)
+    }
+
     /// The files of a study, as it hands them out.
     ///
     /// # Panics

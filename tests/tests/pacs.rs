@@ -264,6 +264,15 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
     assert_eq!(orthanc.files(&picture_uid), std::slice::from_ref(&picture), "and so is the overlay");
     assert_eq!(orthanc.counts(), (1, 3), "in the study of the image");
 
+    // its own display draws the overlay as it is; a structured report is no picture to it
+    let shown = orthanc.rendered(&picture_uid).expect("a picture of the overlay");
+    let overlay = dicom_object::from_reader(Cursor::new(&picture[..])).unwrap();
+    let pixels = |tag| overlay.element(tag).unwrap().to_int::<u32>().unwrap();
+    let wanted = [pixels(tags::COLUMNS), pixels(tags::ROWS)];
+    let header = [16, 20].map(|at| u32::from_be_bytes(shown[at..at + 4].try_into().unwrap()));
+    assert_eq!(header, wanted, "width and height in the PNG's header");
+    assert!(orthanc.rendered(&uid).is_none());
+
     let over_dicom = dicom(orthanc.dicom(), TITLES.0, PATIENT);
     over_dicom.probe().await.unwrap();
     over_dicom.deliver(&parcel(true)).await.unwrap();

@@ -34,6 +34,14 @@ fn browser() -> Option<(TempDir, Chromium)> {
     Some((folder, chromium))
 }
 
+/// Keeps a picture of the page for somebody to look at, where a folder is named for it.
+#[expect(clippy::disallowed_methods, reason = "only this file asks where its pictures go")]
+fn kept(name: &str, base64: &str) {
+    let Ok(folder) = std::env::var("CHIASM_PAGE_PICTURES") else { return };
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(Path::new(&folder).join(name), STANDARD.decode(base64).unwrap()).unwrap();
+}
+
 #[test]
 fn the_overlay_is_switched_with_the_keyboard_and_nothing_else_happens() {
     let Some((folder, mut chromium)) = browser() else { return };
@@ -77,12 +85,14 @@ fn the_sheet_is_one_page_of_paper_and_fits_a_phone() {
         chromium.screen(1280, 900, false);
         chromium.open(&page);
         let pdf = chromium.print();
+        kept(&format!("{language}.pdf"), &pdf);
         assert_eq!(pages(&pdf), 1, "{language}: the demo's report is one sheet");
         assert_eq!(chromium.value("document.documentElement.lang"), language);
         let ground = "getComputedStyle(document.body).backgroundColor";
         let light = chromium.value(ground);
         chromium.screen(1280, 900, true);
         assert_ne!(chromium.value(ground), light, "{language}: the dark has a ground of its own");
+        kept(&format!("{language}-dark.png"), &chromium.picture());
         for width in [320, 390, 768, 1280] {
             chromium.screen(width, 844, false);
             let wide = chromium.value("document.documentElement.scrollWidth");
@@ -90,6 +100,7 @@ fn the_sheet_is_one_page_of_paper_and_fits_a_phone() {
                 wide.as_u64().is_some_and(|wide| wide <= u64::from(width)),
                 "{language} at {width}: {wide}"
             );
+            kept(&format!("{language}-{width}.png"), &chromium.picture());
         }
         assert_eq!(chromium.misdeeds(), [""; 0], "{language}");
     }

@@ -156,6 +156,16 @@ fn a_study_is_read_by_the_pipeline_that_was_asked_for() {
     let labels: Vec<_> =
         line["findings"].as_array().unwrap().iter().map(|one| one["label"].clone()).collect();
     assert_eq!(labels, ["one", "two", "three"], "{line}");
+    // the site's network is nobody's that its manifest does not name
+    let report = Path::new(line["files"]["html"].as_str().unwrap()).parent().unwrap();
+    let bundle: serde_json::Value =
+        serde_json::from_slice(&fs::read(report.join("bundle.json")).unwrap()).unwrap();
+    let narrow = bundle["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]);
+    let narrow: Vec<_> = narrow.filter(|one| one["modelNumber"] == "narrow").collect();
+    assert_eq!(narrow.len(), 1);
+    assert!(narrow[0].get("manufacturer").is_none(), "{}", narrow[0]);
+    let page = fs::read_to_string(report.join("report.html")).unwrap();
+    assert!(page.contains("maker not stated"));
     let line = lines(&analyze(&out("two"), &[])).remove(0);
     assert_eq!(line["findings"].as_array().unwrap().len(), 14);
     let unknown = analyze(&out("three"), &["--pipeline", "gone"]);

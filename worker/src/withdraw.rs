@@ -92,6 +92,7 @@ pub fn withdrawal(
         keys: doc::Keys { report: job.report_key.clone(), job: withdrawal.job_key.clone() },
         kind: doc::Kind::Withdrawn(why.clone(), job.job_key.clone()),
         issued: recall.at,
+        site: doc::Site::default(),
         software: doc::Software {
             name: "Chiasm".into(),
             version: env!("CARGO_PKG_VERSION").into(),

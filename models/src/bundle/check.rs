@@ -1,6 +1,6 @@
 //! What has to hold of a manifest before a bundle is one.
 
-use super::classifier::Activation;
+use super::classifier::{Activation, CalibrationBin};
 use super::manifest::{FORMAT, Label, Manifest, OLDEST_FORMAT};
 use super::seal::Seal;
 use super::{Bundle, BundleError, CARD_FILE, Contents, MANIFEST_FILE, WEIGHTS_FILE};
@@ -97,6 +97,9 @@ pub(super) fn consistent(contents: &Contents) -> Result<(), BundleError> {
 
 fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
     let labels = manifest.labels.len();
+    if !manifest.calibration_bins.iter().all(CalibrationBin::is_usable) {
+        return Err("a calibration bin is outside 0 to 1");
+    }
     if labels == 0 || manifest.self_test.logits.len() != labels {
         return Err("the self-test does not have one logit a label");
     }

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::gate::Gate;
+use super::maker::Maker;
 use super::manifest::WeightsFile;
+use super::outside::Outside;
 use super::seal::Seal;
 use crate::calibration::{Platt, sigmoid};
 use crate::network::Architecture;
@@ -52,6 +54,15 @@ pub struct ClassifierManifest {
     pub calibration_data: String,
     /// Where the model comes from.
     pub origin: Origin,
+    /// Who made the model and when, where it is stated; the report says it.
+    #[serde(default, skip_serializing_if = "Maker::is_empty")]
+    pub maker: Maker,
+    /// What becomes of a picture that is out of distribution.
+    #[serde(default, skip_serializing_if = "Outside::is_usual")]
+    pub out_of_distribution: Outside,
+    /// Predicted against observed on patients that were not trained on, all findings together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibration_bins: Vec<CalibrationBin>,
     /// The file of weights.
     pub weights: WeightsFile,
     /// The checks that are run when the bundle is loaded; at least one.
@@ -96,6 +107,25 @@ pub struct Coding {
     pub code: String,
     /// The concept's name there.
     pub display: String,
+}
+
+/// One bin of a calibration plot.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationBin {
+    /// Mean predicted probability, 0 to 1.
+    pub predicted: f64,
+    /// Share that had the finding, 0 to 1.
+    pub observed: f64,
+    /// Values in the bin.
+    pub values: u32,
+}
+
+impl CalibrationBin {
+    /// Whether it can be drawn.
+    pub(crate) fn is_usable(&self) -> bool {
+        [self.predicted, self.observed].iter().all(|share| (0.0..=1.0).contains(share))
+    }
 }
 
 /// An area under the ROC curve with its 95 % interval.
@@ -275,6 +305,9 @@ impl ClassifierManifest {
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         if self.kind != KIND {
             return Err("it is of another kind");
+        }
+        if !self.calibration_bins.iter().all(CalibrationBin::is_usable) {
+            return Err("a calibration bin is outside 0 to 1");
         }
         self.check_network()?;
         self.check_self_test()

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::classifier::{CalibrationBin, Coding};
+use super::maker::Maker;
+use super::outside::Outside;
 use super::seal::Seal;
 use super::selftest::SelfTest;
 use crate::calibration::Platt;
@@ -43,6 +46,15 @@ pub struct Manifest {
     pub novelty: NoveltyRule,
     /// Where the model comes from.
     pub training: TrainingRecord,
+    /// Who made the model and when, where it is stated; the report says it.
+    #[serde(default, skip_serializing_if = "Maker::is_empty")]
+    pub maker: Maker,
+    /// What becomes of a picture that is out of distribution.
+    #[serde(default, skip_serializing_if = "Outside::is_usual")]
+    pub out_of_distribution: Outside,
+    /// Predicted against observed on patients that were not trained on, all findings together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibration_bins: Vec<CalibrationBin>,
     /// The file of weights.
     pub weights: WeightsFile,
     /// The check that is run when the bundle is loaded.
@@ -64,6 +76,9 @@ pub struct Label {
     pub snomed: Code,
     /// The RadLex concept (`http://www.radlex.org`), where there is one.
     pub radlex: Option<Code>,
+    /// Concepts of further systems, such as RadElement or LOINC, that mean the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<Coding>,
     /// Below this probability the finding is absent; from here to [`Self::threshold_high`] it is indeterminate.
     pub threshold_low: f64,
     /// From this probability on the finding is present.

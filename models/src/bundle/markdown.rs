@@ -1,8 +1,9 @@
 //! The model card of a network in Markdown: Hugging Face's head and the headings that CLAIM (Mongan et al. 2020,
 //! Radiology: Artificial Intelligence 2(2)) and Mitchell et al. 2019 ask for.
 
-use super::classifier::{ClassifierLabel, ClassifierManifest, NoveltyRecord, Origin};
+use super::classifier::{CalibrationBin, ClassifierLabel, ClassifierManifest, NoveltyRecord, Origin};
 use super::gate::Gate;
+use super::maker::Maker;
 use super::segmenter::{SegmentLabel, SegmenterManifest};
 use crate::network::Architecture;
 use crate::preprocess::pipeline::Pipeline;
@@ -26,6 +27,7 @@ struct Common<'a> {
     novelty: String,
     applies_to: &'a Gate,
     origin: &'a Origin,
+    maker: &'a Maker,
     architecture: &'a Architecture,
     preprocessing: &'a Pipeline,
 }
@@ -42,6 +44,7 @@ pub(super) fn segmenter_card(manifest: &SegmenterManifest) -> String {
         novelty: "The model cannot tell pictures that are unlike its training pictures.".to_owned(),
         applies_to: &manifest.applies_to,
         origin: &manifest.origin,
+        maker: &manifest.maker,
         architecture: &manifest.architecture,
         preprocessing: &manifest.preprocessing,
     };
@@ -75,6 +78,7 @@ pub(super) fn card(manifest: &ClassifierManifest) -> String {
         novelty: novelty(&manifest.novelty),
         applies_to: &manifest.applies_to,
         origin: &manifest.origin,
+        maker: &manifest.maker,
         architecture: &manifest.architecture,
         preprocessing: &manifest.preprocessing,
     };
@@ -94,6 +98,7 @@ pub(super) fn card(manifest: &ClassifierManifest) -> String {
             line(&label.threshold_source)
         );
     }
+    bins(&mut text, &manifest.calibration_bins);
     details(&mut text, &common);
     text
 }
@@ -186,6 +191,16 @@ fn findings(text: &mut String, labels: &[ClassifierLabel]) {
     text.push('\n');
 }
 
+fn bins(text: &mut String, bins: &[CalibrationBin]) {
+    if bins.is_empty() {
+        return;
+    }
+    text.push_str("\n| probability, mean of the bin | observed | values |\n|---|---|---|\n");
+    for bin in bins {
+        put!(text, "| {:.3} | {:.3} | {} |", bin.predicted, bin.observed, bin.values);
+    }
+}
+
 fn details(text: &mut String, manifest: &Common<'_>) {
     let origin = manifest.origin;
     let patients =
@@ -210,6 +225,18 @@ fn details(text: &mut String, manifest: &Common<'_>) {
         .as_ref()
         .map_or(String::new(), |sha256| format!(" The imported file of weights has SHA-256 `{sha256}`."));
     put!(text, "## Made by\n\n`{}`.{imported}", line(&origin.command));
+    let maker = [
+        ("Manufacturer", &manifest.maker.manufacturer),
+        ("Day", &manifest.maker.created),
+        ("More", &manifest.maker.url),
+    ];
+    let stated: Vec<String> = maker
+        .into_iter()
+        .filter_map(|(name, text)| Some(format!("{name}: {}.", line(text.as_ref()?))))
+        .collect();
+    if !stated.is_empty() {
+        put!(text, "\n{}", stated.join(" "));
+    }
 }
 
 fn gate(gate: &Gate) -> String {

@@ -9,8 +9,10 @@ pub mod applies;
 pub mod classifier;
 pub mod gate;
 pub mod make;
+pub mod maker;
 pub mod manifest;
 pub mod model_card;
+pub mod outside;
 pub mod seal;
 pub mod segmenter;
 pub mod selftest;
@@ -202,11 +204,15 @@ impl Bundle {
             let (id, stated) = (contents.id().to_owned(), stated.sha256.clone());
             return Err(BundleError::Digest { id, stated, found });
         }
-        let model_card = match &contents {
+        let mut model_card = match &contents {
             Contents::Ensemble(manifest) => ModelCard::from(manifest.as_ref()),
             Contents::Classifier(manifest) => ModelCard::from(manifest.as_ref()),
             Contents::Segmenter(manifest) => ModelCard::from(manifest.as_ref()),
         };
+        model_card.maker = model_card.maker.of(&check::sealed(&contents, &card)?.manifest_sha256);
+        if matches!(contents, Contents::Ensemble(_)) && model_card.calibration_bins.is_empty() {
+            model_card.calibration_bins = model_card::bins_of(&card);
+        }
         let signed = contents.seal().cloned();
         Ok(Self { contents, model_card, card, weights, signature: None, signed })
     }

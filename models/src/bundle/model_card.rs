@@ -1,8 +1,10 @@
 //! What a bundle says of itself to the rest of the program, whatever its manifest's format and kind.
 
-use super::classifier::{ClassifierManifest, Coding, NoveltyRecord, Performance};
+use super::classifier::{CalibrationBin, ClassifierManifest, Coding, NoveltyRecord, Performance};
 use super::gate::Gate;
+use super::maker::Maker;
 use super::manifest::{Code, Manifest};
+use super::outside::Outside;
 use super::segmenter::{SegmentLabel, SegmenterManifest};
 
 /// SNOMED CT's system in FHIR.
@@ -33,10 +35,16 @@ pub struct ModelCard {
     pub frontal_threshold: Option<f64>,
     /// Whether it measures how far a picture is from the training pictures.
     pub has_novelty: bool,
+    /// What becomes of a picture that is out of distribution.
+    pub out_of_distribution: Outside,
+    /// Who made it, as far as that is known.
+    pub maker: Maker,
     /// The training data, in words.
     pub training_data: String,
     /// How its probabilities were calibrated and on what, in words.
     pub calibration: String,
+    /// Predicted against observed, all findings together; empty where nothing was measured.
+    pub calibration_bins: Vec<CalibrationBin>,
     /// How its heat maps are made, in words.
     pub saliency: String,
 }
@@ -82,6 +90,22 @@ impl ModelCard {
     }
 }
 
+/// The calibration table of an ensemble's card, which is where one from before [`Manifest::calibration_bins`] has it.
+pub(super) fn bins_of(card: &str) -> Vec<CalibrationBin> {
+    let mut lines =
+        card.lines().skip_while(|line| !line.starts_with("| probability, mean of the bin |")).skip(2);
+    let bin = |line: &str| {
+        let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+        let bin = CalibrationBin {
+            predicted: cells.next()?.parse().ok()?,
+            observed: cells.next()?.parse().ok()?,
+            values: cells.next()?.parse().ok()?,
+        };
+        bin.is_usable().then_some(bin)
+    };
+    std::iter::from_fn(|| bin(lines.next()?)).collect()
+}
+
 impl From<&Manifest> for ModelCard {
     fn from(manifest: &Manifest) -> Self {
         let rule = &manifest.applies_to;
@@ -91,6 +115,7 @@ impl From<&Manifest> for ModelCard {
             title: label.title.clone(),
             codes: std::iter::once(coding(SNOMED, &label.snomed))
                 .chain(label.radlex.as_ref().map(|code| coding(RADLEX, code)))
+                .chain(label.codes.iter().cloned())
                 .collect(),
             threshold_low: label.threshold_low,
             threshold_high: label.threshold_high,
@@ -123,10 +148,13 @@ impl From<&Manifest> for ModelCard {
             },
             frontal_threshold: Some(manifest.frontal.threshold),
             has_novelty: true,
+            out_of_distribution: manifest.out_of_distribution,
+            maker: manifest.maker.clone(),
             training_data: manifest.training.data.clone(),
             calibration:
                 "Platt scaling per finding, fitted on patients that the scoring network was not trained on"
                     .to_owned(),
+            calibration_bins: manifest.calibration_bins.clone(),
             saliency: "class activation map, mean of the networks".to_owned(),
         }
     }
@@ -156,8 +184,11 @@ impl From<&ClassifierManifest> for ModelCard {
             applies_to: manifest.applies_to.clone(),
             frontal_threshold: None,
             has_novelty: matches!(manifest.novelty, NoveltyRecord::Features { .. }),
+            out_of_distribution: manifest.out_of_distribution,
+            maker: manifest.maker.clone(),
             training_data: manifest.origin.training_data.clone(),
             calibration: format!("{}; {}", methods.join(", "), manifest.calibration_data),
+            calibration_bins: manifest.calibration_bins.clone(),
             saliency: "Grad-CAM on the last feature maps".to_owned(),
         }
     }
@@ -176,8 +207,11 @@ impl From<&SegmenterManifest> for ModelCard {
             applies_to: manifest.applies_to.clone(),
             frontal_threshold: None,
             has_novelty: false,
+            out_of_distribution: Outside::default(),
+            maker: manifest.maker.clone(),
             training_data: manifest.origin.training_data.clone(),
             calibration: format!("none: a pixel's own probability; {}", manifest.threshold_data),
+            calibration_bins: Vec::new(),
             saliency: "none: the model outlines".to_owned(),
         }
     }

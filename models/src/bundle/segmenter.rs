@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::check;
 use super::classifier::{Activation, Coding, Origin};
 use super::gate::Gate;
+use super::maker::Maker;
 use super::manifest::WeightsFile;
 use super::seal::Seal;
 use crate::network::Architecture;
@@ -54,6 +55,9 @@ pub struct SegmenterManifest {
     pub threshold_data: String,
     /// Where the model comes from.
     pub origin: Origin,
+    /// Who made the model and when, where it is stated; the report says it.
+    #[serde(default, skip_serializing_if = "Maker::is_empty")]
+    pub maker: Maker,
     /// The file of weights.
     pub weights: WeightsFile,
     /// The checks that are run when the bundle is loaded; at least one.

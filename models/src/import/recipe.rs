@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::{ImportError, Imported, Source, import_from, infer};
 use crate::bundle::Bundle;
 use crate::bundle::classifier::{
-    Activation, Calibration, ClassifierLabel, ClassifierManifest, ClassifierSelfTest, Coding, KIND,
-    NoveltyRecord, Origin, Performance,
+    Activation, Calibration, CalibrationBin, ClassifierLabel, ClassifierManifest, ClassifierSelfTest, Coding,
+    KIND, NoveltyRecord, Origin, Performance,
 };
 use crate::bundle::gate::Gate;
 use crate::bundle::make::{self, MakeError};
+use crate::bundle::maker::Maker;
 use crate::bundle::manifest::{FORMAT, WeightsFile};
+use crate::bundle::outside::Outside;
 use crate::bundle::seal::Seal;
 use crate::bundle::segmenter::{self, SegmentLabel, SegmenterManifest, SegmenterSelfTest};
 use crate::image::GreyImage;
@@ -78,6 +80,12 @@ pub struct Recipe {
     pub licence: Option<String>,
     /// The attribution that those ask for.
     pub attribution: Option<String>,
+    /// Who made the model, when, and where more is said of it.
+    pub maker: Maker,
+    /// What becomes of a picture that is out of distribution.
+    pub out_of_distribution: Outside,
+    /// Predicted against observed on patients that were not trained on, all findings together.
+    pub calibration_bins: Vec<CalibrationBin>,
 }
 
 /// A finding of a [`Recipe`].
@@ -239,6 +247,9 @@ fn manifest(
         },
         calibration_data: or(&recipe.calibration_data, "Nothing was stated of the data it was fitted on."),
         origin: origin(recipe, preset, imported),
+        maker: recipe.maker.clone(),
+        out_of_distribution: recipe.out_of_distribution,
+        calibration_bins: recipe.calibration_bins.clone(),
         weights: WeightsFile::default(),
         self_test: ClassifierSelfTest::default(),
         seal: Seal::default(),
@@ -293,6 +304,7 @@ fn outlines(
         applies_to: recipe.applies_to.clone(),
         threshold_data: or(&recipe.calibration_data, "Nothing was stated of where the thresholds come from."),
         origin: origin(recipe, preset, imported),
+        maker: recipe.maker.clone(),
         weights: WeightsFile::default(),
         self_test: SegmenterSelfTest::default(),
         seal: Seal::default(),

@@ -114,6 +114,7 @@ fn labels(platts: &[Platt], left_out: &OutOfFold) -> Vec<Label> {
                 title: entry.title.to_owned(),
                 snomed: entry.snomed_code(),
                 radlex: entry.radlex_code(),
+                codes: Vec::new(),
                 threshold_low: low,
                 threshold_high: high,
                 calibration: *platt,

@@ -7,20 +7,24 @@ use super::classifier::{ClassifierConfig, Picture, TrainedClassifier};
 use super::config::{Split, TrainError};
 use crate::bundle::Bundle;
 use crate::bundle::classifier::{
-    Activation, Calibration, ClassifierLabel, ClassifierManifest, ClassifierSelfTest, Coding, KIND,
-    NoveltyRecord, Origin, Performance,
+    Activation, Calibration, CalibrationBin, ClassifierLabel, ClassifierManifest, ClassifierSelfTest, Coding,
+    KIND, NoveltyRecord, Origin, Performance,
 };
 use crate::bundle::gate::Gate;
 use crate::bundle::make::{self, MakeError};
+use crate::bundle::maker::Maker;
 use crate::bundle::manifest::{FORMAT, WeightsFile};
+use crate::bundle::outside::Outside;
 use crate::bundle::seal::Seal;
 use crate::device::Device;
-use crate::evaluation::patient_interval;
+use crate::evaluation::{patient_interval, reliability};
 use crate::image::GreyImage;
 use crate::score::Scorer;
 
 /// Resamples of the interval in the card.
 const BOOTSTRAP_ROUNDS: usize = 2000;
+/// Bins of the calibration plot.
+const CALIBRATION_BINS: usize = 10;
 
 /// What the bundle says of itself, which no training can know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +49,12 @@ pub struct Words {
     /// The pictures it may be used on.
     #[serde(default)]
     pub applies_to: Gate,
+    /// Who made the model, when, and where more is said of it.
+    #[serde(default)]
+    pub maker: Maker,
+    /// What becomes of a picture that is out of distribution.
+    #[serde(default)]
+    pub out_of_distribution: Outside,
     /// The labels in the order of the network's outputs.
     pub labels: Vec<LabelWords>,
 }
@@ -89,6 +99,20 @@ pub fn bundle(
         let cases: Vec<bool> = validation.iter().map(|picture| picture.labels[index] > 0.5).collect();
         label.performance = performance(&logits, &cases, &patients, config.seed);
     }
+    let labels = manifest.labels.len();
+    let probabilities: Vec<f64> =
+        scores.iter().flat_map(|own| own.findings.iter().map(|finding| finding.probability)).collect();
+    let outcomes: Vec<bool> =
+        validation.iter().flat_map(|own| own.labels[..labels].iter().map(|label| *label > 0.5)).collect();
+    let bins = reliability(&probabilities, &outcomes, CALIBRATION_BINS);
+    manifest.calibration_bins = bins
+        .into_iter()
+        .map(|bin| CalibrationBin {
+            predicted: bin.probability,
+            observed: bin.observed,
+            values: u32::try_from(bin.count).unwrap_or(u32::MAX),
+        })
+        .collect();
     make::classifier(manifest, &state).map_err(failed)
 }
 
@@ -149,6 +173,9 @@ fn manifest(
             command: command.to_owned(),
             imported_sha256: None,
         },
+        maker: words.maker.clone(),
+        out_of_distribution: words.out_of_distribution,
+        calibration_bins: Vec::new(),
         weights: WeightsFile::default(),
         self_test: ClassifierSelfTest::default(),
         seal: Seal::default(),

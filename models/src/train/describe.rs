@@ -6,10 +6,12 @@ use super::config::{Example, Split, TrainConfig};
 use super::data::Data;
 use super::{findings, frontal};
 use crate::bundle::WEIGHTS_FILE;
+use crate::bundle::maker::Maker;
 use crate::bundle::manifest::{
     AppliesTo, Architecture, FORMAT, FrontalRule, Manifest, NoveltyRule, Preprocessing, ResizeRule,
     Standardisation, TrainingRecord, WeightsFile,
 };
+use crate::bundle::outside::Outside;
 use crate::bundle::selftest::SelfTest;
 
 /// Patients younger than this are refused: infants' chests look different, and none was seen.
@@ -42,6 +44,10 @@ pub(crate) fn manifest(examples: &[Example], data: &Data, config: &TrainConfig) 
         frontal: FrontalRule { threshold: 0.5, kept: 0.0 },
         novelty: NoveltyRule { features_threshold: 1.0, thumbnail_threshold: 1.0, quantile: 0.0 },
         training: training(examples, config),
+        maker: Maker::default(),
+        out_of_distribution: Outside::default(),
+        // the card's table, which is written from what is measured
+        calibration_bins: Vec::new(),
         weights: WeightsFile { file: WEIGHTS_FILE.to_owned(), bytes: 0, sha256: String::new() },
         self_test: SelfTest {
             formula: String::new(),

@@ -451,3 +451,40 @@ fn an_overlay_is_a_picture_and_an_array_is_one_numpy_reads() {
     let header = std::str::from_utf8(&npy[10..10 + length]).unwrap();
     assert!(header.contains("'descr': '<f4', 'fortran_order': False, 'shape': (30, 44)"), "{header}");
 }
+
+#[test]
+fn nobody_is_the_maker_of_a_bundle_that_names_none() {
+    assert!(made().model_card().maker.is_empty());
+    let maker = models::Maker {
+        manufacturer: Some("Radiology of a hospital".to_owned()),
+        created: Some("2025-11-03".to_owned()),
+        url: Some("https://hospital.example.org/models/narrow".to_owned()),
+    };
+    let bins = vec![models::CalibrationBin { predicted: 0.2, observed: 0.25, values: 40 }];
+    let stated = Recipe {
+        maker: maker.clone(),
+        out_of_distribution: models::Outside::Warned,
+        calibration_bins: bins.clone(),
+        ..recipe()
+    };
+    let bundle = import_bundle(&import::file("resnet.pt"), "resnet18", &stated, None).unwrap().0;
+    let folder = tempfile::tempdir().unwrap();
+    bundle.write(folder.path()).unwrap();
+    let opened = Bundle::open(folder.path()).unwrap();
+    let card = opened.model_card();
+    assert_eq!((&card.maker, card.out_of_distribution), (&maker, models::Outside::Warned));
+    assert_eq!(card.calibration_bins, bins);
+    assert!(opened.card().contains("Manufacturer: Radiology of a hospital."));
+    // what is not stated is not in the file, so that a bundle from before these keys keeps its seal
+    let plain = tempfile::tempdir().unwrap();
+    made().write(plain.path()).unwrap();
+    let manifest = std::fs::read_to_string(plain.path().join("manifest.json")).unwrap();
+    for key in ["maker", "out_of_distribution", "calibration_bins"] {
+        assert!(!manifest.contains(key), "{key}");
+    }
+    let wrong = Recipe {
+        calibration_bins: vec![models::CalibrationBin { predicted: 1.2, observed: 0.25, values: 40 }],
+        ..recipe()
+    };
+    assert!(import_bundle(&import::file("resnet.pt"), "resnet18", &wrong, None).is_err());
+}

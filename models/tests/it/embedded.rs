@@ -54,3 +54,20 @@ fn what_is_no_chest_does_not_pass_as_frontal() {
         assert!(!chest.is_frontal, "{name}: {:?}", chest.frontal);
     }
 }
+
+#[test]
+fn it_is_this_project_s_own_and_its_card_has_a_calibration_plot() {
+    let bundle = Bundle::embedded().unwrap();
+    let card = bundle.model_card();
+    assert_eq!(
+        card.maker.manufacturer.as_deref(),
+        Some("The Chiasm project"),
+        "{}",
+        bundle.identity().unwrap()
+    );
+    assert_eq!((&card.maker.created, &card.maker.url), (&None, &None));
+    let bins = &card.calibration_bins;
+    assert_eq!((bins.len(), bins[0].predicted, bins[9].observed, bins[9].values), (10, 0.015, 0.293, 133));
+    assert!(card.labels.iter().all(|label| label.codes[0].system == "http://snomed.info/sct"));
+    assert_eq!(card.out_of_distribution, models::Outside::NotAssessed);
+}

@@ -44,3 +44,8 @@ fn its_gate_lets_no_clinical_study_through() {
         assert!(matches!(answer, Applies::No { code: "NotApplicableModality", .. }), "{answer:?}");
     }
 }
+
+#[test]
+fn it_is_this_project_s_own() {
+    assert_eq!(bundle().model_card().maker.manufacturer.as_deref(), Some("The Chiasm project"));
+}

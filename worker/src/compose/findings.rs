@@ -9,16 +9,34 @@ use crate::outcome::Present;
 use crate::pipeline::output::{FindingScore, ModelOutput, SegmentOutput};
 use crate::report::document as doc;
 
-/// Every label of the model as a finding: assessed where the output holds it.
+/// Why nothing is said of a picture that is unlike the training pictures.
+const OUTSIDE: &str = "the picture is unlike those that the model was trained on";
+
+/// Every label of the model as a finding: assessed where the output holds it, and where the picture is one that the model
+/// knows.
 pub(super) fn findings(output: &ModelOutput, model: &ModelCard) -> Vec<doc::Finding> {
     model
         .labels
         .iter()
         .map(|label| {
             let score = output.findings.iter().find(|score| score.label == label.name);
-            finding(score, label, model)
+            match score {
+                _ if output.is_withheld(model) => not_assessed(OUTSIDE, label, model),
+                Some(score) => finding(score, label, model),
+                None => not_assessed("the model gave no score", label, model),
+            }
         })
         .collect()
+}
+
+fn finding(score: &FindingScore, label: &Label, model: &ModelCard) -> doc::Finding {
+    let assessment =
+        doc::Assessment::Assessed { probability: score.probability, presence: presence(score.present) };
+    said(assessment, label, model)
+}
+
+fn not_assessed(reason: &str, label: &Label, model: &ModelCard) -> doc::Finding {
+    said(doc::Assessment::NotAssessed { reason: reason.into() }, label, model)
 }
 
 /// Everything that the model outlines; what it outlined nothing of is there too.
@@ -45,14 +63,7 @@ fn coding(code: &models::Coding) -> doc::Coding {
     doc::Coding { system: code.system.clone(), code: code.code.clone(), display: code.display.clone() }
 }
 
-fn finding(score: Option<&FindingScore>, label: &Label, model: &ModelCard) -> doc::Finding {
-    let assessment = score.map_or_else(
-        || doc::Assessment::NotAssessed { reason: "the model gave no score".into() },
-        |score| doc::Assessment::Assessed {
-            probability: score.probability,
-            presence: presence(score.present),
-        },
-    );
+fn said(assessment: doc::Assessment, label: &Label, model: &ModelCard) -> doc::Finding {
     doc::Finding {
         label: label.name.clone(),
         title: label.title.clone(),
@@ -88,15 +99,20 @@ pub(super) fn model(bundle: &Bundle) -> doc::Model {
         title: card.title.clone(),
         kind: doc::ModelKind::Image,
         digest: bundle.digest().to_owned(),
-        manufacturer: "The Chiasm project".into(),
-        created: None,
+        manufacturer: card.maker.manufacturer.clone(),
+        url: card.maker.url.clone(),
+        created: card.maker.created.clone(),
         card_markdown: bundle.card().to_owned(),
         training_data: card.training_data.clone(),
         calibration: card.calibration.clone(),
-        calibration_points: Vec::new(),
+        calibration_points: card.calibration_bins.iter().map(calibration_point).collect(),
         applicability: applicability(card),
         limits: std::iter::once(card.intended_use.clone()).chain(card.limits.clone()).collect(),
     }
+}
+
+fn calibration_point(bin: &models::CalibrationBin) -> doc::CalibrationPoint {
+    doc::CalibrationPoint { predicted: bin.predicted, observed: bin.observed, cases: bin.values }
 }
 
 /// The pictures that the model may be used on, in words.
@@ -142,7 +158,8 @@ pub(super) fn picture(
         None => (!drawn.is_empty()).then(|| (doc::Shows::Outlines, drawn.join(", "))),
     };
     let png = STANDARD.decode(&output.picture.saliency_base64).ok().filter(|png| !png.is_empty());
-    let saliency = png.zip(title).map(|(png, (shows, finding))| doc::Saliency {
+    let shown = png.zip(title).filter(|_| !output.is_withheld(model));
+    let saliency = shown.map(|(png, (shows, finding))| doc::Saliency {
         shows,
         finding,
         method: model.saliency.clone(),
@@ -158,4 +175,68 @@ pub(super) fn picture(
         height: output.picture.height,
         saliency,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use models::Outside;
+
+    use super::*;
+    use crate::pipeline::output::PictureData;
+
+    fn output(novelty: f64) -> ModelOutput {
+        let bundle = Bundle::embedded().unwrap();
+        let score = |label: &Label| FindingScore {
+            label: label.name.clone(),
+            logit: 2.0,
+            probability: 0.9,
+            present: Present::Present,
+        };
+        ModelOutput {
+            sop_instance_uid: "1.2.3".into(),
+            device: "cpu".into(),
+            findings: bundle.model_card().labels.iter().map(score).collect(),
+            segments: Vec::new(),
+            view_ap: Some(0.5),
+            frontal: Some(0.95),
+            novelty: Some(novelty),
+            dropped: Vec::new(),
+            warnings: Vec::new(),
+            picture: PictureData {
+                png_base64: STANDARD.encode(b"png"),
+                width: 1,
+                height: 1,
+                saliency_label: "Effusion".into(),
+                saliency_base64: STANDARD.encode(b"png"),
+            },
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_picture_that_is_out_of_distribution() {
+        let bundle = Bundle::embedded().unwrap();
+        let mut card = bundle.model_card().clone();
+        let assessed = |output: &ModelOutput, card: &ModelCard| {
+            let is = |one: &doc::Finding| matches!(one.assessment, doc::Assessment::Assessed { .. });
+            findings(output, card).iter().filter(|finding| is(finding)).count()
+        };
+        let looked = |output: &ModelOutput, card: &ModelCard| {
+            picture(output, card, None).is_some_and(|picture| picture.saliency.is_some())
+        };
+        assert_eq!((assessed(&output(1.0), &card), looked(&output(1.0), &card)), (14, true));
+        let outside = output(1.01);
+        assert_eq!((assessed(&outside, &card), looked(&outside, &card)), (0, false));
+        let reason = doc::Assessment::NotAssessed { reason: OUTSIDE.into() };
+        assert!(findings(&outside, &card).iter().all(|finding| finding.assessment == reason));
+        assert_ne!(crate::report::Language::German.phrase(OUTSIDE), OUTSIDE);
+        card.out_of_distribution = Outside::Warned;
+        assert_eq!((assessed(&outside, &card), looked(&outside, &card)), (14, true));
+    }
+
+    #[test]
+    fn the_image_model_is_its_maker_s_and_has_its_plot() {
+        let own = model(&Bundle::embedded().unwrap());
+        assert_eq!(own.manufacturer.as_deref(), Some("The Chiasm project"));
+        assert_eq!(own.calibration_points.len(), 10);
+    }
 }

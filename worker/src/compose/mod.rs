@@ -60,6 +60,7 @@ fn composed(parts: &Parts<'_>) -> doc::Report {
             Some(Ending::Failed(why)) => doc::Kind::Failed(no_result(why)),
         },
         issued: parts.job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+        site: parts.config.site.clone(),
         software: doc::Software {
             name: "Chiasm".into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -97,7 +98,9 @@ pub fn outcome(parts: &Parts<'_>) -> Outcome {
 }
 
 fn result(parts: &Parts<'_>) -> Outcome {
-    let findings = parts.evidence.output.iter().flat_map(|output| &output.findings);
+    let model = parts.bundle.model_card();
+    let said = parts.evidence.output.iter().filter(|output| !output.is_withheld(model));
+    let findings = said.flat_map(|output| &output.findings);
     let segments = parts.evidence.output.iter().flat_map(|output| &output.segments);
     let segment = |one: &SegmentOutput| outcome::Segment {
         label: one.label.clone(),

@@ -84,37 +84,51 @@ pub(super) fn text(number: f64) -> String {
 fn sources(parts: &Parts<'_>) -> Vec<doc::Source> {
     let features = parts.evidence.features.iter().flat_map(|table| &table.features);
     let of_features = features.flat_map(|feature| {
-        let all = feature.source.iter().chain(&feature.other_sources);
-        all.map(|source| (source.clone(), feature.label.clone())).collect::<Vec<_>>()
+        let own = feature.source.iter().map(|source| (source, feature.source_version.clone()));
+        let all = own.chain(feature.other_sources.iter().map(|source| (source, None)));
+        all.map(|(source, version)| (source.clone(), version, feature.label.clone())).collect::<Vec<_>>()
     });
-    let of_nodules = parts
-        .evidence
-        .nodules
-        .iter()
-        .flat_map(|nodule| nodule.source.iter().map(|source| (source.clone(), "Lung nodule".to_owned())));
+    let of_nodules = parts.evidence.nodules.iter().flat_map(|nodule| {
+        nodule.source.iter().map(|source| (source.clone(), None, "Lung nodule".to_owned()))
+    });
     let inputs = parts.evidence.risks.iter().flat_map(|risk| &risk.inputs);
-    let of_risks = inputs.filter_map(|input| Some((input.source.clone()?, input.label.clone())));
+    let of_risks = inputs.filter_map(|input| Some((input.source.clone()?, None, input.label.clone())));
     let mut sources: Vec<doc::Source> = Vec::new();
-    for (reference, description) in of_features.chain(of_nodules).chain(of_risks) {
-        let Some(resource_type) = resource_type(&reference) else { continue };
+    for (reference, version, description) in of_features.chain(of_nodules).chain(of_risks) {
+        if is_image(&reference, parts) {
+            continue;
+        }
+        let resource_type = resource_type(&reference);
         match sources.iter_mut().find(|source| source.reference == reference) {
-            None => sources.push(doc::Source { reference, resource_type, description }),
-            Some(known)
-                if known.description.split("; ").all(|one| !one.eq_ignore_ascii_case(&description)) =>
-            {
-                known.description.push_str("; ");
-                known.description.push_str(&description);
+            None => sources.push(doc::Source { reference, version, resource_type, description }),
+            Some(known) => {
+                known.version = known.version.take().or(version);
+                if known.description.split("; ").all(|one| !one.eq_ignore_ascii_case(&description)) {
+                    known.description.push_str("; ");
+                    known.description.push_str(&description);
+                }
             }
-            Some(_) => {}
         }
     }
     sources
 }
 
-/// The type of a reference `Type/id`; `None` for what is no resource of the record, such as an image.
-fn resource_type(reference: &str) -> Option<String> {
-    let (kind, _) = reference.split_once('/')?;
-    kind.chars().all(|letter| letter.is_ascii_alphabetic()).then(|| kind.to_owned())
+/// Whether a reference is to an instance of the study, which the report names among its images.
+fn is_image(reference: &str, parts: &Parts<'_>) -> bool {
+    let Some(uid) = reference.strip_prefix("urn:oid:") else { return false };
+    let study = parts.evidence.study.iter();
+    study.flat_map(|study| &study.instances).any(|file| file.instance.sop_instance_uid.as_str() == uid)
+}
+
+/// The type of `Type/id`, of one with a server before it too; empty where a reference does not tell, as `urn:uuid:` does not.
+fn resource_type(reference: &str) -> String {
+    let kind = reference.rsplit('/').nth(1).unwrap_or_default();
+    let is_type = kind.starts_with(|letter: char| letter.is_ascii_uppercase());
+    if is_type && kind.chars().all(|letter| letter.is_ascii_alphabetic()) {
+        kind.to_owned()
+    } else {
+        String::new()
+    }
 }
 
 fn excluded(excluded: &Excluded) -> Vec<String> {
@@ -153,4 +167,22 @@ pub(super) fn missing(parts: &Parts<'_>) -> Vec<doc::Missing> {
 
 fn missing_record(what: &str, effect: &str) -> doc::Missing {
     doc::Missing { what: what.to_owned(), effect: effect.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resource_type;
+
+    #[test]
+    fn a_reference_tells_its_type_or_nothing() {
+        for (reference, kind) in [
+            ("Observation/17", "Observation"),
+            ("https://fhir.example.org/r4/Condition/a-b", "Condition"),
+            ("urn:uuid:0f2d7f4e-7cf3-4b5e-9d0c-0a1f5c1f2b3a", ""),
+            ("https://fhir.example.org/x", ""),
+            ("", ""),
+        ] {
+            assert_eq!(resource_type(reference), kind, "{reference}");
+        }
+    }
 }

@@ -135,7 +135,8 @@ pub(super) fn model(model: &LateFusionModel) -> doc::Model {
         title: "Intensive care at the time of the exam, late fusion".into(),
         kind: doc::ModelKind::Fusion,
         digest: model.digest().to_owned(),
-        manufacturer: "The Chiasm project".into(),
+        manufacturer: Some("The Chiasm project".into()),
+        url: None,
         created: model.created().map(str::to_owned),
         card_markdown: LateFusionModel::embedded_card().to_owned(),
         training_data: format!(

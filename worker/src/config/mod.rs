@@ -34,6 +34,7 @@ use tree::Tree;
 use crate::message::Name;
 use crate::message::adapters::AdapterMapping;
 use crate::report::Language;
+use crate::report::document::Site;
 
 /// The shipped, commented configuration file.
 pub const EXAMPLE: &str = include_str!("../../chiasm.toml");
@@ -110,6 +111,8 @@ pub struct Config {
     pub states_confidence: bool,
     /// Whether the map of where a model looked goes to the targets as a DICOM image too.
     pub makes_overlay: bool,
+    /// Whose reports they are, and which service the archive has.
+    pub site: Site,
     /// How logs and traces are written.
     pub log: LogConfig,
 }
@@ -206,8 +209,10 @@ impl Config {
         };
         let confidence = if self.states_confidence { ";confidence" } else { "" };
         let overlay = if self.makes_overlay { "" } else { ";no overlay" };
+        let own = Some(&self.site).filter(|site| **site != Site::default());
+        let site = own.map(|site| format!(";site={site:?}")).unwrap_or_default();
         format!(
-            "tenant={};zone={};system={}{language}{confidence}{overlay}",
+            "tenant={};zone={};system={}{language}{confidence}{overlay}{site}",
             self.tenant,
             self.site_zone_name,
             self.patient_id_system.as_deref().unwrap_or("")

@@ -179,17 +179,33 @@ pub(super) enum LogFormat {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawReport {
     pub(super) language: Language,
     pub(super) confidence: bool,
     pub(super) overlay: bool,
+    pub(super) organization: Option<RawOrganization>,
+    pub(super) endpoint: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawOrganization {
+    pub(super) name: String,
+    pub(super) reference: Option<String>,
+    pub(super) contact: Option<String>,
 }
 
 impl Default for RawReport {
     fn default() -> Self {
-        Self { language: Language::default(), confidence: false, overlay: true }
+        Self {
+            language: Language::default(),
+            confidence: false,
+            overlay: true,
+            organization: None,
+            endpoint: None,
+        }
     }
 }
 

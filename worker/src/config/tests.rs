@@ -215,3 +215,29 @@ fn keys_without_effect_are_told_of() {
     let keys: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
     assert_eq!(keys, ["queue.kind", "orthanc.url"]);
 }
+
+#[test]
+fn the_site_is_named_as_its_servers_name_it() {
+    let text = "[report]\nendpoint = 'Endpoint/wado'\n\
+        organization = { name = 'Radiology', reference = 'https://fhir.example.org/r4/Organization/7' }\n";
+    let config = read(text, &Environment::default()).unwrap().config;
+    let organization = config.site.organization.as_ref().unwrap();
+    assert_eq!(
+        (organization.name.as_str(), config.site.endpoint.as_deref()),
+        ("Radiology", Some("Endpoint/wado"))
+    );
+    assert_ne!(
+        config.fingerprint(),
+        "tenant=default;zone=UTC;system=",
+        "another site is another version of a report"
+    );
+    let text = "[report]\nendpoint = 'https://pacs.example.org/dicom-web'\n\
+        organization = { name = ' ', reference = 'Practitioner/7', contact = 'nobody' }\n";
+    let problems = problems(text, &Environment::default());
+    for key in ["endpoint", "organization.name", "organization.reference", "organization.contact"] {
+        assert!(
+            problems.iter().any(|one| one.starts_with(&format!("`report.{key}`"))),
+            "{key}: {problems:?}"
+        );
+    }
+}

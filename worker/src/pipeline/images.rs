@@ -13,7 +13,7 @@ use dicom_ingest::source::archive::read_file;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
 use jiff::tz::TimeZone;
-use models::{GreyImage, Present as ModelPresent, Scores, Segment};
+use models::{GreyImage, Outside, Present as ModelPresent, Scores, Segment};
 
 use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData, SegmentOutput, storable, storable_area};
@@ -312,8 +312,14 @@ fn warnings(candidate: Candidate<'_>, scores: &Scores, reading: &Reading) -> Vec
         notes.push(note("LossyCompression", "the image was compressed with loss".into()));
     }
     if scores.out_of_distribution.is_some_and(|novelty| novelty.exceeded) {
-        let text =
-            "the picture is unlike those that the model was trained on: its findings deserve less trust";
+        let text = match reading.bundle.model_card().out_of_distribution {
+            Outside::NotAssessed => {
+                "the picture is unlike those that the model was trained on: its findings are not said"
+            }
+            Outside::Warned => {
+                "the picture is unlike those that the model was trained on: its findings deserve less trust"
+            }
+        };
         notes.push(note("OutOfDistribution", text.into()));
     }
     let model = reading.bundle.model_card();

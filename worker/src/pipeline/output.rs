@@ -1,6 +1,6 @@
 //! What the networks said of one study: stored in the ledger once, so that every retry builds from the same numbers.
 
-use models::Mask;
+use models::{Mask, ModelCard, Outside};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Present;
@@ -31,6 +31,13 @@ pub struct ModelOutput {
     pub warnings: Vec<Note>,
     /// The radiograph, small enough for a page.
     pub picture: PictureData,
+}
+
+impl ModelOutput {
+    /// Whether the picture is so unlike the model's training pictures that its findings are not said.
+    pub(crate) fn is_withheld(&self, model: &ModelCard) -> bool {
+        model.out_of_distribution == Outside::NotAssessed && self.novelty.is_some_and(|novelty| novelty > 1.0)
+    }
 }
 
 /// One finding as the network scored it.

@@ -112,7 +112,9 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
             |uid: &str| study.instances.iter().find(|file| file.instance.sop_instance_uid.as_str() == uid);
         read(&output.sop_instance_uid).map(|file| &file.instance)
     });
-    let image = evidence.output.as_ref().map(|output| ImageScores {
+    // what is not said of the picture is not reckoned with either
+    let said = evidence.output.as_ref().filter(|output| !output.is_withheld(reading.bundle.model_card()));
+    let image = said.map(|output| ImageScores {
         model: reading.bundle.digest().to_owned(),
         labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
         view: instance.and_then(|instance| convert::chest_view(convert::view(instance).as_deref())),

@@ -182,8 +182,10 @@ fn algorithm(model: &Model) -> Elements {
     item.code(tags::ALGORITHM_FAMILY_CODE_SEQUENCE, "DCM", "123110", "Artificial Intelligence")
         .text(tags::ALGORITHM_NAME, VR::LO, &long_string(&model.id))
         .text(tags::ALGORITHM_VERSION, VR::LO, &long_string(&model.version))
-        .text(tags::ALGORITHM_SOURCE, VR::LO, &long_string(&model.manufacturer))
         .text(tags::ALGORITHM_PARAMETERS, VR::LT, &format!("weights SHA-256 {}", model.digest));
+    if let Some(maker) = &model.manufacturer {
+        item.text(tags::ALGORITHM_SOURCE, VR::LO, &long_string(maker));
+    }
     item
 }
 

@@ -6,7 +6,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::document::{Kind, Report, RiskValue};
 use super::language::{Language, Message, translated};
-use super::sample::{failed, hostile, image_only, refused, sample, segmented};
+use super::sample::{failed, hostile, image_only, outside, refused, sample, segmented};
 use super::{fhir, html, overlay, pdf, segmentation, sr};
 
 fn reports() -> Vec<(&'static str, Report)> {
@@ -16,6 +16,7 @@ fn reports() -> Vec<(&'static str, Report)> {
         ("refused", refused()),
         ("failed", failed()),
         ("hostile", hostile()),
+        ("outside", outside()),
         ("german", german()),
         ("segmented", segmented()),
         ("segmented-german", translated(Report { language: Language::German, ..segmented() })),
@@ -248,6 +249,57 @@ fn the_page_says_what_it_is_before_anything_else() {
     for (report, words) in [(refused(), "was not analysed"), (failed(), "the analysis failed")] {
         assert!(html::page(&report).contains(words));
     }
+}
+
+#[test]
+fn a_picture_that_the_model_does_not_know_has_no_finding_in_any_rendering() {
+    let report = outside();
+    let bundle = bundle(&report);
+    for finding in of_type(&bundle, "Observation") {
+        assert_eq!(finding["dataAbsentReason"]["coding"][0]["code"], "not-performed");
+        assert_eq!(
+            finding["dataAbsentReason"]["text"],
+            "the picture is unlike those that the model was trained on"
+        );
+        for forced in ["valueCodeableConcept", "interpretation", "component"] {
+            assert!(finding.get(forced).is_none(), "{forced}");
+        }
+    }
+    let page = html::page(&report);
+    assert!(page.contains("not assessed") && !page.contains("data-state=\"present\""));
+    assert!(page.contains("its findings are not said"));
+    let sr = String::from_utf8_lossy(&sr::document(&report).expect("a structured report")).into_owned();
+    assert_eq!(sr.matches("373121007").count(), report.findings.len());
+    assert!(overlay::document(&report).is_none());
+}
+
+#[test]
+fn the_site_and_the_versions_that_were_read_are_named_and_nobody_is_made_up() {
+    let bundle = bundle(&outside());
+    let report = of_type(&bundle, "DiagnosticReport")[0];
+    assert_eq!(report["performer"][1]["reference"], "Organization/radiology");
+    assert_eq!(report["performer"][1]["display"], "General Hospital, Radiology");
+    assert_eq!(of_type(&bundle, "ImagingStudy")[0]["endpoint"][0]["reference"], "Endpoint/wado-rs");
+    for device in of_type(&bundle, "Device") {
+        assert_eq!(device["owner"]["reference"], "Organization/radiology");
+        assert_eq!(device["contact"][0]["system"], "email");
+        assert_eq!(device["contact"][0]["value"], "ai@hospital.example.org");
+    }
+    let model = of_type(&bundle, "Device").into_iter().find(|one| one.get("url").is_some()).expect("a model");
+    assert!(model.get("manufacturer").is_none(), "whose model it is was not stated: {model}");
+    let entities = of_type(&bundle, "Provenance")[0]["entity"].as_array().expect("entities");
+    let what = |wanted: &str| {
+        let named =
+            |one: &Value| one["what"]["reference"] == wanted || one["what"]["identifier"]["value"] == wanted;
+        entities.iter().filter(|one| named(one)).count()
+    };
+    assert_eq!(what("Observation/crp-9/_history/3"), 1);
+    assert_eq!(what("urn:uuid:0f2d7f4e-7cf3-4b5e-9d0c-0a1f5c1f2b3a"), 1);
+    let page = html::page(&outside());
+    assert!(page.contains("maker not stated") && page.contains("General Hospital, Radiology"));
+    let plain = self::bundle(&sample());
+    assert_eq!(of_type(&plain, "DiagnosticReport")[0]["performer"].as_array().map(Vec::len), Some(1));
+    assert!(of_type(&plain, "ImagingStudy")[0].get("endpoint").is_none());
 }
 
 /// Writes what the validators outside the project read (`scripts/check-fhir`), where a folder is named for it.

@@ -6,6 +6,7 @@ mod pacs;
 mod places;
 mod receive;
 mod remote;
+mod report;
 mod servers;
 mod smart;
 mod worker;
@@ -51,6 +52,7 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         language: raw.report.language,
         states_confidence: raw.report.confidence,
         makes_overlay: raw.report.overlay,
+        site: report::site(&raw.report, findings),
         log: log(&raw.log, findings),
     }
 }

@@ -13,6 +13,7 @@ mod model;
 mod record;
 mod risk;
 mod segment;
+mod site;
 mod study;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use model::{CalibrationPoint, Model, ModelKind, Performance};
 pub use record::{Feature, Record, RecordState, Remark, RemarkKind, Source};
 pub use risk::{Comparator, Contribution, Guidance, Interval, Method, Performer, Risk, RiskInput, RiskValue};
 pub use segment::Segment;
+pub use site::{Organization, Site};
 pub use study::{
     Dropped, Instance, Patient, Picture, Saliency, Shows, Study, Subject, Warning, readable_name,
 };
@@ -45,6 +47,8 @@ pub struct Report {
     pub kind: Kind,
     /// The job's stored acceptance time; it becomes `issued` and `recorded`.
     pub issued: Timestamp,
+    /// Whose report it is, as far as the site says so.
+    pub site: Site,
     /// The program that made the report.
     pub software: Software,
     /// The pipeline that read the study.

@@ -13,8 +13,10 @@ pub struct Model {
     pub kind: ModelKind,
     /// SHA-256 of the weights, 64 hexadecimal digits.
     pub digest: String,
-    /// Who made it.
-    pub manufacturer: String,
+    /// Who made it, where that is stated.
+    pub manufacturer: Option<String>,
+    /// Where its maker says more of it.
+    pub url: Option<String>,
     /// Day it was trained, `YYYY-MM-DD`.
     pub created: Option<String>,
     /// The whole model card, in Markdown.

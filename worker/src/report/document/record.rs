@@ -70,7 +70,9 @@ pub enum RemarkKind {
 pub struct Source {
     /// Reference as the record's bundle states it: `Observation/17`, or a `urn:uuid:`.
     pub reference: String,
-    /// FHIR resource type, such as `Observation`.
+    /// The version of it that was read, where the record states one.
+    pub version: Option<String>,
+    /// FHIR resource type, such as `Observation`; empty where the reference does not tell.
     pub resource_type: String,
     /// What it is, for a reader.
     pub description: String,

@@ -148,6 +148,8 @@ elements! {
     Quantity { value: Option<Decimal>, unit: Text, system: Token, code: Token, }
     /// <http://hl7.org/fhir/R4/datatypes.html#Range>
     Range { low: Option<Quantity>, high: Option<Quantity>, }
+    /// <http://hl7.org/fhir/R4/datatypes.html#ContactPoint>
+    ContactPoint { system: Token, value: Text, }
     /// <http://hl7.org/fhir/R4/datatypes.html#Annotation>
     Annotation { text: Text, }
     /// <http://hl7.org/fhir/R4/resource.html#Meta>
@@ -243,6 +245,18 @@ impl Range {
     /// From and to in years, at most three digits each.
     pub(super) fn years(low: f64, high: f64) -> Self {
         Self { low: Quantity::years(low), high: Quantity::years(high) }
+    }
+}
+
+impl ContactPoint {
+    /// How somebody is reached: a telephone, a mailbox or a page, by the scheme of the URL.
+    pub(super) fn of(url: &str) -> Self {
+        let (system, value) = match url.split_once(':') {
+            Some(("tel", number)) => ("phone", number),
+            Some(("mailto", address)) => ("email", address),
+            _ => ("url", url),
+        };
+        Self { system: system.into(), value: value.into() }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Who computed: a Device for the program and one for each model, with the model's card; and the objects in the archive.
 //!
-//! The devices and cards depend on the model and the site's language alone, not on the job, so that each report writes the same ones.
+//! The devices and cards depend on the model and the site's configuration alone, not on the job, so that each report writes the same
+//! ones.
 
 use uuid::Uuid;
 
 use super::datatypes::{
-    Annotation, Attachment, CodeableConcept, Extension, Identifier, Instant, Meta, Narrative, Reference,
-    Text, Token, elements,
+    Annotation, Attachment, CodeableConcept, ContactPoint, Extension, Identifier, Instant, Meta, Narrative,
+    Reference, Text, Token, elements,
 };
 use super::{references, terms};
 use crate::report::document::{Model, ModelKind, Report};
@@ -19,7 +20,8 @@ elements! {
     Device {
         id: Token, language: Token, text: Option<Narrative>, extension: Vec<Extension>, identifier: Vec<Identifier>, status: Token, manufacturer: Text,
         manufacture_date: Token, model_number: Text, device_name: Vec<DeviceName>,
-        r#type: Option<CodeableConcept>, version: Vec<Version>, note: Vec<Annotation>,
+        r#type: Option<CodeableConcept>, version: Vec<Version>, owner: Option<Reference>, contact: Vec<ContactPoint>,
+        url: Token, note: Vec<Annotation>,
         safety: Vec<CodeableConcept>,
     }
     /// <http://hl7.org/fhir/R4/device-definitions.html#Device.deviceName>
@@ -52,13 +54,16 @@ pub(super) fn software(report: &Report) -> Device {
         }],
         r#type: Some(terms::artificial_intelligence()),
         version: vec![version("software", &software.version)],
+        owner: references::organization(report),
+        contact: contact(report),
         safety: safety(report.language),
         ..Device::default()
     }
 }
 
 /// A model with its weights.
-pub(super) fn model(language: Language, model: &Model) -> Device {
+pub(super) fn model(report: &Report, model: &Model) -> Device {
+    let language = report.language;
     let kind = match model.kind {
         ModelKind::Image => terms::deep_learning(),
         ModelKind::Fusion => terms::machine_learning(),
@@ -81,7 +86,7 @@ pub(super) fn model(language: Language, model: &Model) -> Device {
         ],
         identifier: vec![Identifier::new(terms::MODELS, &identity(model))],
         status: "active".into(),
-        manufacturer: model.manufacturer.as_str().into(),
+        manufacturer: model.manufacturer.as_deref().unwrap_or_default().into(),
         manufacture_date: model.created.as_deref().filter(|day| is_day(day)).unwrap_or_default().into(),
         model_number: model.id.as_str().into(),
         device_name: vec![DeviceName { name: model.title.as_str().into(), r#type: "model-name".into() }],
@@ -90,6 +95,9 @@ pub(super) fn model(language: Language, model: &Model) -> Device {
             version("model", &model.version),
             version(language.text(Message::WeightsDigest), &model.digest),
         ],
+        owner: references::organization(report),
+        contact: contact(report),
+        url: model.url.as_deref().filter(|url| references::is_uri(url)).unwrap_or_default().into(),
         note: Annotation::all(notes),
         safety: safety(language),
     }
@@ -107,7 +115,7 @@ pub(super) fn model_card(language: Language, model: &Model) -> DocumentReference
         status: "current".into(),
         r#type: Some(terms::model_card()),
         category: vec![terms::model_card_markdown()],
-        author: vec![Reference { display: model.manufacturer.as_str().into(), ..Reference::default() }],
+        author: model.manufacturer.iter().map(|maker| references::named(maker)).collect(),
         description: title.as_str().into(),
         content: vec![Content {
             attachment: Some(Attachment::inline(
@@ -173,6 +181,12 @@ fn archived(
         content: vec![Content { attachment: Some(attachment) }],
         ..DocumentReference::default()
     }
+}
+
+/// Where somebody of the site is reached about the program.
+fn contact(report: &Report) -> Vec<ContactPoint> {
+    let organization = report.site.organization.as_ref();
+    organization.and_then(|own| own.contact.as_deref()).map(ContactPoint::of).into_iter().collect()
 }
 
 /// One sentence, which says that it is no medical device.

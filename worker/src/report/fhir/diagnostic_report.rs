@@ -56,7 +56,9 @@ pub(super) fn diagnostic_report(report: &Report, page: &str, paper: &[u8]) -> Di
         // us-core-10: a preliminary report has an effective time; without t0 the acceptance is the nearest
         effective_date_time: Some(Instant(report.study.started.unwrap_or(report.issued))),
         issued: Some(Instant(report.issued)),
-        performer: vec![references::performer(references::software(report), &software)],
+        performer: std::iter::once(references::performer(references::software(report), &software))
+            .chain(references::organization(report))
+            .collect(),
         result: findings.chain(segments).map(|id| references::within("Observation", id)).collect(),
         imaging_study: vec![references::study(report)],
         conclusion: conclusion.join(" ").into(),

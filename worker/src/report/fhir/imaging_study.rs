@@ -10,7 +10,7 @@ elements! {
     /// <http://hl7.org/fhir/R4/imagingstudy.html>
     ImagingStudy {
         id: Token, language: Token, text: Option<Narrative>, identifier: Vec<Identifier>, status: Token, modality: Vec<Coding>, subject: Option<Reference>,
-        started: Option<Instant>, based_on: Vec<Reference>, description: Text, series: Vec<Series>,
+        started: Option<Instant>, based_on: Vec<Reference>, endpoint: Vec<Reference>, description: Text, series: Vec<Series>,
     }
     /// <http://hl7.org/fhir/R4/imagingstudy-definitions.html#ImagingStudy.series>
     Series { uid: Token, modality: Option<Coding>, instance: Vec<SopInstance>, }
@@ -31,6 +31,7 @@ pub(super) fn imaging_study(report: &Report) -> ImagingStudy {
         subject: Some(references::subject(report)),
         started: study.started.map(Instant),
         based_on: references::order(report),
+        endpoint: references::endpoint(report),
         description: study.description.as_deref().unwrap_or_default().into(),
         series: series(&study.instances),
     }

@@ -123,7 +123,7 @@ fn entries(report: &Report, page: &str, paper: &[u8]) -> Vec<Entry> {
     let software = Resource::Device(Box::new(devices::software(report)));
     entries.push(put("Device", references::software(report), software));
     for model in &report.models {
-        let device = Resource::Device(Box::new(devices::model(report.language, model)));
+        let device = Resource::Device(Box::new(devices::model(report, model)));
         entries.push(put("Device", references::model(model), device));
         let card = Resource::DocumentReference(Box::new(devices::model_card(report.language, model)));
         entries.push(put("DocumentReference", references::model_card(model), card));

@@ -111,6 +111,8 @@ fn entities(report: &Report) -> Vec<Entity> {
     entities.extend(instances.map(|instance| {
         entity("source", references::instance(&instance.sop_instance_uid, &instance.sha256))
     }));
-    entities.extend(report.record.sources.iter().map(|source| entity("source", references::source(source))));
+    entities.extend(
+        report.record.sources.iter().map(|source| entity("source", references::version_read(source))),
+    );
     entities
 }

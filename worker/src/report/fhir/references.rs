@@ -121,6 +121,16 @@ pub(super) fn source(source: &Source) -> Reference {
     }
 }
 
+/// The same in the version that was read, where the record states one.
+pub(super) fn version_read(source: &Source) -> Reference {
+    let version = source.version.as_deref().filter(|_| is_relative(&source.reference));
+    let reference = version.map(|version| format!("{}/_history/{version}", source.reference));
+    match reference.filter(|reference| is_relative(reference)) {
+        Some(reference) => Reference { reference: reference.as_str().into(), ..self::source(source) },
+        None => self::source(source),
+    }
+}
+
 /// The order, by accession number: never created, because it belongs to the radiology system.
 pub(super) fn order(report: &Report) -> Vec<Reference> {
     let number = report.study.accession_number.as_deref().filter(|number| !number.trim().is_empty());
@@ -146,6 +156,23 @@ pub(super) fn study(report: &Report) -> Reference {
         display: report.language.text(Message::StudyWithoutUid).into(),
         ..Reference::default()
     }
+}
+
+/// The site's organization: as FHIR servers name it, else by its name alone; never a resource of ours.
+pub(super) fn organization(report: &Report) -> Option<Reference> {
+    let own = report.site.organization.as_ref()?;
+    let known = own.reference.as_deref().map(|reference| outside(reference, "Organization"));
+    Some(Reference { display: own.name.as_str().into(), ..known.unwrap_or_default() })
+}
+
+/// The archive's service, which the site's FHIR servers know.
+pub(super) fn endpoint(report: &Report) -> Vec<Reference> {
+    report.site.endpoint.iter().map(|reference| outside(reference, "Endpoint")).collect()
+}
+
+/// Somebody by name alone.
+pub(super) fn named(name: &str) -> Reference {
+    Reference { display: name.into(), ..Reference::default() }
 }
 
 /// A device as a performer, for which R4 has no type of reference.
@@ -183,7 +210,7 @@ fn is_relative(reference: &str) -> bool {
 }
 
 /// A scheme, a colon and something after it, without what a URI cannot hold.
-fn is_uri(text: &str) -> bool {
+pub(super) fn is_uri(text: &str) -> bool {
     let is_scheme = |scheme: &str| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))

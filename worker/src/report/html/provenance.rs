@@ -33,6 +33,9 @@ pub(super) fn section(report: &Report) -> Markup {
                     time datetime=[report.study.started.map(|started| started.to_string())] { (language.date(&report.study.started_text)) }
                     " (" (shown(&report.study.zone_rule)) ")"
                 }
+                @if let Some(organization) = &report.site.organization {
+                    dt { (language.text(Message::AnswersForIt)) } dd data-organization=(visible(&organization.name)) { (shown(&organization.name)) }
+                }
                 dt { (language.text(Message::ReportKey)) } dd class="mono" { (shown(&report.keys.report)) }
                 dt { (language.text(Message::VersionKey)) } dd class="mono" { (shown(&report.keys.job)) }
                 dt { (language.text(Message::Study)) }
@@ -50,7 +53,11 @@ fn digest(language: Language, model: &Model) -> Markup {
     html! {
         dt { (language.text(Message::Model)) }
         dd data-model=(visible(&model.id)) data-version=(visible(&model.version)) data-digest=(visible(&model.digest)) {
-            (shown(&model.id)) " " (shown(&model.version)) ", " (shown(&model.manufacturer))
+            (shown(&model.id)) " " (shown(&model.version)) ", "
+            @match &model.manufacturer {
+                Some(maker) => { (shown(maker)) }
+                None => { (language.text(Message::MakerNotStated)) }
+            }
             @if let Some(day) = &model.created { ", " (language.date(day)) }
             br; span class="mono" { (language.text(Message::WeightsDigest)) " " (shown(&model.digest)) }
             br; span class="mono" { (language.text(Message::CardDigest)) " " @for byte in &card { (format!("{byte:02x}")) } }

@@ -49,7 +49,7 @@ messages! {
     FindingIs, FindingNotAssessed, AbsentBelow, PresentFrom, NoValidProbability, ContributionsAre,
     PopulationNote, InsideIt, OutsideIt, CalibrationNote, AverageNote, MissingNote, ComparatorNote,
     LimitNote, AppliesToNote, ModelCardOf, MadeBy, StudyAsRead, StudyWithoutUid, WithdrawnDoNotUse,
-    SeriesDescription, OverlaySeries, BurnedIn, ComputedBy, Range, NotANumber, ListLast, AgeHours, AgeDays, AgeMonths,
+    MakerNotStated, AnswersForIt, SeriesDescription, OverlaySeries, BurnedIn, ComputedBy, Range, NotANumber, ListLast, AgeHours, AgeDays, AgeMonths,
     AgeYears, AgeUnknown, UnitYears, UnitMonths,
 }
 

@@ -37,13 +37,18 @@ pub(in crate::report) fn hostile() -> Report {
     report.limits = vec![evil()];
     report.software.compute_device = evil();
     report.pipeline.description = evil();
+    report.site = Site {
+        organization: Some(Organization { name: evil(), reference: Some(evil()), contact: Some(evil()) }),
+        endpoint: Some(evil()),
+    };
     report
 }
 
 fn hostile_models(report: &mut Report) {
     let evil = || HOSTILE.to_owned();
     for model in &mut report.models {
-        (model.title, model.version, model.manufacturer) = (evil(), evil(), evil());
+        (model.title, model.version, model.manufacturer) = (evil(), evil(), Some(evil()));
+        model.url = Some(evil());
         (model.created, model.card_markdown, model.training_data) = (Some(evil()), evil(), evil());
         (model.calibration, model.applicability, model.limits) = (evil(), evil(), vec![evil()]);
     }

@@ -22,6 +22,7 @@ pub(crate) fn sample() -> Report {
         keys: Keys { report: "5f2b8c".repeat(10), job: "a91e04".repeat(10) },
         kind: Kind::Analysis,
         issued: "2020-03-14T10:02:11Z".parse().expect("a timestamp"),
+        site: Site::default(),
         software: Software {
             name: "Chiasm".into(),
             version: "0.1.0".into(),
@@ -120,6 +121,39 @@ pub(super) fn image_only() -> Report {
     report
 }
 
+/// A radiograph that is unlike those that the model knows, at a site that says who it is, with resources in their versions.
+pub(crate) fn outside() -> Report {
+    let mut report = sample();
+    let reason = "the picture is unlike those that the model was trained on";
+    for finding in &mut report.findings {
+        finding.assessment = Assessment::NotAssessed { reason: reason.into() };
+    }
+    report.study.warnings = vec![Warning {
+        code: "OutOfDistribution".into(),
+        text: format!("{reason}: its findings are not said"),
+    }];
+    if let Some(picture) = &mut report.picture {
+        picture.saliency = None;
+    }
+    report.models[0].manufacturer = None;
+    report.models[0].url = Some("https://hospital.example.org/models/narrow".into());
+    report.site = Site {
+        organization: Some(Organization {
+            name: "General Hospital, Radiology".into(),
+            reference: Some("Organization/radiology".into()),
+            contact: Some("mailto:ai@hospital.example.org".into()),
+        }),
+        endpoint: Some("Endpoint/wado-rs".into()),
+    };
+    for source in &mut report.record.sources {
+        source.version = Some("3".into());
+        if source.reference.starts_with("urn:uuid:") {
+            source.resource_type = String::new();
+        }
+    }
+    report
+}
+
 /// A study that the pipeline does not read.
 pub(crate) fn refused() -> Report {
     let mut report = image_only();
@@ -191,7 +225,8 @@ fn image_model() -> Model {
         title: "Chest radiograph findings".into(),
         kind: ModelKind::Image,
         digest: "3d".repeat(32),
-        manufacturer: "Chiasm project".into(),
+        manufacturer: Some("Chiasm project".into()),
+        url: None,
         created: Some("2026-11-20".into()),
         card_markdown: "# Chest radiograph findings\n\nResearch only.\n".into(),
         training_data: "412 patients of ChestX-ray14 (NIH Clinical Center), labels mined from reports".into(),
@@ -214,7 +249,8 @@ fn fusion_model() -> Model {
         title: "Intensive care at the time of the exam".into(),
         kind: ModelKind::Fusion,
         digest: "7e".repeat(32),
-        manufacturer: "Chiasm project".into(),
+        manufacturer: Some("Chiasm project".into()),
+        url: None,
         created: Some("2026-11-20".into()),
         card_markdown: "# Intensive care at the time of the exam\n\nA demonstration.\n".into(),
         training_data: "188 radiographs of 56 in-patients with COVID-19 (Hannover Medical School)".into(),
@@ -286,6 +322,7 @@ fn record() -> Record {
     let source = |reference: &str, kind: &str, description: &str| Source {
         reference: reference.into(),
         resource_type: kind.into(),
+        version: None,
         description: description.into(),
     };
     Record {

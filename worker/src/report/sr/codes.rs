@@ -1,6 +1,6 @@
 //! Every code of the structured report that is not a model's own, in one table.
 
-use dicom_ingest::write::Elements;
+use dicom_ingest::write::{Elements, tags};
 
 use crate::report::dicom::{long_string, meaning};
 use crate::report::document::{self, Finding, Presence};
@@ -11,6 +11,8 @@ pub(super) struct Code {
     pub(super) scheme: String,
     pub(super) value: String,
     pub(super) meaning: String,
+    /// The same concept in other schemes.
+    pub(super) equivalents: Vec<Code>,
 }
 
 /// Designator of our own codes; the header says whose it is.
@@ -18,12 +20,21 @@ pub(super) const OWN: &str = "99CHIASM";
 
 impl Code {
     pub(super) fn new(scheme: &str, value: &str, meaning: &str) -> Self {
-        Self { scheme: scheme.to_owned(), value: value.to_owned(), meaning: meaning.to_owned() }
+        Self {
+            scheme: scheme.to_owned(),
+            value: value.to_owned(),
+            meaning: meaning.to_owned(),
+            equivalents: Vec::new(),
+        }
     }
 
-    /// The code as an item of a sequence.
+    /// The code as an item of a sequence, with the codes of other schemes for the same (PS3.3 8.8, Equivalent Code Sequence).
     pub(super) fn item(&self) -> Elements {
-        Elements::coded(&self.scheme, &self.value, &self.meaning)
+        let mut item = Elements::coded(&self.scheme, &self.value, &self.meaning);
+        if !self.equivalents.is_empty() {
+            item.sequence(tags::EQUIVALENT_CODE_SEQUENCE, self.equivalents.iter().map(Self::item).collect());
+        }
+        item
     }
 }
 
@@ -54,7 +65,7 @@ pub(super) fn finding(finding: &Finding) -> Code {
     coded(&finding.codings).unwrap_or_else(|| own(&finding.label, &finding.title))
 }
 
-/// The first code whose scheme DICOM names (PS3.16 Annex 8), SNOMED CT before the others.
+/// The first code whose scheme DICOM names (PS3.16 Table 8-1), SNOMED CT before the others, which are its equivalents.
 pub(super) fn coded(codings: &[document::Coding]) -> Option<Code> {
     let known = |system: &str| match system {
         "http://snomed.info/sct" => Some("SCT"),
@@ -71,7 +82,9 @@ pub(super) fn coded(codings: &[document::Coding]) -> Option<Code> {
         .filter(|code| !code.value.is_empty() && !code.meaning.is_empty())
         .collect();
     codes.sort_by_key(|code| code.scheme != "SCT");
-    codes.into_iter().next()
+    let mut codes = codes.into_iter();
+    let first = codes.next()?;
+    Some(Code { equivalents: codes.collect(), ..first })
 }
 
 /// The three-way state; the same concepts as in FHIR.
@@ -80,5 +93,28 @@ pub(super) fn presence(presence: Presence) -> Code {
         Presence::Present => sct("52101004", "Present"),
         Presence::Indeterminate => sct("82334004", "Indeterminate"),
         Presence::Absent => sct("2667000", "Absent"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_other_schemes_stand_beside_the_first() {
+        let coding = |system: &str, code: &str| document::Coding {
+            system: system.into(),
+            code: code.into(),
+            display: "pleural effusion".into(),
+        };
+        let codings = [
+            coding("http://www.radlex.org", "RID34539"),
+            coding("http://snomed.info/sct", "60046008"),
+            coding("urn:of:somebody", "1"),
+        ];
+        let code = coded(&codings).unwrap();
+        assert_eq!((code.scheme.as_str(), code.value.as_str()), ("SCT", "60046008"));
+        assert_eq!(code.equivalents, [Code::new("RADLEX", "RID34539", "pleural effusion")]);
+        assert!(coded(&codings[2..]).is_none());
     }
 }

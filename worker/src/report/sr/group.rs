@@ -154,7 +154,7 @@ fn tracking(report: &Report, what: &str) -> Vec<Elements> {
 /// TID 4019 of a trained model.
 fn algorithm(model: &Model) -> Vec<Elements> {
     let digest = format!("weights SHA-256 {}", model.digest);
-    identification(&model.id, &model.version, &model.manufacturer, &digest)
+    identification(&model.id, &model.version, model.manufacturer.as_deref(), &digest)
 }
 
 /// TID 4019 of a published formula, which the program computes.
@@ -163,17 +163,20 @@ fn formula(report: &Report, risk: &Risk) -> Vec<Elements> {
     let software = format!("{} {}", report.software.name, report.software.version);
     let software = report.language.say(Message::ComputedBy, &[("program", &software)]);
     let parameters = format!("{}; {software}", method.citation);
-    identification(&method.name, &method.version, MANUFACTURER, &parameters)
+    identification(&method.name, &method.version, Some(MANUFACTURER), &parameters)
 }
 
-fn identification(name: &str, version: &str, manufacturer: &str, parameters: &str) -> Vec<Elements> {
+fn identification(name: &str, version: &str, manufacturer: Option<&str>, parameters: &str) -> Vec<Elements> {
     let modifier = Relation::HasConceptModifier;
-    vec![
+    let maker = manufacturer.map(|maker| text(modifier, &dcm("122405", "Algorithm Manufacturer"), maker));
+    [
         text(modifier, &dcm("111001", "Algorithm Name"), name),
         text(modifier, &dcm("111003", "Algorithm Version"), version),
-        text(modifier, &dcm("122405", "Algorithm Manufacturer"), manufacturer),
-        text(modifier, &dcm("111002", "Algorithm Parameters"), parameters),
     ]
+    .into_iter()
+    .chain(maker)
+    .chain([text(modifier, &dcm("111002", "Algorithm Parameters"), parameters)])
+    .collect()
 }
 
 /// The picture of where the model looked, beside the finding that it is about. TID 1501 can be extended; the concept is the

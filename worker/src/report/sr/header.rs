@@ -87,6 +87,8 @@ fn predecessors(report: &Report) -> Vec<Elements> {
 
 /// The device as the author (PS3.3 Table 10-11).
 fn author(report: &Report) -> Elements {
+    let organization =
+        report.site.organization.as_ref().map(|own| long_string(&own.name)).unwrap_or_default();
     let mut author = Elements::default();
     author
         .text(tags::OBSERVER_TYPE, VR::CS, "DEV")
@@ -94,7 +96,7 @@ fn author(report: &Report) -> Elements {
         .text(tags::DEVICE_UID, VR::UI, &ids::uid(ids::software(report)))
         .text(tags::MANUFACTURER, VR::LO, MANUFACTURER)
         .text(tags::MANUFACTURER_MODEL_NAME, VR::LO, MODEL)
-        .text(tags::INSTITUTION_NAME, VR::LO, "")
+        .text(tags::INSTITUTION_NAME, VR::LO, &organization)
         .sequence(tags::INSTITUTION_CODE_SEQUENCE, Vec::new());
     author
 }
