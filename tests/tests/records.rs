@@ -152,8 +152,8 @@ fn export(folder: &Path) -> Vec<PathBuf> {
     ];
     let write = |(name, resources): (&str, Vec<Value>)| {
         let path = folder.join(name);
-        let text: String = resources.iter().map(|one| format!("{one}\n")).collect();
-        fs::write(&path, text).unwrap();
+        let text: Vec<String> = resources.iter().map(Value::to_string).collect();
+        fs::write(&path, text.join("\n") + "\n").unwrap();
         path
     };
     files.map(write).to_vec()
