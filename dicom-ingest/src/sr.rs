@@ -32,6 +32,8 @@ pub struct SrReport {
     pub written: Option<StudyTime>,
     /// The report's Verification Flag (0040,A493) is `VERIFIED`: a person has signed it.
     pub verified: bool,
+    /// The documents that it takes the place of: Predecessor Documents Sequence (0040,A360).
+    pub predecessors: Vec<Uid>,
     /// Its lung nodules, one a measurement group, in the order of the report.
     pub nodules: Vec<SrNodule>,
     /// What it states of the prostate.
@@ -60,17 +62,22 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<SrReport, Refusal> {
             sop_instance_uid: uid(&root, tags::SOP_INSTANCE_UID, "SOPInstanceUID")?,
             written: StudyTime::content(&root),
             verified: root.first(tags::VERIFICATION_FLAG).as_deref() == Some("VERIFIED"),
+            predecessors: predecessors(&root),
             nodules: nodules(&root)?,
             prostate: prostate::read(&root),
         })
     })
 }
 
+/// The nodules of this examination: what stands under a heading for earlier findings or for history is of another one.
 fn nodules(root: &View<'_>) -> Result<Vec<SrNodule>, Refusal> {
     let mut nodules = Vec::new();
     // Depth is bounded by the scan; the last pushed is the next in document order.
     let mut open = vec![*root];
     while let Some(item) = open.pop() {
+        if name(&item).is_some_and(|name| codes::is_earlier(&name) || codes::is_history(&name)) {
+            continue;
+        }
         if codes::is_measurement_group(&item) {
             nodules.extend(nodule::read(&item)?);
             continue;
@@ -80,6 +87,15 @@ fn nodules(root: &View<'_>) -> Result<Vec<SrNodule>, Refusal> {
         open.extend(content);
     }
     Ok(nodules)
+}
+
+/// The documents that the report says it was made from, and which it takes the place of.
+fn predecessors(root: &View<'_>) -> Vec<Uid> {
+    root.items(tags::PREDECESSOR_DOCUMENTS_SEQUENCE)
+        .flat_map(|study| study.items(tags::REFERENCED_SERIES_SEQUENCE))
+        .flat_map(|series| series.items(tags::REFERENCED_SOP_SEQUENCE))
+        .filter_map(|document| document.first(tags::REFERENCED_SOP_INSTANCE_UID)?.parse().ok())
+        .collect()
 }
 
 /// The name of a content item.

@@ -134,6 +134,39 @@ fn only_nodules_of_the_lung() {
 }
 
 #[test]
+fn nodules_of_an_earlier_examination_are_not_of_this_one() {
+    let nodule = |millimetres: &str| group(vec![finding("SCT", "427359005"), long_axis(millimetres, "mm")]);
+    let under = |scheme: &str, value: &str, meaning: &str| {
+        // one level deeper too, as a comparison is laid out by series
+        let inner = container(code("DCM", "126010", "Imaging Measurements"), vec![nodule("31")]);
+        container(code(scheme, value, meaning), vec![nodule("30"), inner])
+    };
+    for earlier in [
+        under("DCM", "121068", "Previous Findings"),
+        under("DCM", "121066", "Prior Procedure Descriptions"),
+        under("DCM", "121060", "History"),
+        under("99X", "1", "Findings of the previous examination"),
+    ] {
+        let found = read(&report(vec![earlier, nodule("6")], Encoding::Explicit));
+        let sizes: Vec<_> = found.iter().map(|nodule| nodule.diameter_mm).collect();
+        assert_eq!(sizes, [Some(6.0)]);
+    }
+}
+
+#[test]
+fn a_report_names_the_documents_that_it_takes_the_place_of() {
+    let document = vec![text(0x8, 0x1150, "UI", COMPREHENSIVE_3D_SR), text(0x8, 0x1155, "UI", "2.25.41")];
+    let series = vec![items(0x8, 0x1199, vec![document]), text(0x20, 0xE, "UI", "2.25.40")];
+    let study = vec![items(0x8, 0x1115, vec![series]), text(0x20, 0xD, "UI", "2.25.39")];
+    let mut root = identified(COMPREHENSIVE_3D_SR);
+    root.extend(container(code("DCM", "126000", "Imaging Measurement Report"), vec![]));
+    root.push(items(0x40, 0xA360, vec![study]));
+    let found = sr::read(&plain(&root, Encoding::Explicit), &Limits::default()).unwrap();
+    let named: Vec<_> = found.predecessors.iter().map(dicom_ingest::uid::Uid::as_str).collect();
+    assert_eq!(named, ["2.25.41"]);
+}
+
+#[test]
 fn a_strange_unit_or_length_is_refused() {
     for (value, unit) in [("12", "[in_i]"), ("12", "1"), ("-3", "mm"), ("5000", "mm")] {
         let nodule = group(vec![finding("SCT", "427359005"), long_axis(value, unit)]);

@@ -31,7 +31,9 @@ use codes::{
     Lobe, SNOMED, has_element, is_composition, is_diameter, is_lung_nodule, is_size, kind_of, lobe,
     millimetres, says_no, spiculation,
 };
-pub(crate) use codes::{has_radlex, is_site};
+pub(crate) use codes::{
+    NODULE_ELEMENTS, NODULE_RADLEX, NODULE_SIZES, NODULE_SNOMED, RADELEMENT, has_radlex, is_site,
+};
 
 /// Texture of a nodule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +106,11 @@ pub fn nodules(record: &Record, t0: Timestamp, zone: &TimeZone) -> Vec<Nodule> {
         other.diameter_mm.total_cmp(&one.diameter_mm).then_with(|| one.source.cmp(&other.source))
     });
     found
+}
+
+/// Whether an Observation states a nodule.
+pub(crate) fn is_nodule(fact: &Observation) -> bool {
+    read(fact).is_some()
 }
 
 fn read(fact: &Observation) -> Option<Nodule> {

@@ -68,13 +68,22 @@ pub fn prostate_lesions(record: &Record, t0: Timestamp, zone: &TimeZone) -> Vec<
     let known = view.observations.known.iter();
     known
         .filter_map(|known| {
-            let category = u8::try_from(assigned(view.schema, SCALE, known.fact)?).ok()?;
-            let mut lesion = ProstateLesion::at(category, sites(known.fact))?;
+            let mut lesion = read(view.schema, known.fact)?;
             lesion.source.clone_from(&known.fact.origin.reference);
             lesion.dated = Some(known.effective);
             Some(lesion)
         })
         .collect()
+}
+
+/// Whether an Observation states a lesion with a category and a place.
+pub(crate) fn is_lesion(schema: &Schema, fact: &Observation) -> bool {
+    read(schema, fact).is_some()
+}
+
+fn read(schema: &Schema, fact: &Observation) -> Option<ProstateLesion> {
+    let category = u8::try_from(assigned(schema, SCALE, fact)?).ok()?;
+    ProstateLesion::at(category, sites(fact))
 }
 
 /// The places that an Observation names. A concept is one place however many codings it has: the SNOMED CT one decides.

@@ -52,6 +52,7 @@ pub(crate) fn is_held(code: &str) -> bool {
         code,
         "RecordOfOtherPatient"
             | "SeveralRecords"
+            | "RecordMixedPatients"
             | "SexConflict"
             | "BirthDateConflict"
             | "NameConflict"
@@ -73,6 +74,7 @@ fn next_step(code: &str) -> &'static str {
         | "IdentityUnconfirmed"
         | "RecordNotCurrent"
         | "SeveralRecords"
+        | "RecordMixedPatients"
         | "NoPatientId"
         | "MixedPatient" => {
             "Check whose images and whose record these are, correct the source, and submit the study again."

@@ -230,6 +230,7 @@ pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
     risks.push(concurrent::risk(input));
     for risk in &mut risks {
         risk.say_what_notes_stated();
+        risk.say_what_changed(input.features);
         risk.round();
     }
     risks
@@ -306,6 +307,21 @@ impl Risk {
         labels.dedup();
         if !labels.is_empty() {
             self.limits.push(format!("stated in a clinical note and not coded: {}", labels.join(", ")));
+        }
+    }
+
+    /// Names the inputs whose entry in the record was changed after t0, so that they may say what nobody knew then.
+    fn say_what_changed(&mut self, features: Option<&FeatureTable>) {
+        let Some(table) = features else { return };
+        let changed = |input: &&RiskInput| {
+            let own = input.source.as_ref().is_some_and(|source| table.changed_after_t0.contains(source));
+            own || table.features.iter().any(|one| one.changed_after_t0 && one.label == input.label)
+        };
+        let mut labels: Vec<&str> =
+            self.inputs.iter().filter(changed).map(|input| input.label.as_str()).collect();
+        labels.dedup();
+        if !labels.is_empty() {
+            self.limits.push(format!("changed in the record after the study: {}", labels.join("; ")));
         }
     }
 

@@ -69,11 +69,15 @@ fn is_of(category: &Comorbidity, fact: &Condition) -> bool {
 fn number(view: &View<'_>, id: &str, label: &str, value: f64, from: &[&Known<'_, Condition>]) -> Feature {
     let mut made = feature(id, label, Group::Condition, FeatureValue::Number(value));
     made.unit = Some("1".to_owned());
+    // A condition that was changed since may have counted then, or not.
+    let changed = view.conditions.known.iter().any(|known| view.is_changed(&known.fact.origin));
+    made.changed_after_t0 = changed;
     let mut sorted: Vec<&&Known<'_, Condition>> = from.iter().collect();
     sorted.sort_by_key(|known| (std::cmp::Reverse(known.available), known.fact.origin.reference.clone()));
     let Some((latest, others)) = sorted.split_first() else { return made };
     let text = latest.fact.onset.as_ref().or(latest.fact.recorded.as_ref());
     let mut made = made.stated_by(view, &latest.fact.origin, text, (latest.available, latest.effective));
+    made.changed_after_t0 = changed;
     let references: BTreeSet<String> =
         others.iter().filter_map(|known| known.fact.origin.reference.clone()).collect();
     made.other_sources = references.into_iter().filter(|one| Some(one) != made.source.as_ref()).collect();

@@ -115,7 +115,12 @@ fn measured(view: &View<'_>, measurement: &Measurement) -> Feature {
     }
     let ages: Vec<(f64, f64)> =
         series.points.iter().map(|point| (view.age_days(point.known.effective), point.value)).collect();
-    found.windows = windows.iter().filter_map(|days| statistics::window(&ages, *days)).collect();
+    let sources: Vec<Option<&str>> =
+        series.points.iter().map(|point| point.known.fact.origin.reference.as_deref()).collect();
+    found.windows = windows.iter().filter_map(|days| statistics::window(&ages, &sources, *days)).collect();
+    let inside = found.windows.last().map_or(0, |longest| longest.count);
+    let cited = &sources[sources.len().saturating_sub(inside)..];
+    found.series = cited.iter().map(|one| one.unwrap_or_default().to_owned()).collect();
     found
 }
 

@@ -10,6 +10,8 @@ pub enum MissingReason {
     NotRecorded,
     /// The record says it, but only after t0.
     OnlyAfterT0,
+    /// The record said something by t0, but holds only a version that was corrected after t0.
+    CorrectedAfterT0,
     /// The record says it, but not since when it was known.
     Undated,
     /// Only entries that are preliminary, cancelled or entered in error.
@@ -34,6 +36,7 @@ impl MissingReason {
         match self {
             Self::NotRecorded => "not-recorded",
             Self::OnlyAfterT0 => "only-after-t0",
+            Self::CorrectedAfterT0 => "corrected-after-t0",
             Self::Undated => "undated",
             Self::Status => "status",
             Self::Unit => "unit",
@@ -50,6 +53,7 @@ impl MissingReason {
         match self {
             Self::NotRecorded => "not in the record",
             Self::OnlyAfterT0 => "known only after the study",
+            Self::CorrectedAfterT0 => "corrected after the study, and no earlier version is there",
             Self::Undated => "the record states no time for it",
             Self::Status => "only preliminary, cancelled or erroneous entries",
             Self::Unit => "the unit is missing or does not fit",

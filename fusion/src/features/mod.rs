@@ -4,7 +4,8 @@
 //! `Observation.issued` (else the end of the effective time), `Condition.recordedDate`,
 //! `MedicationRequest.authoredOn`, `MedicationStatement.dateAsserted`, `FamilyMemberHistory.date`; where
 //! these are absent, `meta.lastUpdated`, which can only be later. Notes follow the same rule ([`crate::record`]). Without any of them a resource is
-//! undated and not used. Missing is a value of its own, with its reason. The features and their rules are
+//! undated and not used. What was known by t0 and changed after it is left out where it says that it is a correction, else used
+//! and marked ([`FeatureTable::changed_after_t0`]). Missing is a value of its own, with its reason. The features and their rules are
 //! data, `fusion/schemas/record-features.toml`; [`Schema`] reads it, and [`SCHEMA`] is its identifier.
 //!
 //! This module gives no clinical judgement and reads no clock.
@@ -28,16 +29,19 @@ mod tobacco;
 mod units;
 mod view;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::number::stored;
-use crate::record::Record;
+use crate::record::{Observation, Record};
 pub(crate) use conditions::presence;
 pub use missing::MissingReason;
-pub use rows::{ROW_NAMES, rows, to_text};
+pub use rows::{CELLS, ROW_NAMES, rows, to_text};
 pub(crate) use scales::assigned;
+pub(crate) use schema::RADLEX;
 pub use schema::{MissingPolicy, Schema, SchemaError, Statistic};
 pub use statistics::{doubling_time_months, theil_sen};
 pub use units::{Conversion, convert};
@@ -45,7 +49,7 @@ pub(crate) use view::View;
 
 /// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a
 /// rule changes.
-pub const SCHEMA: &str = "chiasm-record-features/4";
+pub const SCHEMA: &str = "chiasm-record-features/5";
 
 /// The features of one record at one index time.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +64,10 @@ pub struct FeatureTable {
     pub features: Vec<Feature>,
     /// What of the record was left out.
     pub excluded: Excluded,
+    /// Resources that features, nodules or lesions come from and that were changed after t0 (`meta.lastUpdated`), sorted:
+    /// what they say may be later than what they said then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_after_t0: Vec<String>,
 }
 
 impl std::fmt::Debug for FeatureTable {
@@ -109,6 +117,9 @@ impl FeatureTable {
 pub struct Excluded {
     /// Known only after t0.
     pub after_t0: usize,
+    /// Known by t0, but there only as a version that was corrected after t0.
+    #[serde(default)]
+    pub corrected_after_t0: usize,
     /// Without any time by which it was known.
     pub undated: usize,
     /// Entered in error, cancelled, preliminary or not yet done.
@@ -213,6 +224,13 @@ pub struct Feature {
     /// The record also says what speaks against the value; `note` says what.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub questioned: bool,
+    /// A resource that it comes from was changed after t0, so that the value may be later than t0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed_after_t0: bool,
+    /// Resources of the values in the longest window, oldest first; a window of `count` values is made from the last so many.
+    /// One without a reference is an empty text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<String>,
     /// Statistics of a measured value over windows that end at t0.
     pub windows: Vec<WindowStatistics>,
 }
@@ -306,8 +324,14 @@ pub struct WindowStatistics {
     pub mean: f64,
     /// Least value.
     pub min: f64,
+    /// The resource of the least value; of equals the latest.
+    #[serde(default)]
+    pub min_source: Option<String>,
     /// Greatest value.
     pub max: f64,
+    /// The resource of the greatest value; of equals the latest.
+    #[serde(default)]
+    pub max_source: Option<String>,
     /// Theil-Sen slope per 365.25 days; missing with fewer than 3 values or less than a day.
     pub slope_per_year: Option<f64>,
     /// Last value less the one before.
@@ -336,11 +360,39 @@ pub fn features_by(schema: &Schema, record: &Record, t0: Timestamp, zone: &TimeZ
     comorbidity::add(&view, &mut all);
     let beyond = notes::add(&view, &mut all);
     all.iter_mut().for_each(Feature::round);
+    let changed_after_t0 = mark_changed(&view, &mut all);
     FeatureTable {
         schema: schema.name(),
         t0,
         zone: zone.iana_name().unwrap_or("fixed offset").to_owned(),
         features: all,
         excluded: view.into_excluded(beyond),
+        changed_after_t0,
     }
+}
+
+/// Marks every feature that comes from a resource that was changed after t0, and gives the references of these and of
+/// changed nodules and lesions.
+fn mark_changed(view: &View<'_>, features: &mut [Feature]) -> Vec<String> {
+    let changed = view.changed();
+    if changed.is_empty() {
+        return Vec::new();
+    }
+    let mut cited: BTreeSet<String> = BTreeSet::new();
+    for feature in features {
+        let from = feature.source.iter().chain(&feature.other_sources);
+        let own: Vec<&String> = from.filter(|one| changed.contains(one.as_str())).collect();
+        feature.changed_after_t0 |= !own.is_empty();
+        cited.extend(own.into_iter().cloned());
+        cited.extend(feature.series.iter().filter(|one| changed.contains(one.as_str())).cloned());
+    }
+    let lesions = view.observations.known.iter().filter(|known| is_lesion(view.schema, known.fact));
+    let references = lesions.filter_map(|known| known.fact.origin.reference.clone());
+    cited.extend(references.filter(|one| changed.contains(one.as_str())));
+    cited.into_iter().collect()
+}
+
+/// Whether an Observation states a nodule or a lesion of its own.
+fn is_lesion(schema: &Schema, fact: &Observation) -> bool {
+    crate::nodule::is_nodule(fact) || crate::prostate::is_lesion(schema, fact)
 }

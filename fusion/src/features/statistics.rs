@@ -6,7 +6,7 @@ use super::WindowStatistics;
 pub(crate) const DAYS_PER_YEAR: f64 = 365.25;
 
 /// Most values that a slope is made from; of more, the latest.
-const MAX_SLOPE_VALUES: usize = 500;
+pub(crate) const MAX_SLOPE_VALUES: usize = 500;
 
 /// The Theil-Sen slope of `(days, value)` points: the median of the slopes of all pairs, per 365.25 days.
 /// `None` with fewer than 3 points, or where they span less than a day.
@@ -54,19 +54,28 @@ fn median(values: &mut [f64]) -> Option<f64> {
     Some(f64::midpoint(lower, *upper))
 }
 
-/// Statistics of the values at most `days` old; `points` are `(age in days, value)`, oldest first.
-/// `None` where there are none.
-pub(crate) fn window(points: &[(f64, f64)], days: u32) -> Option<WindowStatistics> {
-    let inside: Vec<(f64, f64)> =
-        points.iter().filter(|(age, _)| *age < f64::from(days)).map(|(age, value)| (-age, *value)).collect();
+/// Statistics of the values at most `days` old; `points` are `(age in days, value)`, oldest first, and `sources` their
+/// resources. `None` where there are none.
+pub(crate) fn window(points: &[(f64, f64)], sources: &[Option<&str>], days: u32) -> Option<WindowStatistics> {
+    // The oldest come first, so that the window is the end of the list.
+    let start = points.partition_point(|(age, _)| *age >= f64::from(days));
+    let inside: Vec<(f64, f64)> = points[start..].iter().map(|(age, value)| (-age, *value)).collect();
+    let source_of = |wanted: f64| {
+        let latest = inside.iter().rposition(|(_, value)| value.total_cmp(&wanted).is_eq())?;
+        sources.get(start + latest).copied().flatten().map(str::to_owned)
+    };
     let values = inside.iter().map(|(_, value)| *value);
     let (_, last) = inside.last()?;
+    let min = values.clone().min_by(f64::total_cmp)?;
+    let max = values.clone().max_by(f64::total_cmp)?;
     Some(WindowStatistics {
         days,
         count: inside.len(),
-        mean: values.clone().sum::<f64>() / inside.len() as f64,
-        min: values.clone().fold(f64::INFINITY, f64::min),
-        max: values.fold(f64::NEG_INFINITY, f64::max),
+        mean: values.sum::<f64>() / inside.len() as f64,
+        min,
+        min_source: source_of(min),
+        max,
+        max_source: source_of(max),
         slope_per_year: theil_sen(&inside),
         delta: inside.len().checked_sub(2).map(|previous| last - inside[previous].1),
     })
@@ -114,11 +123,13 @@ mod tests {
     #[test]
     fn windows_are_half_open() {
         let points = [(30.0, 1.0), (29.9, 2.0), (0.0, 6.0)];
-        let found = window(&points, 30).unwrap();
+        let sources = [Some("a"), Some("b"), Some("c")];
+        let found = window(&points, &sources, 30).unwrap();
         assert_eq!(
             (found.count, found.mean, found.min, found.max, found.delta),
             (2, 4.0, 2.0, 6.0, Some(4.0))
         );
-        assert!(window(&[], 30).is_none());
+        assert_eq!((found.min_source.as_deref(), found.max_source.as_deref()), (Some("b"), Some("c")));
+        assert!(window(&[], &[], 30).is_none());
     }
 }

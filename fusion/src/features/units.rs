@@ -1,10 +1,13 @@
 //! Conversion of the units that laboratories write for the analytes of the schema, and of no others.
 //!
 //! Units are UCUM codes. A unit is read from `Quantity.code`, and from `Quantity.unit` only where there is
-//! no code; there a few spellings that are not UCUM are known too. Annotations in braces are dropped,
+//! no code; there a few spellings that are not UCUM are known too. The litre is `L` or `l`, as UCUM has it, and the micro sign
+//! and the Greek letter are `u`. Annotations in braces are dropped,
 //! except that they must not contradict the code (`{DDU}` beside a FEU code). Mass and moles are joined by
 //! a factor of the analyte only. What is not listed does not fit, and the value is missing with the reason
 //! `unit`: it is never guessed.
+
+use std::borrow::Cow;
 
 use crate::record::Quantity;
 
@@ -67,7 +70,8 @@ const NONE: Conversion = Conversion { factor: 1.0, offset: 0.0 };
 /// Dimension and size of a unit, in the dimension's own base unit.
 fn known(unit: &str) -> Option<(Dimension, Conversion)> {
     use Dimension as D;
-    let (dimension, factor) = match unit {
+    let unit = tidy(unit);
+    let (dimension, factor) = match &*unit {
         "g/L" | "mg/mL" => (D::Mass, 1e3),
         "g/dL" => (D::Mass, 1e4),
         "mg/dL" => (D::Mass, 10.0),
@@ -79,6 +83,7 @@ fn known(unit: &str) -> Option<(Dimension, Conversion)> {
         "mmol/L" => (D::Substance, 1e3),
         "umol/L" => (D::Substance, 1.0),
         "nmol/L" => (D::Substance, 1e-3),
+        "pmol/L" => (D::Substance, 1e-6),
         "10*3/uL" | "10*9/L" | "10*6/mL" => (D::Count, 1.0),
         "10*6/uL" | "10*12/L" => (D::Count, 1e3),
         "/uL" | "/mm3" | "10*6/L" => (D::Count, 1e-3),
@@ -113,22 +118,30 @@ fn known(unit: &str) -> Option<(Dimension, Conversion)> {
     Some((dimension, Conversion { factor, ..NONE }))
 }
 
+/// A unit with `L` for the litre, of which UCUM allows both cases, and `u` for micro, which is written with the micro sign
+/// (U+00B5) or the Greek letter (U+03BC).
+fn tidy(unit: &str) -> Cow<'_, str> {
+    let litre = |part: &str| matches!(part, "l" | "dl" | "cl" | "ml" | "ul" | "nl" | "pl" | "fl");
+    let micro = |letter: char| matches!(letter, '\u{b5}' | '\u{3bc}');
+    if !unit.contains(micro) && !unit.split('/').any(litre) {
+        return Cow::Borrowed(unit);
+    }
+    let ascii = unit.replace(micro, "u");
+    let parts =
+        ascii.split('/').map(|part| if litre(part) { part.replace('l', "L") } else { part.to_owned() });
+    Cow::Owned(parts.collect::<Vec<_>>().join("/"))
+}
+
 /// Spellings that are not UCUM but mean one thing only.
 fn spelling(unit: &str) -> &str {
     match unit {
         "mmHg" | "mm Hg" | "torr" => "mm[Hg]",
-        "10^3/uL" | "10^3/µL" | "x10^3/uL" | "10E3/uL" | "K/uL" | "thou/uL" | "10*3/µL" => "10*3/uL",
-        "10^9/L" | "x10^9/L" | "10E9/L" | "G/L" | "Gpt/L" | "G/l" | "10*9/l" => "10*9/L",
-        "cells/uL" | "/µL" | "cells/µL" => "/uL",
-        "IU/L" | "U/l" | "iU/L" => "U/L",
-        "µg/mL" | "mcg/mL" => "ug/mL",
-        "µg/L" | "mcg/L" => "ug/L",
-        "µmol/L" => "umol/L",
-        "mg/l" => "mg/L",
-        "mg/dl" => "mg/dL",
-        "g/dl" => "g/dL",
-        "g/l" => "g/L",
-        "ng/ml" => "ng/mL",
+        "10^3/uL" | "x10^3/uL" | "10E3/uL" | "K/uL" | "thou/uL" => "10*3/uL",
+        "10^9/L" | "x10^9/L" | "10E9/L" | "G/L" | "Gpt/L" => "10*9/L",
+        "cells/uL" => "/uL",
+        "IU/L" | "iU/L" => "U/L",
+        "mcg/mL" => "ug/mL",
+        "mcg/L" => "ug/L",
         "percent" => "%",
         "°C" | "degC" | "C" => "Cel",
         "°F" | "degF" => "[degF]",
@@ -138,7 +151,7 @@ fn spelling(unit: &str) -> &str {
         "kg/m^2" | "kg/m²" => "kg/m2",
         "lb" | "lbs" | "lb_av" => "[lb_av]",
         "in" | "inches" => "[in_i]",
-        "ml" | "cc" | "cm^3" | "cm³" => "mL",
+        "cc" | "cm^3" | "cm³" => "mL",
         "bpm" | "beats/min" | "beats/minute" | "breaths/min" | "1/min" | "/minute" => "/min",
         other => other,
     }
@@ -181,7 +194,7 @@ pub(crate) fn fit(quantity: &Quantity, unit: &Unit<'_>, contradiction: Option<&s
         // `{INR}`, `{score}`: a pure number, for features that are one
         return unit.plain.then_some(NONE);
     }
-    convert(spelling(&bare), unit.ucum, unit.per_mole)
+    convert(spelling(&tidy(&bare)), unit.ucum, unit.per_mole)
 }
 
 /// `mg/L{FEU}` to `mg/L` and `FEU`.
@@ -218,6 +231,31 @@ mod tests {
             let found = value * conversion.factor + conversion.offset;
             assert!((found - expected).abs() < 1e-9, "{value} {from} is {found} {to}");
         }
+    }
+
+    /// UCUM has the litre in both cases, and people write micro in three ways.
+    #[test]
+    fn both_cases_of_the_litre_and_every_micro_are_read() {
+        for (unit, target) in [
+            ("umol/l", "umol/L"),
+            ("mmol/l", "mmol/L"),
+            ("ug/l", "ug/L"),
+            ("pg/ml", "pg/mL"),
+            ("mg/dl", "mg/dL"),
+            ("U/l", "U/L"),
+            ("[IU]/l", "[IU]/L"),
+            ("10*9/l", "10*9/L"),
+            ("10*3/ul", "10*3/uL"),
+            ("ml", "mL"),
+            ("l", "L"),
+            ("\u{b5}mol/l", "umol/L"),
+            ("\u{3bc}mol/L", "umol/L"),
+            ("\u{3bc}g/ml", "ug/mL"),
+            ("10*3/\u{3bc}l", "10*3/uL"),
+        ] {
+            assert_eq!(convert(unit, target, None), Some(NONE), "{unit}");
+        }
+        assert_eq!(convert("Cel", "Cel", None), Some(NONE), "an l within a unit stays");
     }
 
     #[test]

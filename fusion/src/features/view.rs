@@ -59,6 +59,8 @@ pub(crate) struct View<'a> {
 struct Times<'a> {
     origin: &'a Origin,
     usable: bool,
+    /// Whether its status says that it is a corrected version.
+    corrected: bool,
     /// The element that says since when it was known.
     known: Option<&'a Moment>,
     /// Whether the effective time may stand in for it, as FHIR allows for Observations.
@@ -122,6 +124,25 @@ impl<'a> View<'a> {
         strongest(self.observations.refused.iter().filter(|refused| is_one_of(&refused.fact.code, codes)))
     }
 
+    /// References of what is known and was changed after t0: its content may be a later one than the one of then.
+    pub(crate) fn changed(&self) -> BTreeSet<&str> {
+        let observations = self.observations.known.iter().map(|known| &known.fact.origin);
+        let conditions = self.conditions.known.iter().map(|known| &known.fact.origin);
+        let medications = self.medications.known.iter().map(|known| &known.fact.origin);
+        let relatives = self.relatives.known.iter().map(|known| &known.fact.origin);
+        let procedures = self.procedures.known.iter().map(|known| &known.fact.origin);
+        let notes = self.notes.known.iter().map(|known| &known.fact.origin);
+        let all = observations.chain(conditions).chain(medications).chain(relatives).chain(procedures);
+        let changed = all.chain(notes).filter(|origin| self.is_changed(origin));
+        changed.filter_map(|origin| origin.reference.as_deref()).collect()
+    }
+
+    /// Whether a resource was changed after t0.
+    pub(crate) fn is_changed(&self, origin: &Origin) -> bool {
+        let updated = origin.updated.as_ref().and_then(|moment| moment.latest(self.zone));
+        updated.is_some_and(|updated| updated > self.t0)
+    }
+
     /// Days from `time` to t0.
     pub(crate) fn age_days(&self, time: Timestamp) -> f64 {
         days_between(time, self.t0)
@@ -136,8 +157,9 @@ pub(crate) fn is_one_of(concept: &Concept, codes: &[(&str, &str)]) -> bool {
 /// The reason that says most about why nothing is there.
 pub(crate) fn strongest<'b, T: 'b>(refused: impl Iterator<Item = &'b Refused<'b, T>>) -> MissingReason {
     let rank = |reason: MissingReason| match reason {
-        MissingReason::Undated => 3,
-        MissingReason::Status => 2,
+        MissingReason::Undated => 4,
+        MissingReason::Status => 3,
+        MissingReason::CorrectedAfterT0 => 2,
         MissingReason::OnlyAfterT0 => 1,
         _ => 0,
     };
@@ -170,6 +192,7 @@ impl Sorter<'_> {
                     match reason {
                         MissingReason::OnlyAfterT0 => self.excluded.after_t0 += 1,
                         MissingReason::Undated => self.excluded.undated += 1,
+                        MissingReason::CorrectedAfterT0 => self.excluded.corrected_after_t0 += 1,
                         _ => self.excluded.status += 1,
                     }
                     sorted.refused.push(Refused { fact, reason });
@@ -200,20 +223,25 @@ impl Sorter<'_> {
             return Err(MissingReason::Status);
         }
         let known = known.ok_or(MissingReason::Undated)?;
+        if updated().is_some_and(|updated| updated > self.t0) && is_correction(times) {
+            return Err(MissingReason::CorrectedAfterT0);
+        }
         // A value that was known held by then, even where its date is only a day.
         Ok((known, effective_end.unwrap_or(known).min(known)))
     }
 
-    /// Older versions of a resource: of several with one reference, only the latest that was known at t0
-    /// by `meta.lastUpdated` counts, else the last of the bundle.
+    /// Other versions of a resource: of several with one reference, only the latest that was known at t0 by
+    /// `meta.lastUpdated` counts; where all were changed later, the earliest; of equals the last of the bundle.
     fn superseded<'a, T>(&self, facts: &'a [T], times: &impl Fn(&'a T) -> Times<'a>) -> BTreeSet<usize> {
-        let mut best: BTreeMap<&str, (bool, Option<Timestamp>, usize)> = BTreeMap::new();
+        let mut best: BTreeMap<&str, (bool, i128, usize)> = BTreeMap::new();
         let mut superseded = BTreeSet::new();
         for (index, fact) in facts.iter().enumerate() {
             let origin = times(fact).origin;
             let Some(reference) = origin.reference.as_deref() else { continue };
             let updated = origin.updated.as_ref().and_then(|moment| moment.latest(self.zone));
-            let rank = (updated.is_none_or(|updated| updated <= self.t0), updated, index);
+            let by_t0 = updated.is_none_or(|updated| updated <= self.t0);
+            let nanoseconds = updated.map_or(i128::MIN, Timestamp::as_nanosecond);
+            let rank = (by_t0, if by_t0 { nanoseconds } else { -nanoseconds }, index);
             match best.get(reference) {
                 Some(known) if *known > rank => {
                     superseded.insert(index);
@@ -231,10 +259,18 @@ impl Sorter<'_> {
     }
 }
 
+/// Whether a resource that was changed after t0 says itself that it is another version than the one of then: by its status,
+/// or by a version number above 1. A server that only took the record in after t0 gives neither.
+fn is_correction(times: &Times<'_>) -> bool {
+    let version = times.origin.version.as_deref().and_then(|version| version.parse::<u64>().ok());
+    times.corrected || version.is_some_and(|version| version > 1)
+}
+
 fn observation_times(fact: &Observation) -> Times<'_> {
     Times {
         origin: &fact.origin,
         usable: matches!(fact.status.as_deref(), Some("final" | "amended" | "corrected")),
+        corrected: matches!(fact.status.as_deref(), Some("amended" | "corrected")),
         known: fact.issued.as_ref(),
         effective_says_known: true,
         effective: fact.effective.as_ref(),
@@ -246,6 +282,7 @@ fn condition_times(fact: &Condition) -> Times<'_> {
     Times {
         origin: &fact.origin,
         usable: fact.verification_status.as_deref() != Some("entered-in-error"),
+        corrected: false,
         known: fact.recorded.as_ref(),
         effective_says_known: false,
         effective: fact.onset.as_ref(),
@@ -260,6 +297,7 @@ fn medication_times(fact: &Medication) -> Times<'_> {
     Times {
         origin: &fact.origin,
         usable: !planned && !unusable,
+        corrected: false,
         known: fact.known.as_ref(),
         effective_says_known: false,
         effective: fact.start.as_ref(),
@@ -272,6 +310,7 @@ fn procedure_times(fact: &Procedure) -> Times<'_> {
     Times {
         origin: &fact.origin,
         usable: fact.status.as_deref() == Some("completed"),
+        corrected: false,
         known: None,
         effective_says_known: true,
         effective: fact.performed.as_ref(),
@@ -283,6 +322,7 @@ fn note_times(fact: &Note) -> Times<'_> {
     Times {
         origin: &fact.origin,
         usable: fact.usable,
+        corrected: fact.corrected,
         known: fact.known.as_ref(),
         effective_says_known: fact.effective_says_known,
         effective: fact.effective.as_ref(),
@@ -294,6 +334,7 @@ fn relative_times(fact: &Relative) -> Times<'_> {
     Times {
         origin: &fact.origin,
         usable: !matches!(fact.status.as_deref(), Some("entered-in-error" | "health-unknown")),
+        corrected: false,
         known: fact.recorded.as_ref(),
         effective_says_known: false,
         effective: None,
@@ -321,6 +362,8 @@ pub(crate) fn feature(id: &str, label: &str, group: Group, value: FeatureValue) 
         passage: None,
         note: None,
         questioned: false,
+        changed_after_t0: false,
+        series: Vec::new(),
         windows: Vec::new(),
     }
 }
@@ -342,6 +385,7 @@ impl Feature {
         let (available, effective) = times;
         self.source.clone_from(&origin.reference);
         self.source_version.clone_from(&origin.version);
+        self.changed_after_t0 = view.is_changed(origin);
         self.effective = text.map(|moment| moment.text().to_owned());
         self.available = Some(available);
         self.age_days = Some(view.age_days(effective));

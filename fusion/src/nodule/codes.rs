@@ -1,19 +1,25 @@
 //! The codes and words that facts of a nodule are told by.
 
 use super::NoduleKind;
-use crate::features::{convert, presence};
+use crate::features::{RADLEX, convert, presence};
 use crate::record::{Coding, Concept, ObservedValue, Quantity};
 
 pub(super) const LOINC: &str = "http://loinc.org";
 pub(super) const SNOMED: &str = "http://snomed.info/sct";
 const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
-const RADELEMENT: [&str; 3] = ["https://radelement.org", "http://radelement.org", "https://radelement.org/"];
-const RADLEX: [&str; 4] = [
-    "http://radlex.org",
-    "http://www.radlex.org",
-    "https://anatomiclocations.org/",
-    "http://www.radlex.org/RID",
-];
+/// RadElement, as systems write it.
+pub(crate) const RADELEMENT: [&str; 3] =
+    ["https://radelement.org", "http://radelement.org", "https://radelement.org/"];
+
+/// SNOMED CT: solitary nodule of lung, nodule of lung, and nodule, which counts with a site in the lung.
+pub(crate) const NODULE_SNOMED: [&str; 4] = ["427359005", "786838002", "308689002", "27925004"];
+/// RadLex: nodule of lung, and nodule, which counts with a site in the lung.
+pub(crate) const NODULE_RADLEX: [&str; 2] = ["RID50149", "RID3875"];
+/// RadElement: a pulmonary nodule.
+pub(crate) const NODULE_ELEMENTS: [&str; 1] = ["RDES195"];
+/// Sizes that are Observations of their own.
+pub(crate) const NODULE_SIZES: [(&str, &[&str]); 2] =
+    [(LOINC, &["21889-1", "33728-7"]), (SNOMED, &["246120007"])];
 
 pub(super) fn has_element(concept: &Concept, code: &str) -> bool {
     RADELEMENT.iter().any(|system| concept.has(system, code))
@@ -29,10 +35,12 @@ fn has_snomed(concept: &Concept, codes: &[&str]) -> bool {
 
 /// A nodule of the lung: by its code, a nodule whose site is the lung, or by its text where it has no code.
 pub(super) fn is_lung_nodule(concept: &Concept, in_lung: bool) -> bool {
-    let by_itself = has_snomed(concept, &["427359005", "786838002", "308689002"])
-        || has_radlex(concept, "RID50149")
-        || has_element(concept, "RDES195");
-    let nodule = concept.has(SNOMED, "27925004") || has_radlex(concept, "RID3875");
+    let [solitary, of_lung, other, any] = NODULE_SNOMED;
+    let [radlex_of_lung, radlex_any] = NODULE_RADLEX;
+    let by_itself = has_snomed(concept, &[solitary, of_lung, other])
+        || has_radlex(concept, radlex_of_lung)
+        || NODULE_ELEMENTS.iter().any(|code| has_element(concept, code));
+    let nodule = concept.has(SNOMED, any) || has_radlex(concept, radlex_any);
     by_itself || (nodule && in_lung) || is_named_lung_nodule(concept)
 }
 
@@ -51,7 +59,7 @@ fn is_named_lung_nodule(concept: &Concept) -> bool {
 
 /// A size that is an Observation of its own, of a tumour or nodule in the lung.
 pub(super) fn is_size(concept: &Concept) -> bool {
-    concept.has(LOINC, "21889-1") || concept.has(LOINC, "33728-7") || concept.has(SNOMED, "246120007")
+    NODULE_SIZES.iter().any(|(system, codes)| codes.iter().any(|code| concept.has(system, code)))
 }
 
 pub(super) fn is_diameter(concept: &Concept) -> bool {

@@ -120,6 +120,22 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Record, RecordError> {
     assemble(patient, &entries, ignored)
 }
 
+/// Everybody whose Patient resource is in a bundle, also in one that is refused because it holds several: so that it can be
+/// said whom a refusal concerns. Empty where the bundle cannot be read.
+pub fn bundle_patients(bytes: &[u8]) -> Vec<RecordPatient> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if limits::check(bytes).is_err() {
+        return Vec::new();
+    }
+    let Ok(bundle) = serde_json::from_slice::<RawBundle<'_>>(bytes) else { return Vec::new() };
+    let mut ignored = Ignored::default();
+    let entries: Vec<Raw<'_>> =
+        bundle.entry.kept.iter().filter_map(|entry| raw(entry, &mut ignored)).collect();
+    let patients = entries.iter().filter(|entry| entry.kind == ResourceKind::Patient);
+    let built = patients.filter_map(|entry| entry.build(&mut ignored));
+    built.filter_map(|found| patient::patient(&found.value, found.full_url.as_deref())).collect()
+}
+
 /// A resource of a type that is used, still as text: one at a time is built, so that a hostile bundle
 /// costs little more memory than its own size.
 struct Raw<'a> {

@@ -256,9 +256,9 @@ pub(crate) fn medication_statement(value: &Value, origin: Origin) -> Medication 
     let start =
         moment(value, "effectiveDateTime").or_else(|| period.and_then(|period| moment(period, "start")));
     Medication {
-        start: start.clone(),
+        start,
         end: period.and_then(|period| moment(period, "end")),
-        known: moment(value, "dateAsserted").or(start),
+        known: moment(value, "dateAsserted"),
         ..medication(value, origin)
     }
 }

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use assemble::{Assembly, Exported, Page, exported_patients, exported_record};
+pub use bundle::bundle_patients;
 pub use fact::Identifier;
 pub(crate) use fact::{
     Coding, Concept, Condition, Medication, Observation, ObservedValue, Origin, Procedure, Quantity,

@@ -33,6 +33,8 @@ const MAX_SECTION_DEPTH: usize = 8;
 pub(crate) struct Note {
     pub(crate) origin: Origin,
     pub(crate) usable: bool,
+    /// Whether its status says that it was changed after it was first written.
+    pub(crate) corrected: bool,
     /// The element that says since when it was known.
     pub(crate) known: Option<Moment>,
     /// Whether the effective time may stand in for it.
@@ -71,6 +73,7 @@ pub(crate) fn document_reference(value: &Value, origin: Origin) -> Note {
         known: moment(value, "date").or(created),
         effective: period.and_then(|period| moment(period, "start")),
         effective_end: period.and_then(|period| moment(period, "end")),
+        corrected: is_changed(text(value, "docStatus")),
         ..empty(origin, current && finished)
     };
     for (index, content) in list(value, "content").enumerate() {
@@ -91,6 +94,7 @@ pub(crate) fn diagnostic_report(value: &Value, origin: Origin) -> Note {
         effective: moment(value, "effectiveDateTime")
             .or_else(|| period.and_then(|period| moment(period, "start"))),
         effective_end: period.and_then(|period| moment(period, "end")),
+        corrected: is_changed(status),
         ..empty(origin, usable)
     };
     if let Some(conclusion) = value.get("conclusion").and_then(Value::as_str) {
@@ -106,8 +110,10 @@ pub(crate) fn diagnostic_report(value: &Value, origin: Origin) -> Note {
 }
 
 pub(crate) fn composition(value: &Value, origin: Origin) -> Note {
-    let usable = matches!(text(value, "status"), Some("final" | "amended"));
-    let mut note = Note { known: moment(value, "date"), ..empty(origin, usable) };
+    let status = text(value, "status");
+    let usable = matches!(status, Some("final" | "amended"));
+    let mut note =
+        Note { known: moment(value, "date"), corrected: is_changed(status), ..empty(origin, usable) };
     note.sections(value, "", 0);
     if note.texts.is_empty() {
         note.narrative(value, "text.div", None);
@@ -115,10 +121,16 @@ pub(crate) fn composition(value: &Value, origin: Origin) -> Note {
     note
 }
 
+/// Whether a status says that there was a version before.
+fn is_changed(status: Option<&str>) -> bool {
+    matches!(status, Some("amended" | "corrected" | "appended"))
+}
+
 fn empty(origin: Origin, usable: bool) -> Note {
     Note {
         origin,
         usable,
+        corrected: false,
         known: None,
         effective_says_known: false,
         effective: None,

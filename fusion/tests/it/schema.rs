@@ -112,6 +112,103 @@ fn prostate_facts() {
     assert_eq!(found.feature("psa-density").unwrap().other_sources, ["Observation/c"]);
 }
 
+/// Grams a mole: haemoglobin as its monomer, as UCUM's and IFCC's factors have it; creatinine C4H7N3O; bilirubin C33H36N4O6.
+const MOLAR_MASS: [(&str, f64); 3] = [
+    ("haemoglobin", 16_114.5),
+    ("creatinine", 4.0 * 12.011 + 7.0 * 1.008 + 3.0 * 14.007 + 15.999),
+    ("bilirubin", 33.0 * 12.011 + 36.0 * 1.008 + 4.0 * 14.007 + 6.0 * 15.999),
+];
+
+/// 1 mg is 1000 / M umol. Every factor of the schema is checked; one that is added has to be named here too.
+#[test]
+fn factors_between_mass_and_moles_are_those_of_the_molar_masses() {
+    let schema: toml::Table = toml::from_str(Schema::built_in_text()).unwrap();
+    let all = schema["measurement"].as_array().unwrap().iter();
+    let factors: Vec<(&str, f64)> =
+        all.filter_map(|one| Some((one["id"].as_str()?, one.get("umol_per_mg")?.as_float()?))).collect();
+    assert_eq!(factors.iter().map(|one| one.0).collect::<Vec<_>>(), MOLAR_MASS.map(|one| one.0));
+    for ((id, factor), (_, molar_mass)) in factors.into_iter().zip(MOLAR_MASS) {
+        let expected = 1000.0 / molar_mass;
+        assert!((factor / expected - 1.0).abs() < 1e-3, "{id}: {factor} against {expected}");
+    }
+}
+
+/// The worked values of the literature, from moles and in both cases of the litre.
+#[test]
+fn moles_are_read_as_mass() {
+    for (id, loinc, value, unit, expected) in [
+        ("creatinine", "2160-0", 88.4, "umol/L", 1.0),
+        ("creatinine", "2160-0", 88.4, "umol/l", 1.0),
+        ("creatinine", "2160-0", 0.0884, "mmol/l", 1.0),
+        ("creatinine", "2160-0", 88.4, "\u{3bc}mol/l", 1.0),
+        ("creatinine", "2160-0", 88.4, "\u{b5}mol/L", 1.0),
+        ("bilirubin", "1975-2", 17.1, "umol/l", 1.0),
+        ("haemoglobin", "718-7", 8.6884, "mmol/l", 14.0),
+        ("psa", "2857-1", 7.5, "ug/l", 7.5),
+        ("cea", "2039-6", 3000.0, "pg/ml", 3.0),
+    ] {
+        let found = table(vec![patient(), lab("x", loinc, "2024-05-01T08:00:00Z", value, unit)], t0());
+        close(&found, id, expected);
+        let factor = found.feature(id).unwrap().factor.unwrap_or(1.0);
+        assert!((factor * value - expected).abs() < 1e-9, "{id}: {factor}");
+    }
+}
+
+#[test]
+fn ratios_and_doubling_by_hand() {
+    let at = "2024-05-01T08:00:00Z";
+    let found = table(
+        vec![
+            patient(),
+            lab("crp", "1988-5", at, 4.8, "mg/dL"),
+            lab("albumin", "1751-7", at, 4.0, "g/dL"),
+            lab("ldh", "2532-0", at, 240.0, "U/L"),
+            lab("platelets", "777-3", at, 210.0, "10*9/L"),
+            lab("lymphocytes", "731-0", at, 1400.0, "/uL"),
+            lab("psa-1", "2857-1", "2022-05-01T20:00:00Z", 4.0, "ng/mL"),
+            lab("psa-2", "2857-1", "2023-05-02T02:00:00Z", 4.0 * std::f64::consts::SQRT_2, "ng/mL"),
+            lab("psa-3", "2857-1", at, 8.0, "ug/L"),
+            lab("free", "10886-0", at, 1.2, "ng/mL"),
+        ],
+        t0(),
+    );
+    close(&found, "crp-albumin", 48.0 / 40.0);
+    close(&found, "ldh-albumin", 240.0 / 40.0);
+    close(&found, "plr", 210.0 / 1.4);
+    close(&found, "psa-free-share", 1.2 / 8.0);
+    close(&found, "psa-doubling", 24.0);
+    for (id, unit) in [
+        ("crp-albumin", "mg/g"),
+        ("ldh-albumin", "U/g"),
+        ("plr", "1"),
+        ("psa-free-share", "1"),
+        ("psa-doubling", "mo"),
+    ] {
+        assert_eq!(found.feature(id).unwrap().unit.as_deref(), Some(unit));
+    }
+    let ratio = found.feature("crp-albumin").unwrap();
+    let both = [ratio.source.as_deref(), ratio.other_sources.first().map(String::as_str)];
+    assert!(both.contains(&Some("Observation/crp")) && both.contains(&Some("Observation/albumin")));
+
+    // Eight days apart, a share over two days, and a course that falls.
+    let apart = table(
+        vec![
+            patient(),
+            lab("crp", "1988-5", "2024-04-20T08:00:00Z", 48.0, "mg/L"),
+            lab("albumin", "1751-7", "2024-04-29T08:00:00Z", 40.0, "g/L"),
+            lab("psa-1", "2857-1", "2022-05-01T20:00:00Z", 8.0, "ng/mL"),
+            lab("psa-2", "2857-1", "2023-05-02T02:00:00Z", 6.0, "ng/mL"),
+            lab("psa-3", "2857-1", "2024-04-29T08:00:00Z", 4.0, "ng/mL"),
+            lab("free", "10886-0", at, 1.2, "ng/mL"),
+        ],
+        t0(),
+    );
+    assert_eq!(reason(&apart, "crp-albumin"), Some(MissingReason::Stale));
+    assert_eq!(reason(&apart, "psa-free-share"), Some(MissingReason::Stale));
+    assert_eq!(reason(&apart, "psa-doubling"), Some(MissingReason::NotRecorded));
+    assert_eq!(reason(&apart, "ldh-albumin"), Some(MissingReason::NotRecorded));
+}
+
 #[test]
 fn a_volume_of_something_else_or_in_another_unit_is_not_read() {
     let mut other = volume("2024-01-01T08:00:00Z", 50.0, "mL");

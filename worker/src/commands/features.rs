@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use anyhow::{Context, bail};
-use fusion::features::{ROW_NAMES, rows, to_text};
+use fusion::features::{CELLS, ROW_NAMES, rows, to_text};
 use fusion::record::exported_patients;
 use fusion::{FeatureTable, Record, Schema};
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ pub(super) fn run(args: &FeaturesArgs) -> anyhow::Result<u8> {
 /// The rows of the CSV with types: `value` is text as there, `number` the same where it is one.
 fn parquet(schema: &Schema, table: &FeatureTable) -> Vec<u8> {
     let rows = rows(schema, table);
-    let cell = |row: &[String; 16], at: usize| Some(row[at].clone()).filter(|text| !text.is_empty());
+    let cell = |row: &[String; CELLS], at: usize| Some(row[at].clone()).filter(|text| !text.is_empty());
     let mut columns: Vec<(&str, Column)> = Vec::new();
     for (at, name) in ROW_NAMES.iter().enumerate() {
         let texts = || rows.iter().map(move |row| cell(row, at));

@@ -182,7 +182,7 @@ fn every_text_of_every_risk_is_known() {
                     tables.push(Some(table));
                 }
             }
-            tables.extend([noted(&base, false), noted(&base, true)].map(Some));
+            tables.extend([noted(&base, false), noted(&base, true), changed(&base)].map(Some));
             for (at, table) in tables.iter().enumerate() {
                 let found = fusion::assess(&AssessInput {
                     t0: t0(),
@@ -217,6 +217,13 @@ fn noted(base: &FeatureTable, questioned: bool) -> FeatureTable {
             feature.passage = Some(Passage { element: "conclusion".to_owned(), start: 0, end: 9 });
         }
     }
+    table
+}
+
+/// The table of a record that was changed after the study.
+fn changed(base: &FeatureTable) -> FeatureTable {
+    let mut table = base.clone();
+    table.features.iter_mut().for_each(|feature| feature.changed_after_t0 = true);
     table
 }
 
@@ -264,6 +271,7 @@ fn every_feature_and_reason_is_known() {
     for reason in [
         MissingReason::NotRecorded,
         MissingReason::OnlyAfterT0,
+        MissingReason::CorrectedAfterT0,
         MissingReason::Undated,
         MissingReason::Status,
         MissingReason::Unit,
@@ -274,6 +282,14 @@ fn every_feature_and_reason_is_known() {
         MissingReason::Ambiguous,
     ] {
         known(reason.text(), "a missing feature");
+    }
+    for text in [
+        "the entry was changed after the study",
+        "3 values are of entries that were changed after the study",
+        "they may say what was not known at the time of the study",
+        "3 entries corrected after the study, of which no earlier version is there",
+    ] {
+        known(text, "what was changed later");
     }
 }
 

@@ -61,9 +61,16 @@ fn feature(feature: &Feature) -> doc::Feature {
     }
 }
 
+/// What is said of a value whose entry was changed after the study.
+const CHANGED: &str = "the entry was changed after the study";
+
 /// What a reader should know of a value; of one out of a note, its words.
 fn remark(feature: &Feature) -> Option<doc::Remark> {
-    let note = feature.note.as_ref()?;
+    let changed = feature.changed_after_t0.then_some(CHANGED);
+    let note = feature.note.as_deref().into_iter().chain(changed).collect::<Vec<_>>().join("; ");
+    if note.is_empty() {
+        return None;
+    }
     let words = feature.passage.as_ref().and(feature.original.as_ref());
     let text = words.map_or_else(|| note.clone(), |words| format!("“{}”; {note}", words.value));
     let kind = match words {
@@ -134,6 +141,7 @@ fn resource_type(reference: &str) -> String {
 fn excluded(excluded: &Excluded) -> Vec<String> {
     [
         (excluded.after_t0, "known only after the study"),
+        (excluded.corrected_after_t0, "corrected after the study, of which no earlier version is there"),
         (excluded.undated, "without any time by which they were known"),
         (excluded.status, "preliminary, cancelled or entered in error"),
         (excluded.superseded, "older versions of a later entry"),
@@ -154,15 +162,25 @@ pub(super) fn missing(parts: &Parts<'_>) -> Vec<doc::Missing> {
     }
     let effect = "nothing of the patient's history enters; risks that need it are not computed";
     match state(parts) {
-        doc::RecordState::Matched => Vec::new(),
+        doc::RecordState::Matched => changed(parts).into_iter().collect(),
         doc::RecordState::NotGiven => vec![missing_record("no health record was offered", effect)],
         doc::RecordState::NoMatch => {
             vec![missing_record(
-                "none of the records that were offered carries this patient's identifier",
+                "none of the records that were offered and could be read carries this patient's identifier",
                 effect,
             )]
         }
     }
+}
+
+/// Values that may be later than the study.
+fn changed(parts: &Parts<'_>) -> Option<doc::Missing> {
+    let table = parts.evidence.features.as_ref()?;
+    let count = table.present().filter(|feature| feature.changed_after_t0).count();
+    (count > 0).then(|| doc::Missing {
+        what: format!("{count} values are of entries that were changed after the study"),
+        effect: "they may say what was not known at the time of the study".to_owned(),
+    })
 }
 
 fn missing_record(what: &str, effect: &str) -> doc::Missing {

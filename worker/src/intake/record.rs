@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use fusion::Record;
+use fusion::record::bundle_patients;
+use fusion::{Record, RecordError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
@@ -26,19 +27,28 @@ pub enum Records {
     File(SourceFile, Option<Timestamp>),
     /// A folder with one bundle a patient.
     Folder {
-        /// The readable records.
+        /// The records of which it can be told whose they are.
         known: Vec<Known>,
-        /// Files that are no readable record.
+        /// Files that are no readable record of one patient.
         unreadable: Vec<PathBuf>,
     },
 }
 
-/// One readable record of a folder.
+/// One record of a folder, and whose it is.
 #[derive(Debug)]
 pub struct Known {
     file: SourceFile,
-    person: Person,
+    /// One person; several where the file holds the records of several, which is refused where one of them is asked for.
+    people: Vec<Person>,
     latest: Option<Timestamp>,
+    /// Whether it is refused because it holds resources of several patients.
+    is_mixed: bool,
+}
+
+impl Known {
+    fn is_of(&self, images: &Person) -> bool {
+        self.people.iter().any(|person| identity::shares_identifier(images, person))
+    }
 }
 
 /// The records could not be read.
@@ -69,10 +79,11 @@ impl Records {
         let (mut known, mut unreadable) = (Vec::new(), Vec::new());
         for path in files(folder)? {
             let bytes = fs::read(&path)?;
-            match self::known(path.clone(), &bytes, zone) {
-                Some(record) => known.push(record),
-                None => unreadable.push(path),
+            let found = self::known(path.clone(), &bytes, zone);
+            if found.as_ref().is_none_or(|known| known.is_mixed) {
+                unreadable.push(path);
             }
+            known.extend(found);
         }
         Ok(Self::Folder { known, unreadable })
     }
@@ -86,7 +97,7 @@ impl Records {
         }
     }
 
-    /// Files of the folder that are no readable record.
+    /// Files of the folder that are no readable record of one patient.
     pub fn unreadable(&self) -> &[PathBuf] {
         match self {
             Self::Folder { unreadable, .. } => unreadable,
@@ -164,18 +175,28 @@ fn stamp(path: &Path) -> std::io::Result<Stamp> {
 }
 
 fn known(path: PathBuf, bytes: &[u8], zone: &TimeZone) -> Option<Known> {
-    Record::from_json(bytes).ok().map(|record| Known {
-        person: convert::person_of_record(record.patient()),
-        latest: record.latest_time(zone),
-        file: source_file(path, bytes),
-    })
+    match Record::from_json(bytes) {
+        Ok(record) => Some(Known {
+            people: vec![convert::person_of_record(record.patient())],
+            latest: record.latest_time(zone),
+            file: source_file(path, bytes),
+            is_mixed: false,
+        }),
+        Err(RecordError::MixedPatients { .. }) => Some(Known {
+            people: bundle_patients(bytes).iter().map(convert::person_of_record).collect(),
+            latest: None,
+            file: source_file(path, bytes),
+            is_mixed: true,
+        }),
+        Err(_) => None,
+    }
 }
 
 fn source_for<'a>(
     images: &Person,
     known: impl Iterator<Item = &'a Known>,
 ) -> (RecordSource, Option<Timestamp>) {
-    let matches: Vec<_> = known.filter(|one| identity::shares_identifier(images, &one.person)).collect();
+    let matches: Vec<_> = known.filter(|one| one.is_of(images)).collect();
     match matches.as_slice() {
         [] => (RecordSource::NoMatch, None),
         [one] => (RecordSource::File { file: one.file.clone() }, one.latest),

@@ -6,7 +6,7 @@ use dicom_ingest::reader::Reader;
 use dicom_ingest::source::archive::read_file;
 use dicom_ingest::sr::SrReport;
 use dicom_ingest::study::Study;
-use fusion::{AssessInput, HeaderDemographics, ImageScores, Record};
+use fusion::{AssessInput, HeaderDemographics, ImageScores, Record, RecordError};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -47,8 +47,11 @@ fn read(file: &SourceFile) -> Result<Record, Ending> {
     if hex(&Sha256::digest(&bytes)) != file.sha256 {
         return Err(Ending::refused("SourceChanged", "the record was changed after the job was accepted"));
     }
-    Record::from_json(&bytes).map_err(|error| {
-        Ending::refused("RecordUnreadable", format!("the record is refused ({}): {error}", error.code()))
+    Record::from_json(&bytes).map_err(|error| match error {
+        RecordError::MixedPatients { .. } => Ending::refused(error.code(), error.to_string()),
+        _ => {
+            Ending::refused("RecordUnreadable", format!("the record is refused ({}): {error}", error.code()))
+        }
     })
 }
 

@@ -4,6 +4,7 @@
 //! followed. A server that asks to be left alone (429, 503 with Retry-After) is asked again after that time, if it is short;
 //! else the request rests on the queue.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use fusion::record::{Assembly, RESOURCE_TYPES};
@@ -35,6 +36,7 @@ pub(crate) struct FhirRecords {
     updated_since: Option<String>,
     /// The identifier system of the site's Patient IDs.
     patient_id_system: Option<String>,
+    sleep: Sleep,
 }
 
 impl FhirRecords {
@@ -45,7 +47,13 @@ impl FhirRecords {
         updated_since: Option<String>,
         patient_id_system: Option<String>,
     ) -> Result<Self, OpenError> {
-        Ok(Self { client: fhir::client(name, config)?, updated_since, patient_id_system })
+        let client = fhir::client(name, config)?;
+        Ok(Self {
+            client,
+            updated_since,
+            patient_id_system,
+            sleep: |rest| Box::pin(tokio::time::sleep(rest)),
+        })
     }
 
     /// The record of the person of the images.
@@ -123,10 +131,18 @@ impl FhirRecords {
 
     /// One page, asked for again while the server is busy.
     async fn page(&self, url: &Url, what: &'static str) -> Result<Vec<u8>, RecordFetchError> {
-        let mut last = None;
-        for attempt in 1..=TRIES {
-            let answer = match self.client.get_url(url, PAGE_BYTES).await {
-                Ok(answer) => answer,
+        let mut attempt = 1;
+        loop {
+            let (error, asked) = match self.client.get_url(url, PAGE_BYTES).await {
+                Ok(Answer { status: 200, body: Body::Whole(bytes), .. }) => return Ok(bytes),
+                Ok(Answer { status: 200, body: Body::TooLong, .. }) => {
+                    let source = fusion::RecordError::TooLarge { bytes: PAGE_BYTES, limit: PAGE_BYTES };
+                    return Err(RecordFetchError::Unusable { what, source });
+                }
+                Ok(Answer { status: 408 | 429 | 500 | 502 | 503 | 504, retry_after, .. }) => {
+                    (RecordFetchError::Away { code: "ServerBusy", source: None }, retry_after)
+                }
+                Ok(Answer { status, .. }) => return Err(RecordFetchError::Refused { status, what }),
                 Err(Trouble::Now {
                     code:
                         code @ (TransientCode::SmartConfigurationUnusable
@@ -136,39 +152,26 @@ impl FhirRecords {
                     ..
                 }) => return Err(RecordFetchError::NoToken { code, source }),
                 Err(Trouble::Now { source, .. }) => {
-                    last = Some(RecordFetchError::Away { code: "ConnectionLost", source });
-                    pause(attempt, None).await;
-                    continue;
+                    (RecordFetchError::Away { code: "ConnectionLost", source }, None)
                 }
                 Err(Trouble::Good { .. }) => return Err(RecordFetchError::Elsewhere { what }),
             };
-            match answer {
-                Answer { status: 200, body: Body::Whole(bytes), .. } => return Ok(bytes),
-                Answer { status: 200, body: Body::TooLong, .. } => {
-                    let source = fusion::RecordError::TooLarge { bytes: PAGE_BYTES, limit: PAGE_BYTES };
-                    return Err(RecordFetchError::Unusable { what, source });
-                }
-                Answer { status: 408 | 429 | 500 | 502 | 503 | 504, retry_after, .. } => {
-                    let too_long = retry_after.is_some_and(|wait| wait > LONGEST_PAUSE);
-                    last = Some(RecordFetchError::Away { code: "ServerBusy", source: None });
-                    if too_long {
-                        break;
-                    }
-                    pause(attempt, retry_after).await;
-                }
-                Answer { status, .. } => return Err(RecordFetchError::Refused { status, what }),
-            }
+            let Some(rest) = rest(attempt, asked) else { return Err(error) };
+            (self.sleep)(rest).await;
+            attempt += 1;
         }
-        Err(last.unwrap_or(RecordFetchError::Away { code: "ServerBusy", source: None }))
     }
 }
 
-/// What the server asks for, else a second, two, four.
-async fn pause(attempt: u32, asked: Option<Duration>) {
-    if attempt < TRIES {
-        tokio::time::sleep(asked.unwrap_or(Duration::from_secs(1 << (attempt - 1)))).await;
-    }
+/// How long to leave the server alone before the next try: what it asks for, else a second, two, four. `None` where this was
+/// the last try, or the server asks for longer than a request is held.
+fn rest(attempt: u32, asked: Option<Duration>) -> Option<Duration> {
+    let rest = asked.unwrap_or_else(|| Duration::from_secs(1 << attempt.saturating_sub(1).min(8)));
+    (attempt < TRIES && rest <= LONGEST_PAUSE).then_some(rest)
 }
+
+/// What waits between two tries; tests write down how long.
+type Sleep = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[cfg(test)]
 mod tests;

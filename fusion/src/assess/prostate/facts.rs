@@ -41,6 +41,8 @@ pub(super) fn facts(input: &AssessInput<'_>, risk: &mut Risk) -> Facts {
     risk.inputs.extend(shown.map(described));
     let doubled = truth("five-alpha-reductase-inhibitor") == Some(true);
     if doubled {
+        let drug = input.features.and_then(|table| table.feature("five-alpha-reductase-inhibitor"));
+        risk.inputs.extend(drug.map(described));
         risk.limits.push(
             "finasteride or dutasteride is active: it halves the antigen, and the formula does not correct for it"
                 .to_owned(),

@@ -11,6 +11,13 @@ pub(crate) const LOINC: &str = "http://loinc.org";
 pub(crate) const SNOMED: &str = "http://snomed.info/sct";
 /// RxNorm.
 pub(crate) const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
+/// RadLex, as systems write it.
+pub(crate) const RADLEX: [&str; 4] = [
+    "http://radlex.org",
+    "http://www.radlex.org",
+    "https://anatomiclocations.org/",
+    "http://www.radlex.org/RID",
+];
 /// DICOM's own codes (DCM).
 pub(crate) const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 

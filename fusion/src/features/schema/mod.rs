@@ -24,7 +24,9 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::Group;
-pub(crate) use code::{CodeList, LOINC, MeasuredCode, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts};
+pub(crate) use code::{
+    CodeList, DICOM, LOINC, MeasuredCode, RADLEX, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts,
+};
 pub(crate) use comorbidity::{Charlson, Comorbidity, Diagnoses};
 pub(crate) use note::{NoteAmount, NoteFeature, NoteSubject};
 
@@ -350,6 +352,11 @@ impl Schema {
     /// Every measurement, also those of the body mass index.
     pub(crate) fn all_measurements(&self) -> impl Iterator<Item = &Measurement> {
         self.measurements.iter().chain(self.body_mass_index.all())
+    }
+
+    /// Every text that stands for a code of a measurement.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        self.all_measurements().flat_map(|one| one.texts.iter().map(String::as_str)).collect()
     }
 
     pub(crate) fn measurement(&self, id: &str) -> Option<&Measurement> {

@@ -1,11 +1,12 @@
 //! A small FHIR server on this machine that pages, is busy on request, and writes down what it was asked.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -21,6 +22,8 @@ struct Server {
     patients: Vec<&'static str>,
     /// So many answers are "busy" first.
     busy: usize,
+    /// What a busy server asks for, if anything.
+    retry_after: Option<&'static str>,
     seen: Vec<(String, Option<String>)>,
 }
 
@@ -44,7 +47,11 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, request: Reque
     server.seen.push((query.clone(), authorization));
     if server.busy > 0 {
         server.busy -= 1;
-        return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "0")], "busy").into_response();
+        let mut busy = (StatusCode::SERVICE_UNAVAILABLE, "busy").into_response();
+        if let Some(text) = server.retry_after {
+            busy.headers_mut().insert("retry-after", HeaderValue::from_static(text));
+        }
+        return busy;
     }
     let entry = |resource: Value| json!({ "resource": resource, "search": { "mode": "match" } });
     let observation = |id: &str, value: f64| {
@@ -85,7 +92,18 @@ fn records(base: &str) -> FhirRecords {
         timeout: Duration::from_secs(10),
     };
     let name: Name = "ehr".parse().unwrap();
-    FhirRecords::new(&name, &config, Some("2015-01-01".into()), Some("urn:oid:2.25.1".into())).unwrap()
+    let system = Some("urn:oid:2.25.1".into());
+    let mut records = FhirRecords::new(&name, &config, Some("2015-01-01".into()), system).unwrap();
+    records.sleep = |rest| {
+        RESTED.with_borrow_mut(|rested| rested.push(rest.as_secs()));
+        Box::pin(std::future::ready(()))
+    };
+    records
+}
+
+thread_local! {
+    /// How long was waited between tries on this thread, in seconds. A test runs on one thread.
+    static RESTED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
 fn person() -> Person {
@@ -131,4 +149,34 @@ async fn nobody_or_several_is_no_record() {
     server.lock().unwrap().patients = vec!["p1", "p2"];
     assert_eq!(records(&base).fetch(&person()).await.unwrap(), Held::Several(2));
     assert!(matches!(records(&base).fetch(&Person::default()).await, Err(RecordFetchError::NoPatientId)));
+}
+
+/// Seconds that the server is left alone, tries, and whether the record comes, for a server that is busy for the first
+/// `busy` answers and asks for `retry_after`.
+async fn patience(busy: usize, retry_after: Option<&'static str>) -> (Vec<u64>, usize, bool) {
+    let (server, base) = start().await;
+    server.lock().unwrap().busy = busy;
+    server.lock().unwrap().retry_after = retry_after;
+    RESTED.with_borrow_mut(Vec::clear);
+    let fetched = records(&base).fetch(&person()).await;
+    if let Err(error) = &fetched {
+        assert!(matches!(error, RecordFetchError::Away { code: "ServerBusy", .. }), "{error}");
+    }
+    let tries = server.lock().unwrap().seen.iter().filter(|(query, _)| query.contains("/Patient?")).count();
+    (RESTED.take(), tries, fetched.is_ok())
+}
+
+#[tokio::test]
+async fn a_busy_server_is_left_alone_for_as_long_as_it_asks_and_not_waited_for_longer_than_a_request_is_held()
+{
+    assert_eq!(patience(2, Some("7")).await, (vec![7, 7], 3, true), "as asked");
+    assert_eq!(patience(3, None).await, (vec![1, 2, 4], 4, true), "of our own");
+    assert_eq!(patience(1, Some("soon")).await, (vec![1], 2, true), "what is no time asks for nothing");
+    assert_eq!(patience(1, Some("30")).await, (vec![30], 2, true), "the longest");
+    assert_eq!(patience(1, Some("31")).await, (vec![], 1, false), "longer: the request rests on the queue");
+    assert_eq!(patience(9, Some("0")).await, (vec![0, 0, 0], 4, false), "four tries");
+    let past = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+    assert_eq!(patience(1, past).await, (vec![0], 2, true), "a date that has passed");
+    let far = Some("Fri, 31 Dec 9999 23:59:59 GMT");
+    assert_eq!(patience(1, far).await, (vec![], 1, false), "a date that is far");
 }

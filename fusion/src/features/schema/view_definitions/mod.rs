@@ -3,6 +3,8 @@
 //! <https://sql-on-fhir.org/ig/2.0.0/StructureDefinition-ViewDefinition.html>. A view selects and flattens; what was
 //! known at t0, windows and statistics are the reader's, as `chiasm features` has them.
 
+mod stated;
+
 use serde_json::{Value, json};
 
 use super::{LOINC, Measurement, Schema, Token};
@@ -29,8 +31,15 @@ pub(super) fn all(schema: &Schema) -> Vec<(String, Value)> {
         ("measurement", measurement(schema)),
         ("condition", condition(schema)),
         ("medication-request", medication_request(schema)),
+        ("medication-statement", medication_statement(schema)),
+        ("medication", medication(schema)),
         ("family-member-history", family_member_history(schema)),
         ("tobacco", tobacco(schema)),
+        ("procedure", stated::procedure(schema)),
+        ("examination", stated::examination(schema)),
+        ("answer", stated::answer(schema)),
+        ("scale", stated::scale(schema)),
+        ("nodule", stated::nodule(schema)),
         ("document-reference", document_reference(schema)),
         ("diagnostic-report", diagnostic_report(schema)),
     ];
@@ -98,6 +107,8 @@ fn measurement(schema: &Schema) -> Value {
         column("issued", "issued", "instant"),
         column("effective", "effective.ofType(dateTime)", "dateTime"),
         column("effective_end", "effective.ofType(Period).end", "dateTime"),
+        column("body_site", "bodySite.coding.where(system = 'http://snomed.info/sct').code.first()", "code"),
+        column("code_text", "code.text", "string"),
     ];
     let value = |path: &str| -> Value {
         let quantity = |part: &str| format!("{path}value.ofType(Quantity).{part}");
@@ -112,12 +123,17 @@ fn measurement(schema: &Schema) -> Value {
         column("system", "system", "uri"), column("code", "code", "code") ] });
     let own = json!({ "column": value(""), "select": [coding.clone()] });
     let part = json!({ "forEach": "component", "column": value(""), "select": [coding] });
-    let select = json!([{ "column": shared }, { "unionAll": [own, part] }]);
+    // What has no code is told by its text.
+    let text = json!({ "forEach": uncoded(&schema.texts()), "column": [
+        column("system", "coding.system.first()", "uri"), column("code", "coding.code.first()", "code") ] });
+    let named = json!({ "column": value(""), "select": [text] });
+    let select = json!([{ "column": shared }, { "unionAll": [own, part, named] }]);
     view(
         schema,
         "measurement",
         "Observation",
-        "Measured values and their parts, one row a code.",
+        "Measured values and their parts, one row a code, or one where there is no code and the text names one; a code that \
+         is of anything counts where `body_site` says of what. The filter needs FHIRPath's lower().",
         &select,
         &[USABLE.to_owned()],
     )
@@ -149,6 +165,12 @@ fn each(how: &str, path: &str, columns: &[(&str, &str, &str)]) -> Value {
 
 const CODING: [(&str, &str, &str); 2] = [("system", "system", "uri"), ("code", "code", "code")];
 
+/// A code without any coding, but with one of these texts.
+fn uncoded(texts: &[&str]) -> String {
+    let named: Vec<String> = texts.iter().map(|text| format!("text.lower() = '{text}'")).collect();
+    format!("code.where(coding.empty() and ({}))", named.join(" or "))
+}
+
 fn condition(schema: &Schema) -> Value {
     let columns = [
         ("recorded", "recordedDate", "dateTime"),
@@ -168,14 +190,21 @@ fn condition(schema: &Schema) -> Value {
 }
 
 fn medication_request(schema: &Schema) -> Value {
-    let columns = [("status", "status", "code"), ("authored", "authoredOn", "dateTime")];
+    let columns = [
+        ("status", "status", "code"),
+        ("authored", "authoredOn", "dateTime"),
+        ("supply_end", "dispenseRequest.validityPeriod.end", "dateTime"),
+        ("dosage_end", "dosageInstruction.timing.repeat.bounds.ofType(Period).end.first()", "dateTime"),
+        DRUG[0],
+        DRUG[1],
+    ];
     let [system, code] = CODING;
     let coding = each(
         "forEachOrNull",
         "medication.ofType(CodeableConcept).coding",
         &[system, code, ("display", "display", "string")],
     );
-    let planned = "intent != 'proposal'".to_owned();
+    let planned = "intent.empty() or intent != 'proposal'".to_owned();
     of_patient(
         schema,
         "MedicationRequest",
@@ -184,6 +213,46 @@ fn medication_request(schema: &Schema) -> Value {
         (&columns, &coding),
         &[planned],
     )
+}
+
+/// The drug where it is no code: its text, or a resource of its own.
+const DRUG: [(&str, &str, &str); 2] = [
+    ("text", "medication.ofType(CodeableConcept).text", "string"),
+    ("medication_id", "medication.ofType(Reference).getReferenceKey(Medication)", "string"),
+];
+
+fn medication_statement(schema: &Schema) -> Value {
+    let columns = [
+        ("status", "status", "code"),
+        ("asserted", "dateAsserted", "dateTime"),
+        ("effective", "effective.ofType(dateTime)", "dateTime"),
+        ("effective_start", "effective.ofType(Period).start", "dateTime"),
+        ("effective_end", "effective.ofType(Period).end", "dateTime"),
+        DRUG[0],
+        DRUG[1],
+    ];
+    let [system, code] = CODING;
+    let coding = each(
+        "forEachOrNull",
+        "medication.ofType(CodeableConcept).coding",
+        &[system, code, ("display", "display", "string")],
+    );
+    of_patient(
+        schema,
+        "MedicationStatement",
+        "medication_statement",
+        "Drugs that are said to be taken, one row a code.",
+        (&columns, &coding),
+        &[],
+    )
+}
+
+fn medication(schema: &Schema) -> Value {
+    let [system, code] = CODING;
+    let coding = each("forEachOrNull", "code.coding", &[system, code, ("display", "display", "string")]);
+    let shared = [column("id", "getResourceKey()", "string"), column("text", "code.text", "string")];
+    let select = json!([{ "column": shared }, coding]);
+    view(schema, "medication", "Medication", "Drugs that requests and statements refer to.", &select, &[])
 }
 
 fn family_member_history(schema: &Schema) -> Value {
