@@ -45,7 +45,7 @@ pub(crate) use view::View;
 
 /// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a
 /// rule changes.
-pub const SCHEMA: &str = "chiasm-record-features/4";
+pub const SCHEMA: &str = "chiasm-record-features/5";
 
 /// The features of one record at one index time.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
