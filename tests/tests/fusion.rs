@@ -112,11 +112,23 @@ fn a_fused_model_is_trained_evaluated_and_says_who_answered() {
     let what_if = succeeded(&run(&[&score[..], &["--set", "x=-0.9"]].concat(), folder));
     let what_if: Value = serde_json::from_str(what_if.lines().next().unwrap()).unwrap();
     assert!(what_if["probability"].as_f64() < lines[0]["probability"].as_f64(), "{what_if}");
+    assert_eq!(what_if["before"]["probability"], lines[0]["probability"]);
+    assert_eq!(what_if["set"]["x"], "-0.9");
+    assert!(what_if["change_logit"].as_f64().unwrap() < -0.5, "{what_if}");
+    assert!(lines[0]["before"].is_null() && lines[0]["indeterminate"].is_boolean(), "{}", lines[0]);
 
     let evaluate = ["fusion", "evaluate", "config.toml", "--data", "table.csv", "--out", "again"];
     fs::copy(folder.join("model/model.json"), folder.join("model.json")).unwrap();
     let text = succeeded(&run(&[&evaluate[..], &["--embeddings", "vectors.csv"]].concat(), folder));
     assert!(text.contains("| record only |"), "{text}");
+    let report: Value =
+        serde_json::from_slice(&fs::read(folder.join("again/evaluation.json")).unwrap()).unwrap();
+    let stress = report["stress"].as_array().unwrap();
+    assert_eq!(stress.len(), 4);
+    assert!(stress.iter().all(|one| one["auroc"].as_f64().is_some()), "{stress:?}");
+    for part in ["record taken away", "## TRIPOD+AI", "| 27 usability |", "nothing was fitted"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

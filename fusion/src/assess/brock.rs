@@ -2,7 +2,7 @@
 
 use super::course::on_screening;
 use super::inputs::{age, index_nodule, sex, truth_of};
-use super::{AssessInput, Card, Guidance, Risk, Sex};
+use super::{AssessInput, Card, Guidance, Risk, Sex, guideline, rated};
 use crate::formulas::brock::{Inputs, MAX_DIAMETER_MM, calculate};
 
 const CARD: Card = Card {
@@ -71,7 +71,12 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     match calculate(&inputs) {
         Some(calculation) => {
             let mut risk = suggested(risk.calculated(&calculation), nodule.diameter_mm);
-            on_screening(&mut risk, nodule, index.spiculated, index.earlier);
+            risk.comparators.extend(rated::compare(&index));
+            on_screening(&mut risk, nodule, index.spiculated, index.before);
+            if index.count > 1 {
+                // Mayo, which has it else, is not computed for several nodules and so not shown
+                guideline::found_by_chance(input, &index, years, &mut risk);
+            }
             risk
         }
         None => risk.outside("the diameter is outside the formula's domain"),

@@ -28,6 +28,9 @@ const CARD: Card = Card {
 /// COVID-19 that was stated longer before the examination is not the same illness, in days.
 const COVID_MAX_AGE_DAYS: f64 = 90.0;
 
+/// What the conformal bounds are for: to say that a number says nothing.
+const INDETERMINATE: &str = "indeterminate: the number speaks for neither outcome, or for both (conformal bounds of 90 %, by outcome and by which sides answered)";
+
 /// Modalities of radiographs.
 const RADIOGRAPHS: [&str; 3] = ["CR", "DX", "RF"];
 
@@ -151,6 +154,9 @@ fn fill(
         risk.inputs.extend(read.iter().filter_map(|id| table.feature(id)).map(described));
     }
     risk.limits.extend(prediction.distance.and_then(|distance| distance.warning()));
+    if prediction.indeterminate == Some(true) {
+        risk.limits.push(INDETERMINATE.to_owned());
+    }
     compare(risk, model, scores.and_then(|scores| scores.view), prediction);
 }
 

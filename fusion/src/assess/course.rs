@@ -4,9 +4,9 @@
 //! one where each of two examinations states one, and nothing that both state differs.
 
 use super::inputs::{SAME_EXAM_DAYS, number};
-use super::{AssessInput, Guidance, Risk, RiskInput};
+use super::{AssessInput, Risk, RiskInput};
 use crate::formulas::doubling::{Growth, Pace, growth, sphere_mm3};
-use crate::formulas::lung_rads::{Course, Finding, classify};
+use crate::formulas::lung_rads::{Course, Finding, NotClassified, classify};
 use crate::nodule::{Nodule, NoduleKind};
 use crate::time::days_between;
 
@@ -24,8 +24,32 @@ pub(super) struct Earlier<'a> {
     days: f64,
 }
 
+/// What earlier examinations say of a nodule.
+#[derive(Clone, Copy)]
+pub(super) enum Before<'a> {
+    /// None states a nodule.
+    Nothing,
+    /// The same nodule.
+    Same(Earlier<'a>),
+    /// One states a nodule, and it cannot be told whether it is this one.
+    Open,
+}
+
+/// What earlier examinations say of the nodule of `now`, one of `count` on its examination.
+pub(super) fn before<'a>(input: &AssessInput<'a>, now: &Nodule, count: u32) -> Before<'a> {
+    let same = if count == 1 { earlier(input, now) } else { None };
+    let seen = now.dated.unwrap_or(input.t0);
+    let is_earlier =
+        |nodule: &Nodule| nodule.dated.is_some_and(|dated| days_between(dated, seen) > SAME_EXAM_DAYS);
+    match same {
+        Some(earlier) => Before::Same(earlier),
+        None if input.nodules.iter().any(is_earlier) => Before::Open,
+        None => Before::Nothing,
+    }
+}
+
 /// The same nodule on the latest examination before the one of `now`, which states one nodule in all.
-pub(super) fn earlier<'a>(input: &AssessInput<'a>, now: &Nodule) -> Option<Earlier<'a>> {
+fn earlier<'a>(input: &AssessInput<'a>, now: &Nodule) -> Option<Earlier<'a>> {
     let days = |nodule: &Nodule| Some(days_between(nodule.dated?, now.dated?));
     let before = || {
         let days = |nodule: &'a Nodule| days(nodule).filter(|days| *days > SAME_EXAM_DAYS);
@@ -100,30 +124,42 @@ impl Earlier<'_> {
     }
 }
 
-/// Adds the category that the nodule would have on a screening CT (ACR Lung-RADS v2022). A part-solid nodule has none, since no
-/// source states its solid part.
-pub(super) fn on_screening(
-    risk: &mut Risk,
-    now: &Nodule,
-    spiculated: Option<bool>,
-    earlier: Option<Earlier<'_>>,
-) {
-    let course = earlier.map_or(Some(Course::Baseline), |earlier| earlier.course(now));
-    let finding = match (now.kind, course) {
-        (Some(NoduleKind::Solid), Some(course)) => Finding::Solid { diameter_mm: now.diameter_mm, course },
-        (Some(NoduleKind::NonSolid), Some(course)) => {
-            Finding::GroundGlass { diameter_mm: now.diameter_mm, course }
+/// Adds the category that the nodule would have on a screening CT (ACR Lung-RADS v2022), or says why there is none. The rule goes
+/// by the mean diameter; what is stated is the longest.
+pub(super) fn on_screening(risk: &mut Risk, now: &Nodule, spiculated: Option<bool>, before: Before<'_>) {
+    let found = category(now, before)
+        .and_then(|finding| classify(finding, spiculated == Some(true)).map_err(NotClassified::text));
+    let category = match found {
+        Ok(category) => category.text(),
+        Err(why) => {
+            risk.limits.push(format!("no category of Lung-RADS v2022: {why}"));
+            return;
         }
-        _ => return,
     };
-    let Ok(category) = classify(finding, spiculated == Some(true)) else { return };
-    let said = format!("on screening Lung-RADS {}", category.text());
-    let own = "ACR Lung-RADS v2022";
-    risk.guidance = Some(match risk.guidance.take() {
-        Some(other) => Guidance {
-            text: format!("{}; {said}", other.text),
-            citation: format!("{}; {own}", other.citation),
-        },
-        None => Guidance { text: said, citation: own.to_owned() },
-    });
+    let ct = if matches!(before, Before::Nothing) { "a first screening CT" } else { "screening" };
+    risk.also_suggests(
+        &format!("on {ct} Lung-RADS {category}, by the longest diameter in place of the mean"),
+        "ACR Lung-RADS v2022",
+    );
+}
+
+/// What the rule classifies. That no examination before states a nodule is taken for a first CT: nothing tells a new nodule from
+/// one that nobody stated.
+fn category(now: &Nodule, before: Before<'_>) -> Result<Finding, &'static str> {
+    let course = match before {
+        Before::Nothing => Ok(Course::Baseline),
+        Before::Same(earlier) => {
+            earlier.course(now).ok_or("it grew, and two examinations cannot tell whether within 12 months")
+        }
+        Before::Open => {
+            Err("an earlier examination states a nodule, and it cannot be told whether it is this one")
+        }
+    };
+    let diameter_mm = now.diameter_mm;
+    match now.kind {
+        Some(NoduleKind::Solid) => Ok(Finding::Solid { diameter_mm, course: course? }),
+        Some(NoduleKind::NonSolid) => Ok(Finding::GroundGlass { diameter_mm, course: course? }),
+        Some(NoduleKind::PartSolid) => Err("the size of the solid part is not stated"),
+        None => Err("the texture is not stated"),
+    }
 }

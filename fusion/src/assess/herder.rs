@@ -19,13 +19,16 @@ const CARD: Card = Card {
     limits: &["made from 106 nodules of one hospital", "what is unknown to Mayo widens the range here too"],
 };
 
+/// Brock's probability from which on the guideline takes the model.
+const LEAST_BROCK: f64 = 0.1;
+
 /// Whether the record states an uptake at all; without one the model is not listed.
 pub(super) fn is_relevant(input: &AssessInput<'_>) -> bool {
     input.features.is_some_and(|table| table.number("fdg-uptake").is_some())
 }
 
-/// `mayo` is the risk by Mayo for the same input.
-pub(super) fn risk(input: &AssessInput<'_>, mayo: &Risk) -> Risk {
+/// `mayo` and `brock` are the risks by Mayo and Brock for the same input.
+pub(super) fn risk(input: &AssessInput<'_>, mayo: &Risk, brock: &Risk) -> Risk {
     let mut risk = CARD.empty();
     let index = match index_nodule(input) {
         Ok(index) => index,
@@ -41,6 +44,7 @@ pub(super) fn risk(input: &AssessInput<'_>, mayo: &Risk) -> Risk {
         Some(_) => return risk.outside("the model is for solid nodules"),
         None => risk.limits.push("the texture is not stated; the model is for solid nodules".to_owned()),
     }
+    risk.limits.extend(after_brock(brock).map(str::to_owned));
     let bounds = mayo.probability.map(|known| (known, known)).or_else(|| mayo.low.zip(mayo.high));
     let Some(bounds) = bounds else {
         return risk.lacks(&["mayo"], "the Mayo probability, which it starts from, is not computable");
@@ -73,6 +77,21 @@ pub(super) fn risk(input: &AssessInput<'_>, mayo: &Risk) -> Risk {
         });
     }
     risk
+}
+
+/// The guideline takes the model after a Brock risk of 10 % and more; what there is to say of that.
+fn after_brock(brock: &Risk) -> Option<&'static str> {
+    let low = brock.probability.or(brock.low);
+    let high = brock.probability.or(brock.high);
+    match (low, high) {
+        (Some(low), _) if low >= LEAST_BROCK => None,
+        (_, Some(high)) if high < LEAST_BROCK => Some(
+            "the guideline (British Thoracic Society 2015) takes the model after a Brock risk of 10 % and more; here it is below",
+        ),
+        _ => Some(
+            "the guideline (British Thoracic Society 2015) takes the model after a Brock risk of 10 % and more; here that is not known",
+        ),
+    }
 }
 
 fn uptake(step: f64) -> Option<Uptake> {

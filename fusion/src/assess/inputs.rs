@@ -1,6 +1,6 @@
 //! Inputs of the formulas, taken from features, headers and nodules, each with its source.
 
-use super::course::{self, Earlier};
+use super::course::{self, Before};
 use super::{AssessInput, Risk, RiskInput, Sex};
 use crate::features::{Feature, FeatureValue};
 use crate::nodule::Nodule;
@@ -21,8 +21,8 @@ pub(super) struct IndexNodule<'a> {
     pub(super) counted: bool,
     /// Whether it is spiculated: as coded, else as a note of the same examination says.
     pub(super) spiculated: Option<bool>,
-    /// The same nodule on an examination before, where there is one on each.
-    pub(super) earlier: Option<Earlier<'a>>,
+    /// What examinations before say of it.
+    pub(super) before: Before<'a>,
     /// The note's feature, where it is the note that says so.
     noted: Option<&'a Feature>,
     /// What a reader must know of a note that speaks of spiculation and does not answer.
@@ -75,7 +75,7 @@ pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a
         count,
         counted: stated.is_none(),
         spiculated: nodule.spiculated,
-        earlier: if count == 1 { course::earlier(input, nodule) } else { None },
+        before: course::before(input, nodule, count),
         noted: None,
         unanswered: None,
     };
@@ -125,7 +125,7 @@ impl IndexNodule<'_> {
         if nodule.dated.is_none() {
             risk.limits.push("the nodule is not dated".to_owned());
         }
-        if let Some(earlier) = &self.earlier {
+        if let Before::Same(earlier) = &self.before {
             earlier.describe(nodule, risk);
         }
     }

@@ -1,11 +1,9 @@
 //! Mayo for a solitary stated nodule. With more than one, stated or coded, there is no number.
 
 use super::inputs::{age, ever_smoked, index_nodule, plain, truth_of};
-use super::{AssessInput, Card, Comparison, Guidance, Risk};
+use super::{AssessInput, Card, Comparison, Risk, guideline};
 use crate::formulas::comparators::va;
-use crate::formulas::fleischner::{self, Size, Suggestion};
 use crate::formulas::mayo::{CANCER_FREE_YEARS, DIAMETER_MM, Inputs, calculate};
-use crate::nodule::NoduleKind;
 
 const CARD: Card = Card {
     id: "mayo",
@@ -35,6 +33,8 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         risk.inputs.push(plain("Smoking status", "unknown".to_owned(), None));
     }
     let extrathoracic = truth_of(input, "extrathoracic-cancer", "Cancer outside the chest", &mut risk);
+    // it stands whether the formula is for the patient or not: it knows several nodules, and small ones
+    guideline::found_by_chance(input, &index, years, &mut risk);
     if index.count > 1 {
         let reason =
             format!("the formula is for a solitary nodule; the latest examination has {}", index.count);
@@ -71,7 +71,6 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
         spiculated: index.spiculated,
         upper_lobe: nodule.upper_lobe,
     };
-    suggest(input, &inputs, nodule.kind, &mut risk);
     compare(input, &inputs, &mut risk);
     match calculate(&inputs) {
         Some(calculation) => risk.calculated(&calculation),
@@ -99,32 +98,5 @@ fn compare(input: &AssessInput<'_>, inputs: &Inputs, risk: &mut Risk) {
         name: "VA model".to_owned(),
         probability,
         note: Some(note.to_owned()),
-    });
-}
-
-/// What the Fleischner Society suggests for the nodule, where it was found by chance. Its groups of risk are a judgement
-/// that this program does not make, so both suggestions are given where they differ.
-fn suggest(input: &AssessInput<'_>, inputs: &Inputs, kind: Option<NoduleKind>, risk: &mut Risk) {
-    let Some(kind) = kind else { return };
-    let size = Size::DiameterMm(inputs.diameter_mm);
-    let found = fleischner::suggest(&fleischner::Inputs {
-        age_years: inputs.age_years,
-        cancer: input.features.and_then(|table| table.truth("cancer")),
-        size,
-        kind,
-        multiple: false,
-        high_risk: None,
-    });
-    let text = match found {
-        Ok(Suggestion::One(text)) => text.to_owned(),
-        Ok(Suggestion::ByRisk { low, high }) => format!("at low risk {low}; at high risk {high}"),
-        Err(_) => return,
-    };
-    risk.guidance = Some(Guidance {
-        text: format!(
-            "if it was found by chance, not on screening, and without immunosuppression, the guideline suggests {}: {text}",
-            size.rule()
-        ),
-        citation: "Fleischner Society 2017, Radiology 2017;284:228-243".to_owned(),
     });
 }

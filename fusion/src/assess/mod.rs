@@ -7,11 +7,13 @@
 mod brock;
 mod concurrent;
 mod course;
+mod guideline;
 mod herder;
 mod inputs;
 mod mayo;
 mod plcom2012;
 mod prostate;
+mod rated;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -220,8 +222,9 @@ pub struct Comparison {
 /// formulas for a man with an antigen or a PI-RADS category in record or structured report: on other reports they would be noise.
 pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
     let mayo = mayo::risk(input);
-    let herder = herder::is_relevant(input).then(|| herder::risk(input, &mayo));
-    let mut risks = vec![brock::risk(input), mayo];
+    let brock = brock::risk(input);
+    let herder = herder::is_relevant(input).then(|| herder::risk(input, &mayo, &brock));
+    let mut risks = vec![brock, mayo];
     risks.extend(herder);
     risks.push(plcom2012::risk(input));
     if prostate::is_relevant(input) {

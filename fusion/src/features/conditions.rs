@@ -9,6 +9,7 @@
 //! |---|---|
 //! | ICD-10, ICD-10-CM, ICD-10-GM chapters | by the classification |
 //! | SNOMED CT 840539006 COVID-19, 13645005 COPD, 87433001 emphysema, 254637007 and 254632001 lung cancer, 363346000 malignant disease | read in published value sets |
+//! | SNOMED CT 38013005 immunosuppression, 234532001 immunodeficiency disorder; ICD-10-CM D84.821, Z79.62, Z94 of organs and marrow | check digits verified; unverified otherwise |
 //! | the other SNOMED CT codes of cancers | read in one place each; a SNOMED CT cancer that is not listed is not recognised |
 
 use jiff::Timestamp;

@@ -7,6 +7,9 @@
 
 use crate::nodule::NoduleKind;
 
+/// Greatest diameter of a nodule, mm.
+pub const MAX_DIAMETER_MM: f64 = 30.0;
+
 /// How the size was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Size {
@@ -36,14 +39,6 @@ impl Size {
             _ => Class::Large,
         })
     }
-
-    /// Which rule was used, for a reader.
-    pub fn rule(self) -> &'static str {
-        match self {
-            Self::DiameterMm(_) => "by diameter",
-            Self::VolumeMm3(_) => "by volume",
-        }
-    }
 }
 
 /// What the rule needs.
@@ -53,6 +48,8 @@ pub struct Inputs {
     pub age_years: f64,
     /// A cancer, past or present.
     pub cancer: Option<bool>,
+    /// Immunosuppression.
+    pub immunosuppressed: Option<bool>,
     /// Size of the index nodule.
     pub size: Size,
     /// Its texture.
@@ -70,8 +67,25 @@ pub enum NotCovered {
     Age,
     /// A cancer is stated.
     Cancer,
+    /// Immunosuppression is stated.
+    Immunosuppression,
     /// No usable size.
     Size,
+    /// Above [`MAX_DIAMETER_MM`]: a mass, not a nodule.
+    Mass,
+}
+
+impl NotCovered {
+    /// For a reader.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Age => "the patient is below 35 years",
+            Self::Cancer => "a cancer is stated",
+            Self::Immunosuppression => "immunosuppression is stated",
+            Self::Size => "the size is not usable",
+            Self::Mass => "the lesion is larger than 30 mm: a mass, not a nodule",
+        }
+    }
 }
 
 /// What is suggested. Where the group of risk is not known and the suggestions differ, both are given.
@@ -95,6 +109,12 @@ pub fn suggest(inputs: &Inputs) -> Result<Suggestion, NotCovered> {
     }
     if inputs.cancer == Some(true) {
         return Err(NotCovered::Cancer);
+    }
+    if inputs.immunosuppressed == Some(true) {
+        return Err(NotCovered::Immunosuppression);
+    }
+    if matches!(inputs.size, Size::DiameterMm(diameter) if diameter > MAX_DIAMETER_MM) {
+        return Err(NotCovered::Mass);
     }
     let class = inputs.size.class().ok_or(NotCovered::Size)?;
     Ok(match inputs.kind {
@@ -145,27 +165,37 @@ mod tests {
     use NoduleKind::{NonSolid, PartSolid, Solid};
 
     fn inputs(size: Size, kind: NoduleKind, multiple: bool, high_risk: Option<bool>) -> Inputs {
-        Inputs { age_years: 60.0, cancer: Some(false), size, kind, multiple, high_risk }
+        let (cancer, immunosuppressed) = (Some(false), Some(false));
+        Inputs { age_years: 60.0, cancer, immunosuppressed, size, kind, multiple, high_risk }
     }
 
     #[test]
     fn every_cell_of_the_table() {
         let mm = Size::DiameterMm;
         let rows = [
-            (mm(5.9), Solid, false, Some(false), "no routine"),
-            (mm(5.9), Solid, false, Some(true), "optional CT at 12"),
-            (mm(6.0), Solid, false, Some(false), "6 to 12 months, then consider"),
-            (mm(8.0), Solid, false, Some(true), "6 to 12 months, then at 18"),
-            (mm(8.1), Solid, false, None, "PET-CT or tissue"),
-            (mm(5.9), Solid, true, Some(true), "optional CT at 12"),
-            (mm(6.0), Solid, true, Some(false), "3 to 6 months, then consider"),
-            (mm(12.0), Solid, true, Some(true), "3 to 6 months, then at 18"),
-            (mm(5.9), NonSolid, false, None, "no routine"),
-            (mm(6.0), NonSolid, false, None, "every 2 years until 5"),
-            (mm(5.9), PartSolid, false, None, "no routine"),
+            (mm(5.9), Solid, false, Some(false), "no routine follow-up"),
+            (mm(5.9), Solid, false, Some(true), "optional CT at 12 months"),
+            (mm(6.0), Solid, false, Some(false), "CT at 6 to 12 months, then consider CT at 18"),
+            (mm(8.0), Solid, false, Some(true), "CT at 6 to 12 months, then at 18"),
+            (mm(8.1), Solid, false, Some(false), "consider CT at 3 months, PET-CT or tissue"),
+            (mm(8.1), Solid, false, Some(true), "consider CT at 3 months, PET-CT or tissue"),
+            (mm(8.1), Solid, false, None, "consider CT at 3 months, PET-CT or tissue"),
+            (mm(5.9), Solid, true, Some(false), "no routine follow-up"),
+            (mm(5.9), Solid, true, Some(true), "optional CT at 12 months"),
+            (mm(6.0), Solid, true, Some(false), "CT at 3 to 6 months, then consider CT at 18"),
+            (mm(8.0), Solid, true, Some(true), "CT at 3 to 6 months, then at 18"),
+            (mm(8.1), Solid, true, Some(false), "CT at 3 to 6 months, then consider CT at 18"),
+            (mm(8.1), Solid, true, Some(true), "CT at 3 to 6 months, then at 18"),
+            (mm(5.9), NonSolid, false, None, "no routine follow-up"),
+            (mm(6.0), NonSolid, false, None, "CT at 6 to 12 months, then every 2 years until 5"),
+            (mm(12.0), NonSolid, false, None, "CT at 6 to 12 months, then every 2 years until 5"),
+            (mm(5.9), PartSolid, false, None, "no routine follow-up"),
+            (mm(6.0), PartSolid, false, None, "CT at 3 to 6 months; if stable and the solid part"),
             (mm(9.0), PartSolid, false, None, "every year for 5 years"),
-            (mm(5.0), NonSolid, true, None, "2 and 4 years"),
-            (mm(7.0), PartSolid, true, None, "most suspicious"),
+            (mm(5.9), NonSolid, true, None, "CT at 3 to 6 months; if stable, consider CT at 2 and 4 years"),
+            (mm(5.9), PartSolid, true, None, "CT at 3 to 6 months; if stable, consider CT at 2 and 4 years"),
+            (mm(6.0), NonSolid, true, None, "CT at 3 to 6 months, then by the most suspicious"),
+            (mm(7.0), PartSolid, true, None, "CT at 3 to 6 months, then by the most suspicious"),
             (Size::VolumeMm3(99.0), Solid, false, Some(false), "no routine"),
             (Size::VolumeMm3(251.0), Solid, false, Some(false), "PET-CT"),
         ];
@@ -191,6 +221,9 @@ mod tests {
         let base = inputs(Size::DiameterMm(7.0), Solid, false, None);
         assert_eq!(suggest(&Inputs { age_years: 34.0, ..base }), Err(NotCovered::Age));
         assert_eq!(suggest(&Inputs { cancer: Some(true), ..base }), Err(NotCovered::Cancer));
+        let immunosuppressed = Inputs { immunosuppressed: Some(true), ..base };
+        assert_eq!(suggest(&immunosuppressed), Err(NotCovered::Immunosuppression));
+        assert_eq!(suggest(&Inputs { size: Size::DiameterMm(30.1), ..base }), Err(NotCovered::Mass));
         assert_eq!(suggest(&Inputs { size: Size::DiameterMm(0.0), ..base }), Err(NotCovered::Size));
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Christensen J et al., Chest 2024;165:738-753; read in RSNA RDES267 and one public engine. Mean diameters in mm, rounded
 //! to one decimal as the rule has it; growth is more than 1.5 mm within 12 months. A new or growing ground-glass nodule
-//! below 30 mm is category 2, as the ACR's text says; some engines differ. Categories 0 and 1, cysts, slow growth over
-//! several screens and inflammatory findings are not covered: they come back as not classified, never as a guess.
+//! below 30 mm is category 2, as the ACR's text says; some engines differ. From 30 mm on the ACR's table has it as 2 where it is
+//! "stable or slowly growing" and as 3 at baseline or new; growth of more than 1.5 mm within 12 months is not slow, and no row is
+//! for it. Categories 0 and 1, cysts, slow growth over several screens (4B where there is a solid part) and inflammatory findings are
+//! not covered: they come back as not classified, never as a guess.
 
 /// How the nodule compares with the CT before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +115,22 @@ pub enum NotClassified {
     Size,
     /// A juxtapleural nodule of 10 mm or more is classified as the solid nodule that it is.
     JuxtapleuralSize,
+    /// No row is for a ground-glass nodule of 30 mm and more that grows by more than 1.5 mm within 12 months.
+    GrowingGroundGlass,
+}
+
+impl NotClassified {
+    /// For a reader.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Cyst => "the rules for cysts are not part of this program",
+            Self::Size => "the size is not usable",
+            Self::JuxtapleuralSize => "it is too large for a nodule at the pleura",
+            Self::GrowingGroundGlass => {
+                "no row is for a ground-glass nodule of 30 mm and more that grows faster than slowly"
+            }
+        }
+    }
 }
 
 /// The category. `suspicious`: spiculation, enlarged lymph nodes or other features that raise the suspicion.
@@ -145,7 +163,8 @@ fn plain(finding: Finding) -> Result<Category, NotClassified> {
         }
         Finding::GroundGlass { diameter_mm, course } => match (rounded(diameter_mm)?, course) {
             (small, _) if small < 30.0 => Two,
-            (_, Course::Stable | Course::Growing) => Two, // stable or slowly growing
+            (_, Course::Stable) => Two, // stable, or grown by too little to count: slowly growing
+            (_, Course::Growing) => return Err(NotClassified::GrowingGroundGlass),
             (_, Course::Baseline | Course::New) => Three,
         },
         Finding::Juxtapleural { diameter_mm } => {
@@ -175,11 +194,14 @@ fn solid(diameter: f64, course: Course) -> Category {
 }
 
 fn part_solid(total: f64, inner: f64, course: Course) -> Category {
-    if total < 6.0 {
-        return if course == Course::New { Category::Three } else { Category::Two };
-    }
-    if matches!(course, Course::New | Course::Growing) && inner > 0.0 {
-        return if inner < 4.0 { Category::FourA } else { Category::FourB };
+    let by_solid_part = if inner < 4.0 { Category::FourA } else { Category::FourB };
+    match course {
+        // the row of a growing solid part names no size of the whole
+        Course::Growing if inner > 0.0 => return by_solid_part,
+        Course::New if total < 6.0 => return Category::Three,
+        _ if total < 6.0 => return Category::Two,
+        Course::New if inner > 0.0 => return by_solid_part,
+        _ => {}
     }
     match inner {
         small if small < 6.0 => Category::Three,
@@ -206,21 +228,40 @@ mod tests {
             (solid(8.0, Baseline), FourA),
             (solid(14.9, Baseline), FourA),
             (solid(15.0, Baseline), FourB),
+            (solid(40.0, Baseline), FourB),
+            (solid(5.9, Stable), Two),
+            (solid(6.0, Stable), Three),
+            (solid(8.0, Stable), FourA),
+            (solid(15.0, Stable), FourB),
             (solid(3.9, New), Two),
             (solid(4.0, New), Three),
+            (solid(5.9, New), Three),
             (solid(6.0, New), FourA),
+            (solid(7.9, New), FourA),
             (solid(8.0, New), FourB),
+            (solid(3.0, Growing), FourA),
             (solid(7.9, Growing), FourA),
             (solid(8.0, Growing), FourB),
             (solid(5.96, Baseline), Three),
             (part(5.9, 2.0, Baseline), Two),
             (part(5.9, 2.0, New), Three),
+            (part(5.9, 2.0, Stable), Two),
+            (part(5.9, 2.0, Growing), FourA),
+            (part(5.9, 4.0, Growing), FourB),
+            (part(6.0, 0.0, Baseline), Three),
             (part(8.0, 5.9, Baseline), Three),
+            (part(8.0, 5.9, Stable), Three),
             (part(10.0, 6.0, Baseline), FourA),
+            (part(10.0, 7.9, Stable), FourA),
+            (part(12.0, 8.0, Baseline), FourB),
             (part(12.0, 8.0, Stable), FourB),
             (part(8.0, 3.9, Growing), FourA),
+            (part(8.0, 4.0, Growing), FourB),
+            (part(8.0, 3.9, New), FourA),
             (part(8.0, 4.0, New), FourB),
+            (part(8.0, 0.0, New), Three),
             (glass(29.9, Baseline), Two),
+            (glass(29.9, Stable), Two),
             (glass(29.9, New), Two),
             (glass(29.9, Growing), Two),
             (glass(30.0, Stable), Two),
@@ -245,6 +286,8 @@ mod tests {
             classify(Finding::Juxtapleural { diameter_mm: 10.0 }, false),
             Err(NotClassified::JuxtapleuralSize)
         );
+        let growing = Finding::GroundGlass { diameter_mm: 30.0, course: Growing };
+        assert_eq!(classify(growing, false), Err(NotClassified::GrowingGroundGlass));
         let odd = Finding::PartSolid { total_mm: 8.0, solid_mm: 9.0, course: Baseline };
         assert_eq!(classify(odd, false), Err(NotClassified::Size));
         assert_eq!(

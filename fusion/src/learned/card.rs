@@ -3,15 +3,25 @@
 use std::fmt::Write as _;
 
 use super::encode::{LABS, MAX_AGE_DAYS};
-use super::evaluate::{Arm, Evaluation, SubsetEvaluation};
+use super::evaluate::{Evaluation, SubsetEvaluation};
 use super::measured::Interval;
 use super::model::LateFusionModel;
+use super::tabular::card as table_card;
+use super::tabular::checklist::{About, Checklist, Purpose};
+use crate::evaluation::Report;
 
 /// The card in Markdown.
-pub(super) fn write(model: &LateFusionModel, evaluation: &Evaluation) -> String {
+pub(super) fn write(
+    model: &LateFusionModel,
+    evaluation: &Evaluation,
+    reports: &[(String, Report)],
+) -> String {
     let mut card = String::new();
     // Writing to a String cannot fail; a line that did would be missing, not wrong.
-    let written = lines(&mut card, model, evaluation);
+    let written = lines(&mut card, model, evaluation)
+        .and_then(|()| measures(&mut card, reports))
+        .and_then(|()| limits(&mut card, evaluation))
+        .and_then(|()| checklist(&mut card, reports));
     debug_assert!(written.is_ok());
     card
 }
@@ -61,9 +71,19 @@ fn lines(card: &mut String, model: &LateFusionModel, evaluation: &Evaluation) ->
     )?;
     writeln!(
         card,
-        "| interval of one prediction | 95 % over {} models of resampled patients |\n",
+        "| interval of one prediction | 95 % over {} models of resampled patients |",
         model.body.members.len()
     )?;
+    if let Some(conformal) = &model.body.conformal {
+        let strata: Vec<&str> = conformal.strata.keys().map(String::as_str).collect();
+        writeln!(
+            card,
+            "| indeterminate | neither or both outcomes within the {:.0} % conformal bounds, by outcome and by which sides answered, on what the first split that tested a case said; strata with bounds of their own: {} |",
+            (1.0 - conformal.alpha) * 100.0,
+            if strata.is_empty() { "none".to_owned() } else { strata.join(", ") }
+        )?;
+    }
+    writeln!(card)?;
     writeln!(
         card,
         "## Evaluation\n\n{} random splits by patient ({:.0} % of patients tested), everything fitted inside the training side, logits and calibration cross-fitted by patient. Mean over splits with the 2.5 % and 97.5 % points; the splits overlap, so this is the spread of the estimate, not its standard error. *Pooled*: each case's mean prediction over the splits that tested it, with 95 % intervals over {} draws of patients; no AUROC is given there, as every split has a base rate of its own that leaves the tested patients out.\n",
@@ -74,7 +94,51 @@ fn lines(card: &mut String, model: &LateFusionModel, evaluation: &Evaluation) ->
     for subset in &evaluation.subsets {
         table(card, subset)?;
     }
-    limits(card, evaluation)
+    Ok(())
+}
+
+/// Every measure of the shared evaluation.
+fn measures(card: &mut String, reports: &[(String, Report)]) -> std::fmt::Result {
+    writeln!(
+        card,
+        "The tables below are of each case's mean prediction over the splits that tested it, the fusion first. Each split has a base rate of its own, which leaves the tested patients out: AUROCs across splits are lower than those within splits, above.\n"
+    )?;
+    for (name, report) in reports {
+        table_card::evaluation(
+            card,
+            report,
+            &format!("Every measure: {}", set(name)),
+            table_card::DEVELOPED,
+        )?;
+    }
+    Ok(())
+}
+
+fn set(name: &str) -> &'static str {
+    if name == "all" { "all examinations" } else { "AP examinations only" }
+}
+
+/// TRIPOD+AI, item by item.
+fn checklist(card: &mut String, reports: &[(String, Report)]) -> std::fmt::Result {
+    let Some((_, report)) = reports.first() else { return Ok(()) };
+    writeln!(card)?;
+    let own = Checklist {
+        purpose: Purpose::Development {
+            apart: "the same source, other patients over many random splits; no second site, no later period",
+        },
+        about: About {
+            data: "COVID-19 Image Repository, Hannover Medical School, CC BY 3.0, doi 10.6084/m9.figshare.12275009",
+            population: "adult in-patients with COVID-19 of one hospital",
+            outcome: "in intensive care at the time of the examination; a state now, not a forecast",
+        },
+        report,
+        predictors: "the image model's findings, laboratory values with missing flags, sex; the table at the top",
+        output: "a calibrated probability, an interval, which sides answered, and whether it is indeterminate",
+        missing: "a missing side is answered by the other alone; inside of the record missing values count as the average, with flags",
+        analysis: "two sides by ridge logistic regression, joined by a third with weights of at least 0; penalties, Platt and weights cross-fitted by patient; intervals over splits and by patient bootstrap",
+        usability: "without findings and without laboratory values there is no number; what is missing is named",
+    };
+    own.write(card)
 }
 
 fn table(card: &mut String, subset: &SubsetEvaluation) -> std::fmt::Result {
@@ -94,7 +158,7 @@ fn table(card: &mut String, subset: &SubsetEvaluation) -> std::fmt::Result {
         writeln!(
             card,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            name(arm.arm),
+            arm.arm.name(),
             text(arm.auroc.as_ref()),
             text(arm.brier.as_ref()),
             text(arm.slope.as_ref()),
@@ -141,7 +205,7 @@ fn limits(card: &mut String, evaluation: &Evaluation) -> std::fmt::Result {
     for line in [
         "- The view is a shortcut: no PA examination of the data was taken in intensive care. The view is no input, but the image model may see it; the AP-only table is the honest one.",
         "- Which values are measured, and how often, depends on the ward: missing flags carry part of the signal.",
-        "- One hospital, one disease, spring 2020; no external validation; no analysis by sex or age, as the groups are too small.",
+        "- One hospital, one disease, spring 2020; no external validation; groups by sex and age that are too small are not shown.",
         "- LOINC 3209-4 (factor VIII by LOINC, displayed as factor XIII in the records) is left out.",
     ] {
         writeln!(card, "{line}")?;
@@ -151,11 +215,11 @@ fn limits(card: &mut String, evaluation: &Evaluation) -> std::fmt::Result {
 
 /// One sentence on a set of examinations: AUROC of every arm.
 pub(super) fn performance(subset: &SubsetEvaluation) -> String {
-    let set = if subset.name == "all" { "all examinations" } else { "AP examinations only" };
+    let set = set(&subset.name);
     let arms: Vec<String> = subset
         .arms
         .iter()
-        .map(|found| format!("{} {}", name(found.arm), brief(found.auroc.as_ref())))
+        .map(|found| format!("{} {}", found.arm.name(), brief(found.auroc.as_ref())))
         .collect();
     format!(
         "on patients not trained on, {set} ({} of {} patients), mean AUROC over splits with 95 % interval: {}",
@@ -180,15 +244,6 @@ fn brief(found: Option<&Interval>) -> String {
         || "not defined".to_owned(),
         |found| format!("{:.2} ({:.2} to {:.2})", found.value, found.low, found.high),
     )
-}
-
-fn name(arm: Arm) -> &'static str {
-    match arm {
-        Arm::Fused => "fused",
-        Arm::ImageOnly => "image only",
-        Arm::RecordOnly => "record only",
-        Arm::ViewOnly => "view only",
-    }
 }
 
 fn text(found: Option<&Interval>) -> String {

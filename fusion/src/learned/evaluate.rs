@@ -11,8 +11,17 @@ use crate::evaluation;
 /// Share of patients that a split tests.
 pub(super) const TEST_SHARE: f64 = 0.25;
 
-/// Predictions of one split: case, and a probability for each of [`Arm::ALL`].
-pub(super) type Tested = Vec<(usize, [f64; 4])>;
+/// Predictions of one split.
+pub(super) type Tested = Vec<TestedCase>;
+
+/// What was said of one case of a split.
+pub(super) struct TestedCase {
+    pub(super) case: usize,
+    /// A probability for each of [`Arm::ALL`].
+    pub(super) arms: [f64; 4],
+    /// The fusion's with something taken away, for each of the stresses.
+    pub(super) stress: [f64; 4],
+}
 
 /// What was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +40,16 @@ pub enum Arm {
 impl Arm {
     /// All arms, in the order of the tables.
     pub const ALL: [Self; 4] = [Self::Fused, Self::ImageOnly, Self::RecordOnly, Self::ViewOnly];
+
+    /// For a reader.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fused => "fused",
+            Self::ImageOnly => "image only",
+            Self::RecordOnly => "record only",
+            Self::ViewOnly => "view only",
+        }
+    }
 }
 
 /// One arm over the splits.
@@ -120,7 +139,7 @@ pub struct Evaluation {
 }
 
 pub(super) fn evaluate(cases: &[Case], tested: &[Tested], options: &TrainOptions) -> Evaluation {
-    let pooled = pool(cases, tested);
+    let pooled = pool(cases, tested, |one| one.arms);
     let subsets = [("all", None), ("AP", Some(ChestView::Ap))];
     Evaluation {
         seed: options.seed,
@@ -138,11 +157,15 @@ pub(super) fn evaluate(cases: &[Case], tested: &[Tested], options: &TrainOptions
 }
 
 /// Mean of each case's predictions over the splits that tested it.
-fn pool(cases: &[Case], tested: &[Tested]) -> Vec<Option<[f64; 4]>> {
+pub(super) fn pool(
+    cases: &[Case],
+    tested: &[Tested],
+    of: fn(&TestedCase) -> [f64; 4],
+) -> Vec<Option<[f64; 4]>> {
     let mut sums = vec![([0.0; 4], 0.0); cases.len()];
-    for (index, answers) in tested.iter().flatten() {
-        let (sum, count) = &mut sums[*index];
-        for (total, answer) in sum.iter_mut().zip(answers) {
+    for one in tested.iter().flatten() {
+        let (sum, count) = &mut sums[one.case];
+        for (total, answer) in sum.iter_mut().zip(of(one)) {
             *total += answer;
         }
         *count += 1.0;
@@ -163,11 +186,10 @@ fn subset(
     let splits: Vec<[Measured; 4]> = tested
         .iter()
         .map(|split| {
-            let chosen: Vec<&(usize, [f64; 4])> =
-                split.iter().filter(|(index, _)| inside(&cases[*index])).collect();
-            let labels: Vec<bool> = chosen.iter().map(|(index, _)| cases[*index].label > 0.5).collect();
+            let chosen: Vec<&TestedCase> = split.iter().filter(|one| inside(&cases[one.case])).collect();
+            let labels: Vec<bool> = chosen.iter().map(|one| cases[one.case].label > 0.5).collect();
             [0, 1, 2, 3].map(|arm| {
-                let answers: Vec<f64> = chosen.iter().map(|(_, answers)| answers[arm]).collect();
+                let answers: Vec<f64> = chosen.iter().map(|one| one.arms[arm]).collect();
                 Measured::of(&answers, &labels)
             })
         })

@@ -1,5 +1,7 @@
 //! What can be wrong with the file of a learned model.
 
+use super::tabular::ForeignUnit;
+
 /// Why a model file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelFileError {
@@ -22,6 +24,9 @@ pub enum ModelFileError {
     /// Numbers or widths of the file do not fit its configuration.
     #[error("the model file does not fit its own configuration")]
     Unsound,
+    /// It reads a feature in another unit than the schema's.
+    #[error(transparent)]
+    Unit(#[from] ForeignUnit),
 }
 
 impl From<serde_json::Error> for ModelFileError {

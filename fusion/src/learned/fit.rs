@@ -30,6 +30,7 @@ pub(super) struct Case {
     pub(super) record: RecordRow,
     pub(super) label: f64,
     pub(super) view: ChestView,
+    pub(super) age: Option<f64>,
     /// Resources of the record that became known only after the examination.
     pub(super) known_later: f64,
 }

@@ -23,6 +23,7 @@ mod late;
 mod linear;
 mod measured;
 mod model;
+mod report;
 pub mod tabular;
 mod train;
 

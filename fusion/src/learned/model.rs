@@ -9,6 +9,7 @@ use super::encode::{COLUMNS, LABS, RecordRow};
 use super::familiarity::{Distance, Familiarity};
 use super::late::Late;
 use crate::assess::ChestView;
+use crate::calibrate::Conformal;
 use crate::features::FeatureTable;
 use crate::formulas::logistic;
 
@@ -95,6 +96,9 @@ pub(super) struct ModelBody {
     /// Which records it knows; a file of an older program has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) familiarity: Option<Familiarity>,
+    /// Which answers say nothing either way; a file of an older program has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) conformal: Option<Conformal>,
     /// What is used.
     pub(super) parameters: Parameters,
     /// The same, trained on resampled patients: the interval.
@@ -123,6 +127,17 @@ pub enum Stratum {
     RecordOnly,
 }
 
+impl Stratum {
+    /// The word in files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fused => "fused",
+            Self::ImageOnly => "image-only",
+            Self::RecordOnly => "record-only",
+        }
+    }
+}
+
 /// What the model says of one examination.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
@@ -132,6 +147,8 @@ pub struct Prediction {
     pub probability: f64,
     /// 2.5 % and 97.5 % point over models of resampled patients.
     pub interval: Option<(f64, f64)>,
+    /// Whether such an answer of the same sides says nothing either way; `None` for a file of an older program.
+    pub indeterminate: Option<bool>,
     /// The calibrated image side alone.
     pub image_only: Option<f64>,
     /// The calibrated record side alone.
@@ -268,6 +285,11 @@ impl LateFusionModel {
             probability: answer.probability,
             interval: percentiles(&spread)
                 .map(|(low, high)| (low.min(answer.probability), high.max(answer.probability))),
+            indeterminate: self
+                .body
+                .conformal
+                .as_ref()
+                .map(|conformal| conformal.is_indeterminate(answer.stratum.word(), answer.probability)),
             image_only: image.as_deref().map(|image| main.image_alone(image)),
             record_only: record.as_ref().map(|record| main.record_alone(record)),
             reference_logit,

@@ -10,11 +10,13 @@ use rand_chacha::ChaCha8Rng;
 
 use super::card;
 use super::encode::{RecordRow, column_names};
-use super::evaluate::{Evaluation, TEST_SHARE, Tested, evaluate};
+use super::evaluate::{Evaluation, TEST_SHARE, Tested, TestedCase, evaluate};
 use super::familiarity::Familiarity;
 use super::fit::{self, Case};
 use super::model::{FORMAT, LateFusionModel, ModelBody, ModelError, ModelFile, Parameters};
+use super::report::{self, STRESSES};
 use crate::assess::ChestView;
+use crate::evaluation::Report;
 use crate::features::FeatureTable;
 
 /// One examination of the training set.
@@ -127,11 +129,17 @@ pub struct Trained {
     pub card: String,
     /// How it did on patients it was not trained on.
     pub evaluation: Evaluation,
+    /// The same by every measure, on each case's mean answer over the splits that tested it: `all`, then `AP`.
+    pub reports: Vec<(String, Report)>,
 }
 
 impl Trained {
-    /// Writes `model.json`, `card.md` and `evaluation.json` into an existing folder.
+    /// Writes `model.json`, `card.md`, `evaluation.json` and `measures.json` into an existing folder.
     pub fn write_to(&self, folder: &Path) -> std::io::Result<()> {
+        let measures: BTreeMap<&str, &Report> =
+            self.reports.iter().map(|(name, report)| (name.as_str(), report)).collect();
+        let measures = serde_json::to_string_pretty(&measures).map_err(std::io::Error::other)?;
+        std::fs::write(folder.join("measures.json"), measures + "\n")?;
         let evaluation = serde_json::to_string_pretty(&self.evaluation).map_err(std::io::Error::other)?;
         std::fs::write(folder.join("model.json"), &self.model_json)?;
         std::fs::write(folder.join("card.md"), &self.card)?;
@@ -146,7 +154,11 @@ const LEAST_SPLITS: usize = 50;
 pub fn train(exams: &[Exam], options: &TrainOptions) -> Result<Trained, TrainError> {
     let cases = cases(exams, options)?;
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-    let tested: Vec<Tested> = (0..options.splits).filter_map(|_| split(&cases, &mut random)).collect();
+    // masks are drawn apart, so that what is fitted does not depend on them
+    let mut masks = ChaCha8Rng::seed_from_u64(options.seed ^ 1);
+    let tested: Vec<Tested> =
+        (0..options.splits).filter_map(|_| split(&cases, &mut random, &mut masks)).collect();
+    let reports = report::all(&cases, &tested, options);
     let evaluation = evaluate(&cases, &tested, options);
     let ones = vec![1.0; cases.len()];
     let parameters = fit::fit(&cases, &ones, &mut random).ok_or(TrainError::NotFitted)?;
@@ -170,14 +182,15 @@ pub fn train(exams: &[Exam], options: &TrainOptions) -> Result<Trained, TrainErr
         performance: evaluation.subsets.iter().map(card::performance).collect(),
         calibration: card::calibration(&evaluation),
         familiarity: Familiarity::fit(&recorded),
+        conformal: report::conformal(&cases, &tested),
         parameters,
         members,
     };
     let file = ModelFile { format: FORMAT, state: "trained".to_owned(), model: Some(body) };
     let model_json = serde_json::to_string(&file).map_err(|_| TrainError::NotFitted)? + "\n";
     let model = LateFusionModel::from_json(&model_json)?;
-    let card = card::write(&model, &evaluation);
-    Ok(Trained { model, model_json, card, evaluation })
+    let card = card::write(&model, &evaluation, &reports);
+    Ok(Trained { model, model_json, card, evaluation, reports })
 }
 
 fn cases(exams: &[Exam], options: &TrainOptions) -> Result<Vec<Case>, TrainError> {
@@ -208,6 +221,7 @@ fn cases(exams: &[Exam], options: &TrainOptions) -> Result<Vec<Case>, TrainError
             record: RecordRow::from_features(&exam.features),
             label: f64::from(u8::from(exam.label)),
             view: exam.view,
+            age: exam.features.number("age"),
             known_later: exam.features.excluded.after_t0 as f64,
         })
     };
@@ -220,7 +234,7 @@ fn patients(cases: &[Case]) -> std::collections::BTreeSet<usize> {
 
 /// One split: fits on three quarters of the patients and answers for the rest. Patients who were ever in
 /// intensive care and those who never were are split apart, so that both sides have both.
-fn split(cases: &[Case], random: &mut ChaCha8Rng) -> Option<Tested> {
+fn split(cases: &[Case], random: &mut ChaCha8Rng, masks: &mut ChaCha8Rng) -> Option<Tested> {
     let (ever, never) = fit::patients_by_outcome(cases, random);
     let mut held_out = std::collections::BTreeSet::new();
     for group in [ever, never] {
@@ -237,7 +251,12 @@ fn split(cases: &[Case], random: &mut ChaCha8Rng) -> Option<Tested> {
         cases.iter().filter(|case| !held_out.contains(&case.patient)).cloned().collect();
     let parameters = fit::fit(&training, &vec![1.0; training.len()], random)?;
     let tested = cases.iter().enumerate().filter(|(_, case)| held_out.contains(&case.patient));
-    Some(tested.map(|(index, case)| (index, answers(&parameters, case))).collect())
+    let answer = |(case, one): (usize, &Case)| TestedCase {
+        case,
+        arms: answers(&parameters, one),
+        stress: STRESSES.map(|(_, percent)| stressed(&parameters, one, percent, masks)),
+    };
+    Some(tested.map(answer).collect())
 }
 
 fn answers(parameters: &Parameters, case: &Case) -> [f64; 4] {
@@ -251,6 +270,22 @@ fn answers(parameters: &Parameters, case: &Case) -> [f64; 4] {
         parameters.record_alone(&case.record),
         view,
     ]
+}
+
+/// The fusion with a share of the laboratory values taken away; with 100 % the record, with 0 the picture where there are
+/// laboratory values.
+fn stressed(parameters: &Parameters, case: &Case, percent: u32, masks: &mut ChaCha8Rng) -> f64 {
+    match percent {
+        0 if case.record.has_labs() => parameters.record_alone(&case.record),
+        0 | 100 => parameters.image_alone(&case.image),
+        _ => {
+            let mut record = case.record.clone();
+            for lab in &mut record.labs {
+                *lab = lab.filter(|_| masks.random_range(0..100) >= percent);
+            }
+            parameters.fused_probability(&case.image, &record)
+        }
+    }
 }
 
 /// Fits on as many patients as there are, drawn with replacement.

@@ -365,7 +365,9 @@ fn lung_rads_is_said_for_a_screening_ct() {
         alter(&mut case);
         let guidance = risk(&input(&case), "brock").guidance?;
         assert_eq!(guidance.text.contains("Lung-RADS"), guidance.citation.contains("Lung-RADS v2022"));
-        guidance.text.split("Lung-RADS ").nth(1).map(str::to_owned)
+        let said = guidance.text.split("Lung-RADS ").nth(1)?;
+        assert!(said.ends_with(", by the longest diameter in place of the mean"), "{said}");
+        said.split(',').next().map(str::to_owned)
     };
     let smooth = |case: &mut Case| case.nodules.iter_mut().for_each(|nodule| nodule.spiculated = Some(false));
     assert_eq!(said(&|_| {}).as_deref(), Some("4X"), "grown and spiculated");
@@ -381,6 +383,231 @@ fn lung_rads_is_said_for_a_screening_ct() {
     assert_eq!(said(&part), None, "its solid part is not known");
 }
 
+/// A nodule of 7 mm is 3 at baseline, 4A where it is new: what cannot be told apart has no category.
+#[test]
+fn a_nodule_that_may_be_new_has_no_category_of_lung_rads() {
+    let category = |case: &Case| {
+        let brock = risk(&input(case), "brock");
+        let why =
+            brock.limits.iter().find_map(|limit| limit.strip_prefix("no category of Lung-RADS v2022: "));
+        let said = brock.guidance.filter(|one| one.text.contains("Lung-RADS"));
+        assert_eq!(said.is_none(), why.is_some());
+        (said.map(|one| one.text), why.map(str::to_owned))
+    };
+    let seven = |days, alter: &dyn Fn(&mut Nodule)| {
+        let mut case = with_before(days, alter);
+        case.nodules[0] = Nodule { diameter_mm: 7.0, spiculated: Some(false), ..case.nodules[0].clone() };
+        case
+    };
+    let mut alone = seven(180, &|_| {});
+    alone.nodules.truncate(1);
+    assert!(category(&alone).0.unwrap().contains("on a first screening CT Lung-RADS 3,"));
+    let same = category(&seven(180, &|before| before.diameter_mm = 7.0)).0.unwrap();
+    assert!(same.contains("on screening Lung-RADS 3,"), "{same}");
+    for (number, case) in [
+        seven(20, &|_| {}),
+        seven(180, &|before| before.count = Some(2)),
+        seven(180, &|before| before.kind = Some(NoduleKind::NonSolid)),
+        seven(3000, &|before| before.upper_lobe = before.upper_lobe.map(|upper| !upper)),
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert!(category(case).1.unwrap().contains("whether it is this one"), "{number}");
+    }
+    let mut several = seven(180, &|_| {});
+    several.nodules[0].count = Some(2);
+    assert!(category(&several).1.unwrap().contains("whether it is this one"));
+    let slow = category(&seven(500, &|before| before.diameter_mm = 5.0));
+    assert!(slow.1.unwrap().contains("within 12 months"));
+    let glass = |before: f64| {
+        let mut case = with_before(180, |_| {});
+        for (nodule, diameter_mm) in case.nodules.iter_mut().zip([30.0, before]) {
+            *nodule = Nodule {
+                diameter_mm,
+                kind: Some(NoduleKind::NonSolid),
+                spiculated: Some(false),
+                ..nodule.clone()
+            };
+        }
+        category(&case)
+    };
+    assert!(glass(29.0).0.unwrap().contains("Lung-RADS 2,"), "grown by too little to count");
+    assert!(glass(20.0).1.unwrap().contains("grows faster"));
+}
+
+fn stated(case: &mut Case, id: &str, value: FeatureValue) {
+    case.table.features.iter_mut().find(|feature| feature.id == id).unwrap().value = value;
+}
+
+#[test]
+fn fleischner_is_said_of_several_nodules_too_or_why_it_is_not() {
+    let said = |case: &Case, id: &str| risk(&input(case), id).guidance.map(|one| one.text);
+    let why = |case: &Case| {
+        let mayo = risk(&input(case), "mayo");
+        assert!(mayo.guidance.is_none());
+        let limit = mayo.limits.into_iter().find(|limit| limit.starts_with("the Fleischner Society 2017"));
+        limit.unwrap()
+    };
+    let mut one = case(resources());
+    let text = said(&one, "mayo").unwrap();
+    assert!(text.contains("without immunosuppression") && text.contains("PET-CT or tissue"), "{text}");
+    assert!(!said(&one, "brock").unwrap().contains("found by chance"), "Mayo has it");
+    stated(&mut one, "immunosuppression", FeatureValue::Bool(false));
+    assert!(said(&one, "mayo").unwrap().contains("by chance and not on screening, the guideline"));
+    // Mayo is not for several nodules; the guideline is, and Brock, which is shown, has it
+    one.nodules[0].count = Some(3);
+    for id in ["mayo", "brock"] {
+        let text = said(&one, id).unwrap();
+        assert!(text.contains("CT at 3 to 6 months, then consider CT at 18 to 24 months"), "{id}: {text}");
+    }
+    not_solitary(&risk(&input(&one), "mayo"));
+    // too small for Mayo
+    one.nodules[0] = Nodule { count: Some(1), diameter_mm: 3.5, ..one.nodules[0].clone() };
+    assert_eq!(risk(&input(&one), "mayo").missing, ["population"]);
+    assert!(said(&one, "mayo").unwrap().contains("no routine follow-up"));
+    let altered = |alter: &dyn Fn(&mut Case)| {
+        let mut case = case(resources());
+        alter(&mut case);
+        why(&case)
+    };
+    type Alters = fn(&mut Case);
+    let refused: [(Alters, &str); 6] = [
+        (|case| stated(case, "age", FeatureValue::Number(34.0)), "below 35 years"),
+        (|case| stated(case, "cancer", FeatureValue::Bool(true)), "a cancer is stated"),
+        (|case| stated(case, "immunosuppression", FeatureValue::Bool(true)), "immunosuppression is stated"),
+        (|case| case.nodules[0].kind = None, "the texture is not stated"),
+        (|case| case.nodules[0].diameter_mm = 31.0, "a mass"),
+        (
+            |case| stated(case, "age", FeatureValue::Missing { reason: MissingReason::NotRecorded }),
+            "age not known",
+        ),
+    ];
+    for (alter, words) in refused {
+        let found = altered(&alter);
+        assert!(found.contains(words), "{found}");
+    }
+    let mut suppressed = resources();
+    suppressed.push(condition("graft", ICD10, "Z94.2", "confirmed", "2021-05-01T00:00:00Z"));
+    let suppressed = case(suppressed);
+    assert!(why(&suppressed).contains("immunosuppression is stated"));
+    let mayo = risk(&input(&suppressed), "mayo");
+    let cited = mayo.inputs.iter().find(|one| one.label == "Immunosuppression").unwrap();
+    assert_eq!((cited.value.as_str(), cited.source.as_deref()), ("yes", Some("Condition/graft")));
+}
+
+#[test]
+fn a_readers_rating_stands_beside_brock_and_says_what_it_is() {
+    let rating = |case: &Case| {
+        let found = risk(&input(case), "brock").comparators;
+        found.into_iter().find(|one| one.name == "LIDC-IDRI 1.0.0, as a reader would rate it").unwrap()
+    };
+    let mut one = case(resources());
+    let large = rating(&one);
+    assert!(large.note.unwrap().contains("not pathology"));
+    // what the model says of the row with the other cells empty
+    let model = include_bytes!("../../models/lidc-malignancy-rating/model.json");
+    let model = fusion::learned::tabular::TabularModel::from_json(model).unwrap();
+    let names = ["diameter", "spiculation", "texture", "lobulation", "margin", "sphericity", "calcification"];
+    let row = ["12", "5", "5", "", "", "", ""].map(str::to_owned).to_vec();
+    let table = fusion::learned::tabular::Table::new(&names.map(str::to_owned), vec![row]).unwrap();
+    let expected = model.predict(table.rows().next().unwrap()).unwrap();
+    assert!((large.probability.unwrap() - expected.probability).abs() < 1e-9);
+    assert_eq!(expected.missing.len(), 4);
+    one.nodules[0].spiculated = Some(false);
+    let smooth = rating(&one).probability.unwrap();
+    one.nodules[0].diameter_mm = 5.0;
+    assert!(rating(&one).probability.unwrap() < smooth && smooth < large.probability.unwrap());
+    one.nodules[0].kind = None;
+    let open = rating(&one);
+    assert!(open.probability.is_none() && open.note.unwrap().contains("needs texture"));
+}
+
+/// The published worked values, through the risks of a report.
+#[test]
+fn herder_and_its_comparator_have_the_worked_values() {
+    let mut case = case(resources());
+    case.nodules[0].diameter_mm = 15.0;
+    for (uptake, herder, by_ratio) in [
+        (0.0, 0.064_662, 0.092_438),
+        (1.0, 0.413_447, 0.177_927),
+        (2.0, 0.874_930, 0.707_517),
+        (3.0, 0.890_832, 0.926_494),
+    ] {
+        stated(&mut case, "fdg-uptake", FeatureValue::Number(uptake));
+        let input = input(&case);
+        assert!((risk_of(&input, "mayo").probability.unwrap() - 0.560_083).abs() < 1e-6);
+        let found = risk_of(&input, "herder");
+        assert!((found.probability.unwrap() - herder).abs() < 1e-6, "{found:?}");
+        let other = found.comparators.iter().find(|one| one.name == "by likelihood ratio").unwrap();
+        assert!((other.probability.unwrap() - by_ratio).abs() < 1e-6, "{other:?}");
+    }
+}
+
+#[test]
+fn herder_says_where_the_guideline_would_not_take_it() {
+    let mut case = case(resources());
+    stated(&mut case, "fdg-uptake", FeatureValue::Number(2.0));
+    let says = |case: &Case, words: &str| {
+        let herder = risk_of(&input(case), "herder");
+        assert!(herder.probability.is_some(), "{herder:?}");
+        herder.limits.iter().any(|limit| limit.contains(words))
+    };
+    assert!(risk_of(&input(&case), "brock").probability.unwrap() >= 0.1);
+    assert!(!says(&case, "after a Brock risk"));
+    case.nodules[0].kind = None;
+    assert!(says(&case, "the texture is not stated; the model is for solid nodules"));
+    assert!(!says(&case, "after a Brock risk"), "whatever the texture, Brock is above");
+    case.nodules[0] = Nodule {
+        diameter_mm: 8.0,
+        kind: Some(NoduleKind::Solid),
+        spiculated: Some(false),
+        upper_lobe: Some(false),
+        ..case.nodules[0].clone()
+    };
+    assert!(risk_of(&input(&case), "brock").probability.unwrap() < 0.1);
+    assert!(says(&case, "10 % and more; here it is below"));
+    stated(&mut case, "family-lung-cancer", FeatureValue::Missing { reason: MissingReason::NotRecorded });
+    case.nodules[0].diameter_mm = 12.0;
+    let brock = risk_of(&input(&case), "brock");
+    assert!(brock.low.unwrap() < 0.1 && brock.high.unwrap() > 0.1, "{brock:?}");
+    assert!(says(&case, "10 % and more; here that is not known"));
+}
+
+#[test]
+fn the_comparators_of_the_prostate_have_the_worked_values() {
+    let biopsy = serde_json::json!({ "resourceType": "Procedure", "id": "b", "status": "completed",
+        "subject": { "reference": "Patient/p1" }, "performedDateTime": "2022-03-01",
+        "code": { "coding": [{ "system": "http://snomed.info/sct", "code": "65575008" }] } });
+    let refuted = condition("c", "http://snomed.info/sct", "399068003", "refuted", "2022-03-10T08:00:00Z");
+    let mut case = man(vec![psa(7.5), pi_rads("RID50299"), biopsy, refuted]);
+    let shown = |case: &Case, id: &str, name: &str| {
+        let found = risk_of(&input(case), id).comparators;
+        found.into_iter().find(|one| one.name == name).and_then(|one| one.probability)
+    };
+    for (id, value) in [
+        ("dre-abnormal", FeatureValue::Bool(false)),
+        ("family-prostate-cancer", FeatureValue::Bool(false)),
+        ("prostate-volume", FeatureValue::Number(40.0)),
+    ] {
+        stated(&mut case, id, value);
+    }
+    for (pi_rads, volume, expected) in
+        [(4.0, 40.0, 0.179_284), (2.0, 40.0, 0.014_824), (5.0, 60.0, 0.147_240)]
+    {
+        stated(&mut case, "pi-rads", FeatureValue::Number(pi_rads));
+        stated(&mut case, "prostate-volume", FeatureValue::Number(volume));
+        let found = shown(&case, "tum-rc", "MRI-ERSPC after a negative biopsy").unwrap();
+        assert!((found - expected).abs() < 1e-6, "{pi_rads} {volume}: {found}");
+    }
+    stated(&mut case, "prior-prostate-biopsy", FeatureValue::Bool(false));
+    let found = shown(&case, "pbcg", "PCPTRC 2.0").unwrap();
+    assert!((found - 0.101_579).abs() < 1e-6, "{found}");
+    assert_eq!(shown(&case, "tum-rc", "MRI-ERSPC after a negative biopsy"), None, "it is for men with one");
+    stated(&mut case, "dre-abnormal", FeatureValue::Missing { reason: MissingReason::NotRecorded });
+    assert_eq!(shown(&case, "pbcg", "PCPTRC 2.0"), None, "it needs every input");
+}
+
 #[test]
 fn the_va_model_stands_beside_mayo() {
     let smoker = |status: Option<&str>, quit: Option<f64>| {
@@ -392,6 +619,10 @@ fn the_va_model_stands_beside_mayo() {
                         .map_or(FeatureValue::Missing { reason: MissingReason::NotRecorded }, |status| {
                             FeatureValue::Code(status.to_owned())
                         });
+                }
+                // packs say that the patient smoked, too
+                "pack-years" if status.is_none() => {
+                    feature.value = FeatureValue::Missing { reason: MissingReason::NotRecorded };
                 }
                 "years-quit" => {
                     feature.value = quit.map_or(

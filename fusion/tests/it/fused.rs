@@ -242,6 +242,70 @@ fn an_evaluation_on_other_patients_has_the_model_beside_each_side() {
     let names: Vec<&str> = report.arms.iter().map(|arm| arm.name.as_str()).collect();
     assert_eq!(names, ["made-up-fused", "image only", "record only"]);
     assert!(report.arms[0].auroc.unwrap().value > report.arms[1].auroc.unwrap().value + 0.1);
+    let names: Vec<&str> = report.stress.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "25 % of the record's inputs taken away",
+            "50 % of the record's inputs taken away",
+            "record taken away",
+            "picture taken away"
+        ]
+    );
+    // without the record every row is answered by its picture
+    let alone = report.arms[1].auroc.unwrap().value;
+    assert!((report.stress[2].auroc.unwrap() - alone).abs() < 1e-12);
+    assert!(report.stress[1].auroc.unwrap() < report.arms[0].auroc.unwrap().value);
+    let text = interacting().model.evaluation_markdown("on others", &report);
+    assert!(text.contains("## TRIPOD+AI") && text.contains("| 27 usability |"), "{text}");
+    // rows without a picture have no answer when the record is taken away
+    let none = Embeddings::new([("p0".to_owned(), vec![0.1, 0.2, 0.3, 0.4])]).unwrap();
+    let report = evaluate_fused(&interacting().model, &table, &none, &Device::flex()).unwrap();
+    assert!(report.stress[2].name.starts_with("record taken away (1 of "), "{:?}", report.stress[2]);
+}
+
+/// Nine in ten answers of each class are within the bounds of their own, by which sides answered.
+#[test]
+fn an_answer_that_says_nothing_either_way_is_marked_by_the_sides_that_gave_it() {
+    let trained = additive();
+    let file: serde_json::Value = serde_json::from_str(trained.model.to_json()).unwrap();
+    let strata = file["conformal"]["strata"].as_object().unwrap();
+    assert_eq!(strata.keys().collect::<Vec<_>>(), ["fused", "image-only", "record-only"]);
+    assert!(trained.card.contains("by which sides answered") && trained.card.contains("fused, image-only"));
+    assert!(trained.card.contains("cross-fitted by patient"));
+    let (table, embeddings) = made_up(false);
+    let mut counts = std::collections::BTreeMap::new();
+    for row in table.rows() {
+        let vector = row.text("picture").and_then(|key| embeddings.vector(key));
+        for vector in [vector, None] {
+            let Some(found) = trained.model.predict(row, vector).unwrap() else { continue };
+            let of: &mut (u32, u32) = counts.entry(found.answered.word()).or_default();
+            of.0 += u32::from(found.indeterminate.unwrap());
+            of.1 += 1;
+            let bounds = &strata[found.answered.word()];
+            let (no, yes) = (bounds[0].as_f64().unwrap(), bounds[1].as_f64().unwrap());
+            let set = [found.probability <= no, 1.0 - found.probability <= yes];
+            assert_eq!(found.indeterminate, Some(set[0] == set[1]), "{found:?}");
+        }
+    }
+    for (sides, (marked, all)) in &counts {
+        assert!(*marked > 0 && marked < all, "{sides}: {marked} of {all}");
+    }
+    // a file of an older program has no bounds and marks nothing
+    let mut old = file;
+    old.as_object_mut().unwrap().remove("conformal");
+    let old = FusedModel::from_json(&serde_json::to_vec(&old).unwrap(), &Device::flex()).unwrap();
+    let known = asked("0.1", "0.1");
+    assert_eq!(old.predict(first(&known), None).unwrap().unwrap().indeterminate, None);
+}
+
+#[test]
+fn isotonic_calibration_is_refused_where_both_sides_are_cross_fitted() {
+    let (table, embeddings) = made_up(false);
+    let mut config = config();
+    config.table.calibration = fusion::learned::tabular::CalibrationMethod::Isotonic;
+    let error = train_fused(&config, &table, &embeddings, &Device::flex(), &mut |_, _| {}).unwrap_err();
+    assert!(error.to_string().contains("cross-fitted by patient"), "{error}");
 }
 
 #[test]
@@ -313,7 +377,12 @@ proptest! {
         let at = at % bytes.len();
         if cut { bytes.truncate(at) } else { bytes[at] = byte }
         match FusedModel::from_json(&bytes, &Device::flex()) {
-            Err(ModelFileError::Json { .. } | ModelFileError::Format { .. } | ModelFileError::Unsound) => {}
+            Err(
+                ModelFileError::Json { .. }
+                | ModelFileError::Format { .. }
+                | ModelFileError::Unsound
+                | ModelFileError::Unit(_),
+            ) => {}
             Ok(model) => {
                 let known = asked("0.3", "0.2");
                 if let Ok(Some(found)) = model.predict(first(&known), Some(&[0.3, 0.2, 0.1, 0.0])) {

@@ -96,6 +96,36 @@ fn training_learns_and_reports() {
     {
         assert!(trained.card.contains(part), "{part}");
     }
+    let names: Vec<&str> = trained.reports.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["all", "AP"]);
+    let report = &trained.reports[0].1;
+    let arms: Vec<&str> = report.arms.iter().map(|arm| arm.name.as_str()).collect();
+    assert_eq!(arms, ["fused", "image only", "record only", "view only"]);
+    for arm in &report.arms {
+        assert!(arm.auroc.is_some() && arm.average_precision.is_some() && arm.log_loss.is_some());
+        assert_eq!((arm.at_thresholds.len(), arm.decision_curve.len(), arm.cases), (3, 99, 180));
+    }
+    let against: Vec<&str> = report.comparisons.iter().map(|one| one.against.as_str()).collect();
+    assert_eq!(against, ["image only", "record only", "view only"]);
+    assert!(report.comparisons.iter().all(|one| one.delong.is_some()));
+    let brier = |at: usize| report.stress[at].brier.unwrap();
+    assert_eq!(report.stress.len(), 4);
+    assert!(brier(0) < brier(2), "the less is taken away, the better: {:?}", report.stress);
+    assert!((brier(2) - report.arms[1].brier.unwrap().value).abs() < 1e-12, "without the record, the image");
+    let groups: std::collections::BTreeSet<&str> =
+        report.subgroups.iter().map(|one| one.column.as_str()).collect();
+    assert_eq!(groups.into_iter().collect::<Vec<_>>(), ["age", "sex", "view"]);
+    assert!(report.sample_size.is_some());
+    for part in [
+        "### At thresholds",
+        "### Under stress",
+        "### Sample size",
+        "## TRIPOD+AI",
+        "DeLong",
+        "| indeterminate |",
+    ] {
+        assert!(trained.card.contains(part), "{part}");
+    }
     assert_eq!(trained.model.performance().len(), 2);
     assert!(trained.model.calibration().contains("cross-fitted"));
     assert!(trained.evaluation.calibration_bins.len() == 5);
@@ -138,6 +168,7 @@ fn one_side_missing_is_the_other_side_calibrated_and_both_missing_is_nothing() {
     assert_eq!(model.predict(None, Some(&none.features)), None);
     assert_eq!(model.predict(Some(logits), Some(&none.features)).unwrap().stratum, Stratum::ImageOnly);
     for prediction in [both, image, record] {
+        assert!(prediction.indeterminate.is_some(), "{prediction:?}");
         let sum: f64 = prediction.contributions.iter().map(|(_, logit)| logit).sum();
         let logit = (prediction.probability / (1.0 - prediction.probability)).ln();
         assert!((sum + prediction.reference_logit - logit).abs() < 1e-9);
@@ -173,6 +204,15 @@ fn the_risk_is_for_covid_records_and_the_right_network_only() {
     let direct = model.predict(Some(&exam.image_logits), Some(&exam.features)).unwrap();
     let same = |found: Option<f64>, expected: Option<f64>| (found.unwrap() - expected.unwrap()).abs() < 1e-11;
     assert!(same(risk.probability, Some(direct.probability)));
+    let is_marked = |risk: &fusion::Risk| risk.limits.iter().any(|limit| limit.starts_with("indeterminate"));
+    let mut marks = std::collections::BTreeSet::new();
+    for exam in &cases {
+        let found = model.predict(None, Some(&exam.features));
+        let risk = last(&AssessInput { t0: exam.t0, features: Some(&exam.features), image: None, ..input });
+        assert_eq!(is_marked(&risk), found.is_some_and(|found| found.indeterminate == Some(true)));
+        marks.insert(is_marked(&risk));
+    }
+    assert_eq!(marks.len(), 2, "some are marked, some are not");
     assert_eq!(
         risk.comparators.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(),
         ["image only", "record only", "view only"]

@@ -120,11 +120,57 @@ fn a_made_up_table_is_learnt_and_explained() {
     let row = rows.rows().next().unwrap();
     let shapley = read.shapley(row).unwrap();
     assert_eq!(shapley.len(), 4);
-    let logit = |p: f64| (p / (1.0 - p)).ln();
-    let sum: f64 = shapley.iter().map(|(_, value)| value).sum();
-    // against the average row, whose own logit is near 0 here
-    assert!(sum > 0.0 && (sum - logit(high.probability)).abs() < 3.0, "{sum}");
     assert_eq!(shapley.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0, "X");
+}
+
+/// Over all inputs the values sum to the logit less that of a row of which nothing is known, whatever the row; what the linear
+/// model says of each input, times the slope of the calibration, is the same.
+#[test]
+fn shapley_values_are_additive_to_1e_5() {
+    let (config, text) = made_up();
+    let logit = |p: f64| (p / (1.0 - p)).ln();
+    let model = train_table(&config, &table(text.as_bytes())).unwrap().model;
+    let rows = "who,y,x,place,noise,bleeds\np,1,9.5,B,5,True\np,1,0.5,Z,5,False\np,1,5.5,A,0,True\np,1,7,C,9,False\n";
+    let rows = table_of(rows);
+    let part =
+        |of: &[(String, f64)], name: &str| of.iter().find(|one| one.0 == name).map_or(0.0, |one| one.1);
+    let mut references = Vec::new();
+    for row in rows.rows() {
+        let shapley = model.shapley(row).unwrap();
+        let found = model.predict(row).unwrap();
+        references.push(logit(found.probability) - shapley.iter().map(|(_, value)| value).sum::<f64>());
+        let slope = part(&shapley, "X") / part(&found.contributions, "X");
+        for (name, value) in &shapley {
+            assert!((value - slope * part(&found.contributions, name)).abs() < 1e-5, "{name}: {shapley:?}");
+        }
+    }
+    for reference in &references {
+        assert!((reference - references[0]).abs() < 1e-5, "{references:?}");
+    }
+}
+
+/// Asked for, isotonic calibration is used where there are 1,000 cases, and said; with fewer the card says why it is not.
+#[test]
+fn isotonic_calibration_is_a_key_of_the_configuration() {
+    let (config, text) = made_up();
+    let key = "calibration = \"isotonic\"\n".to_owned() + &toml::to_string(&config).unwrap();
+    let isotonic: TabularConfig = toml::from_str(&key).unwrap();
+    assert!(
+        !toml::to_string(&config).unwrap().contains("calibration"),
+        "a file without the key stays as it was"
+    );
+    let few = train_table(&isotonic, &table(text.as_bytes())).unwrap();
+    assert!(few.card.contains("isotonic was asked for and needs 1000 cases"), "{}", few.card);
+    // ten times the rows, of other patients
+    let (header, rows) = text.split_once('\n').unwrap();
+    let many =
+        (0..10).fold(format!("{header}\n"), |all, time| all + &rows.replace('p', &format!("q{time}-")));
+    let found = train_table(&isotonic, &table(many.as_bytes())).unwrap();
+    assert!(found.card.contains("| calibration | isotonic, "), "{}", found.card);
+    assert!(found.model.to_json().contains("\"isotonic\":{\"at\""));
+    let platt = train_table(&config, &table(many.as_bytes())).unwrap();
+    assert!(platt.card.contains("| calibration | Platt, "));
+    assert!(found.report.arms[0].auroc.unwrap().value > 0.8);
 }
 
 fn table_of(text: &str) -> Table {
@@ -157,6 +203,15 @@ fn kept_apart_rows_are_scored_and_foreign_tables_refused() {
         lean.push((0..row.len()).map(|at| &row[at])).unwrap();
     }
     assert_eq!(evaluate_table(&trained.model, lean.finish()).unwrap(), report);
+    let text = trained.model.evaluation_markdown("made-up on others", &report);
+    for part in [
+        "# made-up on others",
+        "## Evaluation",
+        "## TRIPOD+AI",
+        "| 16 training and evaluation | nothing was fitted",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     let lacking = table_of("who,y,x\np,1,2\n");
     assert!(matches!(evaluate_table(&trained.model, lacking), Err(TabularTrainError::Table(_))));
     let few = table_of("who,y,x,place,noise,bleeds\np,1,2,A,1,True\n");
@@ -168,6 +223,29 @@ fn kept_apart_rows_are_scored_and_foreign_tables_refused() {
     );
     let renamed = trained.model.to_json().replacen("\"x missing\"", "\"x lost\"", 1);
     assert_eq!(TabularModel::from_json(renamed.as_bytes()), Err(ModelFileError::Unsound));
+}
+
+/// A column that is named as a feature of the schema is one: `chiasm fusion table` writes it in the schema's unit.
+#[test]
+fn a_feature_in_another_unit_than_the_schemas_is_refused() {
+    let (mut config, text) = made_up();
+    let text = text.replacen(",x,", ",d-dimer,", 1);
+    config.numeric[0].column = "d-dimer".to_owned();
+    let table = table(text.as_bytes());
+    let units = |column: &str, unit: &str| {
+        let mut config = config.clone();
+        config.numeric[1].column = column.to_owned();
+        config.numeric[0].unit = unit.to_owned();
+        config
+    };
+    let refused = train_table(&units("noise", "ug/L"), &table).unwrap_err();
+    assert!(matches!(&refused, TabularTrainError::Table(TableError::Unit(_))), "{refused}");
+    assert!(refused.to_string().contains("`d-dimer` in `ug/L`") && refused.to_string().contains("`mg/L`"));
+    let age = train_table(&units("d-dimer_age_days", "mg/L"), &table).unwrap_err().to_string();
+    assert!(age.contains("`d-dimer_age_days` in `1`") && age.contains("is in `d`"), "{age}");
+    let trained = train_table(&units("noise", "mg/L"), &table).unwrap();
+    let foreign = trained.model.to_json().replacen("\"unit\":\"mg/L\"", "\"unit\":\"ug/L\"", 1);
+    assert!(matches!(TabularModel::from_json(foreign.as_bytes()), Err(ModelFileError::Unit(_))));
 }
 
 #[test]

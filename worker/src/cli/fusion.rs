@@ -72,7 +72,8 @@ pub struct FusionScoreArgs {
     /// Vectors of the pictures, as `fusion embed` writes them; for a model with pictures.
     #[arg(long, value_name = "FILE")]
     pub embeddings: Option<PathBuf>,
-    /// What if: this column had this value in every row.
+    /// What if: this column had this value in every row. Each line then has the answer without it beside it, as `before`, and the
+    /// difference of their log odds as `change_logit`.
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub set: Vec<String>,
 }

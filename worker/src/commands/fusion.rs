@@ -1,5 +1,6 @@
 //! `chiasm fusion`: models of tables, with and without pictures.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +10,7 @@ use fusion::evaluation::Report;
 use fusion::evaluation::plot::plots;
 use fusion::learned::fused::{Embeddings, FusedConfig, FusedModel, evaluate_fused, train_fused};
 use fusion::learned::tabular::{
-    Row, Table, TableBuilder, TabularConfig, TabularModel, evaluate_table, report_markdown, train_table,
+    Row, Table, TableBuilder, TabularConfig, TabularModel, evaluate_table, train_table,
 };
 use serde_json::json;
 
@@ -69,24 +70,27 @@ fn train_with_pictures(args: &FusionTrainArgs, config: &FusedConfig) -> anyhow::
 }
 
 fn evaluate(args: &FusionModelArgs) -> anyhow::Result<u8> {
-    let (id, version, report) = match model(&args.model)? {
+    let (text, report) = match model(&args.model)? {
         Model::Table(model) => {
             let table = read_table(&args.data, &[], |names| TableBuilder::for_model(names, model.config()))?;
             let report = evaluate_table(&model, table)?;
-            (model.config().id.clone(), model.config().version.clone(), report)
+            (model.evaluation_markdown(&title(model.config(), args), &report), report)
         }
         Model::Fused(model) => {
             let (table, device) = (table(&args.data, &[])?, crate::device::open(DeviceArg::Cpu)?);
             let report =
                 evaluate_fused(&model, &table, &vectors(args.embeddings.as_deref())?, device.burn())?;
-            (model.config().table.id.clone(), model.config().table.version.clone(), report)
+            (model.evaluation_markdown(&title(&model.config().table, args), &report), report)
         }
     };
-    let text = report_markdown(&format!("{id} {version} on {}", args.data.display()), &report);
     write(&args.out, "evaluation.md", text.as_bytes())?;
     reported(&args.out, &report)?;
     writeln!(std::io::stdout(), "{text}")?;
     Ok(0)
+}
+
+fn title(config: &TabularConfig, args: &FusionModelArgs) -> String {
+    format!("{} {} on {}", config.id, config.version, args.data.display())
 }
 
 fn score(args: &FusionScoreArgs) -> anyhow::Result<u8> {
@@ -96,35 +100,54 @@ fn score(args: &FusionScoreArgs) -> anyhow::Result<u8> {
         .iter()
         .map(|text| text.split_once('=').ok_or_else(|| Usage(format!("`{text}` is not COLUMN=VALUE"))))
         .collect::<Result<_, _>>()?;
-    let table = table(&args.data, &set)?;
     let vectors = match &args.embeddings {
         Some(path) => vectors(Some(path))?,
         None => Embeddings::default(),
     };
+    let after = table(&args.data, &set)?;
+    // what if: the same rows as they are, beside what they would be
+    let before = if set.is_empty() { None } else { Some(table(&args.data, &[])?) };
+    let mut unchanged = before.as_ref().map(Table::rows);
     let mut out = std::io::stdout().lock();
-    for (at, row) in table.rows().enumerate() {
-        let line = match &model {
-            Model::Table(model) => table_line(model, row),
-            Model::Fused(model) => {
-                let key = row.text(&model.config().image.key);
-                match model.predict(row, key.and_then(|key| vectors.vector(key)))? {
-                    Some(found) => {
-                        let warning = found.distance.and_then(|distance| distance.warning());
-                        let mut line = serde_json::to_value(found)?;
-                        line["warning"] = json!(warning);
-                        line
-                    }
-                    None => {
-                        json!({ "probability": null, "reason": "neither picture nor record says anything" })
-                    }
-                }
-            }
-        };
-        let mut line = line;
+    for (at, row) in after.rows().enumerate() {
+        let mut line = line(&model, &vectors, row)?;
+        if let Some(row) = unchanged.as_mut().and_then(Iterator::next) {
+            let before = self::line(&model, &vectors, row)?;
+            line["change_logit"] = json!(change(&before, &line));
+            line["before"] = before;
+            line["set"] = json!(set.iter().copied().collect::<BTreeMap<&str, &str>>());
+        }
         line["row"] = json!(at + 1);
         writeln!(out, "{line}")?;
     }
     Ok(0)
+}
+
+/// What a model says of a row.
+fn line(model: &Model, vectors: &Embeddings, row: Row<'_>) -> anyhow::Result<serde_json::Value> {
+    let model = match model {
+        Model::Table(model) => return Ok(table_line(model, row)),
+        Model::Fused(model) => model,
+    };
+    let key = row.text(&model.config().image.key);
+    Ok(match model.predict(row, key.and_then(|key| vectors.vector(key)))? {
+        Some(found) => {
+            let warning = found.distance.and_then(|distance| distance.warning());
+            let mut line = serde_json::to_value(found)?;
+            line["warning"] = json!(warning);
+            line
+        }
+        None => json!({ "probability": null, "reason": "neither picture nor record says anything" }),
+    })
+}
+
+/// Log odds of the second answer less those of the first, where there are both.
+fn change(before: &serde_json::Value, after: &serde_json::Value) -> Option<f64> {
+    let logit = |line: &serde_json::Value| {
+        let probability = line["probability"].as_f64()?;
+        Some((probability / (1.0 - probability)).ln()).filter(|logit| logit.is_finite())
+    };
+    Some(logit(after)? - logit(before)?)
 }
 
 fn table_line(model: &TabularModel, row: Row<'_>) -> serde_json::Value {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use dicom_ingest::reader::InProcess;
 use fusion::LateFusionModel;
+use fusion::evaluation::plot::plots;
 use fusion::learned::TrainOptions;
 use indicatif::{ProgressBar, ProgressStyle};
 use models::Bundle;
@@ -18,6 +19,7 @@ use crate::pipeline::Stages;
 use crate::service;
 use crate::telemetry::metrics::Metrics;
 use crate::training::fusion as fusion_input;
+use crate::training::raster;
 
 /// Seed of the fusion's repeated splits.
 const FUSION_SEED: u64 = 20_261_121;
@@ -67,7 +69,16 @@ fn train_fusion(args: &TrainFusionArgs) -> anyhow::Result<u8> {
 
 fn write_fusion(trained: &fusion::learned::Trained, out: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("could not make `{}`", out.display()))?;
-    trained.write_to(out).with_context(|| format!("could not write to `{}`", out.display()))
+    let writing = || format!("could not write to `{}`", out.display());
+    trained.write_to(out).with_context(writing)?;
+    for (name, report) in &trained.reports {
+        for plot in plots(report) {
+            let file = out.join(format!("{}-{}", name.to_lowercase(), plot.name));
+            std::fs::write(file.with_extension("svg"), plot.svg()).with_context(writing)?;
+            std::fs::write(file.with_extension("png"), raster::png(&plot)?).with_context(writing)?;
+        }
+    }
+    Ok(())
 }
 
 fn card(id: &str) -> anyhow::Result<u8> {

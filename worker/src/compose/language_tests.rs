@@ -86,6 +86,7 @@ fn choices() -> Vec<(&'static str, Vec<FeatureValue>)> {
         "five-alpha-reductase-inhibitor",
         "covid-19",
         "note-spiculation",
+        "immunosuppression",
     ] {
         choices.push((stated, truths()));
     }
@@ -145,6 +146,8 @@ fn nodules() -> Vec<Vec<Nodule>> {
         vec![nodule(10.0, Some(NoduleKind::Solid), Some(1)), before(nodule(8.0, None, None), 200)],
         vec![nodule(10.0, Some(NoduleKind::Solid), Some(1)), before(nodule(8.0, None, None), 500)],
         vec![nodule(10.0, Some(NoduleKind::Solid), Some(1)), before(nodule(8.0, None, None), 1000)],
+        vec![nodule(10.0, Some(NoduleKind::Solid), Some(2)), before(nodule(8.0, None, None), 200)],
+        vec![nodule(30.0, Some(NoduleKind::NonSolid), Some(1)), before(nodule(20.0, None, None), 200)],
         vec![nodule(40.0, Some(NoduleKind::Solid), Some(1))],
         vec![Nodule { spiculated: None, upper_lobe: None, dated: None, ..nodule(9.0, None, Some(1)) }],
         vec![Nodule { spiculated: None, ..nodule(9.0, Some(NoduleKind::Solid), Some(2)) }],

@@ -363,6 +363,15 @@ impl Schema {
         self.measurements.iter().find(|found| found.id == id)
     }
 
+    /// Unit that a feature's number has in a table; `None` where there is no such feature, or it is no number with a unit.
+    pub fn unit_of(&self, id: &str) -> Option<&str> {
+        let measured = self.all_measurements().map(|one| (one.id.as_str(), one.unit.as_str()));
+        let ratios = self.ratios.iter().map(|one| (one.id.as_str(), one.unit.as_str()));
+        let kinetics = self.kinetics.iter().map(|one| (one.id.as_str(), one.unit.as_str()));
+        let ages = [("age", "a"), ("years-quit", "a"), ("years-smoked", "a")];
+        measured.chain(ratios).chain(kinetics).chain(ages).find(|(own, _)| *own == id).map(|(_, unit)| unit)
+    }
+
     /// SQL-on-FHIR v2 ViewDefinitions, one for each type of resource, which select the rows that the features are made
     /// from: file name and resource. They flatten; they know neither t0 nor windows.
     pub fn view_definitions(&self) -> Vec<(String, serde_json::Value)> {

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use super::ladder::{Ladder, LadderSubset};
 use super::model::{Body, FusedModel};
 use crate::evaluation::{Estimate, Report, SampleSize};
+use crate::learned::fit::{FOLDS, REPEATS};
 use crate::learned::measured::Interval;
 use crate::learned::tabular::card as table_card;
+use crate::learned::tabular::checklist::{About, Checklist, Purpose};
 
 /// The card in Markdown.
 pub(super) fn write(model: &FusedModel, ladder: &Ladder) -> String {
@@ -21,24 +23,41 @@ pub(super) fn write(model: &FusedModel, ladder: &Ladder) -> String {
                 "The tables below are of each row's mean answer over the splits that tested it. Each split has a base rate of its own, which leaves the tested patients out: AUROCs across splits are lower than those within splits, above.\n"
             )
         })
-        .and_then(|()| table_card::evaluation(&mut card, &ladder.report))
+        .and_then(|()| {
+            let (title, whose) = (table_card::EVALUATION, table_card::DEVELOPED);
+            table_card::evaluation(&mut card, &ladder.report, title, whose)
+        })
         .and_then(|()| table_card::splits(&mut card, &ladder.report, &ladder.holdouts))
         .and_then(|()| limits(&mut card, model))
         .and_then(|()| {
-            let own = table_card::Checklist {
-                config: &model.config().table,
-                report: &ladder.report,
-                holdouts: &ladder.holdouts,
+            let own = Checklist {
+                purpose: Purpose::Development { apart: table_card::apart(&ladder.holdouts) },
                 predictors: "the picture's components and the record's columns, as the table above counts them and the configuration names them",
-                output: "a calibrated probability, an interval, which side answered, and how far the record is from those that it was fitted on",
-                missing: "a missing side is answered by the other alone; inside of the record's side missing values count as the average of the fitted rows, with flags only where stated",
-                analysis: "two sides by ridge logistic regression, joined at L1 and L2; which is kept by the rule above; penalties by cross-validation over patients; intervals over splits and by patient bootstrap",
-                usability: "a row without a picture and without any input of the record gets no number; what is missing is named with each answer",
+                ..checklist(model, &ladder.report)
             };
             own.write(&mut card)
         });
     debug_assert!(written.is_ok());
     card
+}
+
+/// An evaluation on another table.
+pub(super) fn of_another_table(model: &FusedModel, title: &str, report: &Report) -> String {
+    table_card::of_another_table(title, &checklist(model, report))
+}
+
+/// The checklist of an evaluation of its own.
+fn checklist<'a>(model: &'a FusedModel, report: &'a Report) -> Checklist<'a> {
+    Checklist {
+        purpose: Purpose::Evaluation,
+        about: About::of(&model.config().table),
+        report,
+        predictors: "see the card of the model",
+        output: "a calibrated probability, an interval, which side answered, and how far the record is from those that it was fitted on",
+        missing: "a missing side is answered by the other alone; inside of the record's side missing values count as the average of the fitted rows, with flags only where stated",
+        analysis: "two sides by ridge logistic regression, joined at L1 and L2; which is kept by the rule above; penalties by cross-validation over patients; intervals over splits and by patient bootstrap",
+        usability: "a row without a picture and without any input of the record gets no number; what is missing is named with each answer",
+    }
 }
 
 fn head(card: &mut String, model: &FusedModel) -> std::fmt::Result {
@@ -77,6 +96,10 @@ fn head(card: &mut String, model: &FusedModel) -> std::fmt::Result {
         "| L1 | intercept {:.3}, weight of the picture's logit {:.3}, of the record's {:.3}; both at least 0 |",
         late.fused[0], late.fused[1], late.fused[2]
     )?;
+    writeln!(
+        card,
+        "| calibration | Platt of each side, where it answers alone, and the weights of L1: fitted on logits that are cross-fitted by patient ({FOLDS} folds, {REPEATS} times), so that no model judges a patient that it saw; within each split anew |"
+    )?;
     let network = &config.network;
     writeln!(
         card,
@@ -89,10 +112,20 @@ fn head(card: &mut String, model: &FusedModel) -> std::fmt::Result {
     )?;
     writeln!(
         card,
-        "| interval of one prediction | 95 % over {} models of resampled patients{} |\n",
+        "| interval of one prediction | 95 % over {} models of resampled patients{} |",
         body.members.len(),
         if body.gated.is_some() { " and the members of L2" } else { "" }
-    )
+    )?;
+    if let Some(conformal) = &body.conformal {
+        let strata: Vec<&str> = conformal.strata.keys().map(String::as_str).collect();
+        writeln!(
+            card,
+            "| indeterminate | neither or both classes within the {:.0} % conformal bounds, by class and by which sides answered, on the answers of the first split that tested a row; strata with bounds of their own: {} |",
+            (1.0 - conformal.alpha) * 100.0,
+            if strata.is_empty() { "none".to_owned() } else { strata.join(", ") }
+        )?;
+    }
+    writeln!(card)
 }
 
 fn levels(card: &mut String, ladder: &Ladder) -> std::fmt::Result {

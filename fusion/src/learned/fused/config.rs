@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::learned::tabular::TabularConfig;
+use crate::learned::tabular::{CalibrationMethod, TabularConfig};
 
 /// A model of a table with pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +112,11 @@ pub enum FusedConfigError {
         /// The most.
         most: usize,
     },
+    /// Isotonic calibration is asked for.
+    #[error(
+        "`calibration` is for models of a table alone; both sides here are calibrated by Platt, cross-fitted by patient"
+    )]
+    Calibration,
     /// A share or a rate is not between 0 and 1.
     #[error("the configuration has `{0}` outside 0 to 1")]
     Share(&'static str),
@@ -121,6 +126,9 @@ impl FusedConfig {
     /// Whether every number is one that can be computed with.
     pub fn check(&self) -> Result<(), FusedConfigError> {
         let (splits, network) = (&self.splits, &self.network);
+        if self.table.calibration != CalibrationMethod::Platt {
+            return Err(FusedConfigError::Calibration);
+        }
         for (what, value, least, most) in [
             ("image.components", self.image.components, 1, 256),
             ("splits.count", splits.count, 2, 1000),

@@ -5,7 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::decision::{Decision, Errors};
+use super::model::Answered;
 use super::prepared::Prepared;
+use crate::calibrate::Conformal;
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
 use crate::learned::holdout::{self, Holdout, Member};
 use crate::learned::measured::{Interval, Measured};
@@ -15,6 +17,8 @@ pub(super) const ARMS: [&str; 4] = ["L2 gated", "L1 late", "L0 image only", "L0 
 
 /// Draws of patients.
 const DRAWS: usize = 2000;
+/// Share of each class that the conformal bounds may leave out.
+const ALPHA: f64 = 0.1;
 
 /// One arm over the splits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,8 +97,12 @@ pub(super) const STRESSES: [(&str, u64); 4] = [
 /// What stands in for a side in [`Ladder::tokens`].
 pub(super) const TOKENS: [&str; 2] = ["picture", "record"];
 
-/// Splits, fits and compares; `progress` is told each finished split. `None` where too few splits could be fitted.
-pub(super) fn climb(prepared: &Prepared<'_>, progress: &mut dyn FnMut(usize, usize)) -> Option<Ladder> {
+/// Splits, fits and compares; `progress` is told each finished split. `None` where too few splits could be fitted. Beside the
+/// comparison is which answers of the kept level say nothing either way, where there are rows enough to tell.
+pub(super) fn climb(
+    prepared: &Prepared<'_>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Option<(Ladder, Option<Conformal>)> {
     let config = prepared.config;
     let mut random = ChaCha8Rng::seed_from_u64(config.table.seed);
     let mut splits: Vec<Vec<Tested>> = Vec::new();
@@ -118,7 +126,8 @@ pub(super) fn climb(prepared: &Prepared<'_>, progress: &mut dyn FnMut(usize, usi
     let kept = usize::from(decision.keeps == super::Level::L1);
     let report = pooled.report(prepared, kept)?;
     let holdouts = held_out(prepared, &names, kept);
-    Some(Ladder {
+    let conformal = pooled.conformal(prepared, kept);
+    let ladder = Ladder {
         splits: splits.len(),
         test_share: config.splits.test_share,
         seed: config.table.seed,
@@ -127,7 +136,8 @@ pub(super) fn climb(prepared: &Prepared<'_>, progress: &mut dyn FnMut(usize, usi
         decision,
         report,
         holdouts,
-    })
+    };
+    Some((ladder, conformal))
 }
 
 /// Both levels made anew for each split that is not by chance; the report is of the arm that is kept. Which level is kept was
@@ -207,6 +217,8 @@ struct Pooled {
     labels: Vec<bool>,
     names: Vec<String>,
     arms: Vec<Vec<Option<f64>>>,
+    /// Each row's answers in the first split that tested it: those of one fit, as a model gives them.
+    firsts: Vec<Vec<Option<f64>>>,
     stress_l1: Vec<Vec<f64>>,
     stress_l2: Vec<Vec<f64>>,
     /// Mean squared errors: of L1 and L2, under each stress, and with each token.
@@ -252,6 +264,7 @@ impl Pooled {
         Some(Self {
             labels: by_row.keys().map(|row| prepared.cases[*row].label > 0.5).collect(),
             arms: (0..names.len()).map(arm).collect(),
+            firsts: by_row.values().filter_map(|all| Some(all.first()?.arms.clone())).collect(),
             stress_l1: (0..stresses).map(|at| mean(&move |one: &Tested| one.stress_l1[at])).collect(),
             stress_l2: (0..stresses).map(|at| mean(&move |one: &Tested| one.stress_l2[at])).collect(),
             errors: [1, 0].map(|arm| mean(&move |one: &Tested| error(one.row, one.arms[arm].unwrap_or(0.5)))),
@@ -271,6 +284,22 @@ impl Pooled {
             rows: by_row.into_keys().collect(),
             names,
         })
+    }
+
+    /// Bounds by class and by which sides answered, on patients that the answering model was not fitted on.
+    fn conformal(&self, prepared: &Prepared<'_>, kept: usize) -> Option<Conformal> {
+        let mut shown: Vec<(String, f64, bool)> = Vec::new();
+        for ((row, label), first) in self.rows.iter().zip(&self.labels).zip(&self.firsts) {
+            let has_record = prepared.cases[*row].sides.record.is_some();
+            let answers = [
+                (Answered::Fused, first[kept].filter(|_| has_record)),
+                (Answered::ImageOnly, first[2]),
+                (Answered::RecordOnly, first[3].filter(|_| has_record)),
+            ];
+            let known = answers.into_iter().filter_map(|(answered, value)| Some((answered.word(), value?)));
+            shown.extend(known.map(|(word, value)| (word.to_owned(), value, *label)));
+        }
+        Conformal::fit(&shown, ALPHA)
     }
 
     /// The report with this arm, 0 or 1, as the first.

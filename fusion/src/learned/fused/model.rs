@@ -12,7 +12,7 @@ use super::gated::{Gated, NetworkError, Stored};
 use super::ladder::Ladder;
 use super::late::Sides;
 use super::prepared::record;
-use crate::calibrate::bounded_logit;
+use crate::calibrate::{Conformal, bounded_logit};
 use crate::evaluation::{Report, SampleSize, quantile};
 use crate::explain::shapley;
 use crate::formulas::logistic;
@@ -43,6 +43,9 @@ pub(super) struct Body {
     /// Which records it knows; a file of an older program has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) familiarity: Option<Familiarity>,
+    /// Which answers say nothing either way; a file of an older program has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) conformal: Option<Conformal>,
     /// Rows, patients and events that it was fitted on; then those with a picture.
     pub(super) fitted: [usize; 3],
     pub(super) pictured: [usize; 3],
@@ -69,6 +72,17 @@ pub enum Answered {
     RecordOnly,
 }
 
+impl Answered {
+    /// The stratum's word, as files have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fused => "fused",
+            Self::ImageOnly => "image-only",
+            Self::RecordOnly => "record-only",
+        }
+    }
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FusedPrediction {
@@ -78,6 +92,9 @@ pub struct FusedPrediction {
     pub low: f64,
     /// 97.5 % point.
     pub high: f64,
+    /// Neither class, or both, would be surprising, among answers of the same sides; `None` for a file of an older program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub indeterminate: Option<bool>,
     /// Which sides answered.
     pub answered: Answered,
     /// The level that answered; with one side missing it is L1's calibrated other side.
@@ -110,6 +127,7 @@ impl FusedModel {
         if body.format != FORMAT {
             return Err(ModelFileError::Format { found: body.format, reads: FORMAT });
         }
+        body.config.table.check_units()?;
         let names: Vec<String> = columns(&body.config.table).into_iter().map(|column| column.name).collect();
         let (image, record) = (body.projection.components(), names.len());
         let networks = body
@@ -164,6 +182,28 @@ impl FusedModel {
         card::write(self, ladder)
     }
 
+    /// An evaluation of this model on another table, in Markdown, with the TRIPOD+AI checklist as far as it is known.
+    pub fn evaluation_markdown(&self, title: &str, report: &Report) -> String {
+        card::of_another_table(self, title, report)
+    }
+
+    /// What is known of a row.
+    pub(super) fn sides(&self, row: Row<'_>, vector: Option<&[f32]>) -> Sides {
+        Sides {
+            image: vector.and_then(|vector| self.body.projection.apply(vector)),
+            record: record(&self.body.config, row),
+        }
+    }
+
+    /// The probability alone; `Ok(None)` where neither side says anything.
+    pub(super) fn probability(&self, sides: &Sides) -> Result<Option<f64>, NetworkError> {
+        let Some(l1) = sides.logit(&self.body.late) else { return Ok(None) };
+        let members = self.corrected(sides, l1)?;
+        Ok(Some(
+            members.map_or_else(|| logistic(l1), |all| all.iter().sum::<f64>() / all.len().max(1) as f64),
+        ))
+    }
+
     /// The answer for a row and its picture's vector; `Ok(None)` where neither says anything. A vector of another length than
     /// the model's counts as none.
     pub fn predict(
@@ -171,10 +211,7 @@ impl FusedModel {
         row: Row<'_>,
         vector: Option<&[f32]>,
     ) -> Result<Option<FusedPrediction>, NetworkError> {
-        let sides = Sides {
-            image: vector.and_then(|vector| self.body.projection.apply(vector)),
-            record: record(&self.body.config, row),
-        };
+        let sides = self.sides(row, vector);
         let Some(answered) = sides.answered() else { return Ok(None) };
         let late = &self.body.late;
         let offsets = sides.offsets(late);
@@ -194,6 +231,11 @@ impl FusedModel {
             probability,
             low: quantile(&spread, 0.025).min(probability),
             high: quantile(&spread, 0.975).max(probability),
+            indeterminate: self
+                .body
+                .conformal
+                .as_ref()
+                .map(|conformal| conformal.is_indeterminate(answered.word(), probability)),
             answered,
             level: if corrected.is_some() { Level::L2 } else { Level::L1 },
             image_only: offsets.image.map(logistic),

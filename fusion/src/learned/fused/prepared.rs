@@ -240,7 +240,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// A row with a share of the record's inputs taken away, or (0) with the picture taken away where there is a record.
-    fn stressed(&self, sides: &Sides, percent: u64, random: &mut ChaCha8Rng) -> Sides {
+    pub(super) fn stressed(&self, sides: &Sides, percent: u64, random: &mut ChaCha8Rng) -> Sides {
         let mut shown = sides.clone();
         match percent {
             0 if sides.record.is_some() => shown.image = None,

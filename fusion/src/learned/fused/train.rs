@@ -8,11 +8,11 @@ use super::config::{FusedConfig, FusedConfigError};
 use super::decision::Level;
 use super::embedding::Embeddings;
 use super::gated::NetworkError;
-use super::ladder::{self, Ladder};
+use super::ladder::{self, Ladder, STRESSES};
 use super::late::{self, Case};
 use super::model::{Body, FORMAT, FusedModel};
 use super::prepared::{Levels, Prepared};
-use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};
+use crate::evaluation::{self, Report, ReportInput, Stress, SubgroupColumn};
 use crate::learned::familiarity::Familiarity;
 use crate::learned::file::ModelFileError;
 use crate::learned::holdout::{self, Member};
@@ -74,7 +74,7 @@ pub fn train_fused(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<FusedTrained, FusedTrainError> {
     let prepared = Prepared::new(config, table, embeddings, device)?;
-    let mut ladder = ladder::climb(&prepared, progress).ok_or_else(|| prepared.too_few())?;
+    let (mut ladder, conformal) = ladder::climb(&prepared, progress).ok_or_else(|| prepared.too_few())?;
     let mut random = ChaCha8Rng::seed_from_u64(config.table.seed ^ 1);
     let rows: Vec<usize> = (0..prepared.cases.len()).collect();
     let levels =
@@ -95,6 +95,7 @@ pub fn train_fused(
         late: levels.late,
         members,
         familiarity: Familiarity::fit(&recorded),
+        conformal,
         gated: (ladder.decision.keeps == Level::L2).then_some(levels.stored),
         fitted: counts(&whole),
         pictured: counts(&pictured),
@@ -181,6 +182,32 @@ pub fn evaluate_fused(
         seed: config.table.seed,
     });
     let mut report = report.ok_or_else(|| prepared.too_few())?;
+    report.stress = stress(model, &prepared, &labels)?;
     report.sample_size = model.sample_size(&report);
     Ok(report)
+}
+
+/// The model with parts of the record, the record, and the picture taken away. A row without the other side has no answer then
+/// and is left out; one without a record keeps its picture.
+fn stress(model: &FusedModel, prepared: &Prepared<'_>, labels: &[bool]) -> Result<Vec<Stress>, NetworkError> {
+    let mut random = ChaCha8Rng::seed_from_u64(prepared.config.table.seed ^ 2);
+    let mut found = Vec::with_capacity(STRESSES.len());
+    for (name, percent) in STRESSES {
+        let (mut answers, mut known) = (Vec::new(), Vec::new());
+        for ((row, vector), label) in prepared.rows.iter().zip(&prepared.vectors).zip(labels) {
+            let shown = prepared.stressed(&model.sides(*row, *vector), percent, &mut random);
+            if let Some(answer) = model.probability(&shown)? {
+                answers.push(answer);
+                known.push(*label);
+            }
+        }
+        let (answered, all) = (answers.len(), labels.len());
+        let name = if answered == all {
+            name.to_owned()
+        } else {
+            format!("{name} ({answered} of {all} rows have an answer)")
+        };
+        found.push(evaluation::stressed(&known, &name, &answers));
+    }
+    Ok(found)
 }

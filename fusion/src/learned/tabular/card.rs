@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::config::TabularConfig;
+use super::checklist::{About, Checklist, Purpose};
+use super::config::{CalibrationMethod, TabularConfig};
 use super::model::TabularModel;
-use crate::calibrate::Curve;
-use crate::evaluation::{ArmReport, Comparison, Estimate, Report, SampleSize};
+use crate::calibrate::{Curve, LEAST_ISOTONIC};
+use crate::evaluation::{ArmReport, Comparison, Estimate, Report};
 use crate::learned::holdout::{Holdout, HoldoutKind};
 
 /// The card in Markdown.
@@ -13,24 +14,45 @@ pub(super) fn write(model: &TabularModel, report: &Report, holdouts: &[Holdout])
     let mut card = String::new();
     // Writing to a String cannot fail; a line that did would be missing, not wrong.
     let written = head(&mut card, model)
-        .and_then(|()| evaluation(&mut card, report))
+        .and_then(|()| evaluation(&mut card, report, EVALUATION, DEVELOPED))
         .and_then(|()| splits(&mut card, report, holdouts))
         .and_then(|()| limits(&mut card, model))
         .and_then(|()| {
             let own = Checklist {
-                config: model.config(),
-                report,
-                holdouts,
+                purpose: Purpose::Development { apart: apart(holdouts) },
                 predictors: "the table of inputs above",
-                output: "a calibrated probability, an interval, and whether it is indeterminate",
-                missing: "counted as the average of the fitted rows; with flags only where stated",
-                analysis: "ridge penalty by cross-validation over patients; Platt; intervals by patient bootstrap",
-                usability: "a row without any input gets no number; what is missing is named with each answer",
+                ..checklist(model, report)
             };
             own.write(&mut card)
         });
     debug_assert!(written.is_ok());
     card
+}
+
+/// The checklist of an evaluation of its own.
+pub(super) fn checklist<'a>(model: &'a TabularModel, report: &'a Report) -> Checklist<'a> {
+    Checklist {
+        purpose: Purpose::Evaluation,
+        about: About::of(model.config()),
+        report,
+        predictors: "see the card of the model",
+        output: "a calibrated probability, an interval, and whether it is indeterminate",
+        missing: "counted as the average of the fitted rows; with flags only where stated",
+        analysis: analysis(model.config()),
+        usability: "a row without any input gets no number; what is missing is named with each answer",
+    }
+}
+
+/// What is fitted, and how.
+fn analysis(config: &TabularConfig) -> &'static str {
+    match config.calibration {
+        CalibrationMethod::Platt => {
+            "ridge penalty by cross-validation over patients; Platt; intervals by patient bootstrap"
+        }
+        CalibrationMethod::Isotonic => {
+            "ridge penalty by cross-validation over patients; isotonic calibration where there are 1,000 cases, else Platt; intervals by patient bootstrap"
+        }
+    }
 }
 
 fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
@@ -61,6 +83,13 @@ fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
         Curve::Platt { intercept, slope } => format!("Platt, intercept {intercept:.3}, slope {slope:.3}"),
         Curve::Isotonic { at, .. } => format!("isotonic, {} points", at.len()),
     };
+    let few = config.calibration == CalibrationMethod::Isotonic
+        && matches!(body.calibration.pooled, Curve::Platt { .. });
+    let curve = if few {
+        format!("{curve} (isotonic was asked for and needs {LEAST_ISOTONIC} cases)")
+    } else {
+        curve
+    };
     let strata: Vec<&str> = body.calibration.strata.keys().map(String::as_str).collect();
     let own = if strata.is_empty() { "none".to_owned() } else { strata.join(", ") };
     writeln!(card, "| calibration | {curve}; strata with a curve of their own: {own} |")?;
@@ -86,19 +115,30 @@ fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
     writeln!(card)
 }
 
-/// A report in Markdown, for an evaluation of its own.
-pub fn report_markdown(title: &str, report: &Report) -> String {
+/// An evaluation on another table in Markdown, with the checklist as far as it is known.
+pub(in crate::learned) fn of_another_table(title: &str, own: &Checklist<'_>) -> String {
     let mut text = format!("# {title}\n\n");
-    let written = evaluation(&mut text, report);
+    let written = evaluation(&mut text, own.report, EVALUATION, GIVEN).and_then(|()| own.write(&mut text));
     debug_assert!(written.is_ok());
     text
 }
 
-pub(in crate::learned) fn evaluation(card: &mut String, report: &Report) -> std::fmt::Result {
+/// Title of the part that holds the measures.
+pub(in crate::learned) const EVALUATION: &str = "Evaluation";
+/// Whose rows they are.
+pub(in crate::learned) const DEVELOPED: &str = "that were neither fitted nor calibrated on";
+const GIVEN: &str = "of the table that was given (the program does not know whether they were fitted on)";
+
+pub(in crate::learned) fn evaluation(
+    card: &mut String,
+    report: &Report,
+    title: &str,
+    whose: &str,
+) -> std::fmt::Result {
     let Some(first) = report.arms.first() else { return Ok(()) };
     writeln!(
         card,
-        "## Evaluation\n\n{} rows of {} patients that were neither fitted nor calibrated on, {} with the outcome. Intervals: 95 % over {} draws of patients.\n",
+        "## {title}\n\n{} rows of {} patients {whose}, {} with the outcome. Intervals: 95 % over {} draws of patients.\n",
         first.cases, report.patients, first.events, report.draws
     )?;
     writeln!(
@@ -248,71 +288,6 @@ fn limits(card: &mut String, model: &TabularModel) -> std::fmt::Result {
         writeln!(card, "- {limit}")?;
     }
     writeln!(card)
-}
-
-/// TRIPOD+AI (BMJ 2024;385:e078378), item by item; what is not known says so.
-pub(in crate::learned) struct Checklist<'a> {
-    pub(in crate::learned) config: &'a TabularConfig,
-    pub(in crate::learned) report: &'a Report,
-    pub(in crate::learned) holdouts: &'a [Holdout],
-    /// What goes in.
-    pub(in crate::learned) predictors: &'a str,
-    /// What an answer says.
-    pub(in crate::learned) output: &'a str,
-    /// How missing values count.
-    pub(in crate::learned) missing: &'a str,
-    /// How it was fitted.
-    pub(in crate::learned) analysis: &'a str,
-    /// What becomes of a row with missing inputs.
-    pub(in crate::learned) usability: &'a str,
-}
-
-impl Checklist<'_> {
-    pub(in crate::learned) fn write(&self, card: &mut String) -> std::fmt::Result {
-        let Self { config, report, .. } = self;
-        let rows = report.arms.first().map_or(0, |arm| arm.cases);
-        let sample_size = report.sample_size.as_ref().map(SampleSize::text).unwrap_or_default();
-        let reported = [
-            ("1 title", "model development and internal evaluation; named as research"),
-            ("2 abstract", "the first paragraph of this card"),
-            ("3 background", "shows the machinery on public data; no clinical question is answered"),
-            ("4 objectives", "development and evaluation on patients kept apart"),
-            ("5 data", &config.data),
-            ("6 participants", &config.population),
-            (
-                "7 data preparation",
-                "as the configuration states; values outside the stated ranges are missing",
-            ),
-            ("8 outcome", &config.outcome),
-            ("9 predictors", self.predictors),
-            ("10 sample size", &sample_size),
-            ("11 missing data", self.missing),
-            ("12 analysis", self.analysis),
-            ("13 class imbalance", "no re-weighting: it would break the calibration"),
-            ("14 fairness", "subgroups above; groups too small are not shown"),
-            ("15 output", self.output),
-            ("16 training and evaluation", apart(self.holdouts)),
-            ("17 ethics", "public, de-identified data; the publishers' approvals apply"),
-            (
-                "18 open science",
-                "code, configuration, model file and this card are public; no protocol was registered",
-            ),
-            ("19 patients and public", "not involved"),
-            ("20 participants, results", "counts above"),
-            ("21 development", "counts above"),
-            ("22 specification", "model file with every coefficient"),
-            ("23 performance", "tables above"),
-            ("24 updating", "none was made; a site must recalibrate before it uses anything of this"),
-            ("25 interpretation", "see the limits"),
-            ("26 limitations", "see the limits"),
-            ("27 usability", self.usability),
-        ];
-        writeln!(card, "## TRIPOD+AI\n\nEvaluated on {rows} rows.\n\n| item | reported |\n|---|---|")?;
-        for (item, text) in reported {
-            writeln!(card, "| {item} | {text} |")?;
-        }
-        Ok(())
-    }
 }
 
 fn number(found: Option<f64>) -> String {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::table::Row;
+use crate::features::Schema;
 use crate::learned::holdout::TimeColumn;
 
 /// A model of a table.
@@ -44,6 +45,9 @@ pub struct TabularConfig {
     pub category: Vec<Category>,
     /// Whether it is an input that a value is missing. Not where missing depends on the outcome.
     pub missing_flags: bool,
+    /// How the logit becomes a probability.
+    #[serde(default, skip_serializing_if = "CalibrationMethod::is_platt")]
+    pub calibration: CalibrationMethod,
     /// Columns that subgroups are formed by.
     #[serde(default)]
     pub subgroups: Vec<String>,
@@ -66,6 +70,24 @@ pub struct TabularConfig {
     /// Where it is weak, one sentence each.
     #[serde(default)]
     pub limits: Vec<String>,
+}
+
+/// How the logit becomes a probability, on patients of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CalibrationMethod {
+    /// Two numbers.
+    #[default]
+    Platt,
+    /// A rising curve; with fewer than 1,000 cases Platt all the same.
+    Isotonic,
+}
+
+impl CalibrationMethod {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_platt(&self) -> bool {
+        *self == Self::Platt
+    }
 }
 
 /// A number in bands, such as the age.
@@ -91,7 +113,41 @@ impl Band {
     }
 }
 
+/// A column that is named as a feature of the schema and stated in another unit than the schema's, which is the one that
+/// `chiasm fusion table` writes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the configuration has column `{column}` in `{stated}`; the feature of that name is in `{schema}`: state that unit, or name the column otherwise"
+)]
+pub struct ForeignUnit {
+    /// Column.
+    pub column: String,
+    /// The configuration's unit.
+    pub stated: String,
+    /// The schema's.
+    pub schema: String,
+}
+
 impl TabularConfig {
+    /// Whether every number that is named as a feature has the feature's unit.
+    pub(in crate::learned) fn check_units(&self) -> Result<(), ForeignUnit> {
+        let schema = Schema::built_in();
+        let own = |column: &str| match column.strip_suffix("_age_days") {
+            Some(feature) => schema.unit_of(feature).map(|_| "d"),
+            None => schema.unit_of(column),
+        };
+        for one in &self.numeric {
+            if let Some(unit) = own(&one.column).filter(|unit| *unit != one.unit) {
+                return Err(ForeignUnit {
+                    column: one.column.clone(),
+                    stated: one.unit.clone(),
+                    schema: unit.to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The columns that subgroups are formed by.
     pub(in crate::learned) fn grouped(&self) -> impl Iterator<Item = &String> {
         self.subgroups.iter().chain(self.bands.iter().map(|band| &band.column))

@@ -5,6 +5,7 @@
 //! the model file and the card. A row with no input at all gets no number.
 
 pub(super) mod card;
+pub(super) mod checklist;
 pub(super) mod columns;
 mod config;
 mod model;
@@ -12,8 +13,10 @@ pub(super) mod shown;
 pub(super) mod table;
 pub(super) mod train;
 
-pub use card::report_markdown;
-pub use config::{Band, Category, ColumnSign, Comparator, LabelRule, Numeric, TabularConfig, Truth};
+pub use config::{
+    Band, CalibrationMethod, Category, ColumnSign, Comparator, ForeignUnit, LabelRule, Numeric,
+    TabularConfig, Truth,
+};
 pub use model::{TabularModel, TabularPrediction};
 pub use table::{Row, Table, TableBuilder, TableError};
 pub use train::{TabularTrainError, TabularTrained, evaluate_table, train_table};

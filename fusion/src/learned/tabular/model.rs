@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::card;
 use super::columns::{columns, encode};
 use super::config::TabularConfig;
 use super::table::Row;
 use crate::calibrate::{Calibration, Conformal, bounded_logit};
-use crate::evaluation::quantile;
+use crate::evaluation::{Report, quantile};
 use crate::explain::{MAX_GROUPS, shapley};
 use crate::learned::familiarity::{Distance, Familiarity};
 use crate::learned::file::ModelFileError;
@@ -78,6 +79,7 @@ impl TabularModel {
         if body.format != FORMAT {
             return Err(ModelFileError::Format { found: body.format, reads: FORMAT });
         }
+        body.config.check_units()?;
         let names: Vec<String> = columns(&body.config).into_iter().map(|column| column.name).collect();
         let sound = body.linear.is_sound(names.len())
             && body.members.iter().all(|member| member.is_sound(names.len()))
@@ -105,6 +107,11 @@ impl TabularModel {
     /// What it reads and predicts.
     pub fn config(&self) -> &TabularConfig {
         &self.body.config
+    }
+
+    /// An evaluation of this model on another table, in Markdown, with the TRIPOD+AI checklist as far as it is known.
+    pub fn evaluation_markdown(&self, title: &str, report: &Report) -> String {
+        card::of_another_table(title, &card::checklist(self, report))
     }
 
     /// The answer for a row; `None` where no input has a value.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::config::{Comparator, TabularConfig};
+use super::config::{Comparator, ForeignUnit, TabularConfig};
 use crate::learned::holdout;
 
 /// Most different texts of a column that are stored once each.
@@ -36,6 +36,9 @@ pub enum TableError {
     /// A column that the configuration names is not there.
     #[error("the table has no column `{0}`")]
     NoColumn(String),
+    /// A column that is named as a feature has another unit.
+    #[error(transparent)]
+    Unit(#[from] ForeignUnit),
     /// A share of patients is not between 0 and 1.
     #[error("`latest_share` is not above 0 and below 1")]
     Share,
@@ -245,6 +248,7 @@ impl Table {
 
     /// Whether every column is there that the configuration reads; those of the label and the patient only with `whole`.
     pub(in crate::learned) fn check(&self, config: &TabularConfig, whole: bool) -> Result<(), TableError> {
+        config.check_units()?;
         let inputs = config.numeric.iter().map(|one| &one.column);
         let inputs = inputs.chain(config.truth.iter().map(|one| &one.column));
         let mut wanted: Vec<&String> = inputs.chain(config.category.iter().map(|one| &one.column)).collect();

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::card;
 use super::columns::{Column, Encoded, columns, encode};
-use super::config::{ColumnSign, TabularConfig};
+use super::config::{CalibrationMethod, ColumnSign, TabularConfig};
 use super::model::{Body, FORMAT, TabularModel};
 use super::shown::Shown;
 use super::table::{Row, Table, TableError};
@@ -144,7 +144,7 @@ fn develop(
             label: case.label,
         })
         .collect();
-    let calibration = Calibration::fit(&shown, false)?;
+    let calibration = Calibration::fit(&shown, config.calibration == CalibrationMethod::Isotonic)?;
     let probable: Vec<(String, f64, bool)> = shown
         .iter()
         .map(|case| (case.stratum.clone(), calibration.apply(&case.stratum, case.logit), case.label))
