@@ -20,6 +20,7 @@ def checks(program, server, release, folder):
         "a worker that is killed after a delivery makes no second version": site.killed,
         "HL7's validator finds nothing wrong with what lies there": site.valid,
         "a changed record makes a second version of the same report": site.again,
+        "a report that a person signed is left as it is": site.signed,
         "two current patients with one number are refused": site.namesakes,
         "a recall withdraws the report": site.withdrawn,
         "HL7's validator finds nothing wrong with the withdrawal": site.valid,
@@ -111,6 +112,21 @@ class Site:
         keys = [one["identifier"] for one in (history[0], before[0])]
         expect("the business identifier changed", keys[0][0] == keys[1][0])
         expect("the version's identifier did not change", keys[0][1] != keys[1][1])
+
+    def signed(self):
+        signed = dict(self.server.get(self.place), status="final")
+        status, answer = self.server.ask("PUT", self.place, signed)
+        expect(f"{status} {issues(answer)}", status == 200)
+        before = len(self.server.history(self.place))
+        self.change("crp", 6.7)
+        self.submit("file")
+        self.work(codes=(0, 1, 3))
+        jobs = self.run("jobs", "list", "--config", self.config)
+        expect(f"no job says AlreadySigned: {jobs}", "AlreadySigned" in jobs)
+        self.versions(before)
+        # the person takes the signature back
+        status, answer = self.server.ask("PUT", self.place, dict(signed, status="preliminary"))
+        expect(f"{status} {issues(answer)}", status == 200)
 
     def namesakes(self):
         twin = dict(self.server.get("Patient/phantom"), id="twin")

@@ -23,13 +23,14 @@ async fn the_bundle_goes_out_as_stored_to_the_base_with_the_token() {
     target.probe().await.unwrap();
     target.deliver(&parcel("job-1", &report, false)).await.unwrap();
     let seen = server.seen();
-    assert_eq!(seen.len(), 4, "a first delivery asks for the patient, writes and looks");
-    assert_eq!(seen[1].path, "/fhir/Patient?identifier=TEST0001", "immediately before");
+    assert_eq!(seen.len(), 5, "a first delivery looks, asks for the patient, writes and looks");
+    assert_eq!(seen[1].path, format!("/fhir/{PLACE}"), "read before every write");
+    assert_eq!(seen[2].path, "/fhir/Patient?identifier=TEST0001", "immediately before");
     let questions = seen.iter().filter(|seen| seen.method == "GET");
     assert!(questions.clone().all(|seen| seen.cache_control.as_deref() == Some("no-cache")), "{questions:?}");
-    assert_eq!((seen[2].method.as_str(), seen[2].path.as_str()), ("POST", "/fhir"));
-    assert_eq!(seen[2].content_type.as_deref(), Some("application/fhir+json"));
-    assert_eq!(seen[2].authorization.as_deref(), Some("Bearer secret"));
+    assert_eq!((seen[3].method.as_str(), seen[3].path.as_str()), ("POST", "/fhir"));
+    assert_eq!(seen[3].content_type.as_deref(), Some("application/fhir+json"));
+    assert_eq!(seen[3].authorization.as_deref(), Some("Bearer secret"));
     assert_eq!(server.accepted()[0].sha256, sha256(&report));
 }
 
@@ -43,10 +44,11 @@ async fn nothing_reaches_another_origin() {
         for route in [Route::Search, Route::Transaction, Route::Read, Route::Metadata] {
             server.fault(route, Fault::Redirect(to.clone()));
         }
-        for sent_before in [true, false, false] {
+        for sent_before in [true, true, false, false] {
             let error = target.deliver(&parcel("job-1", &report, sent_before)).await.unwrap_err();
             assert_eq!((error.code(), error.is_transient()), ("RedirectRefused", false));
         }
+        server.fault(Route::Metadata, Fault::Redirect(to.clone()));
         assert_eq!(target.probe().await.unwrap_err().code(), "RedirectRefused");
         assert!(server.accepted().is_empty());
     }
@@ -70,7 +72,9 @@ async fn a_token_renewed_in_its_file_is_used_once_the_old_one_is_refused() {
     target.deliver(&parcel("job-1", &report, false)).await.unwrap();
     target.deliver(&parcel("job-1", &report, true)).await.unwrap();
     let tokens: Vec<_> = server.seen().into_iter().filter_map(|seen| seen.authorization).collect();
-    assert_eq!(tokens, ["Bearer old", "Bearer old", "Bearer new", "Bearer new", "Bearer new", "Bearer new"]);
+    let expected =
+        ["old", "old", "new", "new", "new", "new", "new", "new"].map(|token| format!("Bearer {token}"));
+    assert_eq!(tokens, expected);
     assert_eq!(server.accepted().len(), 1);
 }
 
@@ -167,7 +171,8 @@ async fn two_workers_that_deliver_the_same_report_at_once_make_one() {
     assert_eq!(server.places("Observation").len(), 1);
     assert_eq!(server.places("ImagingStudy").len(), 1);
     let digests: Vec<_> = server.accepted().into_iter().map(|accepted| accepted.sha256).collect();
-    assert!(digests.iter().all(|digest| *digest == sha256(&report)), "{digests:?}");
+    assert_eq!(digests, [sha256(&report)], "the second was to be written only where there is none");
+    assert_eq!(server.versions(PLACE).len(), 1);
 }
 
 #[tokio::test]
@@ -176,6 +181,8 @@ async fn what_answers_without_fhir_is_no_server() {
     let target = target(&server, None, HASTY);
     let cases = [
         (Fault::NotJson, "AnswerNotUnderstood"),
+        (Fault::Status(404, "not-found"), "AnswerNotUnderstood"),
+        (Fault::OutcomeInSuccess("exception"), "AnswerNotUnderstood"),
         (Fault::Status(503, "transient"), "ServerBusy"),
         (Fault::Status(401, "login"), "AuthenticationFailed"),
         (Fault::Hang, "TimedOut"),

@@ -4,18 +4,22 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::answer::Found;
 use super::patient::Subject;
 use crate::config::site::FhirRelease;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
-use crate::report::fhir::{JOB_KEYS, WITHDRAWN, in_r5};
+use crate::report::fhir::{JOB_KEYS, WITHDRAWN, in_r5, with_known_study};
 
 /// A bundle ready to send.
 pub(super) struct Letter<'a> {
     /// The bundle: untouched, or the same in the server's release.
     pub(super) bytes: Cow<'a, [u8]>,
+    /// Where in the bytes the request of the report's entry begins: after its brace.
+    request_at: usize,
     /// `DiagnosticReport/<id>`.
     pub(super) report_url: String,
     /// The job key J.
@@ -26,6 +30,15 @@ pub(super) struct Letter<'a> {
     pub(super) subject: Option<Subject>,
     /// Whether it takes an earlier version back (`entered-in-error`).
     pub(super) is_withdrawal: bool,
+    /// The ImagingStudy that is created where the server has none.
+    study: Option<NewStudy>,
+}
+
+/// An entry that creates a study.
+struct NewStudy {
+    full_url: String,
+    /// The search token of its identifier.
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +55,10 @@ struct Identifier {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Entry {
+    #[serde(default)]
+    full_url: String,
     request: Request,
     #[serde(default)]
     resource: Option<Resource>,
@@ -69,9 +85,11 @@ struct ReferredIdentifier {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Request {
     method: String,
     url: String,
+    if_none_exist: Option<String>,
 }
 
 impl<'a> Letter<'a> {
@@ -104,14 +122,51 @@ impl<'a> Letter<'a> {
                 in_r5(bytes).ok_or_else(|| unusable("the stored bundle is not one that R5 has words for"))?,
             ),
         };
+        let request_at = request_at(&written, &report.request.url)
+            .ok_or_else(|| unusable("the request of its DiagnosticReport is not found in the bundle"))?;
         Ok(Self {
             bytes: written,
+            request_at,
             report_url: report.request.url.clone(),
             job_key: parcel.job_key,
             entries: bundle.entry.len(),
             subject: subject.map(|subject| Subject { reference: subject.reference.clone() }),
             is_withdrawal: resource.and_then(|resource| resource.status.as_deref()) == Some(WITHDRAWN),
+            study: bundle.entry.iter().find_map(new_study),
         })
+    }
+
+    /// The search token of the study that it creates where the server has none.
+    pub(super) fn study(&self) -> Option<&str> {
+        self.study.as_ref().map(|study| study.token.as_str())
+    }
+
+    /// The same with a study that is there, `ImagingStudy/<id>`, instead of one of its own.
+    pub(super) fn with_known_study(&self, place: &str) -> Option<Letter<'a>> {
+        let study = self.study.as_ref()?;
+        let bytes = with_known_study(&self.bytes, &study.full_url, place)?;
+        Some(Letter {
+            request_at: request_at(&bytes, &self.report_url)?,
+            bytes: Cow::Owned(bytes),
+            report_url: self.report_url.clone(),
+            job_key: self.job_key,
+            entries: self.entries.checked_sub(1)?,
+            subject: self.subject.clone(),
+            is_withdrawal: self.is_withdrawal,
+            study: None,
+        })
+    }
+
+    /// The bytes with the one condition that the server is to look at while it writes: that under the report's id still lies
+    /// what was found there. Where the server tells no version, there is no condition.
+    pub(super) fn where_lies(&self, found: &Found) -> Vec<u8> {
+        let condition = match found {
+            Found::Nothing => r#""ifNoneMatch":"*","#.to_owned(),
+            Found::Another { version: Some(version) } => format!(r#""ifMatch":"W/\"{version}\"","#),
+            Found::This | Found::Another { version: None } => String::new(),
+        };
+        let (before, after) = self.bytes.split_at(self.request_at);
+        [before, condition.as_bytes(), after].concat()
     }
 
     /// A short pause before the transaction is sent again; it differs between jobs, so that two that got in each other's
@@ -123,11 +178,44 @@ impl<'a> Letter<'a> {
     }
 }
 
+fn new_study(entry: &Entry) -> Option<NewStudy> {
+    let is_new = entry.request.method == "POST" && entry.request.url == "ImagingStudy";
+    let token = entry.request.if_none_exist.as_deref()?.strip_prefix("identifier=")?;
+    is_new.then(|| NewStudy { full_url: entry.full_url.clone(), token: token.to_owned() })
+}
+
 /// The id of `DiagnosticReport/<id>`, if it is a FHIR id.
 fn report_id(url: &str) -> Option<&str> {
-    let id = url.strip_prefix("DiagnosticReport/")?;
-    let fits = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
-    ((1..=64).contains(&id.len()) && fits && id.bytes().any(|byte| byte != b'.')).then_some(id)
+    url.strip_prefix("DiagnosticReport/").filter(|id| is_id(id))
+}
+
+/// Whether this is a FHIR id (<http://hl7.org/fhir/R4/datatypes.html#id>) that stays one segment of an address.
+pub(super) fn is_id(text: &str) -> bool {
+    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    (1..=64).contains(&text.len()) && fits && text.bytes().any(|byte| byte != b'.')
+}
+
+#[derive(Deserialize)]
+struct Requests<'a> {
+    #[serde(borrow)]
+    entry: Vec<Requested<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Requested<'a> {
+    #[serde(borrow)]
+    request: &'a RawValue,
+}
+
+/// Where in a bundle the request for this place begins, after its brace.
+fn request_at(bundle: &[u8], place: &str) -> Option<usize> {
+    let requests: Requests<'_> = serde_json::from_slice(bundle).ok()?;
+    let of_place = |requested: &&Requested<'_>| {
+        serde_json::from_str::<Request>(requested.request.get()).is_ok_and(|request| request.url == place)
+    };
+    let request = requests.entry.iter().find(of_place)?.request.get();
+    let begins = request.as_ptr().addr().checked_sub(bundle.as_ptr().addr())?;
+    (bundle.get(begins) == Some(&b'{')).then_some(begins + 1)
 }
 
 #[cfg(test)]
@@ -220,14 +308,53 @@ mod tests {
     }
 
     #[test]
+    fn the_condition_is_all_that_differs_from_the_stored_bytes() {
+        let stored = bundle("j", "DiagnosticReport/a-1");
+        let report = ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle: Some(serde_json::to_vec_pretty(&stored).unwrap()),
+            html: Vec::new(),
+            sr: None,
+            overlay: None,
+            segmentation: None,
+        };
+        let parcel =
+            Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
+        for release in [FhirRelease::R4, FhirRelease::R5] {
+            let Ok(letter) = Letter::of(&parcel, release) else { continue };
+            let cases = [
+                (Found::Nothing, r#""ifNoneMatch":"*","#, json!({ "ifNoneMatch": "*" })),
+                (
+                    Found::Another { version: Some("7".into()) },
+                    r#""ifMatch":"W/\"7\"","#,
+                    json!({ "ifMatch": "W/\"7\"" }),
+                ),
+                (Found::Another { version: None }, "", json!({})),
+                (Found::This, "", json!({})),
+            ];
+            for (found, text, members) in cases {
+                let sent = String::from_utf8(letter.where_lies(&found)).unwrap();
+                assert_eq!(sent.replacen(text, "", 1).as_bytes(), &*letter.bytes, "{found:?}");
+                let mut request = json!({ "method": "PUT", "url": "DiagnosticReport/a-1" });
+                request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+                let sent: Value = serde_json::from_str(&sent).unwrap();
+                assert_eq!(sent["entry"][1]["request"], request, "{found:?}");
+            }
+        }
+    }
+
+    #[test]
     fn pauses_are_short_and_differ() {
         let letter = |job_key| Letter {
             bytes: Cow::Borrowed(b""),
+            request_at: 0,
             report_url: String::new(),
             job_key,
             entries: 0,
             subject: None,
             is_withdrawal: false,
+            study: None,
         };
         let (one, other) = (letter("one"), letter("other"));
         assert_ne!(one.pause(1), other.pause(1));

@@ -9,6 +9,7 @@ mod datatypes;
 mod devices;
 mod diagnostic_report;
 mod imaging_study;
+mod known_study;
 mod observation;
 mod provenance;
 mod r5;
@@ -23,6 +24,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use self::diagnostic_report::presented_pdf;
+pub use self::known_study::with_known_study;
 pub use self::r5::in_r5;
 pub use self::terms::{JOB_KEYS, REPORT_KEYS, WITHDRAWN};
 pub use self::withdrawal::{Stored, withdrawal};
