@@ -133,6 +133,11 @@ impl FhirServer {
         self.state().capabilities = Some(statement);
     }
 
+    /// It lets nobody choose ids from now on: what is not there yet cannot be put under an id. Its statement does not change.
+    pub fn choose_ids(&self) {
+        self.state().store.choose_ids();
+    }
+
     /// Its resources no longer say which version they are.
     pub fn hide_versions(&self) {
         self.state().store.hide_versions();

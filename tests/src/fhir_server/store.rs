@@ -39,6 +39,10 @@ pub(super) struct Store {
     accepted: Vec<Accepted>,
     /// Whether it keeps the numbers of versions to itself.
     hides_versions: bool,
+    /// Whether it chooses ids itself.
+    chooses_ids: bool,
+    /// Ids that it chose so far.
+    chosen: usize,
 }
 
 /// Status and body of an answer.
@@ -85,6 +89,10 @@ impl Store {
         for resource in self.newest.values_mut() {
             resource["meta"] = json!({});
         }
+    }
+
+    pub(super) fn choose_ids(&mut self) {
+        self.chooses_ids = true;
     }
 
     /// Stores all entries or none.
@@ -137,6 +145,9 @@ impl Store {
                 if url.split('/').collect::<Vec<_>>()
                     == [kind, entry["resource"]["id"].as_str().unwrap_or("")] =>
             {
+                if self.chooses_ids && !self.newest.contains_key(url) {
+                    return Err((405, outcome("not-supported")));
+                }
                 if !self.is_as_asked(url, &entry["request"]) {
                     return Err((412, outcome("conflict")));
                 }
@@ -146,10 +157,16 @@ impl Store {
                 let condition = entry["request"]["ifNoneExist"].as_str().unwrap_or_default();
                 let there = self.search(kind, condition);
                 match there[..] {
-                    [] => {
-                        Ok(Planned { place: format!("{kind}/{}", self.newest.len() + 1), is_written: true })
-                    }
+                    [] => Ok(Planned { place: self.chosen(kind), is_written: true }),
                     [one] => Ok(Planned { place: one.to_owned(), is_written: false }),
+                    _ => Err((412, outcome("multiple-matches"))),
+                }
+            }
+            Some("PUT") if url.split_once('?').is_some_and(|(of, _)| of == kind) => {
+                let there = self.search(kind, url.split_once('?').map_or("", |(_, condition)| condition));
+                match there[..] {
+                    [] => Ok(Planned { place: self.chosen(kind), is_written: true }),
+                    [one] => Ok(Planned { place: one.to_owned(), is_written: true }),
                     _ => Err((412, outcome("multiple-matches"))),
                 }
             }
@@ -205,14 +222,24 @@ impl Store {
         self.newest.get(path).map_or_else(|| (404, outcome("not-found")), |resource| (200, resource.clone()))
     }
 
+    /// A place of this kind with an id that the server chooses.
+    fn chosen(&mut self, kind: &str) -> String {
+        self.chosen += 1;
+        format!("{kind}/{}", self.chosen)
+    }
+
+    /// Resources with an identifier or a tag.
     fn search(&self, kind: &str, condition: &str) -> Vec<&str> {
-        let Some(token) = condition.strip_prefix("identifier=") else { return Vec::new() };
+        let Some((parameter, token)) = condition.split_once('=') else { return Vec::new() };
         let (system, value) =
             token.split_once('|').map_or((None, token), |(system, value)| (Some(system), value));
-        let wanted = |resource: &Value| {
-            identifiers(resource)
-                .iter()
-                .any(|one| system.is_none_or(|system| one["system"] == system) && one["value"] == value)
+        let is_in = |tokens: &[Value], name: &str| {
+            tokens.iter().any(|one| system.is_none_or(|system| one["system"] == system) && one[name] == value)
+        };
+        let wanted = |resource: &Value| match parameter {
+            "identifier" => is_in(identifiers(resource), "value"),
+            "_tag" => resource["meta"]["tag"].as_array().is_some_and(|tags| is_in(tags, "code")),
+            _ => false,
         };
         let begin = format!("{kind}/");
         let there =

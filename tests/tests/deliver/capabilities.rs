@@ -6,8 +6,10 @@ use worker::deliver::Target as _;
 
 use super::{PATIENT, parcel, report, server, target};
 
-/// What another kind of server says.
-fn statements() -> [(fn(&mut Value), &'static str, &'static str); 4] {
+/// What another kind of server says, the code of that, and a word of the next step.
+type Said = (fn(&mut Value), &'static str, &'static str);
+
+fn statements() -> [Said; 4] {
     [
         (|said| said["fhirVersion"] = "3.0.2".into(), "FhirVersionUnsupported", "fhir_version"),
         (|said| said["fhirVersion"] = "5.0.0".into(), "FhirVersionUnsupported", "fhir_version"),

@@ -5,6 +5,7 @@ mod faults;
 mod patient;
 mod program;
 mod protocol;
+mod server_ids;
 mod signed;
 mod study;
 mod thousand;

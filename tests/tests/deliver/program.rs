@@ -39,8 +39,10 @@ impl Site {
     }
 
     fn chiasm(&self, arguments: &[&str]) -> Output {
-        let arguments: Vec<_> = arguments.iter().map(Path::new).collect();
-        run(&[&arguments[..], &[Path::new("--config"), &self.config()]].concat())
+        let config = self.config();
+        let mut all: Vec<&Path> = arguments.iter().map(Path::new).collect();
+        all.extend([Path::new("--config"), config.as_path()]);
+        run(&all)
     }
 
     fn work(&self) {
@@ -48,7 +50,7 @@ impl Site {
     }
 
     fn jobs(&self, arguments: &[&str]) -> String {
-        let output = self.chiasm(&[&["jobs"], arguments].concat());
+        let output = self.chiasm(&[&["jobs"][..], arguments].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }

@@ -194,20 +194,54 @@ async fn what_answers_without_fhir_is_no_server() {
     target.probe().await.unwrap();
 }
 
-/// A FHIR server that somebody runs: `CHIASM_FHIR_SERVER` is its base URL. It must allow client-assigned ids.
-#[tokio::test]
-async fn a_real_server_takes_each_report_once_while_all_bring_the_same_new_device() {
+/// A FHIR server that somebody runs, which knows the phantom's patient now: `CHIASM_FHIR_SERVER` is its base URL
+/// (`scripts/check-hapi` sets it). It must allow client-assigned ids.
+async fn real_server() -> Option<(String, FhirConfig)> {
     #[expect(clippy::disallowed_methods, reason = "tests look for a server where the caller says")]
     let Ok(url) = std::env::var("CHIASM_FHIR_SERVER") else {
         eprintln!("skipped: no FHIR server in $CHIASM_FHIR_SERVER");
-        return;
+        return None;
     };
-    let config = FhirConfig { url: url.clone(), token: None, smart: None, ca_file: None, timeout: PATIENT };
-    let target = Arc::new(FhirTarget::new("ehr".parse().unwrap(), &config, None).unwrap());
-    target.probe().await.unwrap();
     let put = reqwest::Client::new().put(format!("{url}/Patient/carla"));
     let put = put.header("content-type", "application/fhir+json").body(chiasm_tests::patient().to_string());
-    assert!(put.send().await.unwrap().status().is_success());
+    // both tests put her at once, and one may find that the other did
+    let status = put.send().await.unwrap().status();
+    assert!(status.is_success() || status == 409, "{status}");
+    let config = FhirConfig { url: url.clone(), token: None, smart: None, ca_file: None, timeout: PATIENT };
+    Some((url, config))
+}
+
+/// How many versions of a place a real server holds.
+async fn versions_of(url: &str, place: &str) -> Option<usize> {
+    let history = reqwest::get(format!("{url}/{place}/_history")).await.unwrap();
+    let history: Value = serde_json::from_str(&history.text().await.unwrap()).unwrap();
+    history["entry"].as_array().map(Vec::len)
+}
+
+#[tokio::test]
+async fn a_real_server_takes_a_report_that_two_workers_bring_at_once_once() {
+    let Some((url, config)) = real_server().await else { return };
+    let nonce = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    for number in 0..5 {
+        let key = format!("twice-{nonce}-{number}");
+        let place = format!("DiagnosticReport/{key}");
+        let deliveries = (0..2).map(|_| {
+            let target = FhirTarget::new("ehr".parse().unwrap(), &config, None).unwrap();
+            let (key, report) = (key.clone(), report_at(&place, &key, &[]));
+            tokio::spawn(async move { target.deliver(&parcel(&key, &report, false)).await.map(drop) })
+        });
+        for delivery in deliveries.collect::<Vec<_>>() {
+            delivery.await.unwrap().unwrap();
+        }
+        assert_eq!(versions_of(&url, &place).await, Some(1), "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_real_server_takes_each_report_once_while_all_bring_the_same_new_device() {
+    let Some((url, config)) = real_server().await else { return };
+    let target = Arc::new(FhirTarget::new("ehr".parse().unwrap(), &config, None).unwrap());
+    target.probe().await.unwrap();
     let nonce = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     let deliveries = (0..6).map(|number| {
         let target = Arc::clone(&target);
@@ -227,9 +261,7 @@ async fn a_real_server_takes_each_report_once_while_all_bring_the_same_new_devic
     });
     for delivery in deliveries.collect::<Vec<_>>() {
         let place = delivery.await.unwrap();
-        let history = reqwest::get(format!("{url}/{place}/_history")).await.unwrap();
-        let history: Value = serde_json::from_str(&history.text().await.unwrap()).unwrap();
-        assert_eq!(history["entry"].as_array().map(Vec::len), Some(1), "{place}");
+        assert_eq!(versions_of(&url, &place).await, Some(1), "{place}");
     }
 }
 

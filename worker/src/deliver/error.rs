@@ -207,6 +207,8 @@ codes! {
         Conflict,
         /// A person signed the report on the server, in another version: it is not overwritten.
         AlreadySigned,
+        /// The server holds more than one report with the identifier of this one.
+        SeveralReports,
         /// The server stored the transaction in parts.
         TransactionBroken,
         /// The images do not say whose they are.
@@ -267,6 +269,9 @@ impl TerminalCode {
                 "mend on the target what the reason names, such as a rule of its own for reports"
             }
             Self::Conflict => "find out on the target what contradicts the report, as the reason says",
+            Self::SeveralReports => {
+                "find out on the server which of the reports is the one, and take the others back there; none is deleted"
+            }
             Self::TransactionBroken => {
                 "let the server store a transaction as a whole, and mend what it holds of it"
             }

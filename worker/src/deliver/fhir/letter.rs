@@ -6,22 +6,23 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::Found;
+use super::answer::{Found, Lies};
+use super::ids::Ids;
 use super::patient::Subject;
 use crate::config::site::FhirRelease;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
-use crate::report::fhir::{JOB_KEYS, WITHDRAWN, in_r5, with_known_study};
+use crate::report::fhir::{JOB_KEYS, REPORT_KEYS, WITHDRAWN, in_r5, with_known_study, with_server_ids};
 
 /// A bundle ready to send.
 pub(super) struct Letter<'a> {
     /// The bundle: untouched, or the same in the server's release.
     pub(super) bytes: Cow<'a, [u8]>,
-    /// Where in the bytes the request of the report's entry begins: after its brace.
-    request_at: usize,
-    /// `DiagnosticReport/<id>`.
+    /// `DiagnosticReport/<id>` with the id that the report has from us.
     pub(super) report_url: String,
+    /// The search token of the report's own identifier, the report key R.
+    pub(super) report_token: String,
     /// The job key J.
     pub(super) job_key: &'a str,
     /// Number of entries.
@@ -69,6 +70,7 @@ struct Entry {
 struct Resource {
     status: Option<String>,
     subject: Reference,
+    identifier: Vec<ReferredIdentifier>,
 }
 
 #[derive(Deserialize, Default)]
@@ -81,6 +83,7 @@ struct Reference {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ReferredIdentifier {
+    system: Option<String>,
     value: Option<String>,
 }
 
@@ -101,7 +104,6 @@ impl<'a> Letter<'a> {
                 "the report has no FHIR bundle, only its page",
             ));
         };
-        let unusable = |reason: &str| Trouble::good(TerminalCode::BundleUnusable, reason);
         let bundle: Bundle = serde_json::from_slice(bytes)
             .map_err(|_| unusable("the stored bundle is not one that this version reads"))?;
         if bundle.identifier.system != JOB_KEYS || bundle.identifier.value != parcel.job_key {
@@ -116,18 +118,19 @@ impl<'a> Letter<'a> {
             let identifier = subject.identifier.as_ref().and_then(|identifier| identifier.value.as_ref());
             subject.reference.is_some() || identifier.is_some()
         });
+        let own = resource.map(|resource| &resource.identifier).into_iter().flatten();
+        let own = own.filter(|identifier| identifier.system.as_deref() == Some(REPORT_KEYS));
+        let report_key = own.filter_map(|own| own.value.as_deref()).next().unwrap_or(parcel.report_key);
         let written = match release {
             FhirRelease::R4 => Cow::Borrowed(bytes),
             FhirRelease::R5 => Cow::Owned(
                 in_r5(bytes).ok_or_else(|| unusable("the stored bundle is not one that R5 has words for"))?,
             ),
         };
-        let request_at = request_at(&written, &report.request.url)
-            .ok_or_else(|| unusable("the request of its DiagnosticReport is not found in the bundle"))?;
         Ok(Self {
             bytes: written,
-            request_at,
             report_url: report.request.url.clone(),
+            report_token: format!("{REPORT_KEYS}|{report_key}"),
             job_key: parcel.job_key,
             entries: bundle.entry.len(),
             subject: subject.map(|subject| Subject { reference: subject.reference.clone() }),
@@ -146,9 +149,9 @@ impl<'a> Letter<'a> {
         let study = self.study.as_ref()?;
         let bytes = with_known_study(&self.bytes, &study.full_url, place)?;
         Some(Letter {
-            request_at: request_at(&bytes, &self.report_url)?,
             bytes: Cow::Owned(bytes),
             report_url: self.report_url.clone(),
+            report_token: self.report_token.clone(),
             job_key: self.job_key,
             entries: self.entries.checked_sub(1)?,
             subject: self.subject.clone(),
@@ -157,16 +160,31 @@ impl<'a> Letter<'a> {
         })
     }
 
-    /// The bytes with the one condition that the server is to look at while it writes: that under the report's id still lies
-    /// what was found there. Where the server tells no version, there is no condition.
-    pub(super) fn where_lies(&self, found: &Found) -> Vec<u8> {
-        let condition = match found {
-            Found::Nothing => r#""ifNoneMatch":"*","#.to_owned(),
-            Found::Another { version: Some(version) } => format!(r#""ifMatch":"W/\"{version}\"","#),
-            Found::This | Found::Another { version: None } => String::new(),
+    /// The bytes for a server where this lies now, with the one condition that the server is to look at while it writes: that the
+    /// same still lies there. Where the server tells no version, there is no condition.
+    pub(super) fn bytes_over(&self, lies: &Lies, ids: Ids) -> Result<Vec<u8>, Trouble> {
+        let (written, place) = match (ids, lies.id.as_deref()) {
+            (Ids::Ours, _) => (Cow::Borrowed(&*self.bytes), self.report_url.clone()),
+            (Ids::Servers, id) => {
+                let written = with_server_ids(&self.bytes, id);
+                let written = written.ok_or_else(|| unusable("the stored bundle needs ids of its own"))?;
+                let place = id.map_or("DiagnosticReport".to_owned(), |id| format!("DiagnosticReport/{id}"));
+                (Cow::Owned(written), place)
+            }
         };
-        let (before, after) = self.bytes.split_at(self.request_at);
-        [before, condition.as_bytes(), after].concat()
+        let condition = match (&lies.found, ids) {
+            (Found::Nothing, Ids::Ours) => r#""ifNoneMatch":"*","#.to_owned(),
+            (Found::Another { version: Some(version) }, _) => format!(r#""ifMatch":"W/\"{version}\"","#),
+            // what is created where there is none has its condition in its request
+            (Found::Nothing, Ids::Servers) | (Found::This | Found::Another { version: None }, _) => {
+                return Ok(written.into_owned());
+            }
+        };
+        let at = request_at(&written, &place);
+        let at =
+            at.ok_or_else(|| unusable("the request of its DiagnosticReport is not found in the bundle"))?;
+        let (before, after) = written.split_at(at);
+        Ok([before, condition.as_bytes(), after].concat())
     }
 
     /// A short pause before the transaction is sent again; it differs between jobs, so that two that got in each other's
@@ -182,6 +200,10 @@ fn new_study(entry: &Entry) -> Option<NewStudy> {
     let is_new = entry.request.method == "POST" && entry.request.url == "ImagingStudy";
     let token = entry.request.if_none_exist.as_deref()?.strip_prefix("identifier=")?;
     is_new.then(|| NewStudy { full_url: entry.full_url.clone(), token: token.to_owned() })
+}
+
+fn unusable(reason: &str) -> Trouble {
+    Trouble::good(TerminalCode::BundleUnusable, reason)
 }
 
 /// The id of `DiagnosticReport/<id>`, if it is a FHIR id.
@@ -334,12 +356,14 @@ mod tests {
                 (Found::This, "", json!({})),
             ];
             for (found, text, members) in cases {
-                let sent = String::from_utf8(letter.where_lies(&found)).unwrap();
-                assert_eq!(sent.replacen(text, "", 1).as_bytes(), &*letter.bytes, "{found:?}");
+                let lies = Lies { found, id: None };
+                let sent = letter.bytes_over(&lies, Ids::Ours).ok().unwrap();
+                let sent = String::from_utf8(sent).unwrap();
+                assert_eq!(sent.replacen(text, "", 1).as_bytes(), &*letter.bytes, "{lies:?}");
                 let mut request = json!({ "method": "PUT", "url": "DiagnosticReport/a-1" });
                 request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
                 let sent: Value = serde_json::from_str(&sent).unwrap();
-                assert_eq!(sent["entry"][1]["request"], request, "{found:?}");
+                assert_eq!(sent["entry"][1]["request"], request, "{lies:?}");
             }
         }
     }
@@ -348,8 +372,8 @@ mod tests {
     fn pauses_are_short_and_differ() {
         let letter = |job_key| Letter {
             bytes: Cow::Borrowed(b""),
-            request_at: 0,
             report_url: String::new(),
+            report_token: String::new(),
             job_key,
             entries: 0,
             subject: None,

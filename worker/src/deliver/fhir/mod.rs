@@ -13,6 +13,8 @@
 //! never overwritten, and whoever signs between the look and the write is safe too: the write carries the one condition
 //! that what was read still lies there (`If-Match` with its version, `If-None-Match: *` where there was nothing).
 //!
+//! A server that lets nobody choose ids gives its own: then the report is found by its identifier (`ids`).
+//!
 //! A server that says that it speaks another release, or takes no transactions, gets nothing (`capabilities`).
 //!
 //! Immediately before the write, the server is asked once more whose report it is (`patient`): exactly one current Patient
@@ -24,16 +26,19 @@
 
 mod answer;
 mod capabilities;
+mod ids;
 mod letter;
 mod patient;
 mod study;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use self::answer::{Found, Verdict};
+use self::answer::{Found, Lies, Verdict};
 use self::capabilities::{Capabilities, STATEMENT_BYTES};
+use self::ids::Ids;
 use self::letter::Letter;
 use super::smart::Smart;
 use super::trouble::Trouble;
@@ -69,6 +74,8 @@ pub struct FhirTarget {
     release: FhirRelease,
     /// What the server said last that it can do.
     capabilities: Mutex<Option<Capabilities>>,
+    /// Whether the server refused a write because its ids were ours.
+    refuses_our_ids: AtomicBool,
 }
 
 impl FhirTarget {
@@ -79,8 +86,14 @@ impl FhirTarget {
         patient_id_system: Option<String>,
     ) -> Result<Self, OpenError> {
         let client = client(&name, config)?;
-        let capabilities = Mutex::new(None);
-        Ok(Self { name, client, patient_id_system, release: FhirRelease::R4, capabilities })
+        Ok(Self {
+            name,
+            client,
+            patient_id_system,
+            release: FhirRelease::R4,
+            capabilities: Mutex::new(None),
+            refuses_our_ids: AtomicBool::new(false),
+        })
     }
 
     /// The same target of a server that speaks this release.
@@ -151,22 +164,39 @@ impl FhirTarget {
         Err(patient::refused(TerminalCode::SeveralPatients))
     }
 
-    /// What the server holds under the report's id; an error where a person signed another version of it.
-    async fn look(&self, letter: &Letter<'_>) -> Result<Found, DeliverError> {
+    /// Who chooses the ids at this server.
+    async fn ids(&self) -> Result<Ids, DeliverError> {
+        let takes_ours = self.capabilities().await?.takes_our_ids != Some(false);
+        let refused_ours = self.refuses_our_ids.load(Ordering::Relaxed);
+        Ok(if takes_ours && !refused_ours { Ids::Ours } else { Ids::Servers })
+    }
+
+    /// What the server holds of the report: under its id, or by its identifier where the server chooses ids. An error where a person
+    /// signed another version of it.
+    async fn look(&self, letter: &Letter<'_>, ids: Ids) -> Result<Lies, DeliverError> {
         // the page lies in the report, so the answer may be as long as the bundle, written more widely
         let limit = ANSWER_BYTES.saturating_add(letter.bytes.len().saturating_mul(2));
-        let answer =
-            self.client.get(&letter.report_url, &[], limit).await.map_err(|error| self.error(error))?;
-        answer::found(&answer, letter.job_key).map_err(|error| self.error(error))
+        let lies = match ids {
+            Ids::Ours => {
+                let answer = self.client.get(&letter.report_url, &[], limit).await;
+                answer
+                    .and_then(|answer| answer::found(&answer, letter.job_key))
+                    .map(|found| Lies { found, id: None })
+            }
+            Ids::Servers => {
+                let query = [("identifier", letter.report_token.as_str())];
+                let answer = self.client.get("DiagnosticReport", &query, limit).await;
+                answer.and_then(|answer| ids::found(&answer, letter.job_key))
+            }
+        };
+        lies.map_err(|error| self.error(error))
     }
 
     /// Looks whether it is there, and gives this error where it is not: a proxy, a cache or a server that loses what it took
     /// says success too, and a report that everybody believes delivered is the one that nobody misses.
-    async fn believe(&self, letter: &Letter<'_>, otherwise: Trouble) -> Result<(), DeliverError> {
-        match self.look(letter).await? {
-            Found::This => Ok(()),
-            Found::Another { .. } | Found::Nothing => Err(self.error(otherwise)),
-        }
+    async fn believe(&self, letter: &Letter<'_>, ids: Ids, otherwise: Trouble) -> Result<Lies, DeliverError> {
+        let lies = self.look(letter, ids).await?;
+        if lies.found == Found::This { Ok(lies) } else { Err(self.error(otherwise)) }
     }
 
     /// One of the studies of the letter's that the server has, where it has several: "create it where there is none" is refused
@@ -184,28 +214,31 @@ impl FhirTarget {
         }
     }
 
-    /// Writes it where this was found.
-    async fn send(&self, letter: &Letter<'_>, mut found: Found) -> Result<(), DeliverError> {
+    /// Writes it where this lies, and gives what lies there then.
+    async fn send(&self, letter: &Letter<'_>, mut ids: Ids, mut lies: Lies) -> Result<Lies, DeliverError> {
         let mut other = None;
-        for send in 1..=SENDS {
+        let mut send = 0;
+        loop {
+            send += 1;
             let letter = other.as_ref().unwrap_or(letter);
-            let bytes = letter.where_lies(&found);
+            let bytes = letter.bytes_over(&lies, ids).map_err(|error| self.error(error))?;
             let answer = self.client.post("", post(bytes)).await.map_err(|error| self.error(error))?;
             match answer::judge(&answer, letter.entries) {
                 Verdict::Stored => {
-                    return self.believe(letter, Trouble::now(TransientCode::AnswerContradictory)).await;
+                    let otherwise = Trouble::now(TransientCode::AnswerContradictory);
+                    return self.believe(letter, ids, otherwise).await;
                 }
-                Verdict::Unclear(otherwise) => return self.believe(letter, otherwise).await,
+                Verdict::Unclear(otherwise) => return self.believe(letter, ids, otherwise).await,
                 Verdict::Conflict(otherwise) => {
-                    let now = self.look(letter).await?;
-                    if now == Found::This {
-                        return Ok(());
+                    let now = self.look(letter, ids).await?;
+                    if now.found == Found::This {
+                        return Ok(now);
                     }
-                    if send == SENDS {
+                    if send >= SENDS {
                         return Err(self.error(otherwise));
                     }
                     // 409: others write the same devices. 412: what lies there is another by now, or the study is there twice.
-                    if now == found && answer.status == 412 {
+                    if now == lies && answer.status == 412 {
                         let place = self.known_study(letter).await?;
                         let known = place.and_then(|place| letter.with_known_study(&place));
                         let Some(known) = known else { return Err(self.error(otherwise)) };
@@ -216,13 +249,22 @@ impl FhirTarget {
                         other = Some(known);
                         continue;
                     }
-                    found = now;
+                    lies = now;
                     tokio::time::sleep(letter.pause(send)).await;
+                }
+                // nothing is stored: from now on the server chooses
+                Verdict::Not(_) if ids == Ids::Ours && answer::refuses_our_ids(&answer) => {
+                    tracing::warn!("the server lets nobody choose ids, though its statement does not say so");
+                    self.refuses_our_ids.store(true, Ordering::Relaxed);
+                    ids = Ids::Servers;
+                    lies = self.look(letter, ids).await?;
+                    if lies.found == Found::This {
+                        return Ok(lies);
+                    }
                 }
                 Verdict::Not(error) => return Err(self.error(error)),
             }
         }
-        Ok(())
     }
 
     fn error(&self, trouble: Trouble) -> DeliverError {
@@ -234,13 +276,14 @@ impl FhirTarget {
 impl Target for FhirTarget {
     async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
         let letter = Letter::of(parcel, self.release).map_err(|error| self.error(error))?;
-        self.capabilities().await?;
-        let found = self.look(&letter).await?;
-        if found != Found::This {
+        let ids = self.ids().await?;
+        let mut lies = self.look(&letter, ids).await?;
+        if lies.found != Found::This {
             self.confirm_patient(&letter, parcel).await.map_err(|error| self.error(error))?;
-            self.send(&letter, found).await?;
+            lies = self.send(&letter, ids, lies).await?;
         }
-        let place = self.client.url(&letter.report_url).to_string();
+        let place = lies.id.map_or_else(|| letter.report_url.clone(), |id| format!("DiagnosticReport/{id}"));
+        let place = self.client.url(&place).to_string();
         Ok(Receipts::from([("diagnostic_report".to_owned(), place)]))
     }
 

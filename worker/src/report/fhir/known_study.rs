@@ -23,7 +23,7 @@ fn refer(value: &mut Value, from: &str, to: &str) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
-                if name == "reference" && member == from {
+                if name == "reference" && *member == from {
                     *member = to.into();
                 } else {
                     refer(member, from, to);

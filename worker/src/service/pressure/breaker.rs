@@ -121,6 +121,7 @@ const fn hindrance(error: &DeliverError) -> Option<(&'static str, Option<Duratio
             | TerminalCode::Rejected
             | TerminalCode::Conflict
             | TerminalCode::AlreadySigned
+            | TerminalCode::SeveralReports
             | TerminalCode::TransactionBroken
             | TerminalCode::PatientNotStated
             | TerminalCode::PatientNotFound

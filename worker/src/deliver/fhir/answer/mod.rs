@@ -46,6 +46,13 @@ pub(super) enum Found {
     Nothing,
 }
 
+/// The same, and the id of what is there where the server chose it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Lies {
+    pub(super) found: Found,
+    pub(super) id: Option<String>,
+}
+
 /// The states of a report that a person has put their name to
 /// (<http://hl7.org/fhir/R4/valueset-diagnostic-report-status.html>). This program writes none of them.
 const SIGNED: [&str; 4] = ["final", "amended", "corrected", "appended"];
@@ -59,9 +66,18 @@ pub(super) fn found(answer: &Answer, job_key: &str) -> Result<Found, Trouble> {
         201..=299 => return Err(Trouble::now(TransientCode::AnswerNotUnderstood)),
         _ => return Err(failure(answer)),
     }
-    let resource: Resource = json(&answer.body)?;
+    match &answer.body {
+        Body::TooLong => Err(Trouble::now(TransientCode::AnswerTooLong)),
+        Body::Whole(bytes) => version(bytes, job_key),
+    }
+}
+
+/// Which version of the report this resource is.
+pub(super) fn version(resource: &[u8], job_key: &str) -> Result<Found, Trouble> {
+    let not_understood = || Trouble::now(TransientCode::AnswerNotUnderstood);
+    let resource: Resource = serde_json::from_slice(resource).map_err(|_| not_understood())?;
     if resource.of != "DiagnosticReport" {
-        return Err(Trouble::now(TransientCode::AnswerNotUnderstood));
+        return Err(not_understood());
     }
     let is_this = |identifier: &Identifier| {
         identifier.system.as_deref() == Some(JOB_KEYS) && identifier.value.as_deref() == Some(job_key)
@@ -75,6 +91,15 @@ pub(super) fn found(answer: &Answer, job_key: &str) -> Result<Found, Trouble> {
         return Err(Trouble::good(TerminalCode::AlreadySigned, reason));
     }
     Ok(Found::Another { version: resource.meta.version_id.filter(|version| is_id(version)) })
+}
+
+/// Whether a transaction was refused because it writes something under an id that the server did not choose: 405, as the standard has
+/// it (<http://hl7.org/fhir/R4/http.html#upsert>), or what HAPI answers.
+pub(super) fn refuses_our_ids(answer: &Answer) -> bool {
+    let issues = || json::<Resource>(&answer.body).map(|outcome| outcome.issue).unwrap_or_default();
+    answer.status == 405
+        || (400..500).contains(&answer.status)
+            && issues().iter().any(|issue| issue.numbers().contains(&"HAPI-0959"))
 }
 
 /// An answer to a search whose status is none of success.
