@@ -1,7 +1,10 @@
 // HAPI's JPA server on a free port of this machine, for scripts/check-hapi: its own classes and its own test
 // configuration, a database in memory. Run from source: java -cp CLASSPATH Server.java R4|R5
-// It says where it listens in one line and ends when its standard input does.
+// It says where it listens in one line and ends when its standard input does. From the line "server-ids" there on it lets nobody
+// choose ids: that is HAPI's setting, and its CapabilityStatement says nothing of it.
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import ca.uhn.fhir.context.FhirContext;
 import ca.uhn.fhir.context.support.IValidationSupport;
 import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
@@ -50,7 +53,14 @@ public class Server {
     jetty.setHandler(context);
     jetty.start();
     System.out.println("listening http://127.0.0.1:" + connector.getLocalPort() + "/fhir");
-    while (System.in.read() >= 0) { }
+    var said = new BufferedReader(new InputStreamReader(System.in));
+    for (String line = said.readLine(); line != null; line = said.readLine()) {
+      if (line.equals("server-ids")) {
+        spring.getBean(JpaStorageSettings.class)
+            .setResourceClientIdStrategy(JpaStorageSettings.ClientIdStrategyEnum.NOT_ALLOWED);
+        System.out.println("server-ids");
+      }
+    }
     System.exit(0);
   }
 }

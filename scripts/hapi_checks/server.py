@@ -65,6 +65,16 @@ class Server:
             time.sleep(0.2)
         raise Unusable(f"the server was not there within {STARTS} s")
 
+    def choose_ids(self):
+        """From now on nobody else chooses ids."""
+        self.process.stdin.write(b"server-ids\n")
+        self.process.stdin.flush()
+        until = time.monotonic() + REQUEST
+        while "server-ids" not in self.log.read_text(errors="replace").splitlines():
+            if time.monotonic() > until:
+                raise Wrong("the server does not change who chooses ids")
+            time.sleep(0.1)
+
     def ask(self, method, path, body=None):
         """Status and resource."""
         url = path if path.startswith("http") else f"{self.url}/{path}".rstrip("/")

@@ -11,33 +11,49 @@ from .validate import wrong_in
 RESOURCES_OF_A_BUNDLE = ("Observation", "RiskAssessment", "Device", "DocumentReference", "Provenance")
 
 
-def checks(program, server, release, folder):
+def real_tests(tests, server):
+    """The tests of the compiled ones that ask for a real server; gives how many sets of them failed."""
+    environment = dict(os.environ, CHIASM_FHIR_SERVER=server.url)
+    ran = subprocess.run([tests, "a_real_server"], capture_output=True, text=True, env=environment, timeout=300)
+    passed = [line for line in ran.stdout.splitlines() if line.startswith("test result: ok. ")]
+    if ran.returncode or not passed or " 0 passed" in passed[0]:
+        print(f"FAILED  {server.release}: the tests of a real server: {ran.stdout[-1500:]}")
+        return 1
+    print(f"ok      {server.release}: the tests of a real server ({passed[0].split('.')[1].strip().split(';')[0]})")
+    return 0
+
+
+def checks(program, server, release, folder, chooses_ids=False):
     """Runs the steps in their order; gives how many failed."""
     site = Site(program, server, release, folder)
+    name = f"{release}, ids of the server's" if chooses_ids else release
     steps = {
         "the record's patient and values are put there": site.fill,
+        **({"from now on the server chooses ids": server.choose_ids} if chooses_ids else {}),
         "the record is read page by page, and the report delivered": site.first,
         "a worker that is killed after a delivery makes no second version": site.killed,
         "HL7's validator finds nothing wrong with what lies there": site.valid,
         "a changed record makes a second version of the same report": site.again,
+        "two workers that deliver the same study at once make one version": site.at_once,
+        "a report that a person signed is left as it is": site.signed,
         "two current patients with one number are refused": site.namesakes,
         "a recall withdraws the report": site.withdrawn,
         "HL7's validator finds nothing wrong with the withdrawal": site.valid,
     }
     failed = 0
-    for name, step in steps.items():
+    for step_name, step in steps.items():
         if failed and not site.has_report:
-            print(f"left out {release}: {name}")
+            print(f"left out {name}: {step_name}")
             continue
         try:
             said = step()
-            print(f"ok      {release}: {name}{f' ({said})' if said else ''}")
+            print(f"ok      {name}: {step_name}{f' ({said})' if said else ''}")
         except Wrong as wrong:
             failed += 1
-            print(f"FAILED  {release}: {name}: {wrong}")
+            print(f"FAILED  {name}: {step_name}: {wrong}")
         except Exception:
             failed += 1
-            print(f"FAILED  {release}: {name}: {traceback.format_exc(limit=2)}")
+            print(f"FAILED  {name}: {step_name}: {traceback.format_exc(limit=2)}")
     return failed
 
 
@@ -111,6 +127,39 @@ class Site:
         keys = [one["identifier"] for one in (history[0], before[0])]
         expect("the business identifier changed", keys[0][0] == keys[1][0])
         expect("the version's identifier did not change", keys[0][1] != keys[1][1])
+
+    def at_once(self):
+        """Two workers with ledgers of their own, which know nothing of each other: the same job."""
+        self.change("crp", 6.5)
+        before = len(self.server.history(self.place))
+        workers = []
+        for number in range(2):
+            other = self.folder / f"other-{number}.toml"
+            text = self.config.read_text().replace(f'"{self.folder}/state"', f'"{self.folder}/state-{number}"')
+            other.write_text(text)
+            self.run("submit", "--study", self.study, "--source", "archive", "--record", "file", "--target", "ehr", "--config", other)
+            command = [self.program, "worker", "--once", "--device", "cpu", "--config", other]
+            workers.append((other, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)))
+        for other, worker in workers:
+            ended = worker.wait(300)
+            expect(f"a worker ended with {ended}: {self.run('jobs', 'list', '--config', other)}", ended == 0)
+        self.versions(before + 1)
+        expect("more than one report", len(self.server.found("DiagnosticReport")) == 1)
+
+    def signed(self):
+        signed = dict(self.server.get(self.place), status="final")
+        status, answer = self.server.ask("PUT", self.place, signed)
+        expect(f"{status} {issues(answer)}", status == 200)
+        before = len(self.server.history(self.place))
+        self.change("crp", 6.7)
+        self.submit("file")
+        self.work(codes=(0, 1, 3))
+        jobs = self.run("jobs", "list", "--config", self.config)
+        expect(f"no job says AlreadySigned: {jobs}", "AlreadySigned" in jobs)
+        self.versions(before)
+        # the person takes the signature back
+        status, answer = self.server.ask("PUT", self.place, dict(signed, status="preliminary"))
+        expect(f"{status} {issues(answer)}", status == 200)
 
     def namesakes(self):
         twin = dict(self.server.get("Patient/phantom"), id="twin")

@@ -46,6 +46,10 @@ struct State {
     faults: Faults,
     seen: Vec<Seen>,
     token: Option<String>,
+    /// What it says that it can do, where that is not what it can.
+    capabilities: Option<serde_json::Value>,
+    /// What another system writes immediately before the next transaction.
+    meanwhile: Option<serde_json::Value>,
 }
 
 /// A running server; it stops when it is dropped.
@@ -119,9 +123,29 @@ impl FhirServer {
     /// # Panics
     /// Where it has no type or id.
     pub fn put(&self, resource: &serde_json::Value) {
-        let part = |key: &str| resource[key].as_str().expect("a resource has a type and an id").to_owned();
-        let place = format!("{}/{}", part("resourceType"), part("id"));
-        self.state().store.put(&place, resource.clone());
+        self.state().store.put(resource.clone());
+    }
+
+    /// Its CapabilityStatement is another from now on.
+    pub fn say_capabilities(&self, change: impl FnOnce(&mut serde_json::Value)) {
+        let mut statement = store::capabilities();
+        change(&mut statement);
+        self.state().capabilities = Some(statement);
+    }
+
+    /// It lets nobody choose ids from now on: what is not there yet cannot be put under an id. Its statement does not change.
+    pub fn choose_ids(&self) {
+        self.state().store.choose_ids();
+    }
+
+    /// Its resources no longer say which version they are.
+    pub fn hide_versions(&self) {
+        self.state().store.hide_versions();
+    }
+
+    /// Puts a resource there immediately before the next transaction, when its client has looked already.
+    pub fn put_meanwhile(&self, resource: serde_json::Value) {
+        self.state().meanwhile = Some(resource);
     }
 
     /// The truth: every transaction that was stored, in order.
@@ -132,6 +156,11 @@ impl FhirServer {
     /// All versions of `Type/id`, oldest first.
     pub fn versions(&self, place: &str) -> Vec<Version> {
         self.state().store.versions(place)
+    }
+
+    /// What lies at `Type/id` now.
+    pub fn resource(&self, place: &str) -> Option<serde_json::Value> {
+        self.state().store.newest(place).cloned()
     }
 
     /// Every `Type/id` of a type.
@@ -230,12 +259,15 @@ impl http::Desk for Window {
         }
         let (status, body) = match Route::of(&head.method, &head.path) {
             Route::Transaction => {
+                if let Some(resource) = state.meanwhile.take() {
+                    state.store.put(resource);
+                }
                 if fault == Some(Fault::Twice) {
                     state.store.transaction(body);
                 }
                 state.store.transaction(body)
             }
-            Route::Metadata => (200, store::capabilities()),
+            Route::Metadata => (200, state.capabilities.clone().unwrap_or_else(store::capabilities)),
             Route::Read | Route::Search => state.store.read(&head.path),
             Route::Other => (405, store::outcome("not-supported")),
         };

@@ -11,7 +11,8 @@ pub const JOB_KEYS: &str = "https://chiasm.invalid/fhir/job-key";
 /// A transaction that was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// SHA-256 of the bundle's bytes, in hexadecimal digits.
+    /// SHA-256 of the bundle's bytes, in hexadecimal digits, without `ifMatch` and `ifNoneMatch` of its requests: what a client
+    /// asks of the versions that lie there is another from try to try.
     pub sha256: String,
     /// The bundle's job key.
     pub job_key: Option<String>,
@@ -36,6 +37,12 @@ pub(super) struct Store {
     newest: BTreeMap<String, Value>,
     versions: BTreeMap<String, Vec<Version>>,
     accepted: Vec<Accepted>,
+    /// Whether it keeps the numbers of versions to itself.
+    hides_versions: bool,
+    /// Whether it chooses ids itself.
+    chooses_ids: bool,
+    /// Ids that it chose so far.
+    chosen: usize,
 }
 
 /// Status and body of an answer.
@@ -48,6 +55,10 @@ impl Store {
 
     pub(super) fn versions(&self, place: &str) -> Vec<Version> {
         self.versions.get(place).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn newest(&self, place: &str) -> Option<&Value> {
+        self.newest.get(place)
     }
 
     pub(super) fn places(&self, begin: &str) -> Vec<String> {
@@ -71,6 +82,17 @@ impl Store {
             }
         }
         doubled.into_iter().collect()
+    }
+
+    pub(super) fn hide_versions(&mut self) {
+        self.hides_versions = true;
+        for resource in self.newest.values_mut() {
+            resource["meta"] = json!({});
+        }
+    }
+
+    pub(super) fn choose_ids(&mut self) {
+        self.chooses_ids = true;
     }
 
     /// Stores all entries or none.
@@ -107,7 +129,7 @@ impl Store {
             let location = format!("{}/_history/{version}", planned.place);
             answers.push(json!({ "response": { "status": status, "location": location } }));
         }
-        let sha256 = sha256(bytes);
+        let sha256 = sha256(&unconditional(bytes, entries));
         self.accepted.push(Accepted { sha256, job_key: job_key(&bundle), reports });
         (200, json!({ "resourceType": "Bundle", "type": "transaction-response", "entry": answers }))
     }
@@ -123,16 +145,28 @@ impl Store {
                 if url.split('/').collect::<Vec<_>>()
                     == [kind, entry["resource"]["id"].as_str().unwrap_or("")] =>
             {
+                if self.chooses_ids && !self.newest.contains_key(url) {
+                    return Err((405, outcome("not-supported")));
+                }
+                if !self.is_as_asked(url, &entry["request"]) {
+                    return Err((412, outcome("conflict")));
+                }
                 Ok(Planned { place: url.to_owned(), is_written: true })
             }
             Some("POST") if url == kind => {
                 let condition = entry["request"]["ifNoneExist"].as_str().unwrap_or_default();
                 let there = self.search(kind, condition);
                 match there[..] {
-                    [] => {
-                        Ok(Planned { place: format!("{kind}/{}", self.newest.len() + 1), is_written: true })
-                    }
+                    [] => Ok(Planned { place: self.chosen(kind), is_written: true }),
                     [one] => Ok(Planned { place: one.to_owned(), is_written: false }),
+                    _ => Err((412, outcome("multiple-matches"))),
+                }
+            }
+            Some("PUT") if url.split_once('?').is_some_and(|(of, _)| of == kind) => {
+                let there = self.search(kind, url.split_once('?').map_or("", |(_, condition)| condition));
+                match there[..] {
+                    [] => Ok(Planned { place: self.chosen(kind), is_written: true }),
+                    [one] => Ok(Planned { place: one.to_owned(), is_written: true }),
                     _ => Err((412, outcome("multiple-matches"))),
                 }
             }
@@ -140,9 +174,20 @@ impl Store {
         }
     }
 
+    /// Whether what lies at a place is what the request has as its condition.
+    fn is_as_asked(&self, place: &str, request: &Value) -> bool {
+        let there = self.newest.contains_key(place);
+        let version = format!("W/\"{}\"", self.versions.get(place).map_or(0, Vec::len));
+        let matches = request["ifMatch"].as_str().is_none_or(|wanted| there && wanted == version);
+        let is_new = request["ifNoneMatch"].as_str().is_none_or(|unwanted| unwanted == "*" && !there);
+        matches && is_new
+    }
+
     /// Stores a resource beside all transactions.
-    pub(super) fn put(&mut self, place: &str, resource: Value) {
-        self.write(place, resource);
+    pub(super) fn put(&mut self, resource: Value) {
+        let part = |key: &str| resource[key].as_str().expect("a resource has a type and an id");
+        let place = format!("{}/{}", part("resourceType"), part("id"));
+        self.write(&place, resource);
     }
 
     /// Adds a version and gives its number.
@@ -154,7 +199,9 @@ impl Store {
             status: resource["status"].as_str().map(str::to_owned),
         });
         resource["id"] = place.split('/').next_back().into();
-        resource["meta"]["versionId"] = versions.len().to_string().into();
+        if !self.hides_versions {
+            resource["meta"]["versionId"] = versions.len().to_string().into();
+        }
         self.newest.insert(place.to_owned(), resource);
         versions.len()
     }
@@ -175,14 +222,24 @@ impl Store {
         self.newest.get(path).map_or_else(|| (404, outcome("not-found")), |resource| (200, resource.clone()))
     }
 
+    /// A place of this kind with an id that the server chooses.
+    fn chosen(&mut self, kind: &str) -> String {
+        self.chosen += 1;
+        format!("{kind}/{}", self.chosen)
+    }
+
+    /// Resources with an identifier or a tag.
     fn search(&self, kind: &str, condition: &str) -> Vec<&str> {
-        let Some(token) = condition.strip_prefix("identifier=") else { return Vec::new() };
+        let Some((parameter, token)) = condition.split_once('=') else { return Vec::new() };
         let (system, value) =
             token.split_once('|').map_or((None, token), |(system, value)| (Some(system), value));
-        let wanted = |resource: &Value| {
-            identifiers(resource)
-                .iter()
-                .any(|one| system.is_none_or(|system| one["system"] == system) && one["value"] == value)
+        let is_in = |tokens: &[Value], name: &str| {
+            tokens.iter().any(|one| system.is_none_or(|system| one["system"] == system) && one[name] == value)
+        };
+        let wanted = |resource: &Value| match parameter {
+            "identifier" => is_in(identifiers(resource), "value"),
+            "_tag" => resource["meta"]["tag"].as_array().is_some_and(|tags| is_in(tags, "code")),
+            _ => false,
         };
         let begin = format!("{kind}/");
         let there =
@@ -194,6 +251,19 @@ impl Store {
 struct Planned {
     place: String,
     is_written: bool,
+}
+
+/// A bundle without the conditions of its requests.
+fn unconditional(bundle: &[u8], entries: &[Value]) -> Vec<u8> {
+    let mut text = String::from_utf8_lossy(bundle).into_owned();
+    for request in entries.iter().map(|entry| &entry["request"]) {
+        for condition in ["ifMatch", "ifNoneMatch"] {
+            if let Some(value) = request.get(condition) {
+                text = text.replacen(&format!("\"{condition}\":{value},"), "", 1);
+            }
+        }
+    }
+    text.into_bytes()
 }
 
 /// SHA-256 in hexadecimal digits.
@@ -230,7 +300,27 @@ pub(super) fn promise(bundle: &[u8]) -> Value {
 
 /// A small CapabilityStatement.
 pub(super) fn capabilities() -> Value {
-    json!({ "resourceType": "CapabilityStatement", "status": "active", "fhirVersion": "4.0.1", "format": ["json"] })
+    let kinds = [
+        "Device",
+        "DiagnosticReport",
+        "DocumentReference",
+        "ImagingStudy",
+        "Observation",
+        "Patient",
+        "Provenance",
+        "RiskAssessment",
+        "Task",
+    ];
+    let resources = kinds.map(|kind| {
+        json!({
+            "type": kind, "versioning": "versioned-update", "updateCreate": true, "conditionalCreate": true,
+            "searchParam": [{ "name": "identifier", "type": "token" }]
+        })
+    });
+    json!({
+        "resourceType": "CapabilityStatement", "status": "active", "fhirVersion": "4.0.1", "format": ["json"],
+        "rest": [{ "mode": "server", "interaction": [{ "code": "transaction" }], "resource": resources }]
+    })
 }
 
 /// The identifiers of a resource: a bundle has one, others have a list.

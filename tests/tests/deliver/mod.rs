@@ -1,8 +1,13 @@
 //! Delivery to a FHIR server that fails in every way: typed, nothing lost, nothing written twice.
 
+mod capabilities;
 mod faults;
 mod patient;
+mod program;
 mod protocol;
+mod server_ids;
+mod signed;
+mod study;
 mod thousand;
 
 use std::time::Duration;
@@ -71,6 +76,7 @@ fn written(place: &str, job_key: &str, page: String, more: &[Value]) -> ReportBy
                     "status": "preliminary",
                     "subject": { "reference": "Patient/carla" },
                     "identifier": [{ "system": "https://chiasm.invalid/fhir/report-key", "value": "report-1" }, { "system": JOB_KEYS, "value": job_key }],
+                    "imagingStudy": [{ "reference": "urn:uuid:1d7c1c2e-0000-5000-8000-000000000001" }],
                     "result": [{ "reference": format!("urn:uuid:{observation}") }],
                     "presentedForm": [{ "contentType": "text/html", "data": page }]
                 },

@@ -181,9 +181,9 @@ async fn a_thousand_deliveries_through_random_faults_leave_every_report_there_on
         let is_newest = number >= AGAIN;
         assert_eq!(newest == key, is_newest, "seed {seed}, {place} is {newest}");
     }
-    // what was written more often than asked for is what the network itself brought twice
-    let more: usize = written.values().map(|digests| digests.len() - 1).sum();
-    assert_eq!(more, twice, "seed {seed}");
+    // what the network itself brings twice is taken once: by then another version lies there than the one that was read
+    assert!(twice >= 10, "seed {seed}");
+    assert!(written.values().all(|digests| digests.len() == 1), "seed {seed}");
     assert_eq!(server.places("ImagingStudy").len(), 1, "created once, by whoever came first");
     // not `Unreachable`: whether a kept connection is found dead before it is used is the machine's affair
     for code in ["ConnectionCut", "ServerFailed", "ServerBusy", "AnswerContradictory", "Conflict", "rests"] {

@@ -125,6 +125,10 @@ codes! {
         SmartKeyUnusable,
         /// The server does not allow it to this token (403).
         PermissionDenied,
+        /// The FHIR server says that it speaks another release than the one that is configured.
+        FhirVersionUnsupported,
+        /// The FHIR server says that it takes no transactions.
+        TransactionUnsupported,
         /// The answer was longer than an answer can be, and was cut.
         AnswerTooLong,
         /// The answer is not FHIR JSON of the expected kind, though its status is one of success.
@@ -163,6 +167,12 @@ impl TransientCode {
             }
             Self::SmartKeyUnusable => "put an RSA or P-384 key as PKCS #8 PEM where `key_file` says",
             Self::PermissionDenied => "allow this login to read and to write what the report consists of",
+            Self::FhirVersionUnsupported => {
+                "set the target's `fhir_version` to what the server speaks, or its URL to the server's R4 or R5 base"
+            }
+            Self::TransactionUnsupported => {
+                "let the server take a transaction (POST of a Bundle to its base), or name one that does"
+            }
             Self::AnswerTooLong | Self::AnswerNotUnderstood | Self::AnswerContradictory => {
                 "check that the address is this kind of server's and that no proxy answers for it"
             }
@@ -195,6 +205,10 @@ codes! {
         Rejected,
         /// The server holds something that does not go together with the report (409, 412).
         Conflict,
+        /// A person signed the report on the server, in another version: it is not overwritten.
+        AlreadySigned,
+        /// The server holds more than one report with the identifier of this one.
+        SeveralReports,
         /// The server stored the transaction in parts.
         TransactionBroken,
         /// The images do not say whose they are.
@@ -215,9 +229,9 @@ codes! {
 }
 
 impl TerminalCode {
-    /// What a human does about it, without a full stop; `None` where only the worker's log tells more.
-    pub const fn next_step(self) -> Option<&'static str> {
-        Some(match self {
+    /// What a human does about it, without a full stop; the reason says what is wrong.
+    pub const fn next_step(self) -> &'static str {
+        match self {
             Self::PatientNotStated => {
                 "find out whose the images are, correct their Patient ID (0010,0020) at the archive and submit the \
                  study again; this report reaches no FHIR server"
@@ -235,6 +249,10 @@ impl TerminalCode {
             Self::PatientConflict | Self::PatientUnconfirmed => {
                 "compare the images' patient with the FHIR server's: one of them is wrong, or somebody else"
             }
+            Self::AlreadySigned => {
+                "compare the signed report with this version's page; who signed it amends it there, or lets its status \
+                 be `preliminary` again"
+            }
             Self::PatientIsAnother => {
                 "find out whose the record is that was read, and give the one that the FHIR server holds"
             }
@@ -242,14 +260,30 @@ impl TerminalCode {
             | Self::BundleUnusable
             | Self::StructuredReportUnusable
             | Self::OverlayUnusable
-            | Self::SegmentationUnusable
-            | Self::StudyUidUnusable
-            | Self::RedirectRefused
-            | Self::Rejected
-            | Self::Conflict
-            | Self::TransactionBroken => return None,
-        })
+            | Self::SegmentationUnusable => {
+                "submit the study again: what is stored of its report is not what this version delivers"
+            }
+            Self::StudyUidUnusable => "correct the Study Instance UID (0020,000D) at the archive",
+            Self::RedirectRefused => "configure the target's URL where the server really is",
+            Self::Rejected => {
+                "mend on the target what the reason names, such as a rule of its own for reports"
+            }
+            Self::Conflict => "find out on the target what contradicts the report, as the reason says",
+            Self::SeveralReports => {
+                "find out on the server which of the reports is the one, and take the others back there; none is deleted"
+            }
+            Self::TransactionBroken => {
+                "let the server store a transaction as a whole, and mend what it holds of it"
+            }
+        }
     }
+}
+
+/// What a human does about a code of a delivery, without a full stop.
+pub fn next_step(code: &str) -> Option<&'static str> {
+    let transient = TransientCode::ALL.iter().find(|known| known.as_str() == code);
+    let terminal = TerminalCode::ALL.iter().find(|known| known.as_str() == code);
+    transient.map(|known| known.next_step()).or_else(|| terminal.map(|known| known.next_step()))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::config::site::TargetConfig;
 use crate::ledger::ReportBytes;
 use crate::message::Name;
 
-pub use error::{DeliverError, TerminalCode, TransientCode};
+pub use error::{DeliverError, TerminalCode, TransientCode, next_step};
 pub use folder::{WriteError, deliver};
 
 /// One report on its way to a target.
@@ -61,7 +61,12 @@ pub trait Target: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Whether the target can be reached now: for readiness, and for ending a pause.
+    /// Whether it can say what it is able to do: such a target is probed when the worker starts.
+    fn says_what_it_can(&self) -> bool {
+        false
+    }
+
+    /// Whether the target can be reached now, and is what the configuration says: for readiness, and for ending a pause.
     async fn probe(&self) -> Result<(), DeliverError>;
 }
 

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use crate::config::site::LedgerConfig;
 
 pub use postgres::PostgresLedger;
-pub use row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
+pub use row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes};
 pub use sqlite::SqliteLedger;
 pub use sqlite::holder::Holder;
 pub use state::{JobState, UnknownState};
@@ -168,9 +168,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn release(&self, job: &Job) -> Result<(), LedgerError>;
 
     /// Settles a job: it takes its terminal state, with an audit entry, and older versions of its report become superseded.
-    /// `code` says why it ended otherwise than its report says, such as a delivery that failed for good; its report is at
+    /// `why` says why it ended otherwise than its report says, such as a delivery that failed for good; its report is at
     /// no target then, and older versions stay what they are. Fenced.
-    async fn settle(&self, job: &Job, ends: JobState, code: Option<&str>) -> Result<(), LedgerError>;
+    async fn settle(&self, job: &Job, ends: JobState, why: Option<EndedWhy<'_>>) -> Result<(), LedgerError>;
 
     /// The newest version of a report that is composed or ended with a report, as it is stored: for a worker that lost
     /// its lease while it delivered an older version, and for `replay`.

@@ -123,6 +123,15 @@ impl ReportBytes {
     }
 }
 
+/// Why a job ends otherwise than its report says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedWhy<'a> {
+    /// A stable code, such as that of a delivery that failed for good.
+    pub code: &'a str,
+    /// One sentence for people, without patient data.
+    pub reason: &'a str,
+}
+
 /// Which jobs to list.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
@@ -155,6 +164,8 @@ pub struct JobRow {
     pub rests_until: Option<Timestamp>,
     /// Why it ended otherwise than its report says: a stable code, such as `Cancelled`.
     pub ended_code: Option<String>,
+    /// The same in one sentence, such as the codes and places of a server's issues; without patient data.
+    pub ended_reason: Option<String>,
     /// The stored outcome, one JSON line, once the report is composed.
     pub outcome: Option<String>,
 }
@@ -169,6 +180,6 @@ pub struct AuditEntry {
     /// What happened: `accepted`, `composed`, `held`, `released`, `deferred`, `settled`,
     /// `superseded`, `retried`, `cancelled`.
     pub event: String,
-    /// State or code, and SHA-256 digests of what was stored; no patient data.
+    /// State or code and reason, and SHA-256 digests of what was stored; no patient data.
     pub detail: String,
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::row::EndedWhy;
+
 /// Where a job stands. A job ends in exactly one of the terminal states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,9 +59,13 @@ impl JobState {
         }
     }
 
-    /// The state and the code of the end in one line, for the audit trail.
-    pub(super) fn with_code(self, ended_code: Option<&str>) -> String {
-        ended_code.map_or_else(|| self.to_string(), |code| format!("{self} {code}"))
+    /// The state and why the job ended so, in one line for the audit trail.
+    pub(super) fn because(self, why: Option<EndedWhy<'_>>) -> String {
+        match why {
+            None => self.to_string(),
+            Some(EndedWhy { code, reason: "" }) => format!("{self} {code}"),
+            Some(EndedWhy { code, reason }) => format!("{self} {code}: {reason}"),
+        }
     }
 }
 

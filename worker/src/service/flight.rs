@@ -14,7 +14,7 @@ use crate::deliver::folder::FolderTarget;
 use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets};
 use crate::ending::{Ending, is_held};
 use crate::job::Request;
-use crate::ledger::{Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
+use crate::ledger::{EndedWhy, Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
 use crate::message::{Mode, Name};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::scoring::Scoring;
@@ -338,7 +338,9 @@ impl Flight {
             }
             DeliverError::Transient { .. } | DeliverError::Terminal { .. } => {
                 tracing::error!(code, "report not delivered; a person has to look");
-                self.ledger.settle(job, JobState::Failed, Some(code)).await?;
+                // no text of an error holds patient data or a server's own words
+                let why = EndedWhy { code, reason: &error.to_string() };
+                self.ledger.settle(job, JobState::Failed, Some(why)).await?;
                 Ok(Landed::Ended { state: JobState::Failed, outcome: Box::new(outcome) })
             }
         }

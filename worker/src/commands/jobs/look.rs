@@ -16,7 +16,11 @@ pub(super) fn list(jobs: &[JobRow], json: bool, out: &mut impl Write) -> std::io
             writeln!(out, "{}", line(job))?;
             continue;
         }
-        let (key, code) = (short(&job.job_key), why(job).0.unwrap_or_default());
+        let key = short(&job.job_key);
+        let code = match (why(job).0.unwrap_or_default(), &job.ended_reason) {
+            (code, Some(reason)) if job.resting.is_none() => format!("{code}: {reason}"),
+            (code, _) => code,
+        };
         let text = format!(
             "{key}  {:<10} {:<7} {}  {}  {code}",
             job.state.as_str(),
@@ -40,7 +44,6 @@ pub(super) fn show(
     let next_step = next_step(job, outcome(job).as_ref());
     if json {
         let mut object = line(job);
-        object["reason"] = json!(reason);
         object["next_step"] = json!(next_step);
         object["outcome"] =
             job.outcome.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok()).into();
@@ -77,11 +80,12 @@ pub(super) fn show(
 
 /// The line of a job for machines. These names stay stable.
 fn line(job: &JobRow) -> Value {
+    let (code, reason) = why(job);
     json!({
         "job": job.job_key, "report": job.report_key, "study_uid": job.study_uid, "state": job.state,
         "lane": job.lane, "accepted_at": job.accepted_at, "attempts": job.attempts,
         "resting": job.resting, "rests_until": job.rests_until.map(|until| until.to_string()),
-        "code": why(job).0,
+        "code": code, "reason": reason,
     })
 }
 
@@ -91,8 +95,11 @@ fn why(job: &JobRow) -> (Option<String>, Option<String>) {
     if job.state == JobState::Held {
         return outcome.map_or((job.resting.clone(), None), |outcome| (outcome.code, outcome.reason));
     }
-    if let Some(code) = job.resting.as_ref().or(job.ended_code.as_ref()) {
+    if let Some(code) = &job.resting {
         return (Some(code.clone()), None);
+    }
+    if let Some(code) = &job.ended_code {
+        return (Some(code.clone()), job.ended_reason.clone());
     }
     outcome.map_or((None, None), |outcome| (outcome.code, outcome.reason))
 }

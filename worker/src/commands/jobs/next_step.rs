@@ -1,7 +1,7 @@
 //! What a person can do about a job as it stands.
 
 use super::{CANCELLED, short};
-use crate::deliver::{TerminalCode, TransientCode};
+use crate::deliver::next_step as of_target;
 use crate::ledger::{JobRow, JobState};
 use crate::outcome::Outcome;
 
@@ -23,8 +23,7 @@ pub(super) fn next_step(job: &JobRow, outcome: Option<&Outcome>) -> String {
             format!("Nothing; to read the study after all, run {retry}.")
         }
         (JobState::Failed, Some(code)) => {
-            let step =
-                of_target(code).unwrap_or("find out from the worker's log what the target has against it");
+            let step = of_target(code).unwrap_or("find out what the target has against it");
             format!("Its report is stored and not delivered: {step}; then run {retry}, which delivers it.")
         }
         (JobState::Refused | JobState::Failed, _) => {
@@ -41,11 +40,4 @@ fn held(job: &JobRow, of_report: Option<String>) -> String {
     format!(
         "{look} A corrected study takes this one's place. {release} sends the refusal now; else it goes out by itself{until}."
     )
-}
-
-/// What helps against a code of a delivery, without a full stop.
-fn of_target(code: &str) -> Option<&'static str> {
-    let transient = TransientCode::ALL.iter().find(|known| known.as_str() == code);
-    let terminal = TerminalCode::ALL.iter().find(|known| known.as_str() == code);
-    transient.map(|known| known.next_step()).or_else(|| terminal.and_then(|known| known.next_step()))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Ledger, answer};
 use crate::cli::{Cli, Command};
 use crate::lane::Lane;
-use crate::ledger::{JobState, NewJob, ReportBytes, SqliteLedger};
+use crate::ledger::{EndedWhy, JobState, NewJob, ReportBytes, SqliteLedger};
 use crate::outcome::{Outcome, State};
 
 const KEYS: [&str; 4] = ["aa01", "aa02", "bb01", "cc01"];
@@ -46,7 +46,12 @@ async fn ledger(folder: &std::path::Path) -> SqliteLedger {
         match *key {
             "aa01" => ledger.settle(&job, JobState::Refused, None).await.unwrap(),
             "aa02" => ledger.defer(&job, Duration::from_hours(1), "AuthenticationFailed").await.unwrap(),
-            _ => ledger.settle(&job, JobState::Failed, Some("Rejected")).await.unwrap(),
+            _ => {
+                let reason =
+                    "target `ehr` does not take the report (Rejected): the server answered 422: value";
+                let why = EndedWhy { code: "Rejected", reason };
+                ledger.settle(&job, JobState::Failed, Some(why)).await.unwrap();
+            }
         }
     }
     ledger
@@ -75,7 +80,7 @@ async fn jobs_are_listed_for_people_and_machines() {
     let expected = "\
         aa01  refused    routine 2026-01-02T03:04:05Z  1.2.3  NotApplicableView\n\
         aa02  composed   routine 2026-01-02T03:04:05Z  1.2.3  AuthenticationFailed\n\
-        bb01  failed     routine 2026-01-02T03:04:05Z  1.2.3  Rejected\n\
+        bb01  failed     routine 2026-01-02T03:04:05Z  1.2.3  Rejected: target `ehr` does not take the report (Rejected): the server answered 422: value\n\
         cc01  accepted   stat    2026-01-02T03:04:05Z  1.2.3\n";
     assert_eq!(text, expected);
     let (_, text) = jobs(&ledger, "list --in failed --in accepted --last 1 --json").await.unwrap();
@@ -106,12 +111,19 @@ async fn a_job_is_shown_with_its_reason_and_the_next_step() {
     assert!(resting["next_step"].as_str().unwrap().contains("renew the token"));
     let failed = shown(&ledger, "b").await;
     assert_eq!(failed["job"], "bb01");
-    assert!(failed["next_step"].as_str().unwrap().contains("chiasm jobs retry bb01"));
+    assert_eq!(failed["code"], "Rejected");
+    assert!(failed["reason"].as_str().unwrap().ends_with("the server answered 422: value"), "{failed}");
+    let next_step = failed["next_step"].as_str().unwrap();
+    assert!(next_step.contains("what the reason names") && next_step.contains("chiasm jobs retry bb01"));
+    let (_, text) = jobs(&ledger, "list --in failed --json").await.unwrap();
+    let line: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["reason"], failed["reason"]);
 
     // a refusal of the FHIR server's patient is for a person, who is told what to do
     jobs(&ledger, "retry bb01").await.unwrap();
     let job = ledger.lease_key("bb01").await.unwrap().unwrap();
-    ledger.settle(&job, JobState::Failed, Some("PatientConflict")).await.unwrap();
+    let why = EndedWhy { code: "PatientConflict", reason: "its Patient is another" };
+    ledger.settle(&job, JobState::Failed, Some(why)).await.unwrap();
     let failed = shown(&ledger, "bb01").await;
     assert_eq!((&failed["state"], &failed["code"]), (&"failed".into(), &"PatientConflict".into()));
     assert!(failed["next_step"].as_str().unwrap().contains("compare the images' patient"), "{failed}");

@@ -4,20 +4,25 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::answer::{Found, Lies};
+use super::ids::Ids;
 use super::patient::Subject;
 use crate::config::site::FhirRelease;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
-use crate::report::fhir::{JOB_KEYS, WITHDRAWN, in_r5};
+use crate::report::fhir::{JOB_KEYS, REPORT_KEYS, WITHDRAWN, in_r5, with_known_study, with_server_ids};
 
 /// A bundle ready to send.
 pub(super) struct Letter<'a> {
     /// The bundle: untouched, or the same in the server's release.
     pub(super) bytes: Cow<'a, [u8]>,
-    /// `DiagnosticReport/<id>`.
+    /// `DiagnosticReport/<id>` with the id that the report has from us.
     pub(super) report_url: String,
+    /// The search token of the report's own identifier, the report key R.
+    pub(super) report_token: String,
     /// The job key J.
     pub(super) job_key: &'a str,
     /// Number of entries.
@@ -26,6 +31,15 @@ pub(super) struct Letter<'a> {
     pub(super) subject: Option<Subject>,
     /// Whether it takes an earlier version back (`entered-in-error`).
     pub(super) is_withdrawal: bool,
+    /// The ImagingStudy that is created where the server has none.
+    study: Option<NewStudy>,
+}
+
+/// An entry that creates a study.
+struct NewStudy {
+    full_url: String,
+    /// The search token of its identifier.
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +56,10 @@ struct Identifier {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Entry {
+    #[serde(default)]
+    full_url: String,
     request: Request,
     #[serde(default)]
     resource: Option<Resource>,
@@ -53,6 +70,7 @@ struct Entry {
 struct Resource {
     status: Option<String>,
     subject: Reference,
+    identifier: Vec<ReferredIdentifier>,
 }
 
 #[derive(Deserialize, Default)]
@@ -65,13 +83,16 @@ struct Reference {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ReferredIdentifier {
+    system: Option<String>,
     value: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Request {
     method: String,
     url: String,
+    if_none_exist: Option<String>,
 }
 
 impl<'a> Letter<'a> {
@@ -83,7 +104,6 @@ impl<'a> Letter<'a> {
                 "the report has no FHIR bundle, only its page",
             ));
         };
-        let unusable = |reason: &str| Trouble::good(TerminalCode::BundleUnusable, reason);
         let bundle: Bundle = serde_json::from_slice(bytes)
             .map_err(|_| unusable("the stored bundle is not one that this version reads"))?;
         if bundle.identifier.system != JOB_KEYS || bundle.identifier.value != parcel.job_key {
@@ -98,6 +118,9 @@ impl<'a> Letter<'a> {
             let identifier = subject.identifier.as_ref().and_then(|identifier| identifier.value.as_ref());
             subject.reference.is_some() || identifier.is_some()
         });
+        let own = resource.map(|resource| &resource.identifier).into_iter().flatten();
+        let own = own.filter(|identifier| identifier.system.as_deref() == Some(REPORT_KEYS));
+        let report_key = own.filter_map(|own| own.value.as_deref()).next().unwrap_or(parcel.report_key);
         let written = match release {
             FhirRelease::R4 => Cow::Borrowed(bytes),
             FhirRelease::R5 => Cow::Owned(
@@ -107,11 +130,61 @@ impl<'a> Letter<'a> {
         Ok(Self {
             bytes: written,
             report_url: report.request.url.clone(),
+            report_token: format!("{REPORT_KEYS}|{report_key}"),
             job_key: parcel.job_key,
             entries: bundle.entry.len(),
             subject: subject.map(|subject| Subject { reference: subject.reference.clone() }),
             is_withdrawal: resource.and_then(|resource| resource.status.as_deref()) == Some(WITHDRAWN),
+            study: bundle.entry.iter().find_map(new_study),
         })
+    }
+
+    /// The search token of the study that it creates where the server has none.
+    pub(super) fn study(&self) -> Option<&str> {
+        self.study.as_ref().map(|study| study.token.as_str())
+    }
+
+    /// The same with a study that is there, `ImagingStudy/<id>`, instead of one of its own.
+    pub(super) fn with_known_study(&self, place: &str) -> Option<Letter<'a>> {
+        let study = self.study.as_ref()?;
+        let bytes = with_known_study(&self.bytes, &study.full_url, place)?;
+        Some(Letter {
+            bytes: Cow::Owned(bytes),
+            report_url: self.report_url.clone(),
+            report_token: self.report_token.clone(),
+            job_key: self.job_key,
+            entries: self.entries.checked_sub(1)?,
+            subject: self.subject.clone(),
+            is_withdrawal: self.is_withdrawal,
+            study: None,
+        })
+    }
+
+    /// The bytes for a server where this lies now, with the one condition that the server is to look at while it writes: that the
+    /// same still lies there. Where the server tells no version, there is no condition.
+    pub(super) fn bytes_over(&self, lies: &Lies, ids: Ids) -> Result<Vec<u8>, Trouble> {
+        let (written, place) = match (ids, lies.id.as_deref()) {
+            (Ids::Ours, _) => (Cow::Borrowed(&*self.bytes), self.report_url.clone()),
+            (Ids::Servers, id) => {
+                let written = with_server_ids(&self.bytes, id);
+                let written = written.ok_or_else(|| unusable("the stored bundle needs ids of its own"))?;
+                let place = id.map_or("DiagnosticReport".to_owned(), |id| format!("DiagnosticReport/{id}"));
+                (Cow::Owned(written), place)
+            }
+        };
+        let condition = match (&lies.found, ids) {
+            (Found::Nothing, Ids::Ours) => r#""ifNoneMatch":"*","#.to_owned(),
+            (Found::Another { version: Some(version) }, _) => format!(r#""ifMatch":"W/\"{version}\"","#),
+            // what is created where there is none has its condition in its request
+            (Found::Nothing, Ids::Servers) | (Found::This | Found::Another { version: None }, _) => {
+                return Ok(written.into_owned());
+            }
+        };
+        let at = request_at(&written, &place);
+        let at =
+            at.ok_or_else(|| unusable("the request of its DiagnosticReport is not found in the bundle"))?;
+        let (before, after) = written.split_at(at);
+        Ok([before, condition.as_bytes(), after].concat())
     }
 
     /// A short pause before the transaction is sent again; it differs between jobs, so that two that got in each other's
@@ -123,11 +196,48 @@ impl<'a> Letter<'a> {
     }
 }
 
+fn new_study(entry: &Entry) -> Option<NewStudy> {
+    let is_new = entry.request.method == "POST" && entry.request.url == "ImagingStudy";
+    let token = entry.request.if_none_exist.as_deref()?.strip_prefix("identifier=")?;
+    is_new.then(|| NewStudy { full_url: entry.full_url.clone(), token: token.to_owned() })
+}
+
+fn unusable(reason: &str) -> Trouble {
+    Trouble::good(TerminalCode::BundleUnusable, reason)
+}
+
 /// The id of `DiagnosticReport/<id>`, if it is a FHIR id.
 fn report_id(url: &str) -> Option<&str> {
-    let id = url.strip_prefix("DiagnosticReport/")?;
-    let fits = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
-    ((1..=64).contains(&id.len()) && fits && id.bytes().any(|byte| byte != b'.')).then_some(id)
+    url.strip_prefix("DiagnosticReport/").filter(|id| is_id(id))
+}
+
+/// Whether this is a FHIR id (<http://hl7.org/fhir/R4/datatypes.html#id>) that stays one segment of an address.
+pub(super) fn is_id(text: &str) -> bool {
+    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    (1..=64).contains(&text.len()) && fits && text.bytes().any(|byte| byte != b'.')
+}
+
+#[derive(Deserialize)]
+struct Requests<'a> {
+    #[serde(borrow)]
+    entry: Vec<Requested<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Requested<'a> {
+    #[serde(borrow)]
+    request: &'a RawValue,
+}
+
+/// Where in a bundle the request for this place begins, after its brace.
+fn request_at(bundle: &[u8], place: &str) -> Option<usize> {
+    let requests: Requests<'_> = serde_json::from_slice(bundle).ok()?;
+    let of_place = |requested: &&Requested<'_>| {
+        serde_json::from_str::<Request>(requested.request.get()).is_ok_and(|request| request.url == place)
+    };
+    let request = requests.entry.iter().find(of_place)?.request.get();
+    let begins = request.as_ptr().addr().checked_sub(bundle.as_ptr().addr())?;
+    (bundle.get(begins) == Some(&b'{')).then_some(begins + 1)
 }
 
 #[cfg(test)]
@@ -220,14 +330,55 @@ mod tests {
     }
 
     #[test]
+    fn the_condition_is_all_that_differs_from_the_stored_bytes() {
+        let stored = bundle("j", "DiagnosticReport/a-1");
+        let report = ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle: Some(serde_json::to_vec_pretty(&stored).unwrap()),
+            html: Vec::new(),
+            sr: None,
+            overlay: None,
+            segmentation: None,
+        };
+        let parcel =
+            Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
+        for release in [FhirRelease::R4, FhirRelease::R5] {
+            let Ok(letter) = Letter::of(&parcel, release) else { continue };
+            let cases = [
+                (Found::Nothing, r#""ifNoneMatch":"*","#, json!({ "ifNoneMatch": "*" })),
+                (
+                    Found::Another { version: Some("7".into()) },
+                    r#""ifMatch":"W/\"7\"","#,
+                    json!({ "ifMatch": "W/\"7\"" }),
+                ),
+                (Found::Another { version: None }, "", json!({})),
+                (Found::This, "", json!({})),
+            ];
+            for (found, text, members) in cases {
+                let lies = Lies { found, id: None };
+                let sent = letter.bytes_over(&lies, Ids::Ours).ok().unwrap();
+                let sent = String::from_utf8(sent).unwrap();
+                assert_eq!(sent.replacen(text, "", 1).as_bytes(), &*letter.bytes, "{lies:?}");
+                let mut request = json!({ "method": "PUT", "url": "DiagnosticReport/a-1" });
+                request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+                let sent: Value = serde_json::from_str(&sent).unwrap();
+                assert_eq!(sent["entry"][1]["request"], request, "{lies:?}");
+            }
+        }
+    }
+
+    #[test]
     fn pauses_are_short_and_differ() {
         let letter = |job_key| Letter {
             bytes: Cow::Borrowed(b""),
             report_url: String::new(),
+            report_token: String::new(),
             job_key,
             entries: 0,
             subject: None,
             is_withdrawal: false,
+            study: None,
         };
         let (one, other) = (letter("one"), letter("other"));
         assert_ne!(one.pause(1), other.pause(1));

@@ -1,15 +1,21 @@
 //! A FHIR server: the bundle as one transaction, exactly as the ledger stores it; to one that speaks R5, in its words.
 //!
 //! What is written twice is written under the same ids, so a second time cannot double a report; it would add a version
-//! to its history, though. Hence the rule after a try whose outcome is unknown, because the connection broke or a worker
-//! was killed: **read first, then send the same bytes again**. The report has one id for all versions (from the report
-//! key); which version lies there is told by its identifier with the job key.
+//! to its history, though. Hence **read first, then send the same bytes**: before every write, and again after one whose
+//! outcome is unknown, because the connection broke or a worker was killed. The report has one id for all versions (from
+//! the report key); which version lies there is told by its identifier with the job key.
 //!
 //! After a success it is read too: the answer alone is not believed.
 //!
-//! A report of another version under that id is overwritten. That is right when ours is newer, and the ledger decides
-//! what is newest: the caller asks it before each delivery. Without that question an older version that was long on its
-//! way would take the newer one's place.
+//! Another version under that id is overwritten where nobody signed it. That is right when ours is newer, and the ledger
+//! decides what is newest: the caller asks it before each delivery. Without that question an older version that was long
+//! on its way would take the newer one's place. What a person signed (`final`, `amended`, `corrected`, `appended`) is
+//! never overwritten, and whoever signs between the look and the write is safe too: the write carries the one condition
+//! that what was read still lies there (`If-Match` with its version, `If-None-Match: *` where there was nothing).
+//!
+//! A server that lets nobody choose ids gives its own: then the report is found by its identifier (`ids`).
+//!
+//! A server that says that it speaks another release, or takes no transactions, gets nothing (`capabilities`).
 //!
 //! Immediately before the write, the server is asked once more whose report it is (`patient`): exactly one current Patient
 //! must carry the images' identifier and agree with them. A withdrawal is written in any case: what it takes back lies
@@ -19,12 +25,20 @@
 //! is followed. Proxies of the environment are not used.
 
 mod answer;
+mod capabilities;
+mod ids;
 mod letter;
 mod patient;
+mod study;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use self::answer::{Found, Verdict};
+use self::answer::{Found, Lies, Verdict};
+use self::capabilities::{Capabilities, STATEMENT_BYTES};
+use self::ids::Ids;
 use self::letter::Letter;
 use super::smart::Smart;
 use super::trouble::Trouble;
@@ -38,15 +52,16 @@ use crate::message::Name;
 /// Pages of a search for one patient that are looked at; who has more namesakes is not told apart.
 const PATIENT_PAGES: usize = 8;
 
-/// How often a transaction is sent in one delivery when others write the same models' devices at that moment (409).
+/// How often a transaction is sent in one delivery when others write the same models' devices at that moment (409), or the
+/// report itself (412).
 const SENDS: u32 = 4;
 
 /// The media type of FHIR as JSON.
 const FHIR_JSON: &str = "application/fhir+json";
 
 /// A transaction, of which one line an entry is asked for in return.
-fn post(bundle: &[u8]) -> Post {
-    Post { content_type: FHIR_JSON.to_owned(), prefer: Some("return=minimal"), body: bundle.to_vec() }
+fn post(bundle: Vec<u8>) -> Post {
+    Post { content_type: FHIR_JSON.to_owned(), prefer: Some("return=minimal"), body: bundle }
 }
 
 /// A FHIR server as a target.
@@ -57,6 +72,10 @@ pub struct FhirTarget {
     /// The identifier system of the site's Patient IDs.
     patient_id_system: Option<String>,
     release: FhirRelease,
+    /// What the server said last that it can do.
+    capabilities: Mutex<Option<Capabilities>>,
+    /// Whether the server refused a write because its ids were ours.
+    refuses_our_ids: AtomicBool,
 }
 
 impl FhirTarget {
@@ -67,13 +86,37 @@ impl FhirTarget {
         patient_id_system: Option<String>,
     ) -> Result<Self, OpenError> {
         let client = client(&name, config)?;
-        Ok(Self { name, client, patient_id_system, release: FhirRelease::R4 })
+        Ok(Self {
+            name,
+            client,
+            patient_id_system,
+            release: FhirRelease::R4,
+            capabilities: Mutex::new(None),
+            refuses_our_ids: AtomicBool::new(false),
+        })
     }
 
     /// The same target of a server that speaks this release.
     #[must_use]
     pub fn speaking(self, release: FhirRelease) -> Self {
         Self { release, ..self }
+    }
+
+    /// Asks the server what it can do.
+    async fn ask(&self) -> Result<Capabilities, Trouble> {
+        let answer = self.client.get("metadata", &[], STATEMENT_BYTES).await?;
+        let said = capabilities::read(&answer, self.release)?;
+        *self.capabilities.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+        Ok(said)
+    }
+
+    /// What the server can do; it is asked where it did not say so yet.
+    async fn capabilities(&self) -> Result<Capabilities, DeliverError> {
+        let said = *self.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
+        match said {
+            Some(said) => Ok(said),
+            None => self.ask().await.map_err(|error| self.error(error)),
+        }
     }
 
     /// Asks the server whether the report is surely about one current Patient of its own.
@@ -121,50 +164,107 @@ impl FhirTarget {
         Err(patient::refused(TerminalCode::SeveralPatients))
     }
 
-    /// Whether the server holds exactly this version.
-    async fn holds(&self, letter: &Letter<'_>) -> Result<bool, DeliverError> {
+    /// Who chooses the ids at this server.
+    async fn ids(&self) -> Result<Ids, DeliverError> {
+        let takes_ours = self.capabilities().await?.takes_our_ids != Some(false);
+        let refused_ours = self.refuses_our_ids.load(Ordering::Relaxed);
+        Ok(if takes_ours && !refused_ours { Ids::Ours } else { Ids::Servers })
+    }
+
+    /// What the server holds of the report: under its id, or by its identifier where the server chooses ids. An error where a person
+    /// signed another version of it.
+    async fn look(&self, letter: &Letter<'_>, ids: Ids) -> Result<Lies, DeliverError> {
         // the page lies in the report, so the answer may be as long as the bundle, written more widely
         let limit = ANSWER_BYTES.saturating_add(letter.bytes.len().saturating_mul(2));
-        let answer =
-            self.client.get(&letter.report_url, &[], limit).await.map_err(|error| self.error(error))?;
-        match answer::found(&answer, letter.job_key).map_err(|error| self.error(error))? {
-            Found::This => Ok(true),
-            Found::Another | Found::Nothing => Ok(false),
+        let lies = match ids {
+            Ids::Ours => {
+                let answer = self.client.get(&letter.report_url, &[], limit).await;
+                answer
+                    .and_then(|answer| answer::found(&answer, letter.job_key))
+                    .map(|found| Lies { found, id: None })
+            }
+            Ids::Servers => {
+                let query = [("identifier", letter.report_token.as_str())];
+                let answer = self.client.get("DiagnosticReport", &query, limit).await;
+                answer.and_then(|answer| ids::found(&answer, letter.job_key))
+            }
+        };
+        lies.map_err(|error| self.error(error))
+    }
+
+    /// Looks whether it is there, and gives this error where it is not: a proxy, a cache or a server that loses what it took
+    /// says success too, and a report that everybody believes delivered is the one that nobody misses.
+    async fn believe(&self, letter: &Letter<'_>, ids: Ids, otherwise: Trouble) -> Result<Lies, DeliverError> {
+        let lies = self.look(letter, ids).await?;
+        if lies.found == Found::This { Ok(lies) } else { Err(self.error(otherwise)) }
+    }
+
+    /// One of the studies of the letter's that the server has, where it has several: "create it where there is none" is refused
+    /// then (412).
+    async fn known_study(&self, letter: &Letter<'_>) -> Result<Option<String>, DeliverError> {
+        let Some(token) = letter.study() else { return Ok(None) };
+        let query = [("identifier", token)];
+        let answer = self.client.get("ImagingStudy", &query, ANSWER_BYTES).await;
+        match answer.map_err(|error| self.error(error))? {
+            Answer { status: 200, body: Body::Whole(bytes), .. } => Ok(study::one_of_several(&bytes)),
+            Answer { status: 200, body: Body::TooLong, .. } => {
+                Err(self.error(Trouble::now(TransientCode::AnswerTooLong)))
+            }
+            answer => Err(self.error(answer::failed_search(&answer))),
         }
     }
 
-    /// Looks whether what was said to be stored is there. A proxy, a cache or a server that loses what it took says so too,
-    /// and a report that everybody believes delivered is the one that nobody misses.
-    async fn believe(&self, letter: &Letter<'_>) -> Result<(), DeliverError> {
-        if self.holds(letter).await? {
-            return Ok(());
-        }
-        Err(self.error(Trouble::now(TransientCode::AnswerContradictory)))
-    }
-
-    async fn send(&self, letter: &Letter<'_>) -> Result<(), DeliverError> {
-        for send in 1..=SENDS {
-            let answer =
-                self.client.post("", post(&letter.bytes)).await.map_err(|error| self.error(error))?;
+    /// Writes it where this lies, and gives what lies there then.
+    async fn send(&self, letter: &Letter<'_>, mut ids: Ids, mut lies: Lies) -> Result<Lies, DeliverError> {
+        let mut other = None;
+        let mut send = 0;
+        loop {
+            send += 1;
+            let letter = other.as_ref().unwrap_or(letter);
+            let bytes = letter.bytes_over(&lies, ids).map_err(|error| self.error(error))?;
+            let answer = self.client.post("", post(bytes)).await.map_err(|error| self.error(error))?;
             match answer::judge(&answer, letter.entries) {
-                Verdict::Stored => return self.believe(letter).await,
-                Verdict::Unclear(otherwise) => {
-                    let holds = self.holds(letter).await?;
-                    return if holds { Ok(()) } else { Err(self.error(otherwise)) };
+                Verdict::Stored => {
+                    let otherwise = Trouble::now(TransientCode::AnswerContradictory);
+                    return self.believe(letter, ids, otherwise).await;
                 }
+                Verdict::Unclear(otherwise) => return self.believe(letter, ids, otherwise).await,
                 Verdict::Conflict(otherwise) => {
-                    if self.holds(letter).await? {
-                        return Ok(());
+                    let now = self.look(letter, ids).await?;
+                    if now.found == Found::This {
+                        return Ok(now);
                     }
-                    if answer.status != 409 || send == SENDS {
+                    if send >= SENDS {
                         return Err(self.error(otherwise));
                     }
+                    // 409: others write the same devices. 412: what lies there is another by now, or the study is there twice.
+                    if now == lies && answer.status == 412 {
+                        let place = self.known_study(letter).await?;
+                        let known = place.and_then(|place| letter.with_known_study(&place));
+                        let Some(known) = known else { return Err(self.error(otherwise)) };
+                        tracing::warn!(
+                            job = letter.job_key,
+                            "the server has the study more than once; the report refers to one"
+                        );
+                        other = Some(known);
+                        continue;
+                    }
+                    lies = now;
                     tokio::time::sleep(letter.pause(send)).await;
+                }
+                // nothing is stored: from now on the server chooses
+                Verdict::Not(_) if ids == Ids::Ours && answer::refuses_our_ids(&answer) => {
+                    tracing::warn!("the server lets nobody choose ids, though its statement does not say so");
+                    self.refuses_our_ids.store(true, Ordering::Relaxed);
+                    ids = Ids::Servers;
+                    lies = self.look(letter, ids).await?;
+                    if lies.found == Found::This {
+                        return Ok(lies);
+                    }
                 }
                 Verdict::Not(error) => return Err(self.error(error)),
             }
         }
-        Ok(())
     }
 
     fn error(&self, trouble: Trouble) -> DeliverError {
@@ -176,11 +276,14 @@ impl FhirTarget {
 impl Target for FhirTarget {
     async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
         let letter = Letter::of(parcel, self.release).map_err(|error| self.error(error))?;
-        if !(parcel.sent_before && self.holds(&letter).await?) {
+        let ids = self.ids().await?;
+        let mut lies = self.look(&letter, ids).await?;
+        if lies.found != Found::This {
             self.confirm_patient(&letter, parcel).await.map_err(|error| self.error(error))?;
-            self.send(&letter).await?;
+            lies = self.send(&letter, ids, lies).await?;
         }
-        let place = self.client.url(&letter.report_url).to_string();
+        let place = lies.id.map_or_else(|| letter.report_url.clone(), |id| format!("DiagnosticReport/{id}"));
+        let place = self.client.url(&place).to_string();
         Ok(Receipts::from([("diagnostic_report".to_owned(), place)]))
     }
 
@@ -188,9 +291,12 @@ impl Target for FhirTarget {
         true
     }
 
+    fn says_what_it_can(&self) -> bool {
+        true
+    }
+
     async fn probe(&self) -> Result<(), DeliverError> {
-        let answer = self.client.get("metadata", &[], 0).await.map_err(|error| self.error(error))?;
-        answer::is_fhir_server(&answer).map_err(|error| self.error(error))
+        self.ask().await.map(drop).map_err(|error| self.error(error))
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use self::connections::{Connections, Statement};
 use self::holder::Holder;
 use super::hold::Holds;
-use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
+use super::row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes};
 use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, not_waiting};
 use crate::config::site::PostgresConfig;
 use crate::job::withdrawal_key;
@@ -267,15 +267,17 @@ impl Ledger for PostgresLedger {
         self.all("give a job back", self.under_lease(sql::RELEASE, job)).await.map(drop)
     }
 
-    async fn settle(&self, job: &Job, ends: JobState, code: Option<&str>) -> Result<(), LedgerError> {
+    async fn settle(&self, job: &Job, ends: JobState, why: Option<EndedWhy<'_>>) -> Result<(), LedgerError> {
         debug_assert!(ends.is_terminal(), "a job is settled in a terminal state");
+        let code = why.map(|why| why.code);
         let statement = self
             .under_lease(sql::SETTLE, job)
             .bind(ends.as_str())
             .bind(code.map(str::to_owned))
             .bind(ends.supersedes(code))
             .bind(self.actor.clone())
-            .bind(ends.with_code(code));
+            .bind(ends.because(why))
+            .bind(why.map(|why| why.reason.to_owned()));
         self.fenced("settle a job", job, statement).await
     }
 

@@ -60,6 +60,7 @@ pub(super) fn job_row(row: &PgRow) -> Result<JobRow, Error> {
         resting: row.try_get("resting")?,
         rests_until: time(row, "rests_until_ms")?,
         ended_code: row.try_get("ended_code")?,
+        ended_reason: row.try_get("ended_reason")?,
         outcome: row.try_get("outcome")?,
     })
 }

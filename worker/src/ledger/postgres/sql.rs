@@ -143,8 +143,8 @@ macro_rules! kept {
 macro_rules! again {
     () => {
         concat!(
-            "attempts = 0, deferrals = 0, ended_code = NULL, lease_holder = NULL, leased_at_ms = NULL,
-             lease_until_ms = NULL, resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL,
+            "attempts = 0, deferrals = 0, ended_code = NULL, ended_reason = NULL, lease_holder = NULL,
+             leased_at_ms = NULL, lease_until_ms = NULL, resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL,
              state = CASE WHEN ",
             kept!(),
             " THEN 'composed' ELSE 'accepted' END, composed_at_ms = CASE WHEN ",
@@ -198,7 +198,7 @@ pub(super) const ACCEPTED_BEFORE: &str = "
 /// it did.
 pub(super) const WIDEN: &str = concat!(
     "WITH widened AS (
-        UPDATE job SET request = $3, attempts = 0, deferrals = 0, ended_code = NULL,
+        UPDATE job SET request = $3, attempts = 0, deferrals = 0, ended_code = NULL, ended_reason = NULL,
             resting = CASE state WHEN 'held' THEN resting END,
             rests_since_ms = CASE state WHEN 'held' THEN rests_since_ms END,
             rests_until_ms = CASE state WHEN 'held' THEN rests_until_ms END,
@@ -226,8 +226,8 @@ pub(super) const RETRY: &str = concat!(
 /// Ends the job $1, which waits, for the actor $2. Gives one row when it did.
 pub(super) const CANCEL: &str = "
     WITH cancelled AS (
-        UPDATE job SET state = 'failed', ended_code = 'Cancelled', resting = NULL, rests_since_ms = NULL,
-            rests_until_ms = NULL
+        UPDATE job SET state = 'failed', ended_code = 'Cancelled', ended_reason = NULL, resting = NULL,
+            rests_since_ms = NULL, rests_until_ms = NULL
         WHERE job_key = $1 AND state IN ('accepted', 'composed', 'held') AND lease_holder IS NULL RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $2, 'cancelled', '' FROM cancelled)
      SELECT job_key FROM cancelled";
@@ -308,10 +308,11 @@ pub(super) const RELEASE: &str = "
     WHERE job_key = $1 AND fence = $2 AND lease_holder = $3";
 
 /// Ends job $1, fence $2, worker $3 in the state $4 with the code $5, and marks older versions where $6, for the actor $7
-/// with the text $8. Gives one row when the lease was kept.
+/// with the text $8; $9 says why in a sentence. Gives one row when the lease was kept.
 pub(super) const SETTLE: &str = "
     WITH settled AS (
-        UPDATE job SET state = $4, ended_code = $5, lease_holder = NULL, leased_at_ms = NULL, lease_until_ms = NULL
+        UPDATE job SET state = $4, ended_code = $5, ended_reason = $9, lease_holder = NULL, leased_at_ms = NULL,
+            lease_until_ms = NULL
         WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key, report_key, sequence),
      older AS (
         UPDATE job SET state = 'superseded', resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL FROM settled
@@ -343,7 +344,7 @@ pub(super) const BY_KEY: &str = "SELECT * FROM job WHERE job_key = $1";
 pub(super) const JOBS: &str = "
     SELECT * FROM (
         SELECT sequence, job_key, report_key, lane, study_uid, state, accepted_at, attempts, resting, rests_until_ms,
-               ended_code, outcome
+               ended_code, ended_reason, outcome
         FROM job WHERE cardinality($1::text[]) = 0 OR state = ANY ($1) ORDER BY sequence DESC LIMIT $2) AS newest
     ORDER BY sequence";
 

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, Row};
 
+use super::migrations::STEPS;
 use super::{PostgresLedger, sql};
 use crate::config::secret::Secret;
 use crate::config::site::PostgresConfig;
 use crate::ledger::tests::server::{PASSWORD, Server};
 use crate::ledger::tests::site::{LONG, job, report};
-use crate::ledger::{JobState, Ledger, LedgerError};
+use crate::ledger::{EndedWhy, JobState, Ledger, LedgerError};
 
 /// Ends the session that holds the lock of a worker, and waits until it is gone.
 async fn break_holder(connection: &mut PgConnection, worker: &PostgresLedger) {
@@ -103,6 +104,32 @@ async fn workers_that_start_together_make_one_schema_and_newer_ones_are_left_alo
     sqlx::query(newer).execute(&mut connection).await.unwrap();
     let refused = PostgresLedger::open(&config, LONG).await;
     assert!(matches!(refused, Err(LedgerError::Schema(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_from_before_reasons_goes_on() {
+    let Some(server) = Server::shared().await else { return };
+    let (config, database) = server.database().await;
+    let mut connection = server.connect(&database).await;
+    let before = STEPS.len() - 1;
+    for step in &STEPS[..before] {
+        sqlx::raw_sql(*step).execute(&mut connection).await.unwrap();
+    }
+    let filled = "CREATE TABLE schema_version (
+             version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp());
+         INSERT INTO schema_version (version) VALUES (1), (2), (3), (4), (5);
+         INSERT INTO job (job_key, report_key, lane, study_uid, request, accepted_at, state, ends, outcome, html, ended_code)
+             VALUES ('j', 'r', 'routine', '1.1', '{}', '2026-01-01T00:00:00Z', 'failed', 'reported', '{}', 'page', 'Rejected')";
+    sqlx::raw_sql(filled).execute(&mut connection).await.unwrap();
+    let ledger = PostgresLedger::open(&config, LONG).await.unwrap();
+    let (row, _) = ledger.job("j").await.unwrap().unwrap();
+    assert_eq!((row.ended_code.as_deref(), row.ended_reason), (Some("Rejected"), None));
+    ledger.retry("j").await.unwrap();
+    let job = ledger.lease_key("j").await.unwrap().unwrap();
+    let why = EndedWhy { code: "Rejected", reason: "the server answered 422" };
+    ledger.settle(&job, JobState::Failed, Some(why)).await.unwrap();
+    let (row, _) = ledger.job("j").await.unwrap().unwrap();
+    assert_eq!(row.ended_reason.as_deref(), Some("the server answered 422"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

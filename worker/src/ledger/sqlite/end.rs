@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Result, named_params};
 
 use super::{Lessee, note};
-use crate::ledger::row::{NewJob, ReportBytes};
+use crate::ledger::row::{EndedWhy, NewJob, ReportBytes};
 use crate::ledger::state::JobState;
 
 /// Which lease a write belongs to.
@@ -111,19 +111,21 @@ pub(super) fn settle(
     connection: &Connection,
     lease: &Fenced,
     ends: JobState,
-    code: Option<&str>,
+    why: Option<EndedWhy<'_>>,
     lessee: &Lessee,
 ) -> Result<bool> {
+    let code = why.map(|why| why.code);
     let changed = connection.execute(
-        "UPDATE job SET state = :ends, ended_code = :code, lease_holder = NULL, lease_until_ms = NULL
+        "UPDATE job SET state = :ends, ended_code = :code, ended_reason = :reason, lease_holder = NULL,
+            lease_until_ms = NULL
          WHERE job_key = :job_key AND fence = :fence AND lease_holder = :holder",
-        named_params! {":ends": ends.as_str(), ":code": code, ":job_key": lease.job_key, ":fence": lease.fence,
-        ":holder": lessee.holder},
+        named_params! {":ends": ends.as_str(), ":code": code, ":reason": why.map(|why| why.reason),
+        ":job_key": lease.job_key, ":fence": lease.fence, ":holder": lessee.holder},
     )?;
     if changed == 0 {
         return Ok(false);
     }
-    note(connection, &lease.job_key, lessee, "settled", &ends.with_code(code))?;
+    note(connection, &lease.job_key, lessee, "settled", &ends.because(why))?;
     if ends.supersedes(code) {
         let older: Vec<String> = connection
             .prepare_cached(
@@ -176,7 +178,7 @@ pub(super) fn withdraw(
 /// Ends a job that waits; false when it does not wait.
 pub(super) fn cancel(connection: &Connection, job_key: &str, lessee: &Lessee) -> Result<bool> {
     let changed = connection.execute(
-        "UPDATE job SET state = 'failed', ended_code = 'Cancelled', resting = NULL, rests_since_ms = NULL,
+        "UPDATE job SET state = 'failed', ended_code = 'Cancelled', ended_reason = NULL, resting = NULL, rests_since_ms = NULL,
             rests_until_ms = NULL
          WHERE job_key = ?1 AND state IN ('accepted', 'composed', 'held') AND lease_holder IS NULL",
         [job_key],

@@ -55,7 +55,7 @@ pub(super) fn jobs(connection: &Connection, filter: &JobFilter) -> Result<Vec<Jo
     let mut statement = connection.prepare_cached(
         "SELECT * FROM (
              SELECT sequence, job_key, report_key, lane, study_uid, state, accepted_at, attempts, resting,
-                    rests_until_ms, ended_code, outcome
+                    rests_until_ms, ended_code, ended_reason, outcome
              FROM job WHERE :states = '[]' OR state IN (SELECT value FROM json_each(:states))
              ORDER BY sequence DESC LIMIT :last)
          ORDER BY sequence",

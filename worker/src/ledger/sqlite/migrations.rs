@@ -133,6 +133,9 @@ const VERSION_6: &str = "CREATE TABLE job_with_held (
     CREATE INDEX job_by_delivery ON job (lane DESC, sequence) WHERE state = 'composed';
     CREATE UNIQUE INDEX job_one_writer ON job (report_key) WHERE lease_holder IS NOT NULL;";
 
+/// Why a job ended otherwise than its report says, in a sentence. What ended before has none.
+const VERSION_7: &str = "ALTER TABLE job ADD COLUMN ended_reason TEXT;";
+
 const STEPS: &[M<'static>] = &[
     M::up(VERSION_1),
     M::up(VERSION_2),
@@ -140,6 +143,7 @@ const STEPS: &[M<'static>] = &[
     M::up(VERSION_4),
     M::up(VERSION_5),
     M::up(VERSION_6),
+    M::up(VERSION_7),
 ];
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use self::end::Fenced;
 use self::holder::Holder;
 use super::hold::Holds;
-use super::row::{Accepted, AuditEntry, Job, JobFilter, JobRow, NewJob, ReportBytes};
+use super::row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes};
 use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, not_waiting};
 
 /// The ledger in a SQLite file.
@@ -245,11 +245,12 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn settle(&self, job: &Job, ends: JobState, code: Option<&str>) -> Result<(), LedgerError> {
+    async fn settle(&self, job: &Job, ends: JobState, why: Option<EndedWhy<'_>>) -> Result<(), LedgerError> {
         debug_assert!(ends.is_terminal(), "a job is settled in a terminal state");
-        let code = code.map(str::to_owned);
+        let why = why.map(|EndedWhy { code, reason }| (code.to_owned(), reason.to_owned()));
         self.fenced("settle a job", job, move |connection, lease, lessee| {
-            end::settle(connection, lease, ends, code.as_deref(), lessee)
+            let why = why.as_ref().map(|(code, reason)| EndedWhy { code, reason });
+            end::settle(connection, lease, ends, why, lessee)
         })
         .await
     }

@@ -60,6 +60,7 @@ pub(crate) fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         resting: row.get("resting")?,
         rests_until: time(row, "rests_until_ms")?,
         ended_code: row.get("ended_code")?,
+        ended_reason: row.get("ended_reason")?,
         outcome: row.get("outcome")?,
     })
 }

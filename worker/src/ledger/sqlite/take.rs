@@ -24,8 +24,8 @@ const AGAIN: &str = "UPDATE job SET
         sequence = CASE state WHEN 'superseded' THEN (SELECT max(sequence) + 1 FROM job) ELSE sequence END,
         state = CASE WHEN html IS NOT NULL AND (state = 'superseded' OR ends <> 'failed')
                 THEN 'composed' ELSE 'accepted' END,
-        composed_at_ms = :now, attempts = 0, deferrals = 0, ended_code = NULL, lease_holder = NULL,
-        lease_until_ms = NULL, resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL
+        composed_at_ms = :now, attempts = 0, deferrals = 0, ended_code = NULL, ended_reason = NULL,
+        lease_holder = NULL, lease_until_ms = NULL, resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL
      WHERE job_key = :job_key AND state IN ('failed', 'superseded')";
 
 /// What is analysed again has no report yet.
@@ -37,7 +37,7 @@ const CLEAR_REPORT: &str =
 /// The report is to go to more places: what waits goes there in its turn, what is held stays so until
 /// it goes there, what ended with a report is delivered again.
 const WIDEN: &str =
-    "UPDATE job SET request = :wide, attempts = 0, deferrals = 0, ended_code = NULL,
+    "UPDATE job SET request = :wide, attempts = 0, deferrals = 0, ended_code = NULL, ended_reason = NULL,
         resting = CASE state WHEN 'held' THEN resting END,
         rests_since_ms = CASE state WHEN 'held' THEN rests_since_ms END,
         rests_until_ms = CASE state WHEN 'held' THEN rests_until_ms END,

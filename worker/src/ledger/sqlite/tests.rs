@@ -9,6 +9,7 @@ use super::file;
 use super::migrations::{MIGRATIONS, VERSION_1};
 use crate::lane::Lane;
 use crate::ledger::JobState::{Accepted, Composed, Failed, Refused, Reported, Superseded};
+use crate::ledger::row::EndedWhy;
 use crate::ledger::tests::site::{LONG, report, states};
 use crate::ledger::{Ledger, LedgerError, ReportBytes};
 
@@ -63,6 +64,29 @@ async fn a_file_of_version_1_goes_on() {
     assert_eq!(ledger.begin("digest").await.unwrap(), 1);
 }
 
+#[tokio::test]
+async fn a_file_of_version_6_goes_on_and_its_ended_jobs_have_no_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = Connection::open(folder.path().join("ledger.sqlite")).unwrap();
+    MIGRATIONS.to_version(&mut connection, 6).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO job (job_key, report_key, study_uid, request, accepted_at, state, ends, outcome, html, ended_code)
+             VALUES ('j', 'r', '1.1', '{}', '2026-01-01T00:00:00Z', 'failed', 'reported', '{}', X'70616765', 'Rejected')",
+        )
+        .unwrap();
+    drop(connection);
+    let ledger = SqliteLedger::open(folder.path(), LONG).unwrap();
+    let (row, _) = ledger.job("j").await.unwrap().unwrap();
+    assert_eq!((row.ended_code.as_deref(), row.ended_reason), (Some("Rejected"), None));
+    ledger.retry("j").await.unwrap();
+    let job = ledger.lease_key("j").await.unwrap().unwrap();
+    let why = EndedWhy { code: "Rejected", reason: "the server answered 422" };
+    ledger.settle(&job, Failed, Some(why)).await.unwrap();
+    let (row, _) = ledger.job("j").await.unwrap().unwrap();
+    assert_eq!(row.ended_reason.as_deref(), Some("the server answered 422"));
+}
+
 #[test]
 fn a_file_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,7 +105,7 @@ fn writes_are_on_the_disk_when_they_return() {
     let number = |name| -> i64 { connection.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
     assert_eq!((text("journal_mode").as_str(), number("synchronous")), ("wal", 2));
     assert!(number("busy_timeout") >= 10_000);
-    assert_eq!(MIGRATIONS.current_version(&connection).unwrap().to_string(), "6 (inside)");
+    assert_eq!(MIGRATIONS.current_version(&connection).unwrap().to_string(), "7 (inside)");
 }
 
 #[test]

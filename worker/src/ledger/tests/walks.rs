@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::site::{LONG, Site, carry, events, job, lease, report, stat, states};
 use crate::job::withdrawal_key;
-use crate::ledger::{Accepted, JobFilter, JobState, LedgerError};
+use crate::ledger::{Accepted, EndedWhy, JobFilter, JobState, LedgerError};
 
 pub(super) async fn accepted_once(site: Site) {
     let ledger = site.worker(LONG).await;
@@ -78,11 +78,20 @@ pub(super) async fn undelivered(site: Site) {
     ledger.accept(&job("new", "r")).await.unwrap();
     let new = lease(&ledger).await;
     ledger.store_report(&new, None, &report(JobState::Reported)).await.unwrap();
-    ledger.settle(&new, JobState::Failed, Some("DeliveryRefused")).await.unwrap();
+    let why = EndedWhy { code: "Rejected", reason: "the server answered 422: value at Task.status" };
+    ledger.settle(&new, JobState::Failed, Some(why)).await.unwrap();
     assert_eq!(states(&ledger).await, [JobState::Reported, JobState::Failed]);
     assert_eq!(ledger.newest("r").await.unwrap().unwrap().job_key, "old");
-    let (row, _) = ledger.job("new").await.unwrap().unwrap();
-    assert_eq!(row.ended_code.as_deref(), Some("DeliveryRefused"));
+    let (row, entries) = ledger.job("new").await.unwrap().unwrap();
+    let listed = ledger.jobs(&JobFilter::default()).await.unwrap().pop().unwrap();
+    for row in [&row, &listed] {
+        assert_eq!(
+            (row.ended_code.as_deref(), row.ended_reason.as_deref()),
+            (Some(why.code), Some(why.reason))
+        );
+    }
+    let said = entries.last().map(|entry| (entry.event.as_str(), entry.detail.as_str()));
+    assert_eq!(said, Some(("settled", "failed Rejected: the server answered 422: value at Task.status")));
 
     ledger.retry("new").await.unwrap();
     assert_eq!(states(&ledger).await, [JobState::Reported, JobState::Composed]);
@@ -91,7 +100,7 @@ pub(super) async fn undelivered(site: Site) {
     ledger.settle(&new, JobState::Reported, None).await.unwrap();
     assert_eq!(states(&ledger).await, [JobState::Superseded, JobState::Reported]);
     let (row, _) = ledger.job("new").await.unwrap().unwrap();
-    assert_eq!(row.ended_code, None);
+    assert_eq!((row.ended_code, row.ended_reason), (None, None));
 }
 
 pub(super) async fn retry_and_cancel(site: Site) {
@@ -211,7 +220,8 @@ pub(super) async fn withdrawn(site: Site) {
     assert!(!ledger.withdraw("j", &withdrawal, &bytes).await.unwrap());
     let other = lease(&ledger).await;
     ledger.store_report(&other, None, &bytes).await.unwrap();
-    ledger.settle(&other, JobState::Failed, Some("Rejected")).await.unwrap();
+    let why = EndedWhy { code: "Rejected", reason: "" };
+    ledger.settle(&other, JobState::Failed, Some(why)).await.unwrap();
 
     let (one, two) =
         tokio::join!(ledger.withdraw("j", &withdrawal, &bytes), ledger.withdraw("j", &withdrawal, &bytes));

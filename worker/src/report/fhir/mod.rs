@@ -9,12 +9,14 @@ mod datatypes;
 mod devices;
 mod diagnostic_report;
 mod imaging_study;
+mod known_study;
 mod observation;
 mod provenance;
 mod r5;
 mod references;
 mod risk_assessment;
 mod segment;
+mod server_ids;
 mod task;
 mod terms;
 mod withdrawal;
@@ -23,7 +25,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use self::diagnostic_report::presented_pdf;
+pub use self::known_study::with_known_study;
 pub use self::r5::in_r5;
+pub use self::server_ids::with_server_ids;
 pub use self::terms::{JOB_KEYS, REPORT_KEYS, WITHDRAWN};
 pub use self::withdrawal::{Stored, withdrawal};
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::deliver::{DeliverError, TerminalCode};
+use crate::deliver::{DeliverError, TerminalCode, TransientCode};
 
 /// Transient failures in a row that open it.
 const FAILURES: u32 = 5;
@@ -72,6 +72,16 @@ impl Breaker {
         };
     }
 
+    /// Takes note of the probe at the worker's start. A target that is away then may come, and a few deliveries find out; one
+    /// that is not what the configuration says is sent nothing from the first on.
+    pub fn started(&mut self, result: Result<(), &DeliverError>, now: Instant) {
+        if let (State::Closed { .. }, Err(error)) = (self.state, result)
+            && is_misfit(error)
+        {
+            self.state = self.opened(error.code(), 0, None, now);
+        }
+    }
+
     /// Takes note of a probe.
     pub fn probed(&mut self, result: Result<(), &DeliverError>, now: Instant) {
         let State::Open { probes, .. } = self.state else { return };
@@ -110,6 +120,8 @@ const fn hindrance(error: &DeliverError) -> Option<(&'static str, Option<Duratio
             | TerminalCode::StudyUidUnusable
             | TerminalCode::Rejected
             | TerminalCode::Conflict
+            | TerminalCode::AlreadySigned
+            | TerminalCode::SeveralReports
             | TerminalCode::TransactionBroken
             | TerminalCode::PatientNotStated
             | TerminalCode::PatientNotFound
@@ -119,6 +131,17 @@ const fn hindrance(error: &DeliverError) -> Option<(&'static str, Option<Duratio
             | TerminalCode::PatientUnconfirmed
             | TerminalCode::PatientIsAnother => None,
         },
+    }
+}
+
+/// Whether the target is another than the configuration says, and stays so until one of the two is changed.
+const fn is_misfit(error: &DeliverError) -> bool {
+    use TransientCode::{FhirVersionUnsupported, TransactionUnsupported};
+    match error {
+        DeliverError::Transient { code, .. } => {
+            matches!(code, FhirVersionUnsupported | TransactionUnsupported)
+        }
+        DeliverError::Terminal { code, .. } => matches!(code, TerminalCode::RedirectRefused),
     }
 }
 
@@ -133,7 +156,6 @@ const fn mixed(seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deliver::TransientCode;
 
     fn away(retry_after: Option<Duration>) -> DeliverError {
         let (target, code) = ("ehr".parse().unwrap(), TransientCode::Unreachable);
@@ -227,6 +249,31 @@ mod tests {
         breaker.delivered(Ok(()), now);
         breaker.delivered(Err(&away(None)), now);
         assert_eq!(breaker.open(), None, "closed again: one failure is none");
+    }
+
+    #[test]
+    fn a_target_that_is_another_is_found_out_at_the_start_and_one_that_is_away_is_not() {
+        let now = Instant::now();
+        let misfit = |code| DeliverError::Transient {
+            target: "ehr".parse().unwrap(),
+            code,
+            retry_after: None,
+            source: None,
+        };
+        for (error, opens) in [
+            (misfit(TransientCode::FhirVersionUnsupported), true),
+            (misfit(TransientCode::TransactionUnsupported), true),
+            (refused(TerminalCode::RedirectRefused), true),
+            (away(None), false),
+        ] {
+            let mut breaker = Breaker::new(7);
+            breaker.started(Err(&error), now);
+            assert_eq!(breaker.open(), opens.then(|| error.code()), "{error}");
+            breaker.probed(Ok(()), now);
+            assert_eq!(breaker.open(), None, "it was mended");
+            breaker.started(Ok(()), now);
+            assert_eq!(breaker.open(), None);
+        }
     }
 
     #[test]

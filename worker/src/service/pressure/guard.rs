@@ -24,13 +24,17 @@ struct Guard {
 
 struct State {
     breaker: Breaker,
+    /// Whether a probe is under way.
     is_probed: bool,
+    /// Whether the target is to be probed because the worker starts.
+    starts: bool,
 }
 
 impl Guards {
     pub(super) fn new(targets: &Targets, seed: u64) -> Self {
         let guard = |(name, target): (&Name, &Arc<dyn Target>)| {
-            let state = State { breaker: Breaker::new(seed), is_probed: false };
+            let starts = target.says_what_it_can();
+            let state = State { breaker: Breaker::new(seed), is_probed: false, starts };
             let guard = Guard { name: name.clone(), target: Arc::clone(target), state: Mutex::new(state) };
             (name.clone(), Arc::new(guard))
         };
@@ -48,20 +52,29 @@ impl Guards {
         self.0.iter().filter_map(away).collect()
     }
 
-    /// Begins the probes that are due. They run beside the caller: a target that is away answers late.
+    /// Begins the probes that are due, and at the first call those of targets that can say what they are able to do. They run beside the caller: a target that is away answers late.
     pub(super) fn probe(&self, now: Instant) {
         for guard in self.0.values() {
             let mut state = guard.lock();
-            let is_due = state.breaker.rest(now).is_some_and(|rest| rest.is_zero());
+            let is_due = state.starts || state.breaker.rest(now).is_some_and(|rest| rest.is_zero());
             if !is_due || std::mem::replace(&mut state.is_probed, true) {
                 continue;
             }
+            let starts = std::mem::take(&mut state.starts);
             let guard = Arc::clone(guard);
             tokio::spawn(async move {
                 let result = guard.target.probe().await;
                 let mut state = guard.lock();
                 state.is_probed = false;
-                state.breaker.probed(result.as_ref().map(|&()| ()), Instant::now());
+                let (said, now) = (result.as_ref().map(|&()| ()), Instant::now());
+                if starts {
+                    state.breaker.started(said, now);
+                } else {
+                    state.breaker.probed(said, now);
+                }
+                if let (true, Err(error)) = (starts, &result) {
+                    tracing::warn!(target_name = %guard.name, code = error.code(), "{error}");
+                }
             });
         }
     }
@@ -94,6 +107,10 @@ impl Target for Guard {
         self.target.confirms_patient()
     }
 
+    fn says_what_it_can(&self) -> bool {
+        self.target.says_what_it_can()
+    }
+
     async fn probe(&self) -> Result<(), DeliverError> {
         self.target.probe().await
     }
@@ -105,6 +122,7 @@ mod tests {
 
     use super::*;
     use crate::config::site::TargetConfig;
+    use crate::deliver::TransientCode;
     use crate::ledger::{JobState, ReportBytes};
 
     /// Later than any probe is due.
@@ -148,6 +166,50 @@ mod tests {
         until(|| guards.away().is_empty()).await;
         target.deliver(&parcel).await.unwrap();
         assert_eq!(std::fs::read(path.join("1.2/report.html")).unwrap(), report.html);
+    }
+
+    /// A server that is none of what is configured.
+    #[derive(Debug)]
+    struct Misfit(Name);
+
+    #[async_trait]
+    impl Target for Misfit {
+        async fn deliver(&self, _: &Parcel<'_>) -> Result<Receipts, DeliverError> {
+            panic!("nothing is sent to it");
+        }
+
+        fn says_what_it_can(&self) -> bool {
+            true
+        }
+
+        async fn probe(&self) -> Result<(), DeliverError> {
+            let code = TransientCode::FhirVersionUnsupported;
+            Err(DeliverError::Transient { target: self.0.clone(), code, retry_after: None, source: None })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_target_that_is_another_than_configured_is_known_before_anything_is_sent() {
+        let name: Name = "ehr".parse().unwrap();
+        let target: Arc<dyn Target> = Arc::new(Misfit(name.clone()));
+        let guards = Guards::new(&[(name.clone(), target)].into_iter().collect(), 7);
+        assert!(guards.away().is_empty());
+        guards.probe(Instant::now());
+        until(|| !guards.away().is_empty()).await;
+        assert_eq!(guards.away(), [(name.clone(), "FhirVersionUnsupported")]);
+        let report = ReportBytes {
+            ends: JobState::Reported,
+            outcome: "{}".into(),
+            bundle: None,
+            html: Vec::new(),
+            sr: None,
+            overlay: None,
+            segmentation: None,
+        };
+        let parcel =
+            Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: false };
+        let paused = guards.targets().get(&name).unwrap().deliver(&parcel).await.unwrap_err();
+        assert_eq!(paused.code(), "TargetPaused");
     }
 
     async fn until(holds: impl Fn() -> bool) {

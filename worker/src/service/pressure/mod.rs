@@ -13,6 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::site::WorkerConfig;
+use crate::deliver::next_step;
 use crate::message::Name;
 
 pub use breaker::Breaker;
@@ -116,7 +117,8 @@ impl fmt::Display for Reason {
             }
             Self::LedgerAway => write!(f, "the ledger does not answer; check its database or disk"),
             Self::TargetAway { target, code } => {
-                write!(f, "target `{target}` takes no report ({code}); it is probed until it does")
+                write!(f, "target `{target}` takes no report ({code}); it is probed until it does")?;
+                next_step(code).map_or(Ok(()), |step| write!(f, ": {step}"))
             }
         }
     }
@@ -267,5 +269,7 @@ mod tests {
         for reason in reasons {
             assert!(reason.to_string().contains(';'), "{reason}");
         }
+        let misfit = Reason::TargetAway { target: "ehr".parse().unwrap(), code: "FhirVersionUnsupported" };
+        assert!(misfit.to_string().contains("set the target's `fhir_version`"), "{misfit}");
     }
 }

@@ -22,7 +22,7 @@ impl Issue {
     }
 
     /// The numbers of HAPI's messages, such as `HAPI-1094`: with them its documentation says what is wrong.
-    fn numbers(&self) -> Vec<&str> {
+    pub(super) fn numbers(&self) -> Vec<&str> {
         let is_number = |text: &&str| {
             let digits = text.strip_prefix("HAPI-").unwrap_or_default();
             (3..=5).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())

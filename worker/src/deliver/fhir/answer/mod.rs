@@ -7,6 +7,7 @@ mod tests;
 use serde::Deserialize;
 
 use self::issue::{Issue, reason};
+use super::letter::is_id;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::web::{Answer, Body};
 use crate::deliver::{TerminalCode, TransientCode};
@@ -37,15 +38,27 @@ pub(super) fn judge(answer: &Answer, entries: usize) -> Verdict {
 /// What lies on the server under the report's id.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// This version.
+    /// This version, whatever became of it there.
     This,
-    /// Another version, or somebody else's report.
-    Another,
+    /// Another version that nobody signed, with its number where the server tells it.
+    Another { version: Option<String> },
     /// Nothing, or something that was deleted.
     Nothing,
 }
 
-/// Judges the answer to reading the report.
+/// The same, and the id of what is there where the server chose it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Lies {
+    pub(super) found: Found,
+    pub(super) id: Option<String>,
+}
+
+/// The states of a report that a person has put their name to
+/// (<http://hl7.org/fhir/R4/valueset-diagnostic-report-status.html>). This program writes none of them.
+const SIGNED: [&str; 4] = ["final", "amended", "corrected", "appended"];
+
+/// Judges the answer to reading the report. Another version that a person signed is a trouble for good: nothing may take
+/// its place.
 pub(super) fn found(answer: &Answer, job_key: &str) -> Result<Found, Trouble> {
     match answer.status {
         404 | 410 => return Ok(Found::Nothing),
@@ -53,23 +66,40 @@ pub(super) fn found(answer: &Answer, job_key: &str) -> Result<Found, Trouble> {
         201..=299 => return Err(Trouble::now(TransientCode::AnswerNotUnderstood)),
         _ => return Err(failure(answer)),
     }
-    let resource: Resource = json(&answer.body)?;
+    match &answer.body {
+        Body::TooLong => Err(Trouble::now(TransientCode::AnswerTooLong)),
+        Body::Whole(bytes) => version(bytes, job_key),
+    }
+}
+
+/// Which version of the report this resource is.
+pub(super) fn version(resource: &[u8], job_key: &str) -> Result<Found, Trouble> {
+    let not_understood = || Trouble::now(TransientCode::AnswerNotUnderstood);
+    let resource: Resource = serde_json::from_slice(resource).map_err(|_| not_understood())?;
     if resource.of != "DiagnosticReport" {
-        return Err(Trouble::now(TransientCode::AnswerNotUnderstood));
+        return Err(not_understood());
     }
     let is_this = |identifier: &Identifier| {
         identifier.system.as_deref() == Some(JOB_KEYS) && identifier.value.as_deref() == Some(job_key)
     };
-    Ok(if resource.identifier.iter().any(is_this) { Found::This } else { Found::Another })
+    if resource.identifier.iter().any(is_this) {
+        return Ok(Found::This);
+    }
+    if let Some(status) = SIGNED.into_iter().find(|signed| resource.status.as_deref() == Some(signed)) {
+        let reason =
+            format!("it holds another version of the report that a person signed: its status is `{status}`");
+        return Err(Trouble::good(TerminalCode::AlreadySigned, reason));
+    }
+    Ok(Found::Another { version: resource.meta.version_id.filter(|version| is_id(version)) })
 }
 
-/// Judges the answer to `metadata`: its body is not read, because some servers write megabytes.
-pub(super) fn is_fhir_server(answer: &Answer) -> Result<(), Trouble> {
-    match answer.status {
-        200..=299 if answer.says_json => Ok(()),
-        200..=299 => Err(Trouble::now(TransientCode::AnswerNotUnderstood)),
-        _ => Err(failure(answer)),
-    }
+/// Whether a transaction was refused because it writes something under an id that the server did not choose: 405, as the standard has
+/// it (<http://hl7.org/fhir/R4/http.html#upsert>), or what HAPI answers.
+pub(super) fn refuses_our_ids(answer: &Answer) -> bool {
+    let issues = || json::<Resource>(&answer.body).map(|outcome| outcome.issue).unwrap_or_default();
+    answer.status == 405
+        || (400..500).contains(&answer.status)
+            && issues().iter().any(|issue| issue.numbers().contains(&"HAPI-0959"))
 }
 
 /// An answer to a search whose status is none of success.
@@ -121,7 +151,7 @@ fn contradiction(answer: &Answer, issues: &[Issue]) -> Trouble {
 }
 
 /// An answer whose status is none of success.
-fn failure(answer: &Answer) -> Trouble {
+pub(super) fn failure(answer: &Answer) -> Trouble {
     let code = match answer.status {
         401 => TransientCode::AuthenticationFailed,
         403 => TransientCode::PermissionDenied,
@@ -161,11 +191,21 @@ struct Resource {
     #[serde(default)]
     r#type: Option<String>,
     #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    meta: Meta,
+    #[serde(default)]
     identifier: Vec<Identifier>,
     #[serde(default)]
     entry: Vec<Entry>,
     #[serde(default)]
     issue: Vec<Issue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Meta {
+    version_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -168,9 +168,14 @@ fn the_version_on_the_server_is_told_by_its_job_key() {
         })
     };
     assert_eq!(found(answer(200, report(JOB_KEYS, "j"))), Ok(Found::This));
-    assert_eq!(found(answer(200, report(JOB_KEYS, "k"))), Ok(Found::Another));
-    assert_eq!(found(answer(200, report("urn:x", "j"))), Ok(Found::Another));
-    assert_eq!(found(answer(200, r#"{"resourceType":"DiagnosticReport"}"#)), Ok(Found::Another));
+    let another = |version: Option<&str>| Ok(Found::Another { version: version.map(str::to_owned) });
+    assert_eq!(found(answer(200, report(JOB_KEYS, "k"))), another(None));
+    assert_eq!(found(answer(200, report("urn:x", "j"))), another(None));
+    assert_eq!(found(answer(200, r#"{"resourceType":"DiagnosticReport"}"#)), another(None));
+    for (version, kept) in [("7", Some("7")), ("a-1.b", Some("a-1.b")), ("7\"", None), ("", None)] {
+        let body = json!({ "resourceType": "DiagnosticReport", "meta": { "versionId": version } });
+        assert_eq!(found(answer(200, body.to_string())), another(kept), "{version}");
+    }
     assert_eq!(found(answer(404, "")), Ok(Found::Nothing));
     assert_eq!(found(answer(410, "")), Ok(Found::Nothing));
     assert_eq!(found(answer(200, "<html>")), Err("AnswerNotUnderstood"));
@@ -182,10 +187,24 @@ fn the_version_on_the_server_is_told_by_its_job_key() {
 }
 
 #[test]
-fn only_json_is_a_fhir_server() {
-    assert!(is_fhir_server(&answer(200, "")).is_ok());
-    assert!(is_fhir_server(&Answer { says_json: false, ..answer(200, "") }).is_err());
-    assert!(is_fhir_server(&answer(404, "")).is_err());
+fn another_version_that_a_person_signed_is_left_alone() {
+    let code = |status: &str, job_key: &str| {
+        let identifier = json!([{ "system": JOB_KEYS, "value": job_key }]);
+        let body = json!({ "resourceType": "DiagnosticReport", "status": status, "identifier": identifier });
+        match found(&answer(200, body.to_string()), "j") {
+            Ok(_) => "found",
+            Err(Trouble::Good { code, .. }) => code.as_str(),
+            Err(Trouble::Now { code, .. }) => code.as_str(),
+        }
+    };
+    for status in ["final", "amended", "corrected", "appended"] {
+        assert_eq!((code(status, "k"), code(status, "j")), ("AlreadySigned", "found"), "{status}");
+    }
+    for status in
+        ["registered", "partial", "preliminary", "cancelled", "entered-in-error", "unknown", "Canary"]
+    {
+        assert_eq!(code(status, "k"), "found", "{status}");
+    }
 }
 
 proptest! {
