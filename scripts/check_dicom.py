@@ -18,6 +18,7 @@ from pydicom.sr.codedict import codes
 AREA = "42798000"
 FINDING = "121071"
 SCHEMES = {"http://snomed.info/sct": "SCT", "http://www.radlex.org": "RADLEX", "http://loinc.org": "LN"}
+DIAMETER = "33728-7"
 PRESENCE = {"52101004", "82334004", "2667000"}
 
 
@@ -61,9 +62,10 @@ def problems_of(path: Path):
         yield "tracking UIDs are missing or shared"
     for group in groups:
         names = {item.name.value for item in group[0].ContentSequence}
-        for needed in ("111001", "111003"):
+        # the index lesion is somebody else's measurement, cited
+        for needed in ("111001", "111003") if group.tracking_identifier != "index-lesion" else ("stated-in",):
             if needed not in names:
-                yield f"{group.tracking_identifier}: no algorithm identification ({needed})"
+                yield f"{group.tracking_identifier}: no {needed}: algorithm identification, or where it is stated"
     bundle = path.with_name("bundle.json")
     if not bundle.exists():
         bundle = path.with_suffix(".json")
@@ -178,7 +180,7 @@ def differences(groups, bundle):
         uid = str(group[0].get("ObservationUID", ""))
         items = group[0].ContentSequence
         concepts[uid] = codes_of(items)
-        bounds = ("risk-low", "risk-high")
+        bounds = ("risk-low", "risk-high", "could-be-low", "could-be-high")
         numbers = [item for item in items if item.ValueType == "NUM" and item.name.value not in bounds]
         states = [item.value.value for item in items if item.ValueType == "CODE" and item.value.value in PRESENCE]
         value = None
@@ -197,7 +199,7 @@ def differences(groups, bundle):
             identifier = resource["identifier"][0]["value"].removeprefix("urn:oid:")
             component = (resource.get("component") or [{}])[0]
             value = component.get("valueQuantity", {}).get("value")
-            if resource["code"]["coding"][0]["code"] == AREA:
+            if resource["code"]["coding"][0]["code"] in (AREA, DIAMETER):
                 value = resource.get("valueQuantity", {}).get("value")
             codings = [one for one in resource["code"]["coding"] if one.get("system") in SCHEMES]
             listed = {(SCHEMES[one["system"]], one["code"]) for one in codings}

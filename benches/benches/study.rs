@@ -115,7 +115,7 @@ fn learn(stages: &Stages, job: &Job, ground: &Ground) -> Evidence {
         view: Some(ChestView::Pa),
         modality: "DX".to_owned(),
     };
-    evidence.risks = fusion::assess(&AssessInput {
+    let input = AssessInput {
         t0,
         features: evidence.features.as_ref(),
         nodules: &evidence.nodules,
@@ -124,7 +124,9 @@ fn learn(stages: &Stages, job: &Job, ground: &Ground) -> Evidence {
         image: Some(&image),
         header: None,
         late_fusion: stages.late_fusion.as_ref(),
-    });
+    };
+    let (risks, lesion) = (fusion::assess(&input), fusion::lesion(&input));
+    (evidence.risks, evidence.lesion) = (risks, lesion);
     evidence
 }
 

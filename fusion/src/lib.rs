@@ -38,15 +38,15 @@ pub mod record;
 pub mod time;
 
 pub use assess::{
-    AssessInput, ChestView, Comparison, Contribution, Guidance, HeaderDemographics, ImageScores,
-    IntervalKind, Method, Risk, RiskInput, Sex, assess,
+    AssessInput, ChestView, Comparison, Contribution, EarlierLesion, Guidance, HeaderDemographics,
+    ImageScores, IntervalKind, Lesion, Method, Risk, RiskInput, Sex, assess, lesion,
 };
 pub use features::{
     Comparator, Excluded, Feature, FeatureTable, FeatureValue, Group, MissingReason, Schema, SchemaError,
     features, features_by,
 };
 pub use learned::{LateFusionModel, ModelError};
-pub use nodule::{Nodule, NoduleKind, nodules};
+pub use nodule::{Nodule, NoduleKind, Site, nodules};
 pub use phi::Phi;
 pub use prostate::{ProstateLesion, ProstateReport, prostate_lesions};
 pub use record::{Gender, HumanName, Identifier, Record, RecordError, RecordPatient};

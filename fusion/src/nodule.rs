@@ -26,7 +26,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::features::{Schema, View};
-use crate::record::{Observation, ObservedValue, Record};
+use crate::record::{Concept, Observation, ObservedValue, Record};
 use codes::{
     Lobe, SNOMED, has_element, is_composition, is_diameter, is_lung_nodule, is_size, kind_of, lobe,
     millimetres, says_no, spiculation,
@@ -58,6 +58,15 @@ impl NoduleKind {
     }
 }
 
+/// Where in the lung, as a concept of SNOMED CT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Code of SNOMED CT.
+    pub code: String,
+    /// The source's words for it; may be empty.
+    pub display: String,
+}
+
 /// What is stated of one nodule. `None` is unknown, never "no". Its `Debug` leaves the source out.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Nodule {
@@ -69,6 +78,9 @@ pub struct Nodule {
     pub spiculated: Option<bool>,
     /// Whether it lies in an upper lobe.
     pub upper_lobe: Option<bool>,
+    /// Where it is stated to lie, where SNOMED CT says it.
+    #[serde(default)]
+    pub site: Option<Site>,
     /// Nodules on the whole examination, this one included.
     pub count: Option<u32>,
     /// Where it is stated: references of resources, or SOP instances of a DICOM SR.
@@ -134,19 +146,31 @@ fn read(fact: &Observation) -> Option<Nodule> {
         kind: kind(fact),
         spiculated: fact.components.iter().find_map(|part| spiculation(&part.code, &part.value)),
         upper_lobe: sites.iter().find_map(|site| site.upper),
+        site: places(fact).find_map(site),
         count: count(fact),
         source: fact.origin.reference.iter().cloned().collect(),
         dated: None,
     })
 }
 
-/// `bodySite`, then the sites of components.
 fn sites(fact: &Observation) -> Vec<Lobe> {
+    places(fact).filter_map(lobe).collect()
+}
+
+/// `bodySite`, then the sites of components.
+fn places(fact: &Observation) -> impl Iterator<Item = &Concept> {
     let parts = fact.components.iter().filter(|part| is_site(&part.code)).filter_map(|part| {
         let ObservedValue::Concept(concept) = &part.value else { return None };
-        lobe(concept)
+        Some(concept)
     });
-    lobe(&fact.body_site).into_iter().chain(parts).collect()
+    [&fact.body_site].into_iter().chain(parts)
+}
+
+/// The concept in SNOMED CT, where it is one of the lung.
+fn site(concept: &Concept) -> Option<Site> {
+    lobe(concept).filter(|lobe| lobe.is_lung)?;
+    let coding = concept.codings.iter().find(|coding| coding.system.as_deref() == Some(SNOMED))?;
+    Some(Site { code: coding.code.clone()?, display: coding.display.clone().unwrap_or_default() })
 }
 
 fn is_absent(fact: &Observation) -> bool {

@@ -7,6 +7,7 @@ use dicom_ingest::species::Species;
 use dicom_ingest::sr::{Composition, Fault, Lobe, ProstateFact, SrLesion, SrNodule, SrReport};
 use fusion::{
     ChestView, Gender, Nodule, NoduleKind, ProstateLesion, ProstateReport, RecordPatient, Sex as BinarySex,
+    Site,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -162,6 +163,11 @@ pub fn nodule(
         }),
         spiculated: nodule.spiculated,
         upper_lobe: nodule.lobe.map(|lobe| lobe == Lobe::Upper),
+        site: nodule
+            .site
+            .as_ref()
+            .filter(|site| is_snomed(site))
+            .map(|site| Site { code: site.value.clone(), display: site.meaning.clone() }),
         count,
         source: vec![reference(report)],
         dated,
@@ -187,11 +193,15 @@ pub fn prostate(report: &SrReport, dated: Option<Timestamp>, site_zone: &TimeZon
 /// A lesion of a structured report, where its sites are a sector of the prostate.
 fn located(lesion: &SrLesion, report: &SrReport, dated: Option<Timestamp>) -> Option<ProstateLesion> {
     let sites = lesion.sites.iter().map(|site| {
-        let code = ["SCT", "http://snomed.info/sct"].iter().any(|scheme| site.is(scheme, &site.value));
+        let code = is_snomed(site);
         (code.then_some(site.value.as_str()), site.meaning.as_str())
     });
     let found = ProstateLesion::at(lesion.pi_rads, sites)?;
     Some(ProstateLesion { source: Some(reference(report.sop_instance_uid.as_str())), dated, ..found })
+}
+
+fn is_snomed(code: &Code) -> bool {
+    ["SCT", "http://snomed.info/sct"].iter().any(|scheme| code.is(scheme, &code.value))
 }
 
 /// A DICOM object as reports cite it.

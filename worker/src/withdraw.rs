@@ -115,6 +115,7 @@ pub fn withdrawal(
             sources: Vec::new(),
             excluded: Vec::new(),
         },
+        lesion: None,
         risks: Vec::new(),
         missing: Vec::new(),
         limits: Vec::new(),

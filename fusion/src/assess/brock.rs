@@ -2,7 +2,7 @@
 
 use super::course::on_screening;
 use super::inputs::{age, index_nodule, sex, truth_of};
-use super::{AssessInput, Card, Guidance, Risk, Sex, guideline, rated};
+use super::{AssessInput, Card, Comparison, Guidance, Risk, Sex, guideline, rated};
 use crate::formulas::brock::{Inputs, MAX_DIAMETER_MM, calculate};
 
 const CARD: Card = Card {
@@ -22,10 +22,14 @@ const CARD: Card = Card {
 /// Ages of the data the formula was made from, in years.
 const DEVELOPMENT_AGES: (f64, f64) = (50.0, 75.0);
 
+/// Probability from which the guideline suggests more than surveillance.
+const GUIDED: f64 = 0.1;
+
 /// Least diameter that the guideline's threshold is for, mm.
 const LEAST_GUIDED_MM: f64 = 8.0;
 
-pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
+/// `mayo` is the risk by Mayo for the same input.
+pub(super) fn risk(input: &AssessInput<'_>, mayo: &Risk) -> Risk {
     let mut risk = CARD.empty();
     let index = match index_nodule(input) {
         Ok(index) => index,
@@ -71,7 +75,16 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     match calculate(&inputs) {
         Some(calculation) => {
             let mut risk = suggested(risk.calculated(&calculation), nodule.diameter_mm);
+            compare(&mut risk, mayo, nodule.diameter_mm);
             risk.comparators.extend(rated::compare(&index));
+            if index.spiculated.is_none() {
+                let stated = |spiculated| {
+                    let with = Inputs { spiculated: Some(spiculated), ..inputs };
+                    calculate(&with).and_then(|found| found.probability())
+                };
+                let with: Vec<f64> = [false, true].into_iter().filter_map(stated).collect();
+                risk.does_without(&["spiculation"], &with);
+            }
             on_screening(&mut risk, nodule, index.spiculated, index.before);
             if index.count > 1 {
                 // Mayo, which has it else, is not computed for several nodules and so not shown
@@ -83,18 +96,27 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     }
 }
 
+/// The Mayo model beside it: both are taken for the same question before PET.
+fn compare(risk: &mut Risk, mayo: &Risk, diameter_mm: f64) {
+    let (Some(_), Some(probability)) = (risk.probability, mayo.probability) else { return };
+    let note = "malignant now";
+    let category = (diameter_mm >= LEAST_GUIDED_MM).then(|| category(probability).to_owned());
+    risk.comparators.push(Comparison { category, ..Comparison::of_same("Mayo", Some(probability), note) });
+}
+
 /// The threshold of the British Thoracic Society, which is for nodules of 8 mm and more.
 fn suggested(mut risk: Risk, diameter_mm: f64) -> Risk {
     let (Some(probability), true) = (risk.probability, diameter_mm >= LEAST_GUIDED_MM) else { return risk };
-    let (category, text) = if probability < 0.1 {
-        ("below 10 %", "CT surveillance")
-    } else {
-        ("10 % and more", "PET-CT, and the risk after it by Herder")
-    };
-    risk.category = Some(category.to_owned());
+    let text =
+        if probability < GUIDED { "CT surveillance" } else { "PET-CT, and the risk after it by Herder" };
+    risk.category = Some(category(probability).to_owned());
     risk.guidance = Some(Guidance {
         text: format!("the guideline suggests: {text}"),
         citation: "British Thoracic Society, Thorax 2015;70:ii1-ii54".to_owned(),
     });
     risk
+}
+
+fn category(probability: f64) -> &'static str {
+    if probability < GUIDED { "below 10 %" } else { "10 % and more" }
 }

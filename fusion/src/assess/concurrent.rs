@@ -130,6 +130,10 @@ fn fill(
         let absent = if prediction.stratum == Stratum::ImageOnly { "laboratory" } else { "image" };
         risk.missing.push(absent.to_owned());
     }
+    if let Some(bounds) = prediction.could_be {
+        risk.missing.extend(prediction.missing.iter().map(|id| (*id).to_owned()));
+        risk.could_be = Some(bounds);
+    }
     let label =
         |id: &str| table.feature(id).map_or_else(|| id.replace('_', " "), |feature| feature.label.clone());
     risk.contributions = prediction
@@ -162,7 +166,7 @@ fn fill(
 
 fn compare(risk: &mut Risk, model: &LateFusionModel, view: Option<ChestView>, prediction: &Prediction) {
     let mut add = |name: &str, probability: Option<f64>, note: &str| {
-        risk.comparators.push(Comparison { name: name.to_owned(), probability, note: Some(note.to_owned()) });
+        risk.comparators.push(Comparison::of_same(name, probability, note));
     };
     add("image only", prediction.image_only, "the findings alone, calibrated");
     add("record only", prediction.record_only, "laboratory values and sex alone, calibrated");

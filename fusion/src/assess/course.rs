@@ -20,7 +20,7 @@ const WITHIN_DAYS: f64 = 365.25;
 /// The nodule as the examination before saw it.
 #[derive(Clone, Copy)]
 pub(super) struct Earlier<'a> {
-    nodule: &'a Nodule,
+    pub(super) nodule: &'a Nodule,
     days: f64,
 }
 
@@ -67,6 +67,11 @@ fn earlier<'a>(input: &AssessInput<'a>, now: &Nodule) -> Option<Earlier<'a>> {
 }
 
 impl Earlier<'_> {
+    /// How fast it grew, by the volumes of spheres.
+    pub(super) fn growth(&self, now: &Nodule) -> Option<Growth> {
+        growth(sphere_mm3(self.nodule.diameter_mm), sphere_mm3(now.diameter_mm), self.days)
+    }
+
     /// What it was then, and how fast it grew, as inputs of a risk; the formula does not use them.
     pub(super) fn describe(&self, now: &Nodule, risk: &mut Risk) {
         let mut add = |label: &str, value: String, unit: Option<&str>| {
@@ -80,8 +85,7 @@ impl Earlier<'_> {
             });
         };
         add("nodule diameter before", number(self.nodule.diameter_mm), Some("mm"));
-        let volumes = (sphere_mm3(self.nodule.diameter_mm), sphere_mm3(now.diameter_mm));
-        let Some(growth) = growth(volumes.0, volumes.1, self.days) else { return };
+        let Some(growth) = self.growth(now) else { return };
         let pace = match growth {
             Growth::StableOrSmaller => {
                 add("volume doubling time", "no growth".to_owned(), None);

@@ -49,27 +49,22 @@ pub(super) fn risk(input: &AssessInput<'_>, mayo: &Risk, brock: &Risk) -> Risk {
     let Some(bounds) = bounds else {
         return risk.lacks(&["mayo"], "the Mayo probability, which it starts from, is not computable");
     };
-    risk.comparators.push(Comparison {
-        name: "Mayo, without PET".to_owned(),
-        probability: mayo.probability,
-        note: Some("what the model starts from".to_owned()),
-    });
+    risk.comparators.push(Comparison::of_same(
+        "Mayo, without PET",
+        mayo.probability,
+        "what the model starts from",
+    ));
     if let (Some(mayo), Some(uptake)) = (mayo.probability, uptake) {
+        let probability = by_likelihood_ratio(mayo, uptake);
+        let note = "another model that goes by the same name; comparator only";
         risk.comparators.push(Comparison {
-            name: "by likelihood ratio".to_owned(),
-            probability: Some(by_likelihood_ratio(mayo, uptake)),
-            note: Some("another model that goes by the same name; comparator only".to_owned()),
+            category: Some(suggested(probability).0.to_owned()),
+            ..Comparison::of_same("by likelihood ratio", Some(probability), note)
         });
     }
     let mut risk = risk.calculated(&calculate(bounds, uptake));
     if let Some(probability) = risk.probability {
-        let (category, text) = match probability {
-            low if low < 0.1 => ("below 10 %", "CT surveillance"),
-            middle if middle <= 0.7 => {
-                ("10 to 70 %", "image-guided biopsy, excision or CT surveillance, by risk and preference")
-            }
-            _ => ("above 70 %", "excision or non-surgical treatment"),
-        };
+        let (category, text) = suggested(probability);
         risk.category = Some(category.to_owned());
         risk.guidance = Some(Guidance {
             text: format!("the guideline suggests: {text}"),
@@ -91,6 +86,17 @@ fn after_brock(brock: &Risk) -> Option<&'static str> {
         _ => Some(
             "the guideline (British Thoracic Society 2015) takes the model after a Brock risk of 10 % and more; here that is not known",
         ),
+    }
+}
+
+/// Category after PET, and what the British Thoracic Society suggests for it.
+fn suggested(probability: f64) -> (&'static str, &'static str) {
+    match probability {
+        low if low < 0.1 => ("below 10 %", "CT surveillance"),
+        middle if middle <= 0.7 => {
+            ("10 to 70 %", "image-guided biopsy, excision or CT surveillance, by risk and preference")
+        }
+        _ => ("above 70 %", "excision or non-surgical treatment"),
     }
 }
 

@@ -90,13 +90,9 @@ fn compare(input: &AssessInput<'_>, inputs: &Inputs, risk: &mut Risk) {
     let ever_smoker = inputs.ever_smoker == Some(true);
     let probability = years_quit.map(|years| va(inputs.age_years, ever_smoker, years, inputs.diameter_mm));
     let note = if probability.is_some() {
-        "Gould 2007, veterans; comparator only"
+        "Gould 2007, veterans"
     } else {
         "Gould 2007; when the patient stopped smoking is not known"
     };
-    risk.comparators.push(Comparison {
-        name: "VA model".to_owned(),
-        probability,
-        note: Some(note.to_owned()),
-    });
+    risk.comparators.push(Comparison::of_same("VA model", probability, note));
 }

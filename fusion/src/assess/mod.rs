@@ -5,11 +5,13 @@
 //! a pixel.
 
 mod brock;
+mod comparison;
 mod concurrent;
 mod course;
 mod guideline;
 mod herder;
 mod inputs;
+mod lesion;
 mod mayo;
 mod plcom2012;
 mod prostate;
@@ -24,6 +26,9 @@ use crate::learned::LateFusionModel;
 use crate::nodule::Nodule;
 use crate::number::stored;
 use crate::prostate::{ProstateLesion, ProstateReport};
+
+pub use comparison::Comparison;
+pub use lesion::{EarlierLesion, Lesion, lesion};
 
 /// All that a set of risks is made from.
 #[derive(Clone, Copy)]
@@ -109,8 +114,12 @@ pub struct Risk {
     pub high: Option<f64>,
     /// What the bounds are.
     pub interval_kind: IntervalKind,
-    /// What is missing, as stable words; `population` where the method is not for this patient.
+    /// What is missing, as stable words; `population` where the method is not for this patient. A computed risk does
+    /// without these.
     pub missing: Vec<String>,
+    /// Of a computed risk that does without something: the least and the greatest probability that it would have with it.
+    #[serde(default)]
+    pub could_be: Option<(f64, f64)>,
     /// Why there is no probability, in one sentence.
     pub reason: Option<String>,
     /// Method: name, version and where it was published.
@@ -206,23 +215,12 @@ pub struct Contribution {
     pub logit: f64,
 }
 
-/// What another model says of the same outcome.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
-    /// Name for a reader, such as `image only`.
-    pub name: String,
-    /// 0 to 1; `None` where it cannot be computed.
-    pub probability: Option<f64>,
-    /// What to bear in mind.
-    pub note: Option<String>,
-}
-
 /// The risks of one examination. Brock, Mayo, PLCOm2012 and intensive care at the time of the examination are always
 /// listed, computed or with the reason why not. Herder is listed where the record states an uptake on PET, the prostate
 /// formulas for a man with an antigen or a PI-RADS category in record or structured report: on other reports they would be noise.
 pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
     let mayo = mayo::risk(input);
-    let brock = brock::risk(input);
+    let brock = brock::risk(input, &mayo);
     let herder = herder::is_relevant(input).then(|| herder::risk(input, &mayo, &brock));
     let mut risks = vec![brock, mayo];
     risks.extend(herder);
@@ -268,6 +266,7 @@ impl Card {
             high: None,
             interval_kind: IntervalKind::None,
             missing: Vec::new(),
+            could_be: None,
             reason: None,
             method: Method {
                 name: self.name.to_owned(),
@@ -295,6 +294,7 @@ impl Risk {
         for number in [&mut self.probability, &mut self.low, &mut self.high, &mut self.average] {
             *number = number.map(stored);
         }
+        self.could_be = self.could_be.map(|(low, high)| (stored(low), stored(high)));
         for part in &mut self.contributions {
             part.logit = stored(part.logit);
         }
@@ -333,6 +333,16 @@ impl Risk {
         self.missing.extend(missing.iter().map(|word| (*word).to_owned()));
         self.reason = Some(format!("not computable: {reason}"));
         self
+    }
+
+    /// Computed without these; with them it would be one of `probabilities`.
+    fn does_without(&mut self, missing: &[&str], probabilities: &[f64]) {
+        let low = probabilities.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if self.probability.is_some() && low <= high {
+            self.missing.extend(missing.iter().map(|word| (*word).to_owned()));
+            self.could_be = Some((low, high));
+        }
     }
 
     /// Not for this patient.

@@ -108,6 +108,35 @@ fn pbcg_inputs(
     Ok(ancestries.into_iter().map(made).collect())
 }
 
+/// What a published variant does without, and the same patient with every value of it; empty where nothing is unknown.
+fn stated(inputs: &pbcg::Inputs) -> (Vec<&'static str>, Vec<pbcg::Inputs>) {
+    let unknown = [
+        ("prior-biopsy", inputs.prior_negative_biopsy.is_none()),
+        ("rectal-examination", inputs.abnormal_examination.is_none()),
+        ("family-history", inputs.family_history.is_none()),
+    ];
+    let words: Vec<&'static str> =
+        unknown.iter().filter(|(_, absent)| *absent).map(|(word, _)| *word).collect();
+    if words.is_empty() {
+        return (words, Vec::new());
+    }
+    let values = |known: Option<bool>| known.map_or_else(|| vec![false, true], |known| vec![known]);
+    let mut all = Vec::new();
+    for biopsy in values(inputs.prior_negative_biopsy) {
+        for examination in values(inputs.abnormal_examination) {
+            for family in values(inputs.family_history) {
+                all.push(pbcg::Inputs {
+                    prior_negative_biopsy: Some(biopsy),
+                    abnormal_examination: Some(examination),
+                    family_history: Some(family),
+                    ..*inputs
+                });
+            }
+        }
+    }
+    (words, all)
+}
+
 /// A probability where all agree, else the range over what is unknown.
 fn fill(mut risk: Risk, probabilities: &[f64], missing: &[&str]) -> Risk {
     let low = probabilities.iter().copied().fold(f64::INFINITY, f64::min);
@@ -136,8 +165,8 @@ fn without_mri(input: &AssessInput<'_>) -> Risk {
         first.variant.clone_into(&mut risk.method.variant);
     }
     if let [only] = found.as_slice() {
-        add(&mut risk, "low grade", Some(only.low), "Gleason 6, by the same formula");
-        add(&mut risk, "no cancer", Some(only.none), "by the same formula");
+        add_other(&mut risk, "low grade", Some(only.low), "Gleason 6, by the same formula");
+        add_other(&mut risk, "no cancer", Some(only.none), "by the same formula");
     }
     if let [only] = inputs.as_slice() {
         let older = pbcg::pcptrc(only).map(|found| found.high);
@@ -150,11 +179,23 @@ fn without_mri(input: &AssessInput<'_>) -> Risk {
     }
     let missing: &[&str] = if inputs.len() > 1 { &["ancestry"] } else { &[] };
     let highs: Vec<f64> = found.iter().map(|found| found.high).collect();
-    fill(risk, &highs, missing)
+    let mut risk = fill(risk, &highs, missing);
+    if let [only] = inputs.as_slice() {
+        let (words, stated) = stated(only);
+        let with: Vec<f64> = stated.iter().filter_map(pbcg::calculate).map(|found| found.high).collect();
+        risk.does_without(&words, &with);
+    }
+    risk
 }
 
 fn add(risk: &mut Risk, name: &str, probability: Option<f64>, note: &str) {
-    risk.comparators.push(Comparison { name: name.to_owned(), probability, note: Some(note.to_owned()) });
+    risk.comparators.push(Comparison::of_same(name, probability, note));
+}
+
+/// Of another outcome: a number to know, with which this one need not agree.
+fn add_other(risk: &mut Risk, name: &str, probability: Option<f64>, note: &str) {
+    let other = Comparison::of_same(name, probability, note);
+    risk.comparators.push(Comparison { other_outcome: true, ..other });
 }
 
 fn with_mri(input: &AssessInput<'_>) -> Risk {
@@ -178,7 +219,14 @@ fn with_mri(input: &AssessInput<'_>) -> Risk {
     let mut missing = Vec::new();
     missing.extend((inputs.len() > 1).then_some("ancestry"));
     missing.extend(known.is_none().then_some("pi-rads"));
-    fill(risk, &probabilities, &missing)
+    let mut risk = fill(risk, &probabilities, &missing);
+    if let ([only], Some(band)) = (inputs.as_slice(), known) {
+        let (words, stated) = stated(only);
+        let found = stated.iter().filter_map(pbcg::calculate);
+        let with: Vec<f64> = found.map(|one| pbcg::updated(one.high, band)).collect();
+        risk.does_without(&words, &with);
+    }
+    risk
 }
 
 /// The model of a lesion's place beside it, from PI-RADS 3.
@@ -212,7 +260,7 @@ fn by_place(input: &AssessInput<'_>, facts: &Facts, risk: &mut Risk) {
         Ok(None) => return,
         Err(why) => (None, why.to_owned()),
     };
-    add(risk, "Insights into Imaging 2024;15:3", probability, &note);
+    add_other(risk, "Insights into Imaging 2024;15:3", probability, &note);
 }
 
 fn tum(input: &AssessInput<'_>) -> Risk {
@@ -245,7 +293,7 @@ fn tum(input: &AssessInput<'_>) -> Risk {
         (facts.prior_negative, facts.examination, facts.pi_rads.and_then(category), facts.doubled)
     {
         let other = comparators::mri_erspc(psa_ng_ml, examined, volume_ml, age_years, category);
-        add(
+        add_other(
             &mut risk,
             "MRI-ERSPC after a negative biopsy",
             other,

@@ -54,6 +54,16 @@ impl RecordRow {
         Self { labs, male }
     }
 
+    /// Nothing known.
+    pub(super) fn empty() -> Self {
+        Self { labs: [None; LABS.len()], male: None }
+    }
+
+    /// Identifiers of the values that are missing or too old.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        LABS.iter().zip(&self.labs).filter(|(_, value)| value.is_none()).map(|(lab, _)| lab.id).collect()
+    }
+
     /// Whether the record says anything that the model reads, sex aside.
     pub(super) fn has_labs(&self) -> bool {
         self.labs.iter().any(Option::is_some)

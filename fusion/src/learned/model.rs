@@ -1,6 +1,7 @@
 //! The late fusion model: its file, its checks, and what it says of one examination.
 
 mod check;
+mod missing;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -157,6 +158,11 @@ pub struct Prediction {
     pub reference_logit: f64,
     /// Label and logit of each contribution; with the reference they add up to the prediction's logit.
     pub contributions: Vec<(String, f64)>,
+    /// Laboratory values that are missing or too old; empty where none is known.
+    pub missing: Vec<&'static str>,
+    /// With the image, and with every laboratory value that is missing: the least and the greatest probability over
+    /// values that are usual among the patients that the model was fitted on.
+    pub could_be: Option<(f64, f64)>,
     /// How far the record is from those that the model was fitted on; `None` where it takes no part, or for a file of an
     /// older program.
     pub distance: Option<Distance>,
@@ -271,15 +277,15 @@ impl LateFusionModel {
     pub fn predict(&self, image: Option<&[f64]>, record: Option<&FeatureTable>) -> Option<Prediction> {
         let image = image.filter(|logits| logits.len() == self.body.labels.len());
         let image: Option<Vec<Option<f64>>> = image.map(|logits| logits.iter().copied().map(Some).collect());
-        let record = record.map(RecordRow::from_features).filter(RecordRow::has_labs);
+        let stated = record.map_or_else(RecordRow::empty, RecordRow::from_features);
+        let record = Some(&stated).filter(|row| row.has_labs());
         let main = &self.body.parameters;
-        let answer = main.answer(image.as_deref(), record.as_ref())?;
+        let answer = main.answer(image.as_deref(), record)?;
         let members = self.body.members.iter();
-        let mut spread: Vec<f64> = members
-            .filter_map(|member| Some(member.answer(image.as_deref(), record.as_ref())?.probability))
-            .collect();
+        let mut spread: Vec<f64> =
+            members.filter_map(|member| Some(member.answer(image.as_deref(), record)?.probability)).collect();
         spread.sort_by(f64::total_cmp);
-        let (reference_logit, contributions) = self.contributions(&answer, image.as_deref(), record.as_ref());
+        let (reference_logit, contributions) = self.contributions(&answer, image.as_deref(), record);
         Some(Prediction {
             stratum: answer.stratum,
             probability: answer.probability,
@@ -291,14 +297,16 @@ impl LateFusionModel {
                 .as_ref()
                 .map(|conformal| conformal.is_indeterminate(answer.stratum.word(), answer.probability)),
             image_only: image.as_deref().map(|image| main.image_alone(image)),
-            record_only: record.as_ref().map(|record| main.record_alone(record)),
+            record_only: record.map(|record| main.record_alone(record)),
+            missing: record.map(RecordRow::missing).unwrap_or_default(),
+            could_be: image.as_deref().and_then(|image| main.could_be(image, &stated)),
             reference_logit,
             contributions,
             distance: self
                 .body
                 .familiarity
                 .as_ref()
-                .zip(record.as_ref())
+                .zip(record)
                 .map(|(known, row)| known.distance(&row.columns())),
         })
     }

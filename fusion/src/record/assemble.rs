@@ -119,7 +119,7 @@ impl Assembly {
         text: &str,
         full_url: Option<String>,
     ) -> Result<(), RecordError> {
-        if !RESOURCE_TYPES.contains(&kind.as_str()) || is_ai_asserted(text) {
+        if !RESOURCE_TYPES.contains(&kind.as_str()) || is_of_a_program(text) {
             return Ok(());
         }
         self.bytes += text.len();
@@ -145,10 +145,13 @@ impl Assembly {
     }
 }
 
-/// Whether a program asserted it: the label `AIAST` (HL7/aitransparency-ig). A report that was delivered to the server that
-/// the record comes from lies in that record; its findings are no evidence for the next report, and would make each
-/// delivery another record.
-fn is_ai_asserted(text: &str) -> bool {
+/// Tag of what a report of this program cites: somebody else's measurement, which is in the record already.
+const CITED: (&str, &str) = ("https://chiasm.invalid/fhir/CodeSystem/tag", "cited");
+
+/// Whether a program asserted it, by the label `AIAST` (HL7/aitransparency-ig), or cites it. A report that was delivered to
+/// the server that the record comes from lies in that record; its findings are no evidence for the next report, and would
+/// make each delivery another record.
+fn is_of_a_program(text: &str) -> bool {
     #[derive(Deserialize)]
     struct Labelled {
         #[serde(default)]
@@ -158,15 +161,21 @@ fn is_ai_asserted(text: &str) -> bool {
     struct Meta {
         #[serde(default)]
         security: Vec<Label>,
+        #[serde(default)]
+        tag: Vec<Label>,
     }
     #[derive(Deserialize)]
     struct Label {
         #[serde(default)]
+        system: String,
+        #[serde(default)]
         code: String,
     }
-    text.contains("AIAST")
+    let is_asserted = |label: &Label| label.code == "AIAST";
+    let is_cited = |tag: &Label| (tag.system.as_str(), tag.code.as_str()) == CITED;
+    (text.contains("AIAST") || text.contains("chiasm.invalid"))
         && serde_json::from_str::<Labelled>(text)
-            .is_ok_and(|one| one.meta.security.iter().any(|label| label.code == "AIAST"))
+            .is_ok_and(|one| one.meta.security.iter().any(is_asserted) || one.meta.tag.iter().any(is_cited))
 }
 
 fn json(error: &serde_json::Error) -> RecordError {

@@ -116,6 +116,15 @@ fn spiculation_unknown_takes_variant_2a() {
     case.nodules[0].spiculated = None;
     let found = risk(&input(&case), "brock");
     assert!(found.probability.is_some() && found.method.variant.starts_with("2a"));
+    assert_eq!(found.missing, ["spiculation"]);
+    let with = |spiculated| {
+        case.nodules[0].spiculated = Some(spiculated);
+        let stated = risk(&input(&case), "brock");
+        assert_eq!((stated.could_be, stated.missing.len()), (None, 0));
+        stated.probability.unwrap()
+    };
+    assert_eq!(found.could_be, Some([false, true].map(with).into()), "what the margin would make of it");
+    case.nodules[0].spiculated = None;
     assert_eq!(risk(&input(&case), "mayo").missing, ["spiculation"]);
 }
 
@@ -202,6 +211,46 @@ fn the_untrained_model_says_so() {
     assert_eq!((found.probability, found.missing), (None, vec!["model".to_owned()]));
 }
 
+#[test]
+fn the_lesion_is_the_nodule_that_was_computed_for() {
+    let alone = fusion::lesion(&input(&case(resources()))).unwrap();
+    assert!((alone.diameter_mm - 12.0).abs() < 1e-9);
+    assert_eq!((alone.site.code.as_str(), alone.count, &alone.earlier), ("42400003", 1, &None));
+    assert_eq!(alone.source.as_deref(), Some("Observation/nodule-1"));
+    let followed = with_before(180, |before| before.diameter_mm = 10.0);
+    let earlier = fusion::lesion(&input(&followed)).unwrap().earlier.unwrap();
+    assert_eq!(earlier.source.as_deref(), Some("Observation/before"));
+    assert!((earlier.difference_mm - 2.0).abs() < 1e-9);
+    let Some(fusion::formulas::doubling::Growth::Growing { doubling_days, .. }) = earlier.growth else {
+        panic!("{earlier:?}")
+    };
+    assert_eq!(doubling(&followed).unwrap(), format!("{doubling_days:.0}"));
+    let mut unsited = case(resources());
+    unsited.nodules[0].site = None;
+    assert_eq!(fusion::lesion(&input(&unsited)).unwrap().site.code, "45653009", "an upper lobe is known");
+    unsited.nodules.clear();
+    assert_eq!(fusion::lesion(&input(&unsited)), None);
+}
+
+#[test]
+fn methods_disagree_by_number_and_by_category_for_the_same_outcome_alone() {
+    let case = case(resources());
+    let brock = risk(&input(&case), "brock");
+    let mayo = brock.comparators.iter().find(|other| other.name == "Mayo").unwrap();
+    assert_eq!(mayo.probability, risk(&input(&case), "mayo").probability);
+    assert!(mayo.category.is_some() && brock.category.is_some());
+    let near = fusion::Comparison { probability: Some(0.09), category: None, ..mayo.clone() };
+    let own = Risk { probability: Some(0.11), category: Some("10 % and more".to_owned()), ..brock };
+    assert!(!near.disagrees(&own), "the log odds are near");
+    let below = fusion::Comparison { category: Some("below 10 %".to_owned()), ..near.clone() };
+    assert!(below.disagrees(&own), "another category");
+    let other = fusion::Comparison { other_outcome: true, ..below };
+    assert!(!other.disagrees(&own), "of another outcome");
+    let far = fusion::Comparison { probability: Some(0.4), ..near.clone() };
+    assert!(far.disagrees(&own), "log odds");
+    assert!(!fusion::Comparison { probability: None, ..near }.disagrees(&own));
+}
+
 fn ids(input: &AssessInput<'_>) -> Vec<String> {
     assess(input).into_iter().map(|risk| risk.id).collect()
 }
@@ -241,6 +290,10 @@ fn prostate_formulas_are_listed_for_men_with_an_antigen() {
     })
     .unwrap();
     assert!((pbcg.probability.unwrap() - expected.high).abs() < 1e-9);
+    assert_eq!(pbcg.missing, ["prior-biopsy", "rectal-examination", "family-history"]);
+    let (low, high) = pbcg.could_be.unwrap();
+    assert!(low < expected.high && expected.high < high, "{low} to {high}");
+    assert!(!pbcg.comparators.iter().any(|other| other.other_outcome && other.disagrees(pbcg)));
     let updated = fusion::formulas::pbcg::updated(expected.high, fusion::formulas::pbcg::PiRads::Above3);
     assert!((found("pbcg-mri").probability.unwrap() - updated).abs() < 1e-9);
     assert!((found("pbcg-mri").comparators[0].probability.unwrap() - expected.high).abs() < 1e-9);
@@ -622,6 +675,9 @@ fn the_va_model_stands_beside_mayo() {
                 }
                 // packs say that the patient smoked, too
                 "pack-years" if status.is_none() => {
+                    feature.value = FeatureValue::Missing { reason: MissingReason::NotRecorded };
+                }
+                "pack-years" => {
                     feature.value = FeatureValue::Missing { reason: MissingReason::NotRecorded };
                 }
                 "years-quit" => {

@@ -166,7 +166,16 @@ fn one_side_missing_is_the_other_side_calibrated_and_both_missing_is_nothing() {
     assert_eq!(Some(record.probability), both.record_only);
     assert_eq!(model.predict(None, None), None);
     assert_eq!(model.predict(None, Some(&none.features)), None);
-    assert_eq!(model.predict(Some(logits), Some(&none.features)).unwrap().stratum, Stratum::ImageOnly);
+    let image_alone = model.predict(Some(logits), Some(&none.features)).unwrap();
+    assert_eq!(image_alone.stratum, Stratum::ImageOnly);
+    // what is missing could change the number, and with a value more the range is narrower
+    let (low, high) = image_alone.could_be.unwrap();
+    let (nearer, farther) = both.could_be.unwrap();
+    let odds = |p: f64| (p / (1.0 - p)).ln();
+    let (narrower, wider) = (odds(farther) - odds(nearer), odds(high) - odds(low));
+    assert!(0.0 < narrower && narrower < wider, "{low} to {high}, {nearer} to {farther}");
+    assert!(!both.missing.contains(&"crp") && both.missing.contains(&"d-dimer"), "{:?}", both.missing);
+    assert_eq!(record.could_be, None, "without an image nothing is said of what it could change");
     for prediction in [both, image, record] {
         assert!(prediction.indeterminate.is_some(), "{prediction:?}");
         let sum: f64 = prediction.contributions.iter().map(|(_, logit)| logit).sum();

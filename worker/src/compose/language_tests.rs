@@ -128,6 +128,7 @@ fn nodules() -> Vec<Vec<Nodule>> {
         kind,
         spiculated: Some(true),
         upper_lobe: Some(false),
+        site: None,
         count,
         source: vec!["Observation/1".into()],
         dated: Some(t0()),
@@ -259,7 +260,9 @@ fn of_risk(risk: &doc::Risk) {
     risk.comparators.iter().for_each(|one| {
         known(&one.name, of);
         one.note.iter().for_each(|note| known(note, of));
+        one.category.iter().for_each(|category| known(category, of));
     });
+    risk.could_be.iter().for_each(|range| known(&range.kind, of));
     risk.missing.iter().for_each(|word| known(word, of));
     risk.category.iter().for_each(|category| known(category, of));
     risk.guidance.iter().for_each(|one| known(&one.text, of));

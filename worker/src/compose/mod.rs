@@ -3,6 +3,7 @@
 mod findings;
 #[cfg(test)]
 mod language_tests;
+mod lesion;
 mod record;
 mod risks;
 mod study;
@@ -79,6 +80,7 @@ fn composed(parts: &Parts<'_>) -> doc::Report {
         segments: result.map(|output| findings::segments(output, model)).unwrap_or_default(),
         picture: result.and_then(|output| findings::picture(output, model, evidence.study.as_deref())),
         record: record::record(parts),
+        lesion: evidence.lesion.as_ref().filter(|_| result.is_some()).map(lesion::lesion),
         risks: if result.is_some() { risks::risks(&evidence.risks) } else { Vec::new() },
         missing: record::missing(parts),
         limits: limits(model),

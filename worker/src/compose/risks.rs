@@ -9,6 +9,9 @@ use crate::report::document as doc;
 /// The learned fusion's identifier, as a risk and as a model.
 const LEARNED: &str = "icu-concurrent";
 
+/// What the range of a risk is that is not known whole.
+const MISSING_RANGE: &str = "range over what is unknown";
+
 /// The order in which a reader sees them: computed ones first, then as the fusion lists them.
 pub(super) fn risks(risks: &[Risk]) -> Vec<doc::Risk> {
     let mut ordered: Vec<&Risk> = risks.iter().collect();
@@ -38,6 +41,7 @@ fn risk(risk: &Risk) -> doc::Risk {
         horizon_years: risk.horizon.as_deref().and_then(horizon_years),
         value: value(risk),
         missing: risk.missing.clone(),
+        could_be: could_be(risk),
         performer: if risk.id == LEARNED {
             doc::Performer::Model(LEARNED.to_owned())
         } else {
@@ -75,6 +79,8 @@ fn risk(risk: &Risk) -> doc::Risk {
                 name: one.name.clone(),
                 probability: one.probability,
                 note: one.note.clone(),
+                category: one.category.clone(),
+                disagrees: one.disagrees(risk),
             })
             .collect(),
         population: risk.population.clone(),
@@ -90,6 +96,16 @@ fn risk(risk: &Risk) -> doc::Risk {
     }
 }
 
+/// What a risk that is computed without something could be with it.
+fn could_be(risk: &Risk) -> Option<doc::Interval> {
+    let kind = if risk.id == LEARNED {
+        "range over values that are usual among its patients"
+    } else {
+        MISSING_RANGE
+    };
+    risk.could_be.map(|(low, high)| doc::Interval { low, high, kind: kind.to_owned() })
+}
+
 /// The horizon as numbers: `6 years` is from now to then, `2 to 4 years of follow-up` is what it says.
 fn horizon_years(horizon: &str) -> Option<(f64, f64)> {
     let words: Vec<&str> = horizon.split(' ').collect();
@@ -103,7 +119,7 @@ fn horizon_years(horizon: &str) -> Option<(f64, f64)> {
 
 fn value(risk: &Risk) -> doc::RiskValue {
     let kind = match risk.interval_kind {
-        IntervalKind::MissingRange => "range over what is unknown",
+        IntervalKind::MissingRange => MISSING_RANGE,
         IntervalKind::Confidence95 => "95 % interval",
         IntervalKind::None => "",
     };

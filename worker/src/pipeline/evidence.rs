@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dicom_ingest::study::Study;
 use dicom_ingest::study_time::TimeRule;
-use fusion::{FeatureTable, Nodule, ProstateLesion, ProstateReport, Record, Risk};
+use fusion::{FeatureTable, Lesion, Nodule, ProstateLesion, ProstateReport, Record, Risk};
 use jiff::Timestamp;
 
 use super::output::ModelOutput;
@@ -33,6 +33,8 @@ pub struct Evidence {
     pub lesions: Vec<ProstateLesion>,
     /// The risks, computable or not.
     pub risks: Vec<Risk>,
+    /// The nodule that the formulas were computed for.
+    pub lesion: Option<Lesion>,
     /// What was odd, as code and sentence, beside what the model output holds.
     pub warnings: Vec<(String, String)>,
 }

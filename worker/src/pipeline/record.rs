@@ -123,7 +123,7 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
         view: instance.and_then(|instance| convert::chest_view(convert::view(instance).as_deref())),
         modality: instance.and_then(|instance| instance.modality.clone()).unwrap_or_default(),
     });
-    evidence.risks = fusion::assess(&AssessInput {
+    let input = AssessInput {
         t0,
         features: evidence.features.as_ref(),
         nodules: &evidence.nodules,
@@ -136,5 +136,7 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
             sex: convert::binary_sex(instance.patient.sex),
         }),
         late_fusion: stages.late_fusion.as_ref(),
-    });
+    };
+    let (risks, lesion) = (fusion::assess(&input), fusion::lesion(&input));
+    (evidence.risks, evidence.lesion) = (risks, lesion);
 }

@@ -30,6 +30,11 @@ pub(super) fn risk(report: &Report, risk: &Risk) -> Uuid {
     id("RiskAssessment", &[&report.keys.job, &risk.id])
 }
 
+/// The index lesion of this version.
+pub(super) fn lesion(report: &Report) -> Uuid {
+    id("Lesion", &[&report.keys.job])
+}
+
 /// A model: one device for each version and weights, never for each run.
 pub(super) fn model(model: &Model) -> Uuid {
     id("Device", &[&model.id, &model.version, &model.digest])

@@ -23,6 +23,8 @@ pub use document::Report;
 pub use language::Language;
 
 #[cfg(test)]
+mod lesion_tests;
+#[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,15 @@
 //! The bottom line in plain words, in the report's language, said the same way by every rendering.
 
+mod lesion;
+
 use super::document::{
-    Assessment, Finding, Kind, NoResult, Presence, Record, RecordState, Report, Risk, RiskValue, Segment,
+    Assessment, Comparator, Contribution, Finding, Interval, Kind, NoResult, Presence, Record, RecordState,
+    Report, Risk, RiskValue, Segment,
 };
 use super::language::{Language, Message};
 use super::text::{sentence, visible};
+
+pub(crate) use lesion::{difference, growth, lesion, millimetres_of};
 
 /// Warnings that take trust from every finding, so that they stand beside them.
 const DOUBTS: [&str; 3] = ["OutOfDistribution", "FrontalDoubt", "AgeOutsideTraining"];
@@ -255,8 +260,13 @@ pub(crate) fn risk(language: Language, risk: &Risk) -> Option<String> {
         format!("; {}", language.say(Message::AverageIs, &[("average", &language.percent(average))]))
     });
     let outcome = full_stop(&language.in_prose(&outcome(language, risk)));
+    let disputed = if risk.is_disputed() {
+        format!(" {}.", language.text(Message::ModelsDisagree))
+    } else {
+        String::new()
+    };
     Some(format!(
-        "{}: {} ({range}){}{}. {}",
+        "{}: {} ({range}){}{}. {}{disputed}",
         visible(&risk.title),
         language.percent(*probability),
         category.unwrap_or_default(),
@@ -300,6 +310,41 @@ pub(crate) fn not_computable(language: Language, risk: &Risk) -> Option<String> 
         sentence(reason),
         range.unwrap_or_default()
     ))
+}
+
+/// What a computed risk does without, and what it could be with it.
+pub(crate) fn could_change(language: Language, risk: &Risk) -> Option<String> {
+    let RiskValue::Computed { probability, .. } = &risk.value else { return None };
+    let Interval { low, high, kind } = risk.could_be.as_ref()?;
+    let inputs: Vec<String> = risk.missing.iter().map(|word| language.phrase(&visible(word))).collect();
+    Some(language.say(
+        Message::CouldChange,
+        &[
+            ("risk", &visible(&risk.title)),
+            ("inputs", &language.list(&inputs)),
+            ("range", &language.percent_range(*low, *high)),
+            ("kind", &visible(kind)),
+            ("now", &language.percent(*probability)),
+        ],
+    ))
+}
+
+/// The contributions to the log odds, all of them; `None` where there are none.
+pub(crate) fn contributions(language: Language, risk: &Risk) -> Option<String> {
+    let part = |part: &Contribution| format!("{} {}", visible(&part.label), language.signed(part.logit));
+    let parts: Vec<String> = risk.contributions.iter().map(part).collect();
+    (!parts.is_empty()).then(|| language.say(Message::ContributionsAre, &[("parts", &parts.join("; "))]))
+}
+
+/// What a guideline suggests, with its citation.
+pub(crate) fn guidance(risk: &Risk) -> Option<String> {
+    risk.guidance.as_ref().map(|guidance| format!("{} ({})", guidance.text, guidance.citation))
+}
+
+/// The category that a comparator falls into.
+pub(crate) fn category(language: Language, other: &Comparator) -> Option<String> {
+    let category = other.category.as_deref()?;
+    Some(language.say(Message::CategoryIs, &[("category", &visible(category))]))
 }
 
 /// The state as a word.

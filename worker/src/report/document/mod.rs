@@ -9,6 +9,7 @@
 //! Values that identify a patient live in here, so no type that holds them has a `Debug` that shows them.
 
 mod finding;
+mod lesion;
 mod model;
 mod record;
 mod risk;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use super::language::Language;
 
 pub use finding::{Assessment, Coding, Finding, Presence, Thresholds};
+pub use lesion::{EarlierLesion, Lesion, LesionGrowth, days, millimetres};
 pub use model::{CalibrationPoint, Model, ModelKind, Performance};
 pub use record::{Feature, Record, RecordState, Remark, RemarkKind, Source};
 pub use risk::{Comparator, Contribution, Guidance, Interval, Method, Performer, Risk, RiskInput, RiskValue};
@@ -67,6 +69,8 @@ pub struct Report {
     pub picture: Option<Picture>,
     /// What the health record said at the time of the study.
     pub record: Record,
+    /// The lesion that risks were computed for; `None` where there is none.
+    pub lesion: Option<Lesion>,
     /// The risks, computable or not, in the order of importance.
     pub risks: Vec<Risk>,
     /// What is missing or stale for the whole report, and what that does to it.

@@ -21,6 +21,8 @@ pub struct Risk {
     pub value: RiskValue,
     /// What was missing, as stable words; may hold something for a computed risk too.
     pub missing: Vec<String>,
+    /// Of a computed risk without something: what it could be with it.
+    pub could_be: Option<Interval>,
     /// Who computed it.
     pub performer: Performer,
     /// Method: name, version and where it was published.
@@ -130,6 +132,17 @@ pub struct Comparator {
     pub probability: Option<f64>,
     /// Why not, or what to bear in mind.
     pub note: Option<String>,
+    /// Category by the risk's own rule, where the rule is for it.
+    pub category: Option<String>,
+    /// Whether it disagrees: log odds that differ by more than 1, or another category, for the same outcome.
+    pub disagrees: bool,
+}
+
+impl Risk {
+    /// Whether any comparator disagrees.
+    pub fn is_disputed(&self) -> bool {
+        self.comparators.iter().any(|other| other.disagrees)
+    }
 }
 
 /// What a guideline suggests; never an order.

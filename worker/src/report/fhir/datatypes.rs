@@ -125,9 +125,11 @@ impl Decimal {
 }
 
 impl Decimal {
-    /// A number as it is written: digits, with a point and more digits or without.
+    /// A number as it is written: digits, with a sign, a point and more digits or without.
     fn written(text: &str) -> Option<Self> {
-        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let is_number =
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let is_number = is_number && text.parse::<f64>().is_ok_and(f64::is_finite) && !text.ends_with('.');
         is_number.then(|| RawValue::from_string(text.to_owned()).ok().map(Self)).flatten()
     }
@@ -153,7 +155,7 @@ elements! {
     /// <http://hl7.org/fhir/R4/datatypes.html#Annotation>
     Annotation { text: Text, }
     /// <http://hl7.org/fhir/R4/resource.html#Meta>
-    Meta { security: Vec<Coding>, }
+    Meta { security: Vec<Coding>, tag: Vec<Coding>, }
     /// <http://hl7.org/fhir/R4/narrative.html>
     Narrative { status: Token, div: Option<String>, }
     /// <http://hl7.org/fhir/R4/extensibility.html#Extension>
@@ -214,13 +216,13 @@ impl Quantity {
         })
     }
 
-    /// An area in UCUM's mm2, as it is written; `None` for what is no number.
-    pub(super) fn square_millimetres(written: &str) -> Option<Self> {
+    /// A number as it is written, in a unit of UCUM; `None` for what is no number.
+    pub(super) fn of(written: &str, unit: &str) -> Option<Self> {
         Decimal::written(written).map(|value| Self {
             value: Some(value),
-            unit: "mm2".into(),
+            unit: unit.into(),
             system: terms::UCUM.into(),
-            code: "mm2".into(),
+            code: unit.into(),
         })
     }
 
@@ -270,7 +272,12 @@ impl Annotation {
 impl Meta {
     /// The label of what an artificial intelligence asserted.
     pub(super) fn ai_asserted() -> Self {
-        Self { security: vec![terms::ai_asserted()] }
+        Self { security: vec![terms::ai_asserted()], tag: Vec::new() }
+    }
+
+    /// The tag of what is cited: no assertion of this program, and no news to whoever reads the record.
+    pub(super) fn cited() -> Self {
+        Self { security: Vec::new(), tag: vec![terms::cited()] }
     }
 }
 

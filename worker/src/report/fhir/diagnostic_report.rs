@@ -35,6 +35,7 @@ pub(super) fn diagnostic_report(report: &Report, page: &str, paper: &[u8]) -> Di
     });
     let findings = report.findings.iter().map(|finding| references::finding(report, finding));
     let segments = report.segments.iter().map(|segment| references::segment(report, segment));
+    let lesion = report.lesion.iter().map(|_| references::lesion(report));
     let software = format!("{} {}", report.software.name, report.software.version);
     DiagnosticReport {
         id: references::report(report).to_string().into(),
@@ -59,7 +60,11 @@ pub(super) fn diagnostic_report(report: &Report, page: &str, paper: &[u8]) -> Di
         performer: std::iter::once(references::performer(references::software(report), &software))
             .chain(references::organization(report))
             .collect(),
-        result: findings.chain(segments).map(|id| references::within("Observation", id)).collect(),
+        result: findings
+            .chain(segments)
+            .chain(lesion)
+            .map(|id| references::within("Observation", id))
+            .collect(),
         imaging_study: vec![references::study(report)],
         conclusion: conclusion.join(" ").into(),
         presented_form: vec![presented(report, "text/html", page.as_bytes()), presented(report, PDF, paper)],

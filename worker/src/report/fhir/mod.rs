@@ -10,6 +10,7 @@ mod devices;
 mod diagnostic_report;
 mod imaging_study;
 mod known_study;
+mod lesion;
 mod observation;
 mod provenance;
 mod r5;
@@ -112,6 +113,10 @@ fn entries(report: &Report, page: &str, paper: &[u8]) -> Vec<Entry> {
     entries.extend(report.segments.iter().map(|one| {
         let resource = Resource::Observation(Box::new(segment::observation(report, one)));
         put("Observation", references::segment(report, one), resource)
+    }));
+    entries.extend(report.lesion.iter().map(|one| {
+        let resource = Resource::Observation(Box::new(lesion::observation(report, one)));
+        put("Observation", references::lesion(report), resource)
     }));
     entries.extend(report.risks.iter().map(|risk| {
         let resource = Resource::RiskAssessment(Box::new(risk_assessment::risk_assessment(report, risk)));

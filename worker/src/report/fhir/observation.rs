@@ -27,6 +27,7 @@ elements! {
     /// <http://hl7.org/fhir/R4/observation-definitions.html#Observation.component>
     Component {
         code: Option<CodeableConcept>, value_codeable_concept: Option<CodeableConcept>, value_quantity: Option<Quantity>,
+        value_boolean: Option<bool>, value_integer: Option<u32>, value_date_time: Option<Instant>,
         data_absent_reason: Option<CodeableConcept>, reference_range: Vec<ReferenceRange>,
     }
     /// <http://hl7.org/fhir/R4/observation-definitions.html#Observation.referenceRange>

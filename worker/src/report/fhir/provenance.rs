@@ -65,6 +65,8 @@ fn targets(report: &Report) -> Vec<Reference> {
     targets.extend(
         segments.map(|segment| references::within("Observation", references::segment(report, segment))),
     );
+    let lesion = report.lesion.iter();
+    targets.extend(lesion.map(|_| references::within("Observation", references::lesion(report))));
     let risks = report.risks.iter();
     targets.extend(risks.map(|risk| references::within("RiskAssessment", references::risk(report, risk))));
     if overlay::instance_uid(report).is_some() {

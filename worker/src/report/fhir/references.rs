@@ -10,7 +10,7 @@ use super::datatypes::{Extension, Identifier, Reference};
 use super::terms;
 use crate::report::document::{Model, Report, Source, Subject};
 use crate::report::ids::id;
-pub(super) use crate::report::ids::{finding, model, risk, segment, software};
+pub(super) use crate::report::ids::{finding, lesion, model, risk, segment, software};
 use crate::report::language::Message;
 use crate::report::text::is_uid;
 
@@ -182,6 +182,25 @@ pub(super) fn performer(device: Uuid, name: &str) -> Reference {
         display: format!("{name} (software)").into(),
         ..Reference::default()
     }
+}
+
+/// What states a measurement: a resource of the record, or a document of DICOM by its UID.
+pub(super) fn stated(report: &Report, reference: &str) -> Reference {
+    match reference.strip_prefix("urn:oid:").filter(|uid| is_uid(uid)) {
+        Some(_) => Reference {
+            r#type: "DocumentReference".into(),
+            identifier: Some(Identifier::new(terms::DICOM_UID, reference)),
+            ..Reference::default()
+        },
+        None => listed(&report.record.sources, reference),
+    }
+}
+
+/// A source with what the record says of it, where it is listed there.
+pub(super) fn listed(sources: &[Source], reference: &str) -> Reference {
+    let listed = sources.iter().find(|source| source.reference == reference);
+    let kind = reference.split('/').next().filter(|_| reference.contains('/') && !reference.contains(':'));
+    listed.map_or_else(|| outside(reference, kind.unwrap_or_default()), source)
 }
 
 /// A DICOM instance, by its UID.

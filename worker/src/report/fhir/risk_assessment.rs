@@ -5,7 +5,7 @@ use super::datatypes::{
     Reference, Text, Token, elements,
 };
 use super::{references, terms};
-use crate::report::document::{Contribution, Interval, Performer, Report, Risk, RiskValue, Source};
+use crate::report::document::{Interval, Performer, Report, Risk, RiskValue};
 use crate::report::language::{Language, Message};
 use crate::report::text::{sentence, visible};
 use crate::report::wording;
@@ -45,9 +45,7 @@ pub(super) fn risk_assessment(report: &Report, risk: &Risk) -> RiskAssessment {
         performer: Some(performer(report, risk)),
         basis: basis(report, risk),
         prediction: predictions(report, risk),
-        mitigation: risk.guidance.as_ref().map_or_else(Text::default, |guidance| {
-            format!("{} ({})", guidance.text, guidance.citation).into()
-        }),
+        mitigation: wording::guidance(risk).unwrap_or_default().into(),
         note: Annotation::all(notes(language, risk)),
     }
 }
@@ -71,20 +69,16 @@ fn basis(report: &Report, risk: &Risk) -> Vec<Reference> {
     for source in risk.inputs.iter().filter_map(|input| input.source.as_deref()) {
         if !named.contains(&source) {
             named.push(source);
-            basis.push(referenced(&report.record.sources, source));
+            basis.push(references::listed(&report.record.sources, source));
         }
+    }
+    if report.lesion.as_ref().is_some_and(|lesion| lesion.is_input_of(risk)) {
+        basis.push(references::within("Observation", references::lesion(report)));
     }
     if basis.is_empty() {
         basis.push(references::study(report));
     }
     basis
-}
-
-/// A source with what the record says of it, where it is listed there.
-fn referenced(sources: &[Source], reference: &str) -> Reference {
-    let listed = sources.iter().find(|source| source.reference == reference);
-    let kind = reference.split('/').next().filter(|_| reference.contains('/') && !reference.contains(':'));
-    listed.map_or_else(|| references::outside(reference, kind.unwrap_or_default()), references::source)
 }
 
 /// R4 has room for a number or a range in one prediction, so an interval is a second one of the same outcome.
@@ -101,11 +95,11 @@ fn predictions(report: &Report, risk: &Risk) -> Vec<Prediction> {
                 extension: confidence(report, risk, interval.as_ref()),
                 probability_decimal: Decimal::percent(*probability),
                 qualitative_risk: risk.category.as_deref().map(terms::risk_band),
-                rationale: rationale(language, risk).into(),
+                rationale: wording::contributions(language, risk).unwrap_or_default().into(),
                 ..blank.clone()
             };
-            let interval = interval.as_ref().map(|interval| ranged(blank, interval));
-            std::iter::once(point).chain(interval).collect()
+            let ranges = interval.iter().chain(&risk.could_be).map(|range| ranged(blank.clone(), range));
+            std::iter::once(point).chain(ranges).collect()
         }
         RiskValue::NotComputable { range, .. } => {
             let code = if risk.in_population { "unknown" } else { "not-applicable" };
@@ -143,16 +137,6 @@ fn outcome(language: Language, risk: &Risk) -> CodeableConcept {
     }
 }
 
-fn rationale(language: Language, risk: &Risk) -> String {
-    let part = |part: &Contribution| format!("{} {}", visible(&part.label), language.signed(part.logit));
-    let parts: Vec<String> = risk.contributions.iter().map(part).collect();
-    if parts.is_empty() {
-        String::new()
-    } else {
-        language.say(Message::ContributionsAre, &[("parts", &parts.join("; "))])
-    }
-}
-
 fn narrative(language: Language, risk: &Risk) -> Vec<String> {
     let said = wording::risk(language, risk).or_else(|| {
         wording::not_computable(language, risk).map(|why| format!("{}: {why}", visible(&risk.title)))
@@ -173,15 +157,19 @@ fn notes(language: Language, risk: &Risk) -> Vec<String> {
     if !missing.is_empty() {
         notes.push(note(Message::MissingNote, &missing.join(", ")));
     }
+    notes.extend(wording::could_change(language, risk));
     notes.extend(risk.comparators.iter().map(|other| {
         let said = other.probability.map_or_else(
             || language.text(Message::NotComputableHere).to_owned(),
             |one| language.percent(one),
         );
         let why = other.note.as_deref().map(|note| format!(" ({})", visible(note))).unwrap_or_default();
+        let category = wording::category(language, other).map(|one| format!(", {one}")).unwrap_or_default();
+        let disagrees =
+            if other.disagrees { format!("; {}", language.text(Message::Disagrees)) } else { String::new() };
         language.say(
             Message::ComparatorNote,
-            &[("name", &visible(&other.name)), ("said", &format!("{said}{why}"))],
+            &[("name", &visible(&other.name)), ("said", &format!("{said}{category}{why}{disagrees}"))],
         )
     }));
     notes.extend(risk.limits.iter().map(|limit| note(Message::LimitNote, &sentence(limit))));

@@ -12,7 +12,7 @@ use crate::report::wording;
 /// Says one segment. What was outlined nowhere has an area of 0, and is never left out.
 pub(super) fn observation(report: &Report, segment: &Segment) -> Observation {
     let area = segment.area_mm2.filter(|area| area.is_finite());
-    let value_quantity = area.and_then(|area| Quantity::square_millimetres(&segmentation::area(area)));
+    let value_quantity = area.and_then(|area| Quantity::of(&segmentation::area(area), "mm2"));
     let unknown = || terms::data_unknown(report.language.text(Message::SizeNotKnown));
     let mut own = Observation {
         text: Narrative::paragraphs(report.language, &[wording::segment(report.language, segment)]),

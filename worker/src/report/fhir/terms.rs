@@ -21,12 +21,15 @@ pub(super) const SEGMENTS: &str = "https://chiasm.invalid/fhir/CodeSystem/segmen
 pub(super) const REFUSALS: &str = "https://chiasm.invalid/fhir/CodeSystem/no-result";
 pub(super) const COMPONENTS: &str = "https://chiasm.invalid/fhir/CodeSystem/component";
 
+const TAGS: &str = "https://chiasm.invalid/fhir/CodeSystem/tag";
+
 pub(super) const UCUM: &str = "http://unitsofmeasure.org";
 pub(super) const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 pub(super) const DICOM_UID: &str = "urn:dicom:uid";
 pub(super) const URI: &str = "urn:ietf:rfc:3986";
 const SNOMED: &str = "http://snomed.info/sct";
 const LOINC: &str = "http://loinc.org";
+const RADELEMENT: &str = "https://radelement.org";
 
 pub(super) const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 /// A performer that R4 has no type for.
@@ -50,6 +53,11 @@ pub(super) fn ai_asserted() -> Coding {
         "AIAST",
         "Artificial Intelligence asserted",
     )
+}
+
+/// The tag of a measurement that is cited; a record that is read leaves out what bears it.
+pub(super) fn cited() -> Coding {
+    Coding::new(TAGS, "cited", "Cited measurement")
 }
 
 /// `Device.type` and the agent's role.
@@ -122,6 +130,37 @@ pub(super) fn data_absent(reason: &str) -> CodeableConcept {
 pub(super) fn data_unknown(reason: &str) -> CodeableConcept {
     CodeableConcept::coded("http://terminology.hl7.org/CodeSystem/data-absent-reason", "unknown", "Unknown")
         .with_text(reason)
+}
+
+/// The longest diameter of a lesion, in LOINC and RadElement.
+pub(super) fn longest_diameter() -> CodeableConcept {
+    CodeableConcept {
+        coding: vec![
+            Coding::new(LOINC, "33728-7", "Size.maximum dimension in Tumor"),
+            Coding::new(RADELEMENT, "RDE1302", "Size"),
+        ],
+        ..CodeableConcept::default()
+    }
+}
+
+/// How many lesions there are on an examination.
+pub(super) fn lesion_count() -> CodeableConcept {
+    CodeableConcept::coded(SNOMED, "246205007", "Quantity")
+}
+
+/// What a nodule is made of.
+pub(super) fn composition() -> CodeableConcept {
+    CodeableConcept::coded(RADELEMENT, "RDE1301", "Composition")
+}
+
+/// Whether a margin is spiculated.
+pub(super) fn spiculated() -> CodeableConcept {
+    CodeableConcept::coded(SNOMED, "129742005", "Spiculated lesion")
+}
+
+/// A part of an Observation that no standard names as we mean it.
+pub(super) fn component(code: &str, display: &str) -> CodeableConcept {
+    CodeableConcept::coded(COMPONENTS, code, display)
 }
 
 /// The area of something; the concept of the DICOM structured report.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{exact, picture, plot, shown, state};
+use super::{exact, heading, picture, plot, shown, state};
 use crate::report::document::{Assessment, Finding, Performance, Presence, Report, Segment};
 use crate::report::language::{Language, Message};
 use crate::report::segmentation;
@@ -12,9 +12,10 @@ use crate::report::wording;
 /// The table of findings beside the picture.
 pub(super) fn section(report: &Report) -> Markup {
     let language = report.language;
+    let bars = (!report.findings.is_empty()).then(|| language.text(Message::FindingsCaption));
     html! {
         section aria-labelledby="findings" {
-            h2 id="findings" { (language.text(Message::Findings)) }
+            (heading("findings", language.text(Message::Findings), bars))
             div class="split" {
                 div {
                     @if report.findings.is_empty() && report.segments.is_empty() {
@@ -37,7 +38,6 @@ fn table(report: &Report) -> Markup {
     let (language, findings) = (report.language, &report.findings);
     html! {
         table class="stack findings" {
-            caption { (language.text(Message::FindingsCaption)) }
             thead {
                 tr {
                     th scope="col" { (language.text(Message::Finding)) } th scope="col" { (language.text(Message::State)) }

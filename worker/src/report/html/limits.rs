@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{exact, plot, shown};
+use super::{exact, heading, plot, shown};
 use crate::report::document::{Dropped, Interval, Kind, Report, Risk, RiskValue};
 use crate::report::language::{Language, Message};
 use crate::report::text::{sentence, visible};
@@ -13,16 +13,23 @@ pub(super) fn missing(report: &Report) -> Markup {
     let (study, language) = (&report.study, report.language);
     let not_computable: Vec<&Risk> =
         report.risks.iter().filter(|risk| matches!(risk.value, RiskValue::NotComputable { .. })).collect();
-    let is_complete = report.missing.is_empty() && study.warnings.is_empty() && study.dropped.is_empty();
+    let could_change: Vec<String> =
+        report.risks.iter().filter_map(|risk| wording::could_change(language, risk)).collect();
+    let is_complete = report.missing.is_empty()
+        && could_change.is_empty()
+        && study.warnings.is_empty()
+        && study.dropped.is_empty();
+    let note = (!not_computable.is_empty()).then(|| language.text(Message::NotComputableCaption));
     html! {
         section aria-labelledby="missing" {
-            h2 id="missing" { (language.text(Message::Missing)) }
+            (heading("missing", language.text(Message::Missing), note))
             @if is_complete && not_computable.is_empty() { p { (language.text(Message::NothingMissing)) } }
             @if !is_complete {
                 ul class="missing" {
                     @for missing in &report.missing {
                         li { strong { (sentence(&missing.what)) } " " (sentence(&missing.effect)) }
                     }
+                    @for sentence in &could_change { li { (sentence) } }
                     @for warning in &study.warnings {
                         li { (sentence(&warning.text)) " " span class="mono soft" { (shown(&warning.code)) } }
                     }
@@ -62,7 +69,6 @@ fn table(language: Language, risks: &[&Risk]) -> Markup {
     let end = plot::scale(risks.iter().filter_map(|risk| could_be(risk)).map(|range| range.high));
     html! {
         table class="stack uncomputed" {
-            caption { (language.text(Message::NotComputableCaption)) }
             thead {
                 tr {
                     th scope="col" { (language.text(Message::NotComputable)) } th scope="col" { (language.text(Message::Why)) }

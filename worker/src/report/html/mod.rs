@@ -10,6 +10,7 @@ mod bottom_line;
 mod details;
 mod findings;
 mod header;
+mod lesion;
 mod limits;
 mod picture;
 mod plot;
@@ -69,6 +70,16 @@ pub fn page(report: &Report) -> String {
     page.into_string()
 }
 
+/// The heading of a section, with what to bear in mind for all of it beside it.
+fn heading(id: &str, title: &str, note: Option<&str>) -> Markup {
+    html! {
+        hgroup {
+            h2 id=(id) { (title) }
+            @if let Some(note) = note { p class="note" { (note) } }
+        }
+    }
+}
+
 /// Text from outside, ready to be escaped.
 fn shown(text: &str) -> Markup {
     html! { (visible(text)) }
@@ -108,6 +119,7 @@ fn exact(probability: f64) -> Option<String> {
 
 fn analysis(report: &Report) -> Markup {
     html! {
+        (lesion::section(report))
         (findings::section(report))
         (record::section(report))
         (risks::section(report))

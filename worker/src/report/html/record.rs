@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{plot, shown};
+use super::{heading, plot, shown};
 use crate::report::document::{Feature, Remark, RemarkKind, Report};
 use crate::report::language::{Language, Message};
 use crate::report::text::{sentence, visible};
@@ -23,9 +23,9 @@ pub(super) fn section(report: &Report) -> Markup {
     let caption = if behind.is_empty() { Message::RecordCaption } else { Message::DriversCaption };
     html! {
         section aria-labelledby="record" {
-            h2 id="record" { (language.text(Message::Record)) }
+            (heading("record", language.text(Message::Record), (!shown.is_empty()).then(|| language.text(caption))))
             @if let Some(text) = wording::without_record(language, record) { p { (text) } }
-            @if !shown.is_empty() { div class="columns" { (table(language, caption, &shown, Place::Sheet)) } }
+            @if !shown.is_empty() { div class="columns" { (table(language, None, &shown, Place::Sheet)) } }
             @if !behind.is_empty() || missing > 0 {
                 p class="note" {
                     (language.say(Message::RecordRest, &[
@@ -45,7 +45,7 @@ pub(super) fn behind(report: &Report) -> Markup {
         @if !record.features.is_empty() || !record.excluded.is_empty() {
             section aria-labelledby="record-more" {
                 h2 id="record-more" { (language.text(Message::RecordMore)) }
-                @if !behind.is_empty() { (table(language, Message::RecordCaption, &behind, Place::Behind)) }
+                @if !behind.is_empty() { (table(language, Some(Message::RecordCaption), &behind, Place::Behind)) }
                 (missing(language, &record.features))
                 @if !record.excluded.is_empty() {
                     p class="note" {
@@ -70,10 +70,10 @@ fn all(texts: &[String]) -> Vec<String> {
     texts.iter().map(|text| visible(text)).collect()
 }
 
-fn table(language: Language, caption: Message, features: &[&Feature], place: Place) -> Markup {
+fn table(language: Language, caption: Option<Message>, features: &[&Feature], place: Place) -> Markup {
     html! {
         table class="stack record" {
-            caption { (language.text(caption)) }
+            @if let Some(caption) = caption { caption { (language.text(caption)) } }
             thead {
                 tr {
                     th scope="col" { (language.text(Message::Feature)) }

@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::{exact, plot, shown};
+use super::{exact, heading, plot, shown};
 use crate::report::document::{Comparator, Contribution, Interval, Performer, Report, Risk, RiskValue};
 use crate::report::language::{Language, Message};
 use crate::report::text::{sentence, visible};
@@ -11,15 +11,16 @@ use crate::report::wording;
 
 /// Contributions shown; the rest is in the FHIR bundle.
 const SHOWN_CONTRIBUTIONS: usize = 5;
-/// Logit difference from which a comparator is said to disagree.
-const DISAGREEMENT_LOGIT: f64 = 1.0;
+/// Contributions shown where comparators need the room.
+const SHOWN_BESIDE_COMPARATORS: usize = 3;
 
 /// Every computed risk; those that are not computable are said with what is missing.
 pub(super) fn section(report: &Report) -> Markup {
     let language = report.language;
+    let suggests = wording::computed(report).any(|risk| risk.guidance.is_some());
     html! {
         section aria-labelledby="risks" {
-            h2 id="risks" { (language.text(Message::Risks)) }
+            (heading("risks", language.text(Message::Risks), suggests.then(|| language.text(Message::GuidelinesSuggest))))
             @if report.risks.is_empty() { p { (language.text(Message::NoRiskStated)) } }
             @else if wording::computed(report).next().is_none() { p { (language.text(Message::NoRiskComputed)) } }
             @else { div class="risks" { @for risk in wording::computed(report) { (computed(report, risk)) } } }
@@ -31,14 +32,16 @@ fn computed(report: &Report, risk: &Risk) -> Markup {
     let RiskValue::Computed { probability, interval } = &risk.value else { return html! {} };
     let language = report.language;
     let bounds = interval.as_ref().and_then(|interval| exact(interval.low).zip(exact(interval.high)));
+    let could_be = risk.could_be.as_ref().and_then(|range| exact(range.low).zip(exact(range.high)));
     html! {
         article class="risk" data-risk=(visible(&risk.id)) data-probability=[exact(*probability)]
             data-low=[bounds.as_ref().map(|bounds| &bounds.0)] data-high=[bounds.as_ref().map(|bounds| &bounds.1)]
-            data-missing=(visible(&risk.missing.join(" "))) data-model=[model(risk)] {
+            data-missing=(visible(&risk.missing.join(" "))) data-model=[model(risk)]
+            data-could-low=[could_be.as_ref().map(|bounds| &bounds.0)] data-could-high=[could_be.as_ref().map(|bounds| &bounds.1)] {
             h3 { (shown(&risk.title)) ": " (language.percent(*probability)) }
-            @if disagreement(risk, *probability) { p { span class="flag" { (language.text(Message::ModelsDisagree)) } } }
+            @if risk.is_disputed() { p class="rule" { span class="flag" { (language.text(Message::ModelsDisagree)) } } }
             @if has_comparison(risk) { (comparison(language, risk, *probability, interval.as_ref())) }
-            @if !risk.contributions.is_empty() { (contributions(language, &risk.contributions)) }
+            @if !risk.contributions.is_empty() { (contributions(language, risk)) }
             @if let Some(guidance) = &risk.guidance {
                 p class="note" {
                     (language.say(Message::GuidelineSuggests, &[
@@ -72,7 +75,7 @@ fn comparison(language: Language, risk: &Risk, probability: f64, interval: Optio
     html! {
         table class="stack compared" {
             caption { (language.say(Message::ComparedCaption, &[("end", &percent_label(end))])) }
-            thead {
+            thead class="unseen" {
                 tr {
                     th scope="col" { (language.text(Message::Method)) }
                     th scope="col" class="meter" { span class="unseen" { (language.text(Message::Bar)) } }
@@ -92,7 +95,7 @@ fn comparison(language: Language, risk: &Risk, probability: f64, interval: Optio
                         td class="number" { (language.percent(average)) }
                     }
                 }
-                @for other in &risk.comparators { (comparator(language, other, probability, end)) }
+                @for other in &risk.comparators { (comparator(language, risk, other, end)) }
             }
         }
     }
@@ -102,7 +105,7 @@ fn percent_label(end: f64) -> String {
     format!("{:.0}\u{a0}%", end * 100.0)
 }
 
-fn comparator(language: Language, other: &Comparator, own: f64, end: f64) -> Markup {
+fn comparator(language: Language, risk: &Risk, other: &Comparator, end: f64) -> Markup {
     let note = other.note.as_deref();
     let Some(probability) = other.probability else {
         let why = note.map_or_else(|| language.text(Message::NotComputable).to_owned(), visible);
@@ -113,12 +116,15 @@ fn comparator(language: Language, other: &Comparator, own: f64, end: f64) -> Mar
             }
         };
     };
+    // where it is the risk's own category, that is said already
+    let category = wording::category(language, other).filter(|_| other.category != risk.category);
     html! {
-        tr data-comparator=(visible(&other.name)) data-probability=[exact(probability)] {
+        tr data-comparator=(visible(&other.name)) data-probability=[exact(probability)] data-disagrees=[other.disagrees.then_some("yes")] {
             th scope="row" {
                 (shown(&other.name))
                 @if let Some(note) = note { " " span class="note" { "(" (shown(note)) ")" } }
-                @if disagrees(own, probability) { " " span class="flag" { (language.text(Message::Disagrees)) } }
+                @if let Some(category) = &category { " " span class="note" { (category) } }
+                @if other.disagrees { " " span class="flag" { (language.text(Message::Disagrees)) } }
             }
             td class="meter" { (plot::risk(probability, None, end, false)) }
             td class="number" { (language.percent(probability)) }
@@ -126,21 +132,12 @@ fn comparator(language: Language, other: &Comparator, own: f64, end: f64) -> Mar
     }
 }
 
-fn disagreement(risk: &Risk, own: f64) -> bool {
-    risk.comparators.iter().filter_map(|other| other.probability).any(|other| disagrees(own, other))
-}
-
-fn disagrees(own: f64, other: f64) -> bool {
-    let logit = |p: f64| (p / (1.0 - p)).ln();
-    let difference = (logit(own) - logit(other)).abs();
-    difference.is_nan() || difference > DISAGREEMENT_LOGIT
-}
-
-fn contributions(language: Language, contributions: &[Contribution]) -> Markup {
-    let mut contributions: Vec<&Contribution> = contributions.iter().collect();
+fn contributions(language: Language, risk: &Risk) -> Markup {
+    let count = if risk.comparators.is_empty() { SHOWN_CONTRIBUTIONS } else { SHOWN_BESIDE_COMPARATORS };
+    let mut contributions: Vec<&Contribution> = risk.contributions.iter().collect();
     contributions.sort_by(|a, b| b.logit.abs().total_cmp(&a.logit.abs()));
     let largest = contributions.iter().map(|part| part.logit.abs()).fold(0.0, f64::max);
-    let more = contributions.len().saturating_sub(SHOWN_CONTRIBUTIONS);
+    let more = contributions.len().saturating_sub(count);
     html! {
         table class="stack reasons" {
             caption {
@@ -155,7 +152,7 @@ fn contributions(language: Language, contributions: &[Contribution]) -> Markup {
                 }
             }
             tbody {
-                @for part in contributions.iter().take(SHOWN_CONTRIBUTIONS) {
+                @for part in contributions.iter().take(count) {
                     tr {
                         th scope="row" { (shown(&part.label)) }
                         td class="meter" { (plot::contribution(part.logit, largest)) }

@@ -20,7 +20,8 @@ macro_rules! messages {
 }
 
 messages! {
-    ShowOutlines, OutlinesAlt, OutlinesCaption, MachineOutline, Outlined, Area, MeanProbability,
+    IndexLesion, Site, LongestDiameter, Before, Difference, DoublingTime, LesionCount, Seen, StatedIn, Spiculated,
+    NoGrowth, LesionBefore, LesionCited, LesionInThisStudy, CouldChange, ShowOutlines, OutlinesAlt, OutlinesCaption, MachineOutline, Outlined, Area, MeanProbability,
     NothingOutlined, SizeNotKnown, OutlinesSome, OutlinesNothing, SegmentationSeries, SegmentationOf,
     Status, NotADevice, StatusOfThisPage, PhysicianDecides, EarlierWithdrawn,
     NoResultIsNotNegative, PageTitle, PageTitleNoResult, PageTitleWithdrawn, TitleResult,
@@ -39,7 +40,7 @@ messages! {
     RecordMore, Feature, Value, Date, Freshness, NotInRecord, LookedFor, NotUsed, Risks,
     NoRiskStated, ModelsDisagree, Disagrees, ComparedCaption, Method, Risk, ThisMethod,
     AverageInPopulation, ContributionsCaption, MoreContributions, Part, LowersRaises, LogOdds,
-    GuidelineSuggests, NotComputable, NotComputableHere, OutsidePopulation, InputsMissing, CouldBe,
+    GuidelineSuggests, GuidelinesSuggest, NotComputable, NotComputableHere, OutsidePopulation, InputsMissing, CouldBe,
     Missing, NothingMissing, OneLeftOut, SomeLeftOut, NotComputableCaption, Why, CouldBeColumn,
     Limits, TrainedOnIs, Details, Methods, ByFormula, ByModel, Outcome, Population, Calibration,
     MissingInputs, LimitsOfIt, InputsCaption, Input, Models, AppliesTo, TrainedOn, CalibrationPlot,

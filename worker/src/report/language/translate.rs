@@ -3,8 +3,8 @@
 //! What identifies, codes, dates and citations stay as they are.
 
 use crate::report::document::{
-    Assessment, Comparator, Contribution, Dropped, Feature, Finding, Guidance, Interval, Kind, Method,
-    Missing, Model, NoResult, Picture, Pipeline, Record, Remark, Report, Risk, RiskInput, RiskValue,
+    Assessment, Comparator, Contribution, Dropped, Feature, Finding, Guidance, Interval, Kind, Lesion,
+    Method, Missing, Model, NoResult, Picture, Pipeline, Record, Remark, Report, Risk, RiskInput, RiskValue,
     Saliency, Segment, Shows, Software, Source, Study, Warning,
 };
 
@@ -48,6 +48,12 @@ pub fn translated(report: Report) -> Report {
             excluded: report.record.excluded.iter().map(say).collect(),
             ..report.record
         },
+        lesion: report.lesion.map(|one| Lesion {
+            title: say(&one.title),
+            site: say(&one.site),
+            kind: one.kind.as_ref().map(say),
+            ..one
+        }),
         risks: report.risks.into_iter().map(|one| risk(language, one)).collect(),
         missing: report
             .missing
@@ -152,6 +158,7 @@ fn risk(language: Language, risk: Risk) -> Risk {
                 RiskValue::NotComputable { reason: say(&reason), range: could_be.map(range) }
             }
         },
+        could_be: risk.could_be.map(range),
         method: Method {
             name: say(&risk.method.name),
             version: versions(language, &risk.method.version),
@@ -170,7 +177,12 @@ fn risk(language: Language, risk: Risk) -> Risk {
         comparators: risk
             .comparators
             .into_iter()
-            .map(|one| Comparator { name: say(&one.name), note: one.note.as_ref().map(say), ..one })
+            .map(|one| Comparator {
+                name: say(&one.name),
+                note: one.note.as_ref().map(say),
+                category: one.category.as_ref().map(say),
+                ..one
+            })
             .collect(),
         population: say(&risk.population),
         calibration: say(&risk.calibration),

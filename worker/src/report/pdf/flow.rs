@@ -2,6 +2,7 @@
 
 mod lists;
 mod tables;
+mod titles;
 
 use super::dom::{Element, Node};
 use super::face::Faces;
@@ -169,6 +170,7 @@ impl<'f> Flow<'f> {
                 self.within(Role::Section, |flow| flow.blocks(element, column));
                 self.may_end();
             }
+            "hgroup" => self.titled(element, column),
             "h1" => self.heading(element, 1, 1.375, column),
             "h2" => self.heading(element, 2, 1.0625, column),
             "h3" => self.heading(element, 3, 0.9375, column),

@@ -42,9 +42,9 @@ pub enum PdfError {
     Picture,
 }
 
-/// A4 in points, and the margins of the style sheet: 8 and 10 mm.
+/// A4 in points, and the margins of the style sheet: 7 and 10 mm.
 const A4: (f32, f32) = (595.28, 841.89);
-const MARGIN: (f32, f32) = (28.35, 22.68);
+const MARGIN: (f32, f32) = (28.35, 19.84);
 
 /// The size of the style sheet's `rem` in points: at most and at least. The largest with which all is on one sheet is taken;
 /// letters are seven eighths of it, those of tables less. On paper the style sheet itself has 7.7.

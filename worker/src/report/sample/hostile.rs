@@ -33,6 +33,7 @@ pub(in crate::report) fn hostile() -> Report {
     hostile_models(&mut report);
     hostile_record(&mut report);
     hostile_risks(&mut report);
+    hostile_lesion(&mut report);
     report.missing = vec![Missing { what: evil(), effect: evil() }];
     report.limits = vec![evil()];
     report.software.compute_device = evil();
@@ -91,7 +92,18 @@ fn hostile_risks(report: &mut Report) {
             part.label = evil();
         }
         for other in &mut risk.comparators {
-            (other.name, other.note) = (evil(), Some(evil()));
+            (other.name, other.note, other.category) = (evil(), Some(evil()), Some(evil()));
         }
+    }
+}
+
+fn hostile_lesion(report: &mut Report) {
+    let evil = || HOSTILE.to_owned();
+    let coding = || Coding { system: evil(), code: evil(), display: evil() };
+    if let Some(lesion) = &mut report.lesion {
+        (lesion.title, lesion.site, lesion.kind, lesion.source) =
+            (evil(), evil(), Some(evil()), Some(evil()));
+        (lesion.finding, lesion.site_coding, lesion.kind_coding) = (coding(), coding(), Some(coding()));
+        lesion.diameter_mm = f64::NAN;
     }
 }

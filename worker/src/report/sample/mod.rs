@@ -51,6 +51,7 @@ pub(crate) fn sample() -> Report {
         segments: Vec::new(),
         picture: Some(picture()),
         record: record(),
+        lesion: Some(lesion()),
         risks: vec![brock(), intensive_care(), mayo()],
         missing: vec![
             Missing {
@@ -116,6 +117,7 @@ pub(super) fn image_only() -> Report {
         sources: Vec::new(),
         excluded: Vec::new(),
     };
+    report.lesion = None;
     report.risks = vec![mayo()];
     report.models.truncate(1);
     report
@@ -183,6 +185,36 @@ pub(super) fn failed() -> Report {
     report.study.started_text = "not stated".into();
     report.patient.subject = Subject::Unidentified;
     report
+}
+
+/// A nodule that grew between two examinations.
+fn lesion() -> Lesion {
+    let coding = |system: &str, code: &str, display: &str| Coding {
+        system: system.into(),
+        code: code.into(),
+        display: display.into(),
+    };
+    let snomed = |code: &str, display: &str| coding("http://snomed.info/sct", code, display);
+    Lesion {
+        title: "Lung nodule".into(),
+        finding: snomed("427359005", "Solitary nodule of lung"),
+        site: "right upper lobe".into(),
+        site_coding: snomed("42400003", "Structure of upper lobe of right lung"),
+        kind: Some("solid".into()),
+        kind_coding: Some(coding("https://radelement.org", "RDE1301.0", "solid")),
+        spiculated: Some(true),
+        diameter_mm: 12.0,
+        seen: Some("2019-11-30T10:00:00Z".parse().expect("a timestamp")),
+        count: 1,
+        source: Some("Observation/nod-1".into()),
+        earlier: Some(EarlierLesion {
+            diameter_mm: 10.5,
+            seen: Some("2019-05-30T10:00:00Z".parse().expect("a timestamp")),
+            source: Some("Observation/nod-0".into()),
+            difference_mm: 1.5,
+            growth: Some(LesionGrowth::Doubles { days: 318.4 }),
+        }),
+    }
 }
 
 fn study() -> Study {

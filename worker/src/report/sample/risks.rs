@@ -24,6 +24,7 @@ pub(super) fn brock() -> Risk {
         horizon_years: Some((2.0, 4.0)),
         value: RiskValue::Computed { probability: 0.123, interval: None },
         missing: Vec::new(),
+        could_be: None,
         performer: Performer::Formula,
         method: Method {
             name: "Brock".into(),
@@ -44,15 +45,7 @@ pub(super) fn brock() -> Risk {
             contribution("One nodule", 0.25),
             contribution("Age 62", -0.0),
         ],
-        comparators: vec![
-            Comparator { name: "Brock 2a, without spiculation".into(), probability: Some(0.101), note: None },
-            Comparator {
-                name: "Mayo".into(),
-                probability: None,
-                note: Some("not computable: smoking missing".into()),
-            },
-            Comparator { name: "VA".into(), probability: Some(0.39), note: Some("comparator only".into()) },
-        ],
+        comparators: beside_brock(),
         population: "Screened ever-smokers aged 50 to 75 with nodules up to 30 mm".into(),
         in_population: true,
         calibration: "As published; not recalibrated here".into(),
@@ -66,11 +59,39 @@ pub(super) fn brock() -> Risk {
     }
 }
 
+fn beside_brock() -> Vec<Comparator> {
+    vec![
+        Comparator {
+            name: "Brock 2a, without spiculation".into(),
+            probability: Some(0.101),
+            note: None,
+            category: Some("moderate".into()),
+            disagrees: false,
+        },
+        Comparator {
+            name: "Mayo".into(),
+            probability: None,
+            note: Some("not computable: smoking missing".into()),
+            category: None,
+            disagrees: false,
+        },
+        Comparator {
+            name: "VA".into(),
+            probability: Some(0.39),
+            note: Some("comparator only".into()),
+            category: Some("high".into()),
+            disagrees: true,
+        },
+    ]
+}
+
 pub(super) fn intensive_care() -> Risk {
     let other = |name: &str, probability: f64| Comparator {
         name: name.into(),
         probability: Some(probability),
         note: None,
+        category: None,
+        disagrees: false,
     };
     Risk {
         id: "icu-at-exam".into(),
@@ -88,6 +109,11 @@ pub(super) fn intensive_care() -> Risk {
             }),
         },
         missing: vec!["lactate dehydrogenase".into()],
+        could_be: Some(Interval {
+            low: 0.41,
+            high: 0.72,
+            kind: "range over values that are usual among its patients".into(),
+        }),
         performer: Performer::Model("icu-at-exam".into()),
         method: Method {
             name: "Late logistic fusion".into(),
@@ -130,6 +156,7 @@ pub(super) fn mayo() -> Risk {
             range: Some(Interval { low: 0.0304, high: 0.0647, kind: "over smoking yes and no".into() }),
         },
         missing: vec!["smoking".into()],
+        could_be: None,
         performer: Performer::Formula,
         method: Method {
             name: "Mayo".into(),

@@ -60,6 +60,14 @@ pub(super) fn square_millimetres() -> Code {
     Code::new("UCUM", "mm2", "square millimeter")
 }
 
+pub(super) fn millimetres() -> Code {
+    Code::new("UCUM", "mm", "millimeter")
+}
+
+pub(super) fn days() -> Code {
+    Code::new("UCUM", "d", "day")
+}
+
 /// The finding's SNOMED CT code, else the next that DICOM has a scheme for, else our label.
 pub(super) fn finding(finding: &Finding) -> Code {
     coded(&finding.codings).unwrap_or_else(|| own(&finding.label, &finding.title))

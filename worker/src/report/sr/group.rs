@@ -7,8 +7,11 @@ use uuid::Uuid;
 use super::codes::{self, Code, dcm, own, sct};
 use super::content::{self, Relation, container, instance, probability, text, uid_reference};
 use super::tree::images;
-use crate::report::document::{Assessment, Finding, Model, Performer, Report, Risk, RiskValue, Segment};
-use crate::report::language::Message;
+use crate::report::document::{
+    Assessment, Comparator, Finding, Model, Performer, Report, Risk, RiskValue, Segment,
+};
+use crate::report::language::{Language, Message};
+use crate::report::text::visible;
 use crate::report::{ids, overlay, segmentation, wording};
 
 /// The three-way state with the probability, or that it was not assessed and why.
@@ -119,10 +122,55 @@ pub(super) fn risk(report: &Report, risk: &Risk) -> Elements {
             &unknown,
         ));
     }
+    if let Some(range) = risk.could_be.as_ref().filter(|_| value.is_some()) {
+        let unknown = dcm("114010", "Value unknown");
+        let (low, high) = (
+            own("could-be-low", "Least risk were it known"),
+            own("could-be-high", "Greatest risk were it known"),
+        );
+        content.push(probability(&low, Some(range.low), &unknown));
+        content.push(probability(&high, Some(range.high), &unknown));
+    }
+    content.extend(beside(report.language, risk));
+    content.extend(risk.comparators.iter().map(|other| comparison(report.language, other)));
     let language = report.language;
     let words = wording::risk(language, risk).or_else(|| wording::not_computable(language, risk));
     content.extend(words.map(|words| text(Relation::Contains, &dcm("121106", "Comment"), &words)));
     group(ids::risk(report, risk), content)
+}
+
+/// What is missing and what it could change, what the number is made of, and what a guideline suggests: the words of the
+/// FHIR resource.
+fn beside(language: Language, risk: &Risk) -> Vec<Elements> {
+    let missing: Vec<String> = risk.missing.iter().map(|word| language.phrase(&visible(word))).collect();
+    let said = [
+        ("missing", "What is missing", (!missing.is_empty()).then(|| missing.join(", "))),
+        ("could-change", "What that could change", wording::could_change(language, risk)),
+        ("contributions", "Contributions to the log odds", wording::contributions(language, risk)),
+        ("guidance", "What a guideline suggests", wording::guidance(risk)),
+    ];
+    let item = |(value, meaning, said): (&str, &str, Option<String>)| {
+        said.map(|said| text(Relation::Contains, &own(value, meaning), &said))
+    };
+    said.into_iter().filter_map(item).collect()
+}
+
+/// What another method says: a container of its own, so that its number is not taken for this one's.
+fn comparison(language: Language, other: &Comparator) -> Elements {
+    let unknown = dcm("114010", "Value unknown");
+    let mut content = vec![
+        text(Relation::Contains, &dcm("111001", "Algorithm Name"), &other.name),
+        probability(&own("compared-risk", "Probability by the other method"), other.probability, &unknown),
+    ];
+    if other.probability.is_some() {
+        let (value, meaning) =
+            if other.disagrees { ("disagrees", "Disagrees") } else { ("no-flag", "No disagreement") };
+        let name = own("agreement", "Agreement with this method");
+        content.push(content::code(Relation::Contains, &name, &own(value, meaning)));
+    }
+    let said = wording::category(language, other).into_iter().chain(other.note.clone());
+    content.extend(said.map(|said| text(Relation::Contains, &dcm("121106", "Comment"), &said)));
+    container(Relation::Contains, &own("comparison", "What another method says"), None, content)
 }
 
 /// Where in the body, as the images state it.
@@ -132,14 +180,14 @@ fn site(report: &Report) -> Option<Elements> {
 }
 
 /// The group has the UID that the FHIR resource of the same thing names.
-fn group(id: Uuid, content: Vec<Elements>) -> Elements {
+pub(super) fn group(id: Uuid, content: Vec<Elements>) -> Elements {
     let mut group = container(Relation::Contains, &dcm("125007", "Measurement Group"), Some("1501"), content);
     group.text(tags::OBSERVATION_UID, VR::UI, &ids::uid(id));
     group
 }
 
 /// The same through all versions of the report.
-fn tracking(report: &Report, what: &str) -> Vec<Elements> {
+pub(super) fn tracking(report: &Report, what: &str) -> Vec<Elements> {
     let context = Relation::HasObservationContext;
     vec![
         text(context, &dcm("112039", "Tracking Identifier"), what),

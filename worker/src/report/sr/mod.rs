@@ -8,6 +8,7 @@ mod codes;
 mod content;
 mod group;
 mod header;
+mod lesion;
 mod tree;
 
 use dicom_ingest::own::SOP_CLASS;

@@ -5,7 +5,7 @@ use dicom_ingest::write::{Elements, VR, tags};
 
 use super::codes::{Code, dcm, own};
 use super::content::{self, Relation, container, instance, template, text, uid_reference};
-use super::group;
+use super::{group, lesion};
 use crate::report::dicom::valid;
 use crate::report::document::{Instance, Kind, NoResult, Report};
 use crate::report::text::sentence;
@@ -100,13 +100,14 @@ pub(super) fn images(report: &Report) -> impl Iterator<Item = &Instance> {
     valid(&report.study.instances).filter(|instance| instance.modality != "SR")
 }
 
-/// Findings, segments and risks, each a measurement group.
+/// Findings, segments, the index lesion and risks, each a measurement group.
 fn measurements(report: &Report) -> Elements {
     let findings = report.findings.iter().map(|finding| group::finding(report, finding));
     let segments = report.segments.iter().enumerate();
     let segments = segments.filter_map(|(index, segment)| group::segment(report, index, segment));
     let risks = report.risks.iter().map(|risk| group::risk(report, risk));
-    let content = findings.chain(segments).chain(risks).collect();
+    let lesion = report.lesion.iter().map(|one| lesion::lesion(report, one));
+    let content = findings.chain(segments).chain(lesion).chain(risks).collect();
     container(Relation::Contains, &dcm("126010", "Imaging Measurements"), None, content)
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::dom::Element;
 use super::super::mark::Role;
-use super::super::style::{SOFT, Style};
+use super::super::style::{SOFT, Style, is_printed};
 use super::super::table::{Cell, Grid, Rules, spanned};
 use super::super::vector::{self, Place};
 use super::{Align, Column, Flow, equal};
@@ -27,7 +27,10 @@ impl Flow<'_> {
             has_meters: beside == 1,
         };
         let style = Style::plain(if beside == 1 { 0.8125 } else { 0.78 } * rem);
-        let head = table.elements().find(|part| part.name == "thead").and_then(|head| head.elements().next());
+        let head = table
+            .elements()
+            .find(|part| part.name == "thead" && is_printed(part))
+            .and_then(|head| head.elements().next());
         let body = table.elements().find(|part| part.name == "tbody");
         let rows: Vec<&Element<'_>> = body.into_iter().flat_map(Element::elements).collect();
         if rows.is_empty() {

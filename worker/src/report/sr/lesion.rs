@@ -1,0 +1,64 @@
+//! The index lesion as a measurement group (TID 1501): somebody else's measurement, cited, so no algorithm is named.
+
+use dicom_ingest::write::{Elements, VR, tags};
+use jiff::Timestamp;
+
+use super::codes::{self, Code, dcm, own, sct};
+use super::content::{self, Relation, number, text};
+use super::group::{group, tracking};
+use crate::report::document::{EarlierLesion, Lesion, Report, days, millimetres};
+use crate::report::language::Message;
+use crate::report::{ids, wording};
+
+/// What the lesion is followed by through all versions of the report.
+const TRACKED: &str = "index-lesion";
+
+/// Diameter, place, what is known of its course, and where it is stated.
+pub(super) fn lesion(report: &Report, lesion: &Lesion) -> Elements {
+    let mut content = tracking(report, TRACKED);
+    let coded = |coding| codes::coded(std::slice::from_ref(coding));
+    let finding = coded(&lesion.finding).unwrap_or_else(|| own("lesion", &lesion.title));
+    let site = coded(&lesion.site_coding).unwrap_or_else(|| own("site", &lesion.site));
+    content.push(content::code(Relation::Contains, &dcm("121071", "Finding"), &finding));
+    content.push(content::code(Relation::HasConceptModifier, &sct("363698007", "Finding Site"), &site));
+    content.extend(length(&sct("103339001", "Long Axis"), lesion.diameter_mm, lesion.seen));
+    let mut words = |value: &str, meaning: &str, said: Option<&str>| {
+        content.extend(said.map(|said| text(Relation::Contains, &own(value, meaning), said)));
+    };
+    words("texture", "Texture", lesion.kind.as_deref());
+    let spiculated = report.language.text(Message::Spiculated);
+    words("margin", "Margin", (lesion.spiculated == Some(true)).then_some(spiculated));
+    words("lesion-count", "Lesions of its kind on the examination", Some(&lesion.count.to_string()));
+    words("stated-in", "Where the measurement is stated", lesion.source.as_deref());
+    content.extend(lesion.earlier.iter().flat_map(|earlier| course(lesion, earlier)));
+    let said = wording::lesion(report.language, lesion);
+    content.push(text(Relation::Contains, &dcm("121106", "Comment"), &said));
+    group(ids::lesion(report), content)
+}
+
+fn course(lesion: &Lesion, earlier: &EarlierLesion) -> Vec<Elements> {
+    let before = own("earlier-diameter", "Long axis on the earlier examination");
+    let difference = own("difference", "Later long axis less the earlier one");
+    let doubling = own("doubling-time", "Volume doubling time");
+    let stated = earlier.source.as_deref();
+    let items = [
+        length(&before, earlier.diameter_mm, earlier.seen),
+        length(&difference, earlier.difference_mm, None),
+        lesion.doubling_days().and_then(days).map(|written| number(&doubling, &written, &codes::days())),
+        stated.map(|source| {
+            let name = own("earlier-source", "Where the earlier measurement is stated");
+            text(Relation::Contains, &name, source)
+        }),
+    ];
+    items.into_iter().flatten().collect()
+}
+
+/// A length, with the time that it was measured at as the item's own.
+fn length(name: &Code, length_mm: f64, measured: Option<Timestamp>) -> Option<Elements> {
+    let mut item = number(name, &millimetres(length_mm)?, &codes::millimetres());
+    if let Some(measured) = measured {
+        let written = measured.strftime("%Y%m%d%H%M%S+0000").to_string();
+        item.text(tags::OBSERVATION_DATE_TIME, VR::DT, &written);
+    }
+    Some(item)
+}
