@@ -25,7 +25,13 @@ pub(super) fn compare(index: &IndexNodule<'_>) -> Option<Comparison> {
     let nodule = index.nodule;
     let (Some(kind), Some(spiculated)) = (nodule.kind, index.spiculated) else {
         let note = "needs texture and spiculation; comparator only".to_owned();
-        return Some(Comparison { name, probability: None, note: Some(note) });
+        return Some(Comparison {
+            name,
+            probability: None,
+            note: Some(note),
+            category: None,
+            other_outcome: true,
+        });
     };
     let texture = match kind {
         NoduleKind::NonSolid => "1",
@@ -39,7 +45,14 @@ pub(super) fn compare(index: &IndexNodule<'_>) -> Option<Comparison> {
     let found = model.predict(table.rows().next()?)?;
     let note =
         "a reader's impression, not pathology; inputs that nobody codes count as average; comparator only";
-    Some(Comparison { name, probability: Some(found.probability), note: Some(note.to_owned()) })
+    Some(Comparison {
+        name,
+        probability: Some(found.probability),
+        note: Some(note.to_owned()),
+        category: None,
+        // readers' ratings are no pathology
+        other_outcome: true,
+    })
 }
 
 /// One row with these columns; the others that the model reads are empty.
