@@ -37,7 +37,8 @@ pub(super) fn compare(index: &IndexNodule<'_>) -> Option<Comparison> {
     let known = [("diameter", diameter.as_str()), ("texture", texture), ("spiculation", spiculation)];
     let table = table(model, &known)?;
     let found = model.predict(table.rows().next()?)?;
-    let note = "a reader's impression, not pathology; inputs that nobody codes count as average; comparator only";
+    let note =
+        "a reader's impression, not pathology; inputs that nobody codes count as average; comparator only";
     Some(Comparison { name, probability: Some(found.probability), note: Some(note.to_owned()) })
 }
 
