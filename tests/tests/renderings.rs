@@ -27,7 +27,7 @@ struct Said {
     risks: BTreeMap<String, Risk>,
     /// By risk and name: the percent that a reader sees, and whether it is flagged.
     comparators: BTreeMap<(String, String), (Option<String>, bool)>,
-    /// By risk: contributions, guidance and what missing values could change, in words.
+    /// By risk: contributions and guidance, in words.
     words: BTreeMap<(String, &'static str), String>,
     lesion: Option<Lesion>,
     /// Name, version and digest of the weights.
@@ -115,21 +115,18 @@ fn assert_worded(page: &str, risk: &str, what: &str, said: &str) {
         return;
     };
     let article = unescaped(article.split("</article>").next().unwrap());
-    match what {
-        "guidance" => {
-            let (suggested, citation) = said.rsplit_once(" (").unwrap();
-            assert!(article.contains(&suggested[1..]), "{risk}: {suggested}");
-            assert!(article.contains(citation.trim_end_matches(')')), "{risk}: {citation}");
-        }
-        _ => {
-            let (_, parts) = said.split_once(": ").unwrap();
-            let shown = parts.split("; ").filter(|part| {
-                let (label, logit) = part.rsplit_once(' ').unwrap();
-                article.contains(&format!(">{label}</th>")) && article.contains(&format!(">{logit}</td>"))
-            });
-            assert!(shown.count() >= 3, "{risk}: {parts}");
-        }
+    if what == "guidance" {
+        let (suggested, citation) = said.rsplit_once(" (").unwrap();
+        assert!(article.contains(&suggested[1..]), "{risk}: {suggested}");
+        assert!(article.contains(citation.trim_end_matches(')')), "{risk}: {citation}");
+        return;
     }
+    let (_, parts) = said.split_once(": ").unwrap();
+    let shown = parts.split("; ").filter(|part| {
+        let (label, logit) = part.rsplit_once(' ').unwrap();
+        article.contains(&format!(">{label}</th>")) && article.contains(&format!(">{logit}</td>"))
+    });
+    assert!(shown.count() >= 3, "{risk}: {parts}");
 }
 
 #[test]
