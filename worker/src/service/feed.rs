@@ -104,10 +104,13 @@ impl Feeds {
     pub(super) async fn ledger(self, at_once: usize, poll: Duration) {
         let places = Arc::new(Semaphore::new(at_once.max(1)));
         while self.let_in(|intake| intake != Intake::Closed).await {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            if self.stopping.is_cancelled() {
-                return;
-            }
+            let place = tokio::select! {
+                biased;
+                // The grace begins now, however long those that have the places take.
+                () = self.stopping.cancelled() => return,
+                place = Arc::clone(&places).acquire_owned() => place,
+            };
+            let Ok(place) = place else { return };
             let ledger = &self.arrivals.flight.ledger;
             let open = *self.intake.borrow() == Intake::Open;
             match if open { ledger.lease_next().await } else { ledger.lease_stored().await } {
