@@ -146,6 +146,50 @@ fn a_refusal_that_a_person_can_resolve_is_held_until_one_lets_it_go() {
 }
 
 #[test]
+fn the_news_that_the_images_are_gone_replaces_no_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = site(folder.path(), "kind = 'embedded'\nretries = 0");
+    let file = phantom_study(&folder.path().join("made"), 42);
+    let uid = study_uid(&fs::read(&file).unwrap());
+    let study = folder.path().join("archive").join(&uid);
+    fs::create_dir_all(&study).unwrap();
+    fs::create_dir(folder.path().join("reports")).unwrap();
+    fs::copy(&file, study.join("image")).unwrap();
+    let work = || {
+        assert_eq!(states(&submit(&site, &["--study", &uid], "")), ["accepted"]);
+        let config = ["worker", "--once", "--device", "cpu", "--json", "--config"].map(Path::new);
+        lines(&run(&config.into_iter().chain([site.as_path()]).collect::<Vec<_>>()))
+    };
+    assert_eq!(work()[0]["state"], "reported");
+    let page = folder.path().join("reports").join(&uid).join("report.html");
+    let report = fs::read(&page).unwrap();
+    fs::remove_dir_all(&study).unwrap();
+    assert!(work().is_empty(), "no job is made of it");
+    assert_eq!(fs::read(&page).unwrap(), report);
+    let config = ["queue", "dead", "list", "--config"].map(Path::new);
+    let dead = run(&config.into_iter().chain([site.as_path()]).collect::<Vec<_>>());
+    let dead = String::from_utf8(dead.stdout).unwrap();
+    assert!(dead.contains("StudyNotFound"), "{dead}");
+}
+
+#[test]
+fn a_study_that_is_submitted_for_another_folder_is_written_there_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = site(folder.path(), "kind = 'embedded'");
+    let file = phantom_study(&folder.path().join("made"), 43);
+    let uid = study_uid(&fs::read(&file).unwrap());
+    for (out, state) in [("a", "accepted"), ("b", "composed"), ("b", "reported")] {
+        let out = folder.path().join(out);
+        let output = submit(&site, &[file.to_str().unwrap(), "--out", out.to_str().unwrap()], "");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(states(&output), [state]);
+        let config = ["worker", "--once", "--device", "cpu", "--json", "--config"].map(Path::new);
+        run(&config.into_iter().chain([site.as_path()]).collect::<Vec<_>>());
+        assert!(out.join(&uid).join("report.html").exists());
+    }
+}
+
+#[test]
 fn a_broker_that_is_away_accepts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -41,8 +41,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// This request, going also to where `asked` wants the same report to go; `None` where that adds nothing. What was only
-    /// scored in the shadow so far goes to where it is asked for now.
+    /// This request, going also to where `asked` wants the same report to go; `None` where that adds nothing. What an older
+    /// version scored in the shadow under the same key goes to where it is asked for now.
     #[must_use]
     pub fn widened(&self, asked: &Self) -> Option<Self> {
         if asked.mode == Mode::Shadow {
@@ -127,7 +127,7 @@ impl RecordSource {
 /// The two keys of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
-    /// Report key R: tenant, study, pipeline. All versions of a report share it.
+    /// Report key R: tenant, study, pipeline, and whether it is read in the shadow. All versions of a report share it.
     pub report: String,
     /// Job key J: the exact inputs, models and configuration; one version.
     pub job: String,
@@ -150,16 +150,24 @@ pub struct KeyParts<'a> {
     pub configuration: &'a str,
     /// The record that was offered.
     pub record: &'a RecordSource,
+    /// Whether the report is delivered at all.
+    pub mode: Mode,
 }
 
-/// The report key of a study and a pipeline.
-pub fn report_key(tenant: &str, study_uid: &str, pipeline_id: &str) -> String {
-    digest(&["report", tenant, study_uid, pipeline_id])
+/// The report key of a study and a pipeline. What is read in the shadow is a report of its own: it is at no target, and takes
+/// no other's place.
+pub fn report_key(tenant: &str, study_uid: &str, pipeline_id: &str, mode: Mode) -> String {
+    let mut texts = vec!["report", tenant, study_uid, pipeline_id];
+    match mode {
+        Mode::Clinical => {}
+        Mode::Shadow => texts.push("shadow"),
+    }
+    digest(&texts)
 }
 
 /// Makes both keys. The record is part of the job key: another record makes another version of the same report.
 pub fn keys(parts: &KeyParts<'_>) -> Keys {
-    let report = report_key(parts.tenant, parts.study_uid, parts.pipeline_id);
+    let report = report_key(parts.tenant, parts.study_uid, parts.pipeline_id, parts.mode);
     let mut files: Vec<&str> = parts.files.iter().map(String::as_str).collect();
     files.sort_unstable();
     let record = parts.record.fingerprint();
@@ -203,6 +211,7 @@ mod tests {
             versions: "v",
             configuration: "c",
             record,
+            mode: Mode::Clinical,
         }
     }
 
@@ -216,6 +225,8 @@ mod tests {
         assert_eq!(base.report, other.report);
         assert_ne!(base.job, other.job);
         assert_ne!(base.job, keys(&parts(&one, &RecordSource::NoMatch)).job);
+        let shadow = keys(&KeyParts { mode: Mode::Shadow, ..parts(&one, &RecordSource::NotGiven) });
+        assert!(shadow.report != base.report && shadow.job != base.job, "it takes nobody's place");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What became of one study, for machines: one JSON line. These names stay stable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ pub struct Outcome {
 }
 
 /// How a study ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Analysed.
@@ -139,10 +139,10 @@ impl Outcome {
     }
 }
 
-/// The exit code for a run with these outcomes: 1 if any failed, else 3 if any was refused, else 0.
-pub fn exit_code(outcomes: &[Outcome]) -> u8 {
-    let any = |state| outcomes.iter().any(|outcome| outcome.state == state);
-    match (any(State::Failed), any(State::Refused)) {
+/// The exit code for a run whose outcomes have these states: 1 if any failed, else 3 if any was refused, else 0.
+pub fn exit_code(states: impl IntoIterator<Item = State>) -> u8 {
+    let states: BTreeSet<State> = states.into_iter().collect();
+    match (states.contains(&State::Failed), states.contains(&State::Refused)) {
         (true, _) => 1,
         (false, true) => 3,
         (false, false) => 0,
@@ -155,10 +155,9 @@ mod tests {
 
     #[test]
     fn failed_outweighs_refused_outweighs_reported() {
-        let line = |state| Outcome { state, ..Outcome::without_result(State::Reported, "", "") };
-        assert_eq!(exit_code(&[]), 0);
-        assert_eq!(exit_code(&[line(State::Reported)]), 0);
-        assert_eq!(exit_code(&[line(State::Refused), line(State::Reported)]), 3);
-        assert_eq!(exit_code(&[line(State::Refused), line(State::Failed)]), 1);
+        assert_eq!(exit_code([]), 0);
+        assert_eq!(exit_code([State::Reported]), 0);
+        assert_eq!(exit_code([State::Refused, State::Reported]), 3);
+        assert_eq!(exit_code([State::Refused, State::Failed]), 1);
     }
 }

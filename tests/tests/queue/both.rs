@@ -32,6 +32,7 @@ on_both!(
     what_is_not_settled_is_delivered_again,
     a_dropped_receipt_gives_its_delivery_back,
     a_retry_comes_back_after_its_pause,
+    who_waits_comes_back_and_no_attempt_is_counted,
     a_dead_letter_says_why_and_can_be_requeued_or_dropped,
     what_is_handed_back_goes_to_anybody,
     closing_hands_back_what_was_fetched_ahead_and_receipts_stay_good,
@@ -116,6 +117,25 @@ async fn a_retry_comes_back_after_its_pause(place: Place) {
     let last = next(&mut consumer).await;
     assert_eq!(last.retries, 0);
     last.receipt.settle(Disposition::Ack).await.unwrap();
+    until_empty(&queue).await;
+}
+
+async fn who_waits_comes_back_and_no_attempt_is_counted(place: Place) {
+    let queue = place.open().await;
+    queue.publish(&message(Lane::Routine, 1)).await.unwrap();
+    let mut consumer = consume(&queue, 1).await;
+    let after = Duration::from_millis(900);
+    let mut delivery = next(&mut consumer).await;
+    for (waits, retries) in [(true, 0), (false, 1), (true, 1)] {
+        let disposition = if waits { Disposition::Wait { after } } else { Disposition::Retry { after } };
+        let began = Instant::now();
+        assert_eq!(delivery.receipt.settle(disposition).await.unwrap(), Settled::Done);
+        delivery = next(&mut consumer).await;
+        assert!(began.elapsed() >= after, "{:?}", began.elapsed());
+        assert_eq!(delivery.retries, retries);
+    }
+    assert_eq!(delivery.body, message(Lane::Routine, 1).body);
+    delivery.receipt.settle(Disposition::Ack).await.unwrap();
     until_empty(&queue).await;
 }
 

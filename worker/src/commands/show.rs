@@ -1,10 +1,11 @@
 //! Shows outcomes: JSON lines for machines, a table for people, and a progress bar on standard error.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::outcome::{Finding, Outcome, Present, Risk, State};
+use crate::outcome::{Finding, Outcome, Present, Risk, State, exit_code};
 use crate::terminal::plain;
 
 /// How many findings a table row names.
@@ -14,13 +15,15 @@ const FINDINGS_A_ROW: usize = 3;
 pub(super) struct Show {
     json: bool,
     bar: ProgressBar,
+    /// For the table. A line that is written is not kept: a worker runs on for months.
     outcomes: Vec<Outcome>,
+    states: BTreeSet<State>,
 }
 
 impl Show {
     /// Starts for this many studies; 0 where that is not known.
     pub(super) fn new(json: bool, studies: usize) -> Self {
-        Self { json, bar: bar(studies), outcomes: Vec::new() }
+        Self { json, bar: bar(studies), outcomes: Vec::new(), states: BTreeSet::new() }
     }
 
     /// Says how many studies there are, once that is known.
@@ -42,14 +45,17 @@ impl Show {
             writeln!(out, "{line}")?;
             out.flush()?;
         }
-        self.outcomes.push(outcome);
+        self.states.insert(outcome.state);
+        if !self.json {
+            self.outcomes.push(outcome);
+        }
         self.bar.inc(1);
         Ok(())
     }
 
     /// True when no outcome was taken.
     pub(super) fn is_empty(&self) -> bool {
-        self.outcomes.is_empty()
+        self.states.is_empty()
     }
 
     /// Ends the bar, writes the table where no JSON was asked for, and gives the exit code.
@@ -62,7 +68,7 @@ impl Show {
             }
             writeln!(out, "{}", summary(&self.outcomes))?;
         }
-        Ok(crate::outcome::exit_code(&self.outcomes))
+        Ok(exit_code(self.states))
     }
 }
 
@@ -163,6 +169,17 @@ mod tests {
             finding("Hernia", 0.01, Present::Absent),
         ];
         assert_eq!(findings(&found), "Effusion present 30.0 %, Mass indeterminate 60.0 %");
+    }
+
+    #[test]
+    fn a_line_that_is_written_is_not_kept() {
+        let mut show = Show::new(true, 0);
+        assert!(show.is_empty());
+        for state in [State::Refused, State::Reported, State::Refused] {
+            show.take(Outcome { state, ..Outcome::without_result(State::Refused, "C", "r") }).unwrap();
+        }
+        assert!(show.outcomes.is_empty() && !show.is_empty());
+        assert_eq!(show.finish().unwrap(), 3, "one was refused");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! confirmed; or of files of this machine, straight into the ledger. When it returns, what it calls accepted is durable.
 
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
 
@@ -11,10 +13,11 @@ use super::analyze::{read, warn};
 use super::{load, runtime};
 use crate::cli::submit::{SchemaArg, SubmitArgs};
 use crate::intake::{Acceptance, Intake, Offered};
-use crate::ledger::{Accepted, NewJob};
+use crate::ledger::{Accepted, JobState, Ledger, LedgerError, NewJob};
 use crate::message::{envelope, status};
-use crate::outcome::{Outcome, exit_code};
+use crate::outcome::{Outcome, State, exit_code};
 use crate::pipeline::Stages;
+use crate::service::widen::{Widened, widen};
 use crate::{decoders, ledger, queue};
 
 /// Accepts one request or one job a study, or prints a schema.
@@ -48,29 +51,60 @@ fn into_the_ledger(args: &SubmitArgs) -> anyhow::Result<u8> {
     let Intake { jobs, lines, not_dicom, unreadable_records } =
         read(&stages, &offered, &args.out, acceptance)?;
     warn(not_dicom, unreadable_records);
-    runtime()?.block_on(async {
+    let refused = runtime()?.block_on(async {
         let ledger = ledger::open(&config.ledger, &config.state, config.worker.lease).await?;
+        let mut refused = false;
         for job in &jobs {
-            tell(args.json, job, ledger.accept(job).await?)?;
+            let offered = offer(ledger.as_ref(), job).await?;
+            refused |= offered == Answer::InHand;
+            tell(args.json, job, offered)?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(refused)
     })?;
     tell_of_files(args.json, &lines)?;
-    Ok(exit_code(&lines))
+    let states = lines.iter().map(|line| line.state).chain(refused.then_some(State::Failed));
+    Ok(exit_code(states))
 }
 
-fn tell(json: bool, job: &NewJob, accepted: Accepted) -> std::io::Result<()> {
-    let (state, new) = match accepted {
-        Accepted::New => ("accepted", true),
-        Accepted::Before(state) => (state.as_str(), false),
+/// What the ledger says to a job that is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// It takes it.
+    New,
+    /// It has it, in this state, and its report goes to the folder that is asked for, too, or went there.
+    Before(JobState),
+    /// Its report cannot be sent to another folder now: somebody has it in hand, or it was withdrawn.
+    InHand,
+}
+
+/// Accepts a job; one that is known goes to the folder that is asked for now, as a request of a queue would have it.
+async fn offer(ledger: &dyn Ledger, job: &NewJob) -> Result<Answer, LedgerError> {
+    let Accepted::Before(state) = ledger.accept(job).await? else { return Ok(Answer::New) };
+    Ok(match widen(ledger, job).await? {
+        // What ended is delivered once more.
+        Widened::Done if state.is_terminal() => Answer::Before(JobState::Composed),
+        Widened::Nothing | Widened::Done => Answer::Before(state),
+        Widened::InHand => Answer::InHand,
+    })
+}
+
+fn tell(json: bool, job: &NewJob, answer: Answer) -> std::io::Result<()> {
+    let (state, known) = match answer {
+        Answer::New => ("accepted", ""),
+        Answer::Before(state) => (state.as_str(), ", known before"),
+        Answer::InHand => (
+            "not accepted",
+            ": a worker has it under way, or it was withdrawn; its report does not go to this folder. Submit it again later",
+        ),
     };
     let mut out = std::io::stdout().lock();
     if json {
+        let new = answer == Answer::New;
+        let state = state.replace(' ', "_");
         let line =
             serde_json::json!({"study_uid": job.study_uid, "job": job.job_key, "state": state, "new": new});
         writeln!(out, "{line}")
     } else {
-        let known = if new { "" } else { ", known before" };
         writeln!(out, "study {}: {state}{known}", job.study_uid)
     }
 }

@@ -186,6 +186,7 @@ pub fn new_job(
         versions: &versions,
         configuration: &stages.config.fingerprint(),
         record: &request.record,
+        mode: request.mode,
     });
     NewJob {
         job_key: keys.job,

@@ -7,6 +7,7 @@
 
 mod hold;
 mod postgres;
+mod redelivery;
 mod row;
 pub(crate) mod sqlite;
 mod state;
@@ -210,6 +211,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn retry(&self, job_key: &str) -> Result<(), LedgerError>;
 
     /// A job that waits or is held ends as failed with the code `Cancelled`; one that is under way or ended cannot be cancelled.
+    /// A report that was delivered and is to go to more places ([`Ledger::widen`]) goes to none of those, and its job ends again as
+    /// it had.
     async fn cancel(&self, job_key: &str) -> Result<(), LedgerError>;
 
     /// Whether the database answers now, for readiness. Never blocks longer than a second.

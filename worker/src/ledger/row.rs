@@ -178,7 +178,7 @@ pub struct AuditEntry {
     /// The worker.
     pub actor: String,
     /// What happened: `accepted`, `composed`, `held`, `released`, `deferred`, `settled`,
-    /// `superseded`, `retried`, `cancelled`.
+    /// `superseded`, `widened`, `withdrawn`, `retried`, `cancelled`.
     pub event: String,
     /// State or code and reason, and SHA-256 digests of what was stored; no patient data.
     pub detail: String,

@@ -68,6 +68,11 @@ pub enum Disposition {
         /// How long it rests.
         after: Duration,
     },
+    /// Deliver it again after this time; does not count: nothing is wrong with it, and something else has to end first.
+    Wait {
+        /// How long it rests.
+        after: Duration,
+    },
     /// Deliver it again at once, to any worker; does not count: it was not started.
     HandBack,
     /// Nobody can do anything with it: to the dead-letter queue.
@@ -108,8 +113,8 @@ pub struct Delivery {
 /// Settles one delivery. Dropping a receipt unsettled leaves the delivery to be delivered again.
 #[async_trait]
 pub trait Receipt: Send + Sync + fmt::Debug {
-    /// Tells the queue what becomes of the delivery. For [`Disposition::Retry`] and [`Disposition::DeadLetter`] the
-    /// message is durable in its new place before it leaves the old one.
+    /// Tells the queue what becomes of the delivery. For [`Disposition::Retry`], [`Disposition::Wait`] and
+    /// [`Disposition::DeadLetter`] the message is durable in its new place before it leaves the old one.
     async fn settle(self: Box<Self>, disposition: Disposition) -> Result<Settled, QueueError>;
 }
 

@@ -1,24 +1,25 @@
 //! One delivery from the queue to its settling: what it asks for, the job it becomes, and what the queue is told.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use dicom_ingest::refusal::RefusalCode;
-use dicom_ingest::source::Fate;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::RwLock;
+use tokio_util::sync::CancellationToken;
 
 use super::announce::Announced;
 use super::budget::{Budget, Share};
 use super::failpoint::{reach, reach_with};
 use super::fetch::{FetchError, Fetched, Located, Sources};
 use super::flight::{Flight, Landed};
+use super::given_up::GivenUp;
 use super::rejected::{self, Next};
 use super::spool::SpoolFolder;
 use super::widen::{Widened, widen};
 use crate::config::site::{RetryConfig, WorkerConfig};
-use crate::job::{Unread, hex};
+use crate::job::hex;
 use crate::lane::Lane;
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
 use crate::message::adapters::AdapterMapping;
@@ -30,7 +31,10 @@ use crate::queue::{Delivery, Disposition, Queue, Settled};
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Retries of a source that cannot be reached, at the longest pause: a day.
-const UNREACHABLE_RETRIES: u32 = 144;
+pub(super) const UNREACHABLE_RETRIES: u32 = 144;
+
+/// How long a worker that stops tries to take back the count of a start.
+const UNCOUNT_WITHIN: Duration = Duration::from_secs(2);
 
 /// How much memory a study takes at most, as a multiple of its files: the bytes themselves, decoded samples, grey values.
 pub(super) const MEMORY_A_BYTE: u64 = 3;
@@ -51,11 +55,14 @@ pub(super) struct Arrivals {
     pub retry: RetryConfig,
     /// Bounds.
     pub limits: WorkerConfig,
-    /// Held shared by every job, and alone by one that may have stopped a worker before.
+    /// Held shared by every job, and alone by one that may have stopped a worker before. It is taken before bytes are: who
+    /// holds bytes never waits for it.
     pub alone: Arc<RwLock<()>>,
-    /// Held by the one redelivered message that is under way: one that may have stopped a worker before. Were more of them
-    /// counted at once, those that stop nothing would be counted with the one that does.
-    pub suspect: Mutex<()>,
+    /// One place: for the redelivered message, which may have stopped a worker before, that is on its way into the ledger.
+    /// Were more of them counted at once, those that stop nothing would be counted with the one that does.
+    pub suspects: Arc<Budget>,
+    /// Gives up what is under way.
+    pub handing_back: CancellationToken,
 }
 
 /// What happened to a delivery, for what is shown and counted.
@@ -76,6 +83,15 @@ pub(super) struct Load {
     pub _spool: Option<SpoolFolder>,
     /// Its bytes, for as long as this lives.
     pub _share: Share,
+}
+
+/// The starts of a message that was delivered before.
+#[derive(Debug)]
+struct Starts {
+    /// A digest of the message.
+    arrival: String,
+    /// How many the ledger counts, the one that is under way included; 0 where that is not counted.
+    counted: AtomicU32,
 }
 
 /// A request on its way to a leased job.
@@ -104,20 +120,27 @@ impl Arrivals {
             }
         };
         let _right_of_way = self.flight.gate.begins(lane);
-        self.flight.gate.give_way(lane).await;
-        let arrival = hex(&Sha256::digest(&body));
         // What was never delivered before cannot have stopped a worker before: only then is it worth a durable count.
-        let suspect = if redelivered { Some(self.suspect.lock().await) } else { None };
-        let arrival = suspect.is_some().then_some(arrival.as_str());
-        let result = self.begin(&request, arrival, retries).await;
+        let starts =
+            redelivered.then(|| Starts { arrival: hex(&Sha256::digest(&body)), counted: AtomicU32::new(0) });
+        let starts = starts.as_ref();
+        let result = tokio::select! {
+            result = self.begin(&request, starts, retries) => result,
+            () = self.handing_back.cancelled() => {
+                // The receipt is dropped unsettled: the queue delivers it again when this worker's connection ends.
+                drop(tokio::time::timeout(UNCOUNT_WITHIN, self.uncount(starts)).await);
+                return Ok(Arrived::Passed);
+            }
+        };
         match result {
             Ok((arrived, disposition)) => {
-                self.forget(arrival).await;
+                self.forget(starts).await;
                 reach("settling");
                 self.settle(receipt, disposition).await;
                 Ok(arrived)
             }
             Err(error) => {
+                self.uncount(starts).await;
                 self.settle(receipt, Disposition::HandBack).await;
                 Err(error)
             }
@@ -128,16 +151,22 @@ impl Arrivals {
     async fn begin(
         &self,
         request: &JobRequest,
-        arrival: Option<&str>,
+        before: Option<&Starts>,
         retries: u32,
     ) -> Result<(Arrived, Disposition), LedgerError> {
-        let starts = match arrival {
-            Some(arrival) => self.flight.ledger.begin(arrival).await?,
-            None => 0,
+        self.flight.gate.give_way(request.lane).await;
+        let (place, starts) = match before {
+            Some(before) => {
+                let place = self.suspects.take(1, request.lane).await;
+                let starts = self.flight.ledger.begin(&before.arrival).await?;
+                before.counted.store(starts, Ordering::SeqCst);
+                (Some(place), starts)
+            }
+            None => (None, 0),
         };
         // A message that was started before and not settled may stop the worker: it runs alone, so that no other job is
         // counted with it.
-        let (shared, mut alone) = if starts >= 2 {
+        let (_shared, alone) = if starts >= 2 {
             (None, Some(self.alone.write().await))
         } else {
             (Some(self.alone.read().await), None)
@@ -145,17 +174,23 @@ impl Arrivals {
         if starts > self.limits.poison_after {
             return self.poisoned(request).await;
         }
-        match self.way(request, arrival, retries).await? {
+        let way = self.way(request, before, retries).await?;
+        // Where there is a job, the ledger counts its starts now.
+        drop(place);
+        match way {
             Way::Settle(disposition) => Ok((Arrived::Passed, disposition)),
             Way::Known(job_key, state) => {
                 self.announce_again(request, &job_key, state).await?;
                 Ok((Arrived::Passed, Disposition::Ack))
             }
             Way::Carry(job, load) => {
-                // The same of a job that was started before.
+                // The same of a job that was started before. It holds bytes that others may wait for: it is the ledger's, which
+                // gives it again, and then it waits to be alone before it takes any.
                 if job.is_suspect() && alone.is_none() {
-                    drop(shared);
-                    alone = Some(self.alone.write().await);
+                    drop(load);
+                    self.flight.under_way.remove(&job);
+                    self.flight.ledger.release(&job).await?;
+                    return Ok((Arrived::Passed, Disposition::Ack));
                 }
                 let job_key = job.job_key.clone();
                 // Files and bytes are kept until the job has landed.
@@ -168,7 +203,6 @@ impl Arrivals {
                         disposition = self.stopped_the_worker();
                     }
                 }
-                drop(alone);
                 Ok((Arrived::Landed(landed), disposition))
             }
         }
@@ -178,7 +212,7 @@ impl Arrivals {
     async fn way(
         &self,
         request: &JobRequest,
-        arrival: Option<&str>,
+        before: Option<&Starts>,
         retries: u32,
     ) -> Result<Way, LedgerError> {
         let flight = &self.flight;
@@ -195,11 +229,14 @@ impl Arrivals {
             }
             Err(error) => match self.unfetched(request, &error, retries) {
                 Some(disposition) => return Ok(Way::Settle(disposition)),
-                None => (self.given_up(request, &error), self.no_load(request.lane).await),
+                None => match self.given_up(request, &error).await? {
+                    GivenUp::Job(job) => (job, self.no_load(request.lane).await),
+                    GivenUp::Letter(letter) => return Ok(Way::Settle(letter)),
+                },
             },
         };
         reach_with("fetched", request.study_uid.as_str());
-        if arrival.is_some() && self.has_stopped_workers(&job.job_key).await? {
+        if before.is_some() && self.has_stopped_workers(&job.job_key).await? {
             // This very message asked for it, and the ledger failed the job since: asking again is for a person.
             return Ok(Way::Known(job.job_key.clone(), JobState::Failed));
         }
@@ -207,20 +244,35 @@ impl Arrivals {
             match rejected::take_back(flight, &job, study).await? {
                 Next::Read => {}
                 Next::Known(job_key, state) => return Ok(Way::Known(job_key, state)),
-                Next::Wait => return Ok(Way::Settle(Disposition::Retry { after: self.pause(retries) })),
+                Next::Wait => return Ok(Way::Settle(self.waits())),
             }
         }
         let accepted = self.accept(request, &job, load).await?;
         // From here on the ledger counts the starts of the job.
-        self.forget(arrival).await;
+        self.forget(before).await;
         Ok(accepted)
     }
 
-    async fn forget(&self, arrival: Option<&str>) {
-        if let Some(arrival) = arrival
-            && let Err(error) = self.flight.ledger.forget(arrival).await
-        {
+    async fn forget(&self, starts: Option<&Starts>) {
+        let Some(starts) = starts else { return };
+        starts.counted.store(0, Ordering::SeqCst);
+        if let Err(error) = self.flight.ledger.forget(&starts.arrival).await {
             tracing::warn!(%error, "the starts of a delivery were not forgotten");
+        }
+    }
+
+    /// Takes back the count of the start that is under way: it stopped nobody. Those before it stay.
+    async fn uncount(&self, starts: Option<&Starts>) {
+        let Some(starts) = starts else { return };
+        let counted = starts.counted.load(Ordering::SeqCst);
+        if counted == 0 {
+            return;
+        }
+        self.forget(Some(starts)).await;
+        for _before in 1..counted {
+            if let Err(error) = self.flight.ledger.begin(&starts.arrival).await {
+                tracing::warn!(%error, "an earlier start of a delivery is not counted any more");
+            }
         }
     }
 
@@ -238,7 +290,7 @@ impl Arrivals {
             Accepted::Before(state) => match widen(ledger.as_ref(), job).await? {
                 Widened::Done => {}
                 Widened::InHand if !state.is_terminal() => {
-                    return Ok(Way::Settle(Disposition::Retry { after: self.pause(0) }));
+                    return Ok(Way::Settle(self.waits()));
                 }
                 _ if state.is_terminal() || state == JobState::Held => {
                     return Ok(Way::Known(job.job_key.clone(), state));
@@ -247,7 +299,10 @@ impl Arrivals {
             },
         }
         match ledger.lease_key(&job.job_key).await? {
-            Some(leased) => Ok(Way::Carry(Box::new(leased), Box::new(load))),
+            Some(leased) => {
+                self.flight.under_way.add(&leased);
+                Ok(Way::Carry(Box::new(leased), Box::new(load)))
+            }
             // Another worker holds it, and the ledger sees to it that somebody ends it.
             None => Ok(Way::Known(job.job_key.clone(), JobState::Leased)),
         }
@@ -282,58 +337,22 @@ impl Arrivals {
         self.budget.take(located.bytes().saturating_mul(MEMORY_A_BYTE), lane).await
     }
 
+    /// Another version or a withdrawal has to end first; the study itself was there, so that no retry is counted.
+    fn waits(&self) -> Disposition {
+        Disposition::Wait { after: self.pause(0) }
+    }
+
     pub(super) fn pause(&self, retries: u32) -> Duration {
         self.retry.after.saturating_mul(1 << retries.min(10)).min(LONGEST_PAUSE)
     }
 
-    /// What to do with a request whose study is not there; `None` when there is no point in waiting longer.
-    fn unfetched(&self, request: &JobRequest, error: &FetchError, retries: u32) -> Option<Disposition> {
-        let long = UNREACHABLE_RETRIES.max(self.retry.retries);
-        let (most, code) = match error {
-            FetchError::Unknown(_) => return None,
-            FetchError::NotThere { code, .. } => (self.retry.retries, *code),
-            FetchError::Source { source, .. } => match source.fate() {
-                Fate::Never => return None,
-                Fate::Absent => (self.retry.retries, source.code()),
-                Fate::Later => (long, source.code()),
-            },
-            FetchError::Unreachable { .. } => (long, "SourceUnreachable"),
-        };
-        if retries >= most {
-            return None;
-        }
-        let after = self.pause(retries);
-        tracing::info!(code, retries, pause_s = after.as_secs(), lane = %request.lane, "study not there yet");
-        self.flight.metrics.record_deferral(code);
-        Some(Disposition::Retry { after })
-    }
-
-    fn given_up(&self, request: &JobRequest, error: &FetchError) -> NewJob {
-        let (failed, code, next_step) = match error {
-            FetchError::Unknown(_) => (false, "UnknownName", "Name what the site's configuration has."),
-            // No verdict on the files: this machine could not read them.
-            FetchError::NotThere { code, .. } if *code == RefusalCode::DecoderUnavailable.as_str() => (
-                true,
-                *code,
-                "Free memory and processes of the worker's machine, and submit the study again.",
-            ),
-            FetchError::NotThere { code, .. } => {
-                (false, *code, "Check that the whole study is at the source, and submit it again.")
-            }
-            FetchError::Source { source, .. } => {
-                (source.fate() == Fate::Later, source.code(), source.next_step())
-            }
-            FetchError::Unreachable { .. } => {
-                (true, "SourceUnreachable", "Bring the source back, and submit the study again.")
-            }
-        };
-        let why =
-            Unread { failed, code: code.into(), reason: error.to_string(), next_step: next_step.into() };
-        self.sources.unread(request, &self.flight.stages, why)
-    }
-
     async fn settle(&self, receipt: Box<dyn crate::queue::Receipt>, disposition: Disposition) {
-        match receipt.settle(disposition).await {
+        let settled = tokio::select! {
+            biased;
+            settled = receipt.settle(disposition) => settled,
+            () = self.handing_back.cancelled() => return,
+        };
+        match settled {
             Ok(Settled::Done) => {}
             Ok(Settled::Lost) => {
                 tracing::info!("the delivery was lost meanwhile; the queue delivers it again");

@@ -44,8 +44,6 @@ pub(super) struct Feeds {
     pub tasks: TaskTracker,
     /// Takes nothing more.
     pub stopping: CancellationToken,
-    /// Gives up what is under way.
-    pub handing_back: CancellationToken,
     /// What is let in.
     pub intake: watch::Receiver<Intake>,
     /// Lines of studies, for whoever shows them.
@@ -89,14 +87,10 @@ impl Feeds {
             let carried = async move {
                 let metrics = feeds.arrivals.flight.metrics.clone();
                 let _under_way = metrics.job_under_way(lane);
-                tokio::select! {
-                    arrived = feeds.arrivals.carry(delivery) => match arrived {
-                        Ok(Arrived::Landed(landed)) => feeds.show(landed).await,
-                        Ok(_) => {}
-                        Err(error) => feeds.ledger_error(&error).await,
-                    },
-                    // The receipt is dropped unsettled: the queue delivers it again when this worker's connection ends.
-                    () = feeds.handing_back.cancelled() => {}
+                match feeds.arrivals.carry(delivery).await {
+                    Ok(Arrived::Landed(landed)) => feeds.show(landed).await,
+                    Ok(_) => {}
+                    Err(error) => feeds.ledger_error(&error).await,
                 }
             };
             self.tasks.spawn(carried.instrument(span));
@@ -110,21 +104,26 @@ impl Feeds {
     pub(super) async fn ledger(self, at_once: usize, poll: Duration) {
         let places = Arc::new(Semaphore::new(at_once.max(1)));
         while self.let_in(|intake| intake != Intake::Closed).await {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            if self.stopping.is_cancelled() {
-                return;
-            }
+            let place = tokio::select! {
+                biased;
+                // The grace begins now, however long those that have the places take.
+                () = self.stopping.cancelled() => return,
+                place = Arc::clone(&places).acquire_owned() => place,
+            };
+            let Ok(place) = place else { return };
             let ledger = &self.arrivals.flight.ledger;
             let open = *self.intake.borrow() == Intake::Open;
             match if open { ledger.lease_next().await } else { ledger.lease_stored().await } {
                 Ok(Some(job)) => {
+                    self.arrivals.flight.under_way.add(&job);
                     self.ledger_is_empty.store(false, Ordering::SeqCst);
                     let (feeds, is_suspect) = (self.clone(), job.is_suspect());
                     let carried = self.tasks.spawn(async move {
                         let _place = place;
                         tokio::select! {
                             () = feeds.take_up(job) => {}
-                            () = feeds.handing_back.cancelled() => {}
+                            // It is under lease still, and given back when all tasks have ended.
+                            () = feeds.arrivals.handing_back.cancelled() => {}
                         }
                     });
                     // A lease counts as a start: while one that may stop the worker is under way, no other is leased, or
@@ -148,24 +147,31 @@ impl Feeds {
         }
     }
 
-    async fn take_up(&self, job: Job) {
+    pub(super) async fn take_up(&self, job: Job) {
         let arrivals = &self.arrivals;
         let _under_way = arrivals.flight.metrics.job_under_way(job.lane);
         let _right_of_way = arrivals.flight.gate.begins(job.lane);
         let request = serde_json::from_str::<Request>(&job.request).ok();
-        let load = match arrivals.again(&job, request.as_ref()).await {
-            Ok(Again::Carry(load)) => load,
-            Ok(Again::Deferred(landed)) => return self.show(landed).await,
-            Err(error) => return self.ledger_error(&error).await,
-        };
-        // Files and bytes are kept until the job has landed.
-        let Load { start, _spool, _share } = load;
-        // A job that was started before may stop the worker: alone, no other job is counted with it.
+        // A job that was started before may stop the worker: alone, no other job is counted with it. Before its bytes are
+        // taken: who holds bytes never waits to be alone.
         let (_shared, _alone) = if job.is_suspect() {
             (None, Some(arrivals.alone.write().await))
         } else {
             (Some(arrivals.alone.read().await), None)
         };
+        let load = match arrivals.again(&job, request.as_ref()).await {
+            Ok(Again::Carry(load)) => load,
+            Ok(Again::Deferred(landed)) => {
+                arrivals.flight.under_way.remove(&job);
+                return self.show(landed).await;
+            }
+            Err(error) => {
+                arrivals.flight.give_back(&job).await;
+                return self.ledger_error(&error).await;
+            }
+        };
+        // Files and bytes are kept until the job has landed.
+        let Load { start, _spool, _share } = load;
         let (job_key, study_uid) = (job.job_key.clone(), job.study_uid.clone());
         let letter = request.as_ref().and_then(|request| arrivals.letter_of(&job, request));
         let correlation = request.and_then(|request| request.correlation_id);
@@ -195,7 +201,28 @@ impl Feeds {
             landed
         {
             // Nobody may be listening any more, while the worker stops.
-            drop(self.outcomes.send(*outcome).await);
+            tokio::select! {
+                biased;
+                sent = self.outcomes.send(*outcome) => drop(sent),
+                () = self.arrivals.handing_back.cancelled() => {}
+            }
+        }
+    }
+
+    /// Finishes what is under way within the grace, and hands back the rest: its reports that are stored are delivered by
+    /// the next worker, and what is not stored is begun anew. Nothing of it counts as a start.
+    pub(super) async fn drain(&self, grace: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_ok() {
+            tracing::info!("all studies under way are finished");
+            return;
+        }
+        self.arrivals.handing_back.cancel();
+        self.tasks.wait().await;
+        let left = self.arrivals.flight.under_way.take();
+        tracing::warn!(jobs = left.len(), "the grace is over: what is under way is handed back");
+        for job in left {
+            self.arrivals.flight.give_back(&job).await;
         }
     }
 

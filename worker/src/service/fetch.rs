@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::discover;
-use dicom_ingest::source::{FetchLimits, Holding, Source, SourceError};
+use dicom_ingest::source::{Fate, FetchLimits, Holding, Source, SourceError};
 use dicom_ingest::study::{RefusedFile, Study, StudyOutcome};
 
 use super::spool::{Spool, SpoolFolder};
@@ -108,6 +108,17 @@ pub enum FetchError {
     },
 }
 
+impl FetchError {
+    /// Whether it says something of the study as it is now, or of the request; otherwise the study is gone or out of reach.
+    pub fn is_of_the_study(&self) -> bool {
+        match self {
+            Self::Unknown(_) => true,
+            Self::Source { source, .. } => source.fate() == Fate::Never,
+            Self::NotThere { .. } | Self::Unreachable { .. } => false,
+        }
+    }
+}
+
 /// A study at its source, located and not fetched.
 #[derive(Debug)]
 pub struct Located {
@@ -166,6 +177,13 @@ impl Sources {
         let spool = places.fetch_from_afar().then(|| Spool::open(&config.state)).transpose();
         let spool = spool.map_err(SourcesError::Spool)?;
         Ok(Self { studies: remote::open(&places.sources)?, places, records, kept, spool })
+    }
+
+    /// With another source of this name.
+    #[cfg(test)]
+    pub(super) fn with(mut self, name: Name, source: Arc<dyn Source>) -> Self {
+        self.studies.insert(name, source);
+        self
     }
 
     /// Finds the study of a request without fetching it.

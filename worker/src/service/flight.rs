@@ -1,7 +1,7 @@
 //! One job from its lease to its end: analyse, store, deliver, settle. The same for `analyze` and for the worker.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -9,6 +9,7 @@ use tracing::Instrument;
 
 use super::failpoint::{reach, reach_with};
 use super::gate::{Gate, LaneTurns};
+use super::under_way::UnderWay;
 use crate::cli::DeviceArg;
 use crate::deliver::folder::FolderTarget;
 use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets};
@@ -50,31 +51,8 @@ pub struct Flight {
     pub deliver_for: Duration,
     /// How long a refusal is held for a person, at most.
     pub hold_for: Duration,
-    /// Jobs that are carried at this moment.
+    /// Jobs that are under lease at this moment.
     pub under_way: UnderWay,
-}
-
-/// The jobs that a worker carries at this moment, by key.
-#[derive(Debug, Default)]
-pub struct UnderWay(Mutex<BTreeMap<String, Job>>);
-
-impl UnderWay {
-    fn add(&self, job: &Job) {
-        self.lock().insert(job.job_key.clone(), job.clone());
-    }
-
-    fn remove(&self, job: &Job) {
-        self.lock().remove(&job.job_key);
-    }
-
-    /// Takes all of them out.
-    pub fn take(&self) -> Vec<Job> {
-        std::mem::take(&mut *self.lock()).into_values().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Job>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// How a job left this worker.
@@ -133,7 +111,7 @@ impl Flight {
         }
     }
 
-    /// Carries a leased job. `Err` means that the ledger itself failed; the job stays as it is and is taken up again.
+    /// Carries a leased job. `Err` means that the ledger itself failed; the job is given back and is taken up again.
     pub async fn carry(&self, job: Job, start: Start) -> Result<Landed, LedgerError> {
         let span = tracing::info_span!("job", job = %job.job_key, lane = %job.lane, attempt = job.attempts);
         self.under_way.add(&job);
@@ -146,6 +124,10 @@ impl Flight {
                 self.repair(&job).await?;
                 Ok(Landed::Lost)
             }
+            Err(error) => {
+                self.give_back(&job).await;
+                Err(error)
+            }
             landed => {
                 if let Ok(Landed::Ended { state, outcome }) = &landed {
                     let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
@@ -156,6 +138,14 @@ impl Flight {
                 }
                 landed
             }
+        }
+    }
+
+    /// Gives a leased job back that did not stop this worker: it was not started. Where the ledger is away, its lease runs out.
+    pub(super) async fn give_back(&self, job: &Job) {
+        self.under_way.remove(job);
+        if let Err(error) = self.ledger.release(job).await {
+            tracing::warn!(%error, job = %job.job_key, "a lease was not handed back; it runs out, or ends with this process");
         }
     }
 
@@ -182,6 +172,7 @@ impl Flight {
         };
         reach("stored");
         tracing::debug!("report stored");
+        let stored_at = job.composed_at.unwrap_or_else(Timestamp::now);
         if self.ledger.is_superseded(job).await? {
             self.ledger.settle(job, JobState::Superseded, None).await?;
             let reason = "a newer version of this report took its place";
@@ -204,7 +195,7 @@ impl Flight {
                 let outcome = Box::new(outcome.with_timings(timings));
                 Ok(Landed::Ended { state: report.ends, outcome })
             }
-            Err(error) => self.undelivered(job, &error).await,
+            Err(error) => self.undelivered(job, stored_at, &error).await,
         }
     }
 
@@ -315,12 +306,17 @@ impl Flight {
         Ok(files)
     }
 
-    /// A report that did not reach a target: it rests in the ledger, or, where trying again cannot help, its job fails.
-    async fn undelivered(&self, job: &Job, error: &DeliverError) -> Result<Landed, LedgerError> {
+    /// A report that did not reach a target: it rests in the ledger, or, where trying again cannot help, its job fails. It has
+    /// waited since it was stored, however old its request is.
+    async fn undelivered(
+        &self,
+        job: &Job,
+        stored_at: Timestamp,
+        error: &DeliverError,
+    ) -> Result<Landed, LedgerError> {
         let code = error.code();
         let outcome = undelivered(&job.study_uid, error);
-        let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        let waited = Timestamp::now().duration_since(job.composed_at.unwrap_or(accepted));
+        let waited = Timestamp::now().duration_since(stored_at);
         let too_long = waited.as_secs() > i64::try_from(self.deliver_for.as_secs()).unwrap_or(i64::MAX);
         match error {
             DeliverError::Transient { retry_after, .. } if !too_long => {
@@ -347,16 +343,19 @@ impl Flight {
     }
 
     /// After a lost lease: where a newer version of the report is stored, it is delivered once more, in case ours reached a
-    /// target after it.
+    /// target after it; and again where a newer one came meanwhile.
     async fn repair(&self, job: &Job) -> Result<(), LedgerError> {
-        let Some(newest) = self.ledger.newest(&job.report_key).await? else { return Ok(()) };
-        if newest.job_key == job.job_key {
-            return Ok(());
-        }
-        if let Some(report) = &newest.composed
-            && let Err(error) = self.deliver(&newest, report, true).await
-        {
-            tracing::error!(code = error.code(), job = %newest.job_key, "the newest report could not be restored");
+        let mut last = job.sequence;
+        while let Some(newest) = self.ledger.newest(&job.report_key).await? {
+            if newest.job_key == job.job_key || newest.sequence <= last {
+                break;
+            }
+            last = newest.sequence;
+            if let Some(report) = &newest.composed
+                && let Err(error) = self.deliver(&newest, report, true).await
+            {
+                tracing::error!(code = error.code(), job = %newest.job_key, "the newest report could not be restored");
+            }
         }
         Ok(())
     }

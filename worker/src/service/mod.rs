@@ -14,6 +14,7 @@ mod feed;
 pub mod fetch;
 pub mod flight;
 pub mod gate;
+mod given_up;
 pub mod health;
 mod poison;
 pub mod pressure;
@@ -22,14 +23,17 @@ mod resume;
 mod right_of_way;
 pub mod shutdown;
 pub mod spool;
-mod widen;
+#[cfg(test)]
+mod tests;
+mod under_way;
+pub(crate) mod widen;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, RwLock, mpsc, watch};
+use tokio::sync::{RwLock, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -52,6 +56,7 @@ use fetch::Sources;
 use flight::{DeviceFor, Flight};
 use gate::Gate;
 use pressure::Pressure;
+use under_way::UnderWay;
 
 /// The folder in `state` where the device's driver keeps compiled kernels.
 const KERNELS_FOLDER: &str = "kernels";
@@ -180,7 +185,7 @@ impl Worker {
         stopping.cancel();
         while lanes.join_next().await.is_some() {}
         drop(ledger_feed.await);
-        self.drain(&feeds, config.worker.grace).await;
+        feeds.drain(config.worker.grace).await;
         over.cancel();
         side.close();
         drop(tokio::time::timeout(Duration::from_secs(2), side.wait()).await);
@@ -203,7 +208,7 @@ impl Worker {
             metrics: self.metrics.clone(),
             deliver_for: config.worker.deliver_for,
             hold_for: config.worker.hold_for,
-            under_way: flight::UnderWay::default(),
+            under_way: UnderWay::default(),
         });
         let arrivals = Arc::new(Arrivals {
             flight,
@@ -214,36 +219,17 @@ impl Worker {
             retry: config.retry,
             limits: config.worker,
             alone: Arc::new(RwLock::new(())),
-            suspect: Mutex::new(()),
+            suspects: Budget::new(1),
+            handing_back: CancellationToken::new(),
         });
         Feeds {
             arrivals,
             tasks: TaskTracker::new(),
             stopping,
-            handing_back: CancellationToken::new(),
             intake,
             outcomes,
             ledger_is_empty: Arc::new(AtomicBool::new(false)),
             ledger_failed: Arc::new(AtomicBool::new(false)),
-        }
-    }
-
-    /// Finishes what is under way within the grace, and hands back the rest: its reports that are stored are delivered by
-    /// the next worker, and what is not stored is begun anew.
-    async fn drain(&self, feeds: &Feeds, grace: Duration) {
-        feeds.tasks.close();
-        if tokio::time::timeout(grace, feeds.tasks.wait()).await.is_ok() {
-            tracing::info!("all studies under way are finished");
-            return;
-        }
-        feeds.handing_back.cancel();
-        feeds.tasks.wait().await;
-        let left = feeds.arrivals.flight.under_way.take();
-        tracing::warn!(jobs = left.len(), "the grace is over: what is under way is handed back");
-        for job in left {
-            if let Err(error) = self.ledger.release(&job).await {
-                tracing::warn!(%error, job = %job.job_key, "a lease was not handed back; it ends with this process");
-            }
         }
     }
 }

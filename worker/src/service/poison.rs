@@ -30,6 +30,10 @@ impl Arrivals {
             next_step: "Read the study without this program, and report its files as a defect.".into(),
         };
         let job = self.sources.unread(request, &self.flight.stages, why);
+        if self.has_report(&job).await? {
+            // The dead letter says it; the report that there is stands.
+            return Ok((Arrived::Passed, disposition));
+        }
         let load = self.no_load(request.lane).await;
         if let Way::Carry(job, ..) = self.accept(request, &job, load).await? {
             let job_key = job.job_key.clone();

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::flight::Flight;
 use crate::job::report_key;
 use crate::ledger::{Job, JobState, LedgerError, NewJob};
+use crate::message::Mode;
 use crate::report::fhir::Stored;
 use crate::withdraw::{self, Recall};
 
@@ -20,7 +21,8 @@ pub(super) enum Next {
     Read,
     /// Nothing is left to be read: what the request leads to is this version, withdrawn or not.
     Known(String, JobState),
-    /// A withdrawal is not delivered yet. A newer version of the report would take its place before anybody heard of it.
+    /// A withdrawal is not delivered yet: a newer version of the report would take its place before anybody heard of it. Or it
+    /// could not be made yet, because a newer version that did not know of the notes is under way.
     Wait,
 }
 
@@ -29,8 +31,10 @@ pub(super) async fn take_back(flight: &Flight, wanted: &NewJob, study: &Study) -
     if study.rejected.is_empty() {
         return Ok(Next::Read);
     }
+    let mut is_left = false;
     for reading in flight.stages.readings.all() {
-        let key = report_key(&flight.stages.config.tenant, study.uid.as_str(), &reading.pipeline.id);
+        let tenant = &flight.stages.config.tenant;
+        let key = report_key(tenant, study.uid.as_str(), &reading.pipeline.id, Mode::Clinical);
         let Some(job) = flight.ledger.newest(&key).await? else { continue };
         let Some(report) = &job.composed else { continue };
         let Some((stored, why)) = stored(&job).and_then(|stored| {
@@ -44,9 +48,13 @@ pub(super) async fn take_back(flight: &Flight, wanted: &NewJob, study: &Study) -
             Ok((withdrawal, bytes)) => {
                 let is_done = flight.ledger.withdraw(&job.job_key, &withdrawal, &bytes).await?;
                 tracing::info!(job = %job.job_key, is_done, "images rejected by the archive; report withdrawn");
+                is_left |= !is_done && !is_withdrawn(flight, &key).await?;
             }
             Err(error) => tracing::error!(job = %job.job_key, %error, "a report could not be withdrawn"),
         }
+    }
+    if is_left {
+        return Ok(Next::Wait);
     }
     let Some(newest) = flight.ledger.newest(&wanted.report_key).await? else { return Ok(Next::Read) };
     let is_withdrawal = stored(&newest).is_some_and(|stored| stored.is_withdrawal());
@@ -56,6 +64,12 @@ pub(super) async fn take_back(flight: &Flight, wanted: &NewJob, study: &Study) -
         (false, true) => Next::Wait,
         (false, false) => Next::Read,
     })
+}
+
+/// Whether the newest version of the report is a withdrawal.
+async fn is_withdrawn(flight: &Flight, report_key: &str) -> Result<bool, LedgerError> {
+    let newest = flight.ledger.newest(report_key).await?;
+    Ok(newest.as_ref().and_then(stored).is_some_and(|stored| stored.is_withdrawal()))
 }
 
 fn stored(job: &Job) -> Option<Stored> {

@@ -44,7 +44,7 @@ impl Arrivals {
                 return Ok(Again::Carry(Load { start, _spool: spool, _share: share }));
             }
             Err(FetchError::Source { source, .. }) if source.fate() == Fate::Later => {
-                if self.is_patient(job) {
+                if self.is_patient(job).await? {
                     return self.rest(job, &source).await.map(Again::Deferred);
                 }
                 Ending::failed(source.code(), source.to_string(), source.next_step())
@@ -68,11 +68,14 @@ impl Arrivals {
         Ok((here, share))
     }
 
-    /// Whether a job has not waited for its source for too long.
-    fn is_patient(&self, job: &Job) -> bool {
-        let accepted: Timestamp = job.accepted_at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        let waited = Timestamp::now().duration_since(accepted).as_secs();
-        waited <= i64::try_from(self.flight.deliver_for.as_secs()).unwrap_or(i64::MAX)
+    /// Whether a job has not waited for its source for too long: since the ledger has it, however old its request is.
+    async fn is_patient(&self, job: &Job) -> Result<bool, LedgerError> {
+        let known = self.flight.ledger.job(&job.job_key).await?;
+        let entries = known.map(|(_, entries)| entries).unwrap_or_default();
+        let since = entries.iter().rfind(|entry| entry.event != "deferred").map(|entry| entry.at.as_str());
+        let since: Timestamp = since.unwrap_or(&job.accepted_at).parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        let waited = Timestamp::now().duration_since(since).as_secs();
+        Ok(waited <= i64::try_from(self.flight.deliver_for.as_secs()).unwrap_or(i64::MAX))
     }
 
     async fn rest(&self, job: &Job, error: &SourceError) -> Result<Landed, LedgerError> {

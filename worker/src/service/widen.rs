@@ -5,7 +5,7 @@ use crate::ledger::{Ledger, LedgerError, NewJob};
 
 /// What became of the places that a request adds to a job that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Widened {
+pub(crate) enum Widened {
     /// It adds none.
     Nothing,
     /// The job goes there too.
@@ -15,7 +15,7 @@ pub(super) enum Widened {
 }
 
 /// Adds the places that `asked` names to the job with the same key.
-pub(super) async fn widen(ledger: &dyn Ledger, asked: &NewJob) -> Result<Widened, LedgerError> {
+pub(crate) async fn widen(ledger: &dyn Ledger, asked: &NewJob) -> Result<Widened, LedgerError> {
     let Some(job) = ledger.stored(&asked.job_key).await? else { return Ok(Widened::Nothing) };
     // A request that this version cannot read is left as it is.
     let read = |text: &str| serde_json::from_str::<Request>(text).ok();

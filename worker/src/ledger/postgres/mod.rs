@@ -4,6 +4,7 @@
 //! something else. Workers that race for a row are put in order by the row's lock, by the unique job key and by the
 //! unique index that lets a report have one writer. Times are the database's.
 
+mod cancel;
 mod connect;
 mod connections;
 mod holder;
@@ -25,7 +26,9 @@ use self::connections::{Connections, Statement};
 use self::holder::Holder;
 use super::hold::Holds;
 use super::row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes};
-use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, not_waiting};
+use super::{
+    JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, not_waiting, redelivery,
+};
 use crate::config::site::PostgresConfig;
 use crate::job::withdrawal_key;
 
@@ -186,7 +189,8 @@ impl Ledger for PostgresLedger {
             .bind(before.to_owned())
             .bind(wide.to_owned())
             .bind(self.actor.clone())
-            .bind(withdrawal_key(job_key));
+            .bind(withdrawal_key(job_key))
+            .bind(redelivery::before(before, wide));
         let act = "widen a request";
         self.all(act, query(sql::FREE_VOID_LEASES)).await?;
         Ok(self.one(act, statement).await?.is_some())
@@ -341,9 +345,7 @@ impl Ledger for PostgresLedger {
         if rows.len() > 1 && job.job_key != prefix {
             return Ok(None);
         }
-        let entries = self.all(act, query(sql::AUDIT).bind(job.job_key.clone())).await?;
-        let entries =
-            entries.iter().map(row::audit_entry).collect::<Result<_, _>>().map_err(database(act))?;
+        let entries = self.entries(act, &job.job_key).await?;
         Ok(Some((job, entries)))
     }
 
@@ -374,13 +376,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn cancel(&self, job_key: &str) -> Result<(), LedgerError> {
-        let act = "cancel a job";
-        self.all(act, query(sql::FREE_VOID_LEASES)).await?;
-        let statement = query(sql::CANCEL).bind(job_key.to_owned()).bind(self.actor.clone());
-        if self.one(act, statement).await?.is_some() {
-            return Ok(());
-        }
-        Err(not_waiting(job_key, self.state(act, job_key).await?))
+        self.end_waiting(job_key).await
     }
 
     async fn is_reachable(&self) -> bool {

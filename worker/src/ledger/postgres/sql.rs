@@ -194,8 +194,8 @@ pub(super) const ACCEPTED_BEFORE: &str = "
     SELECT state FROM job WHERE job_key = $1";
 
 /// The report of job $1, whose request is $2, is to go to more places: its request becomes $3, for the actor $4. What waits
-/// goes there in its turn, what ended with a report is delivered again; not what has the withdrawal $5. Gives one row when
-/// it did.
+/// goes there in its turn, what ended with a report is delivered again; not what has the withdrawal $5. The
+/// audit trail says $6. Gives one row when it did.
 pub(super) const WIDEN: &str = concat!(
     "WITH widened AS (
         UPDATE job SET request = $3, attempts = 0, deferrals = 0, ended_code = NULL, ended_reason = NULL,
@@ -210,7 +210,7 @@ pub(super) const WIDEN: &str = concat!(
           AND (state IN ('accepted', 'composed', 'held') OR state IN ('reported', 'refused') AND html IS NOT NULL)
           AND NOT EXISTS (SELECT 1 FROM job AS withdrawal WHERE withdrawal.job_key = $5)
         RETURNING job_key),
-     noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $4, 'widened', '' FROM widened)
+     noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $4, 'widened', $6 FROM widened)
      SELECT job_key FROM widened"
 );
 
@@ -223,12 +223,22 @@ pub(super) const RETRY: &str = concat!(
      SELECT job_key FROM retried"
 );
 
-/// Ends the job $1, which waits, for the actor $2. Gives one row when it did.
+/// The job $1, whose delivered report is to go to more places as its request $3 says, ends again in the state $4 with the request
+/// $5, for the actor $2. Gives one row when it did.
+pub(super) const CANCEL_REDELIVERY: &str = "
+    WITH cancelled AS (
+        UPDATE job SET state = $4, request = $5, resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL
+        WHERE job_key = $1 AND request = $3 AND state = 'composed' AND lease_holder IS NULL RETURNING job_key),
+     noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $2, 'cancelled', $4 FROM cancelled)
+     SELECT job_key FROM cancelled";
+
+/// Ends the job $1, which waits with the request $3, for the actor $2. Gives one row when it did.
 pub(super) const CANCEL: &str = "
     WITH cancelled AS (
         UPDATE job SET state = 'failed', ended_code = 'Cancelled', ended_reason = NULL, resting = NULL,
             rests_since_ms = NULL, rests_until_ms = NULL
-        WHERE job_key = $1 AND state IN ('accepted', 'composed', 'held') AND lease_holder IS NULL RETURNING job_key),
+        WHERE job_key = $1 AND request = $3 AND state IN ('accepted', 'composed', 'held') AND lease_holder IS NULL
+        RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $2, 'cancelled', '' FROM cancelled)
      SELECT job_key FROM cancelled";
 

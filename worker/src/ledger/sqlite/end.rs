@@ -3,7 +3,8 @@
 
 use rusqlite::{Connection, Result, named_params};
 
-use super::{Lessee, note};
+use super::{Lessee, look, note};
+use crate::ledger::redelivery;
 use crate::ledger::row::{EndedWhy, NewJob, ReportBytes};
 use crate::ledger::state::JobState;
 
@@ -175,8 +176,19 @@ pub(super) fn withdraw(
     Ok(changed == 1)
 }
 
-/// Ends a job that waits; false when it does not wait.
+/// Ends a job that waits; false when it does not wait. A delivered report that was to go to more places stays where it is.
 pub(super) fn cancel(connection: &Connection, job_key: &str, lessee: &Lessee) -> Result<bool> {
+    if let Some((state, request)) = undone(connection, job_key)? {
+        let changed = connection.execute(
+            "UPDATE job SET state = ?2, request = ?3, resting = NULL, rests_since_ms = NULL, rests_until_ms = NULL
+             WHERE job_key = ?1 AND state = 'composed' AND lease_holder IS NULL",
+            (job_key, state.as_str(), request),
+        )?;
+        if changed == 1 {
+            note(connection, job_key, lessee, "cancelled", state.as_str())?;
+        }
+        return Ok(changed == 1);
+    }
     let changed = connection.execute(
         "UPDATE job SET state = 'failed', ended_code = 'Cancelled', ended_reason = NULL, resting = NULL, rests_since_ms = NULL,
             rests_until_ms = NULL
@@ -187,4 +199,12 @@ pub(super) fn cancel(connection: &Connection, job_key: &str, lessee: &Lessee) ->
         note(connection, job_key, lessee, "cancelled", "")?;
     }
     Ok(changed == 1)
+}
+
+/// Where a job whose delivered report is to go to more places stood before, and what it asked for.
+fn undone(connection: &Connection, job_key: &str) -> Result<Option<(JobState, String)>> {
+    let Some(job) = look::by_key(connection, job_key)?.filter(|job| job.composed.is_some()) else {
+        return Ok(None);
+    };
+    Ok(redelivery::undone(&look::entries(connection, job_key)?, &job.request))
 }

@@ -75,11 +75,16 @@ pub(super) fn job(connection: &Connection, prefix: &str) -> Result<Option<(JobRo
         return Ok(None);
     }
     let row = found.swap_remove(0);
-    let entries = connection
-        .prepare_cached("SELECT at, actor, event, detail FROM audit WHERE job_key = ?1 ORDER BY id")?
-        .query_map([&row.job_key], row::audit_entry)?
-        .collect::<Result<_>>()?;
+    let entries = entries(connection, &row.job_key)?;
     Ok(Some((row, entries)))
+}
+
+/// What happened to a job, oldest first.
+pub(super) fn entries(connection: &Connection, job_key: &str) -> Result<Vec<AuditEntry>> {
+    connection
+        .prepare_cached("SELECT at, actor, event, detail FROM audit WHERE job_key = ?1 ORDER BY id")?
+        .query_map([job_key], row::audit_entry)?
+        .collect()
 }
 
 /// Jobs in each state.

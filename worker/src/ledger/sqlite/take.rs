@@ -11,6 +11,7 @@ use super::row::{self, parse_state};
 use super::{Lessee, note};
 
 use crate::ledger::Turn;
+use crate::ledger::redelivery;
 use crate::ledger::row::{Accepted, Job, NewJob};
 use crate::ledger::state::JobState;
 
@@ -154,7 +155,7 @@ pub(super) fn widen(
         named_params! {":job_key": job_key, ":before": before, ":wide": wide, ":now": lessee.now_ms},
     )?;
     if changed == 1 {
-        note(connection, job_key, lessee, "widened", "")?;
+        note(connection, job_key, lessee, "widened", &redelivery::before(before, wide))?;
     }
     Ok(changed == 1)
 }

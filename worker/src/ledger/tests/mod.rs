@@ -42,6 +42,7 @@ on_both! {
     walks::held_replaced as a_held_version_is_replaced_or_cancelled,
     walks::withdrawn as a_withdrawn_version_is_replaced_once_and_never_comes_back,
     walks::widened as a_report_goes_to_where_it_is_asked_for_later,
+    walks::redelivery_cancelled as a_delivered_report_stays_when_its_way_to_more_places_is_cancelled,
     walks::audit as the_audit_trail_says_what_happened,
     walks::looks as jobs_are_listed_found_and_counted,
     walks::starts as starts_of_a_message_are_counted_until_it_is_settled,

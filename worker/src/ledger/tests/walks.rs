@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::site::{LONG, Site, carry, events, job, lease, report, stat, states};
-use crate::job::withdrawal_key;
-use crate::ledger::{Accepted, EndedWhy, JobFilter, JobState, LedgerError};
+use crate::job::{Request, withdrawal_key};
+use crate::ledger::{Accepted, EndedWhy, JobFilter, JobState, LedgerError, NewJob};
 
 pub(super) async fn accepted_once(site: Site) {
     let ledger = site.worker(LONG).await;
@@ -266,6 +266,44 @@ pub(super) async fn widened(site: Site) {
     assert!(!widen("j", "b", "c").await, "what is taken back goes nowhere");
     carry(&ledger, &job("failed", "f"), JobState::Failed).await;
     assert!(!widen("failed", "{}", "a").await, "a failed one is accepted anew instead");
+}
+
+pub(super) async fn redelivery_cancelled(site: Site) {
+    let ledger = site.worker(LONG).await;
+    let request = |targets: &[&str], out: Option<&str>| {
+        let request =
+            serde_json::json!({"files": [], "record": {"kind": "not_given"}, "targets": targets, "out": out});
+        let request: Request = serde_json::from_value(request).unwrap();
+        serde_json::to_string(&request).unwrap()
+    };
+    let stored = async || ledger.stored("j").await.unwrap().unwrap().request;
+    let first = request(&["a"], None);
+    carry(&ledger, &NewJob { request: first.clone(), ..job("j", "r") }, JobState::Reported).await;
+    // Twice: what was put back can be asked for again.
+    for _round in 0..2 {
+        let (wider, widest) = (request(&["a", "b"], None), request(&["a", "b"], Some("/x")));
+        assert!(ledger.widen("j", &first, &wider).await.unwrap());
+        let leased = lease(&ledger).await;
+        assert!(ledger.cancel("j").await.is_err(), "it is under way");
+        ledger.defer(&leased, LONG, "TargetUnreachable").await.unwrap();
+        assert!(ledger.widen("j", &wider, &widest).await.unwrap());
+        ledger.cancel("j").await.unwrap();
+        assert_eq!(states(&ledger).await, [JobState::Reported], "it is where it was");
+        assert_eq!(ledger.newest("r").await.unwrap().unwrap().job_key, "j");
+        assert_eq!(stored().await, first, "and goes nowhere else");
+        assert!(ledger.lease_next().await.unwrap().is_none());
+        let (row, entries) = ledger.job("j").await.unwrap().unwrap();
+        assert_eq!((row.resting, row.ended_code), (None, None));
+        let last = entries.last().unwrap();
+        assert_eq!((last.event.as_str(), last.detail.as_str()), ("cancelled", "reported"));
+        assert!(entries.iter().all(|entry| !entry.detail.contains("/x")), "no path is in the trail");
+    }
+    assert!(ledger.cancel("j").await.is_err(), "it has ended");
+    // What was never delivered is cancelled as before, widened or not.
+    ledger.accept(&job("new", "n")).await.unwrap();
+    assert!(ledger.widen("new", "{}", &first).await.unwrap());
+    ledger.cancel("new").await.unwrap();
+    assert_eq!(states(&ledger).await, [JobState::Reported, JobState::Failed]);
 }
 
 pub(super) async fn held(site: Site) {

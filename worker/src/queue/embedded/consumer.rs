@@ -119,7 +119,10 @@ impl Receipt for EmbeddedReceipt {
             Disposition::Ack => Change::Delete,
             Disposition::HandBack => Change::Free,
             Disposition::Retry { after } => {
-                Change::Rest { until_ms: now_ms() + millis(after.min(LONGEST_REST)) }
+                Change::Rest { until_ms: now_ms() + millis(after.min(LONGEST_REST)), is_retry: true }
+            }
+            Disposition::Wait { after } => {
+                Change::Rest { until_ms: now_ms() + millis(after.min(LONGEST_REST)), is_retry: false }
             }
             Disposition::DeadLetter { code, reason } => Change::Bury { code, reason },
         };

@@ -72,7 +72,7 @@ impl Leased {
         })
     }
 
-    /// Each retry is one delivery: more of them were not settled.
+    /// Each retry is one delivery: more of them waited, or were not settled.
     pub(super) fn is_redelivered(&self) -> bool {
         self.fence > i64::from(self.retries) + 1
     }
@@ -83,7 +83,7 @@ impl Leased {
 pub(super) enum Change {
     Delete,
     Free,
-    Rest { until_ms: i64 },
+    Rest { until_ms: i64, is_retry: bool },
     Bury { code: String, reason: String },
 }
 
@@ -174,7 +174,8 @@ pub(super) fn settle(
         Change::Delete => "DELETE FROM message",
         Change::Free => "UPDATE message SET lease_holder = NULL, lease_until_ms = NULL",
         Change::Rest { .. } => {
-            "UPDATE message SET lease_holder = NULL, lease_until_ms = NULL, retries = retries + 1, run_at_ms = :until"
+            "UPDATE message SET lease_holder = NULL, lease_until_ms = NULL, retries = retries + :counted,
+                run_at_ms = :until"
         }
         Change::Bury { .. } => {
             "UPDATE message SET lease_holder = NULL, lease_until_ms = NULL, dead_code = :code, dead_reason = :reason"
@@ -186,8 +187,12 @@ pub(super) fn settle(
         Change::Delete | Change::Free => {
             statement.execute(named_params! {":id": id, ":holder": holder, ":fence": fence})
         }
-        Change::Rest { until_ms } => statement
-            .execute(named_params! {":id": id, ":holder": holder, ":fence": fence, ":until": until_ms}),
+        Change::Rest { until_ms, is_retry } => {
+            let counted = i64::from(*is_retry);
+            statement
+                .execute(named_params! {":id": id, ":holder": holder, ":fence": fence, ":until": until_ms,
+                ":counted": counted})
+        }
         Change::Bury { code, reason } => statement.execute(
             named_params! {":id": id, ":holder": holder, ":fence": fence, ":code": code, ":reason": reason},
         ),

@@ -87,14 +87,14 @@ impl RabbitMqReceipt {
         self.told(self.acker.ack(BasicAckOptions::default())).await
     }
 
-    async fn retry(&mut self, after: Duration) -> Result<Settled, QueueError> {
+    /// Puts the message off, with so many retries counted.
+    async fn rest(&mut self, after: Duration, retries: u32) -> Result<Settled, QueueError> {
         if self.bytes > self.body.len() {
             // Too long to be published again: it rests here.
             self.hold(after);
             return Ok(Settled::Done);
         }
-        let marks =
-            Marks { retries: self.marks.retries.saturating_add(1), redelivered: false, ..self.marks.clone() };
+        let marks = Marks { retries, redelivered: false, ..self.marks.clone() };
         let moved = self
             .carry_over(Outgoing {
                 exchange: self.desk.names.retry(),
@@ -184,7 +184,8 @@ impl Receipt for RabbitMqReceipt {
         match disposition {
             Disposition::Ack => Ok(self.acknowledge().await),
             Disposition::HandBack => Ok(self.hand_back().await),
-            Disposition::Retry { after } => self.retry(after).await,
+            Disposition::Retry { after } => self.rest(after, self.marks.retries.saturating_add(1)).await,
+            Disposition::Wait { after } => self.rest(after, self.marks.retries).await,
             Disposition::DeadLetter { code, reason } => self.bury(&code, &reason).await,
         }
     }
