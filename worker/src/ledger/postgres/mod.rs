@@ -26,9 +26,7 @@ use self::connections::{Connections, Statement};
 use self::holder::Holder;
 use super::hold::Holds;
 use super::row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes};
-use super::{
-    JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, not_waiting, redelivery,
-};
+use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, redelivery};
 use crate::config::site::PostgresConfig;
 use crate::job::withdrawal_key;
 
