@@ -134,11 +134,54 @@ fn only_nodules_of_the_lung() {
 }
 
 #[test]
-fn a_strange_unit_or_length_is_refused() {
-    for (value, unit) in [("12", "[in_i]"), ("12", "1"), ("-3", "mm"), ("5000", "mm")] {
-        let nodule = group(vec![finding("SCT", "427359005"), long_axis(value, unit)]);
-        let refused = sr::read(&report(vec![nodule], Encoding::Explicit), &Limits::default()).unwrap_err();
-        assert_eq!(refused.code, RefusalCode::BadUnit, "{value} {unit}");
+fn nodules_of_an_earlier_examination_are_not_of_this_one() {
+    let nodule = |millimetres: &str| group(vec![finding("SCT", "427359005"), long_axis(millimetres, "mm")]);
+    let under = |scheme: &str, value: &str, meaning: &str| {
+        // one level deeper too, as a comparison is laid out by series
+        let inner = container(code("DCM", "126010", "Imaging Measurements"), vec![nodule("31")]);
+        container(code(scheme, value, meaning), vec![nodule("30"), inner])
+    };
+    for earlier in [
+        under("DCM", "121068", "Previous Findings"),
+        under("DCM", "121066", "Prior Procedure Descriptions"),
+        under("DCM", "121060", "History"),
+        under("99X", "1", "Findings of the previous examination"),
+    ] {
+        let found = read(&report(vec![earlier, nodule("6")], Encoding::Explicit));
+        let sizes: Vec<_> = found.iter().map(|nodule| nodule.diameter_mm).collect();
+        assert_eq!(sizes, [Some(6.0)]);
+    }
+}
+
+#[test]
+fn a_report_names_the_documents_that_it_takes_the_place_of() {
+    let document = vec![text(0x8, 0x1150, "UI", COMPREHENSIVE_3D_SR), text(0x8, 0x1155, "UI", "2.25.41")];
+    let series = vec![items(0x8, 0x1199, vec![document]), text(0x20, 0xE, "UI", "2.25.40")];
+    let study = vec![items(0x8, 0x1115, vec![series]), text(0x20, 0xD, "UI", "2.25.39")];
+    let mut root = identified(COMPREHENSIVE_3D_SR);
+    root.extend(container(code("DCM", "126000", "Imaging Measurement Report"), vec![]));
+    root.push(items(0x40, 0xA360, vec![study]));
+    let found = sr::read(&plain(&root, Encoding::Explicit), &Limits::default()).unwrap();
+    let named: Vec<_> = found.predecessors.iter().map(dicom_ingest::uid::Uid::as_str).collect();
+    assert_eq!(named, ["2.25.41"]);
+}
+
+#[test]
+fn a_strange_unit_or_length_leaves_one_nodule_out_and_not_the_report() {
+    let cases = [("12", "[in_i]", Fault::Unit), ("12", "1", Fault::Unit), ("-3", "mm", Fault::Value)];
+    for (value, unit, fault) in [&cases[..], &[("5000", "mm", Fault::Value)]].concat() {
+        let odd = group(vec![finding("SCT", "427359005"), long_axis("6", "mm"), long_axis(value, unit)]);
+        let sound = group(vec![finding("SCT", "427359005"), long_axis("8", "mm")]);
+        let bytes =
+            report(vec![odd.clone(), sound, odd, gland(vec![volume("40", "mL")])], Encoding::Explicit);
+        let found = sr::read(&bytes, &Limits::default()).unwrap();
+        let sizes: Vec<_> = found.nodules.iter().map(|nodule| nodule.diameter_mm).collect();
+        assert_eq!(
+            (sizes, found.nodule_faults),
+            (vec![None, Some(8.0), None], vec![fault]),
+            "{value} {unit}"
+        );
+        assert_eq!(found.prostate.volume_ml, Some(40.0));
     }
     let image = plain(&identified("1.2.840.10008.5.1.4.1.1.1"), Encoding::Explicit);
     assert_eq!(sr::read(&image, &Limits::default()).unwrap_err().code, RefusalCode::MissingAttribute);
@@ -185,7 +228,7 @@ fn located(found: &SrProstate) -> Vec<(u8, Vec<&str>)> {
 fn a_prostate_as_highdicom_writes_it() {
     let of_lesions = written("lesions.dcm");
     assert_eq!((of_lesions.pi_rads, of_lesions.volume_ml), (Some(4), Some(48.5)), "no lesion is the gland");
-    assert_eq!((of_lesions.psa, of_lesions.faults), (None, vec![]));
+    assert_eq!((of_lesions.psa, &of_lesions.faults), (None, &vec![]));
     let mut sites = located(&of_lesions);
     sites.sort();
     assert_eq!(sites, [(3, vec!["279706003"]), (4, vec!["41216001"])]);

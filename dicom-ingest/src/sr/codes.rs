@@ -65,6 +65,18 @@ fn phrase(code: &Code) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Prior Procedure Descriptions, Previous Findings (CID 7001), or a name that says so.
+pub(super) fn is_earlier(name: &Code) -> bool {
+    is_one_of(name, &[("DCM", "121066"), ("DCM", "121068")])
+        || phrase(name).split(' ').any(|word| matches!(word, "prior" | "previous" | "earlier"))
+}
+
+/// History, History General, or a name that says so.
+pub(super) fn is_history(name: &Code) -> bool {
+    is_one_of(name, &[("DCM", "121060"), ("LN", "11329-0")])
+        || phrase(name).split(' ').any(|word| word == "history")
+}
+
 /// Measurement Group (TID 1410, 1411, 1501).
 pub(super) fn is_measurement_group(item: &View<'_>) -> bool {
     let name = item.codes(tags::CONCEPT_NAME_CODE_SEQUENCE).into_iter().next();

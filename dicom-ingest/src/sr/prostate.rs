@@ -149,8 +149,8 @@ fn below(item: &View<'_>, named: &Code, place: Place) -> Place {
         place.whole
     };
     Place {
-        earlier: place.earlier || own::is_earlier(named),
-        history: place.history || own::is_history(named),
+        earlier: place.earlier || codes::is_earlier(named),
+        history: place.history || codes::is_history(named),
         site: place.site,
         whole: whole || own::is_overall(named),
     }
@@ -196,7 +196,7 @@ impl Found {
     }
 
     fn take(&mut self, item: &View<'_>, named: &Code, place: Place) {
-        if place.earlier || own::is_earlier(named) {
+        if place.earlier || codes::is_earlier(named) {
             return;
         }
         if own::is_psa(named) {

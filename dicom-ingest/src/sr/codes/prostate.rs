@@ -18,18 +18,6 @@ const CATEGORIES: [(&str, u8); 10] = [
     ("RID50300", 5),
 ];
 
-/// Prior Procedure Descriptions, Previous Findings (CID 7001), or a name that says so.
-pub(in crate::sr) fn is_earlier(name: &Code) -> bool {
-    is_one_of(name, &[("DCM", "121066"), ("DCM", "121068")])
-        || phrase(name).split(' ').any(|word| matches!(word, "prior" | "previous" | "earlier"))
-}
-
-/// History, History General, or a name that says so.
-pub(in crate::sr) fn is_history(name: &Code) -> bool {
-    is_one_of(name, &[("DCM", "121060"), ("LN", "11329-0")])
-        || phrase(name).split(' ').any(|word| word == "history")
-}
-
 /// Overall Prostate Finding (TID 4300).
 pub(in crate::sr) fn is_overall(name: &Code) -> bool {
     is_one_of(name, &[("DCM", "130554")])
