@@ -247,7 +247,7 @@ fn fragments_of_odd_length_are_found_after_they_are_padded() {
         bytes.extend([0xE0, 0x7F, 0x10, 0, b'O', b'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
         let table: Vec<u8> = table.iter().flat_map(|offset| offset.to_le_bytes()).collect();
         for fragment in [&[&table[..]], &fragments[..]].concat() {
-            bytes.extend([0xFE, 0xFF, 0, 0xE0, fragment.len() as u8, 0, 0, 0]);
+            bytes.extend([0xFE, 0xFF, 0, 0xE0, u8::try_from(fragment.len()).unwrap(), 0, 0, 0]);
             bytes.extend(fragment);
         }
         bytes.extend([0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0]);
