@@ -76,24 +76,38 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The value's bytes without padding, `None` when absent or only padding.
+    pub(crate) fn trimmed(&self, tag: Tag) -> Option<&'a [u8]> {
+        Some(trimmed(self.bytes(tag)?)).filter(|bytes| !bytes.is_empty())
+    }
+
     /// The items of a sequence; none when it is absent. An item may have a character set of its own.
     pub(crate) fn items(&self, tag: Tag) -> impl Iterator<Item = View<'a>> + use<'a> {
         let items: &[Dataset] = match self.element(tag).map(|element| &element.value) {
             Some(Value::Items(items)) => items,
             _ => &[],
         };
-        let (body, charset) = (self.body, self.charset);
-        items.iter().map(move |dataset| {
-            let item = View { body, dataset, charset };
-            let terms = item.texts(tags::SPECIFIC_CHARACTER_SET);
-            let own = (!terms.is_empty()).then(|| CharacterSet::from_terms(&terms));
-            View { charset: own.unwrap_or(charset), ..item }
-        })
+        let View { body, charset, .. } = *self;
+        items.iter().map(move |dataset| View { body, dataset, charset }.with_own_charset())
+    }
+
+    /// One item of a sequence, without a look at those before it.
+    pub(crate) fn item_at(&self, tag: Tag, index: usize) -> Option<View<'a>> {
+        match &self.element(tag)?.value {
+            Value::Items(items) => Some(View { dataset: items.get(index)?, ..*self }.with_own_charset()),
+            Value::Bytes(_) | Value::Fragments(_) => None,
+        }
+    }
+
+    fn with_own_charset(self) -> Self {
+        let terms = self.texts(tags::SPECIFIC_CHARACTER_SET);
+        let own = (!terms.is_empty()).then(|| CharacterSet::from_terms(&terms));
+        View { charset: own.unwrap_or(self.charset), ..self }
     }
 
     /// The first item of a sequence.
     pub(crate) fn item(&self, tag: Tag) -> Option<View<'a>> {
-        self.items(tag).next()
+        self.item_at(tag, 0)
     }
 
     /// The decoded text of a value, all its values with their backslashes, without padding. `Err` when the
@@ -175,6 +189,14 @@ impl<'a> View<'a> {
     pub(crate) fn codes(&self, tag: Tag) -> Vec<Code> {
         self.items(tag).filter_map(|item| Code::read(&item)).collect()
     }
+}
+
+/// The bytes of a text without the blanks and zeros around it.
+pub(crate) fn trimmed(bytes: &[u8]) -> &[u8] {
+    let padding = |byte: &u8| matches!(byte, b' ' | 0);
+    let start = bytes.iter().position(|byte| !padding(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !padding(byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
 }
 
 /// The representation by which the value's bytes are numbers: the file's own, or the standard's where the file

@@ -115,7 +115,7 @@ fn coded_frames<'a>(
     match data {
         PixelData::Native(range) => {
             let pixels = &found.body[range.clone()];
-            let bytes = facts.samples_per_frame() * u64::from(facts.bits_allocated / 8);
+            let bytes = facts.samples_per_frame().saturating_mul(u64::from(facts.bits_allocated / 8));
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
             Ok(pixels.chunks_exact(bytes).take(frames).map(Cow::Borrowed).collect())
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::refusal::{Refusal, RefusalCode};
 
 /// Size of an item's tag and length, which offsets count.
-const ITEM_HEADER: usize = 8;
+pub(crate) const ITEM_HEADER: usize = 8;
 
 /// Assigns fragments to frames. `extended` is the value of the Extended Offset Table (7FE0,0001), little endian.
 /// What the tables say must agree with where fragments begin; without tables the assignment must be plain: one
@@ -22,7 +22,7 @@ pub(crate) fn frames<'a>(
         return Err(mismatch("the encapsulated pixel data hold no fragment"));
     };
     let first_frames: Vec<usize> = if let Some(offsets) = offsets(&body[table.clone()], extended) {
-        by_offsets(fragments, &offsets?)?
+        first_fragments(fragments, &offsets?)?
     } else if frames == fragments.len() {
         (0..frames).collect()
     } else if frames == 1 {
@@ -45,7 +45,7 @@ pub(crate) fn frames<'a>(
 }
 
 /// The offsets of the frames, from the extended or the basic table; `None` when both are empty.
-fn offsets(basic: &[u8], extended: Option<&[u8]>) -> Option<Result<Vec<u64>, Refusal>> {
+pub(crate) fn offsets(basic: &[u8], extended: Option<&[u8]>) -> Option<Result<Vec<u64>, Refusal>> {
     let ragged = || Err(mismatch("the offset table is not a whole number of offsets"));
     if let Some(table) = extended.filter(|table| !table.is_empty()) {
         let (offsets, rest) = table.as_chunks::<8>();
@@ -58,7 +58,7 @@ fn offsets(basic: &[u8], extended: Option<&[u8]>) -> Option<Result<Vec<u64>, Ref
 }
 
 /// The first fragment of every frame, by offsets from the first fragment's item tag.
-fn by_offsets(fragments: &[Range<usize>], offsets: &[u64]) -> Result<Vec<usize>, Refusal> {
+pub(crate) fn first_fragments(fragments: &[Range<usize>], offsets: &[u64]) -> Result<Vec<usize>, Refusal> {
     let origin = fragments.first().map_or(0, |fragment| fragment.start - ITEM_HEADER);
     let starts: Vec<u64> =
         fragments.iter().map(|fragment| (fragment.start - ITEM_HEADER - origin) as u64).collect();

@@ -66,10 +66,18 @@ impl Frame {
             .collect()
     }
 
-    /// The modality values of the frame, e.g. Hounsfield units of a CT.
+    /// The modality values of the frame, e.g. Hounsfield units of a CT. Padding is no measurement: it takes the least value of
+    /// the picture.
     pub fn modality_values(&self) -> Vec<f32> {
         #[expect(clippy::cast_possible_truncation, reason = "f32 holds what a detector resolves")]
-        self.stored.iter().map(|stored| self.transform.modality.apply(f64::from(*stored)) as f32).collect()
+        let value = |stored: i32| self.transform.modality.apply(f64::from(stored)) as f32;
+        let measured = self.stored.iter().filter(|stored| !self.transform.is_padding(**stored));
+        let least = measured.map(|stored| value(*stored)).min_by(f32::total_cmp);
+        let of = |stored: &i32| match least {
+            Some(least) if self.transform.is_padding(*stored) => least,
+            _ => value(*stored),
+        };
+        self.stored.iter().map(of).collect()
     }
 
     /// The range of an image that states no window; see [`Self::grey`].
@@ -106,7 +114,7 @@ impl GreyTransform {
     /// The transform of frame `index`: from its functional groups (PS3.3 C.7.6.16), the shared ones, or the
     /// data set itself.
     pub(crate) fn read(root: &View<'_>, facts: &PixelFacts, index: usize) -> Result<Self, Refusal> {
-        let per_frame = root.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).nth(index);
+        let per_frame = root.item_at(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, index);
         let shared = root.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
         let groups: Vec<View<'_>> = per_frame.into_iter().chain(shared).collect();
         let group = |tag: Tag| groups.iter().find_map(|group| group.item(tag)).unwrap_or(*root);

@@ -1,9 +1,12 @@
 //! The header facts of an instance, without its pixels.
 
+use std::collections::BTreeSet;
+
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::code::Code;
+use crate::codec;
 use crate::dataset::View;
 use crate::patient::PatientIdentity;
 use crate::phi::Phi;
@@ -73,7 +76,8 @@ pub struct Instance {
     pub view_position: Option<String>,
     /// Codes of View Code Sequence (0054,0220).
     pub view_codes: Vec<Code>,
-    /// Image Laterality (0020,0062), else Laterality (0020,0060), upper case.
+    /// Image Laterality (0020,0062), else Laterality (0020,0060), else the Frame Laterality (0020,9072) of all frames, upper
+    /// case.
     pub laterality: Option<String>,
     /// Values of Patient Orientation (0020,0020).
     pub patient_orientation: Vec<String>,
@@ -103,12 +107,13 @@ pub struct Instance {
     pub frame_of_reference_uid: Option<Uid>,
     /// Where each frame lies in the patient; empty for an instance without Pixel Data.
     pub planes: Vec<Plane>,
-    /// The unit of modality values: Rescale Type (0028,1054), Hounsfield units of a CT that states none, or Units
+    /// The unit of modality values: Rescale Type (0028,1054), Hounsfield units of a CT with a rescale that states none, or
+    /// Units
     /// (0054,1001) of a PET.
     pub unit: Option<String>,
     /// Burned In Annotation (0028,0301) is `YES`; `None` when not stated.
     pub burned_in_annotation: Option<bool>,
-    /// Lossy Image Compression (0028,2110) is `01`, or the transfer syntax is lossy.
+    /// Lossy Image Compression (0028,2110) is `01`, or the transfer syntax or a codestream is lossy.
     pub lossy: bool,
     /// Which instances of the study it rejects, where it is a note by which an archive does.
     pub rejection: Option<Rejection>,
@@ -153,7 +158,7 @@ impl Instance {
             anatomic_regions: view.codes(tags::ANATOMIC_REGION_SEQUENCE),
             view_position: upper(tags::VIEW_POSITION),
             view_codes: view.codes(tags::VIEW_CODE_SEQUENCE),
-            laterality: upper(tags::IMAGE_LATERALITY).or_else(|| upper(tags::LATERALITY)),
+            laterality: laterality(&view)?,
             patient_orientation: view.texts(tags::PATIENT_ORIENTATION),
             lateral_evidence: lateral_evidence(&view),
             presentation_intent: upper(tags::PRESENTATION_INTENT_TYPE),
@@ -173,11 +178,7 @@ impl Instance {
             planes: Plane::read_all(&view, found.pixel_facts()),
             unit: unit(&view, upper(tags::MODALITY).as_deref()),
             burned_in_annotation: upper(tags::BURNED_IN_ANNOTATION).map(|text| text == "YES"),
-            lossy: view.first(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01")
-                || matches!(
-                    found.meta.transfer_syntax,
-                    TransferSyntax::JpegBaseline | TransferSyntax::JpegExtended
-                ),
+            lossy: view.first(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01") || is_lossy(found),
             warnings,
         })
     }
@@ -234,6 +235,38 @@ fn sop_class(found: &Prescan<'_>, view: &View<'_>) -> Result<Uid, Refusal> {
     }
 }
 
+/// The side that image and series state, or all frames. One that contradicts another tells which of them is wrong to nobody.
+fn laterality(view: &View<'_>) -> Result<Option<String>, Refusal> {
+    let upper = |item: &View<'_>, tag| item.first(tag).map(|text| text.to_uppercase());
+    let whole = [tags::IMAGE_LATERALITY, tags::LATERALITY].into_iter().filter_map(|tag| upper(view, tag));
+    let whole: Vec<String> = whole.collect();
+    let groups =
+        [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE].into_iter();
+    let frames: BTreeSet<String> = groups
+        .flat_map(|tag| view.items(tag))
+        .filter_map(|group| upper(&group.item(tags::FRAME_ANATOMY_SEQUENCE)?, tags::FRAME_LATERALITY))
+        .collect();
+    // frames may differ among themselves: an image of both sides
+    let all = || whole.iter().chain(&frames);
+    let opposed =
+        |side: &str, other: &str| whole.iter().any(|one| one == side) && all().any(|one| one == other);
+    if opposed("L", "R") || opposed("R", "L") {
+        return Err(Refusal::new(
+            RefusalCode::MissingAttribute,
+            "ImageLaterality (0020,0062), Laterality (0020,0060) and FrameLaterality (0020,9072) contradict each other",
+        ));
+    }
+    let of_all_frames = if frames.len() == 1 { frames.into_iter().next() } else { None };
+    Ok(whole.into_iter().next().or(of_all_frames))
+}
+
+/// Whether the transfer syntax, or what a codestream says of itself, loses something.
+fn is_lossy(found: &Prescan<'_>) -> bool {
+    let syntax = &found.meta.transfer_syntax;
+    let by_name = matches!(syntax, TransferSyntax::JpegBaseline | TransferSyntax::JpegExtended);
+    by_name || found.fragments().iter().any(|range| codec::is_lossy(&found.body[range.clone()], syntax))
+}
+
 /// The kernel of an image, or of the first reconstruction of an enhanced one (0018,9314).
 fn kernel(view: &View<'_>) -> Option<String> {
     let groups =
@@ -257,8 +290,9 @@ fn spacing(view: &View<'_>, tag: Tag) -> Option<[f64; 2]> {
     }
 }
 
-/// The unit of modality values. `US` says that there is none to name; a CT image without a statement is in Hounsfield
-/// units unless it is a localizer (PS3.3 C.8.2.1.1.2, C.11.1.1.2).
+/// The unit of modality values. `US` says that there is none to name; a CT image with a rescale and without a statement is in
+/// Hounsfield units unless it is a localizer (PS3.3 C.8.2.1.1.2, C.11.1.1.2). Without a rescale its values are what the maker
+/// stored, in whatever unit.
 fn unit(view: &View<'_>, modality: Option<&str>) -> Option<String> {
     let shared = view.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
     let frame = view.item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
@@ -267,10 +301,12 @@ fn unit(view: &View<'_>, modality: Option<&str>) -> Option<String> {
         .flatten()
         .find_map(|groups| groups.item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE))
         .unwrap_or(*view);
+    let rescaled =
+        [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter().all(|tag| group.number(tag).is_some());
     let localizer = view.texts(tags::IMAGE_TYPE).iter().any(|text| text == "LOCALIZER");
     match (group.first(tags::RESCALE_TYPE), modality) {
         (Some(stated), _) => Some(stated).filter(|unit| unit != "US"),
-        (None, Some("CT")) if !localizer => Some("HU".to_owned()),
+        (None, Some("CT")) if rescaled && !localizer => Some("HU".to_owned()),
         (None, Some("PT")) => view.first(tags::UNITS),
         (None, _) => None,
     }

@@ -103,14 +103,18 @@ impl ModalityLut {
         if let Some(item) = view.item(tags::MODALITY_LUT_SEQUENCE) {
             return Ok(Some(Self::Table(LookupTable::read(&item, signed)?)));
         }
-        if view.bytes(tags::RESCALE_SLOPE).is_none() && view.bytes(tags::RESCALE_INTERCEPT).is_none() {
-            return Ok(None);
+        let stated = |tag| view.text(tag).is_some();
+        match (stated(tags::RESCALE_SLOPE), stated(tags::RESCALE_INTERCEPT)) {
+            (false, false) => return Ok(None),
+            (true, true) => {}
+            _ => {
+                return Err(Refusal::new(
+                    RefusalCode::PixelMismatch,
+                    "of RescaleSlope (0028,1053) and RescaleIntercept (0028,1052) only one is there",
+                ));
+            }
         }
-        let value = |tag, absent: f64| match view.text(tag) {
-            None => Some(absent),
-            Some(_) => view.number(tag),
-        };
-        match (value(tags::RESCALE_SLOPE, 1.0), value(tags::RESCALE_INTERCEPT, 0.0)) {
+        match (view.number(tags::RESCALE_SLOPE), view.number(tags::RESCALE_INTERCEPT)) {
             (Some(slope), Some(intercept)) if slope != 0.0 => Ok(Some(Self::Rescale { slope, intercept })),
             _ => Err(Refusal::new(
                 RefusalCode::PixelMismatch,

@@ -8,7 +8,7 @@ use std::ops::Range;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-use crate::dataset::{ByteOrder, Dataset, Element, Value};
+use crate::dataset::{ByteOrder, Dataset, Element, Value, standard_vr};
 use crate::header::{Encoding, Header, ITEM, Source};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, RefusalCode};
@@ -52,9 +52,16 @@ struct Parser<'a> {
     count: usize,
     depth: usize,
     stack: Vec<Open>,
+    /// Where the zeros begin that the body ends in.
+    zeros_at: usize,
     /// Where the Study Instance UID of the root stands, once it was read.
     study_uid: Option<Range<usize>>,
     warnings: &'a mut Vec<String>,
+}
+
+/// Whether the standard makes the element a sequence.
+fn is_sequence(tag: Tag) -> bool {
+    standard_vr(tag).is_some_and(|vr| vr.relaxed() == VR::SQ)
 }
 
 /// Reads the data set that begins at `start` and goes to the end of `body`.
@@ -67,8 +74,16 @@ pub(crate) fn parse(
 ) -> Result<Dataset, Broken> {
     let root = Open::Dataset { elements: Vec::new(), sorted: true, end: End::At(body.len()), encoding };
     let source = Source { body, limits };
-    let mut parser =
-        Parser { source, at: start, count: 0, depth: 0, stack: vec![root], study_uid: None, warnings };
+    let mut parser = Parser {
+        source,
+        at: start,
+        count: 0,
+        depth: 0,
+        stack: vec![root],
+        zeros_at: body.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
+        study_uid: None,
+        warnings,
+    };
     parser.root().map_err(|refusal| Broken { refusal, study_uid: parser.study_uid })
 }
 
@@ -173,8 +188,14 @@ impl Parser<'_> {
     ) -> Result<Option<(Encoding, Option<End>)>, Refusal> {
         let pixel_data = header.tag == tags::PIXEL_DATA;
         if header.length != UNDEFINED {
+            let inner = match header.vr {
+                VR::SQ => encoding,
+                // A sequence that was written by whoever did not know the tag (PS3.5 6.2.2).
+                VR::UN if encoding.explicit_vr && is_sequence(header.tag) => Encoding::IMPLICIT_LITTLE,
+                _ => return Ok(None),
+            };
             let end = End::At(self.source.value(header, usize::MAX).map_or(usize::MAX, |range| range.end));
-            return Ok((header.vr == VR::SQ && !pixel_data).then_some((encoding, Some(end))));
+            return Ok((!pixel_data).then_some((inner, Some(end))));
         }
         match header.vr {
             VR::OB | VR::OW if pixel_data => Ok(None),
@@ -322,10 +343,7 @@ impl Parser<'_> {
 
     /// Some writers pad a file with zeros after the last element.
     fn only_padding_left(&mut self) -> bool {
-        let rest = self.source.body.get(self.at..).unwrap_or_default();
-        let padding = rest.first() == Some(&0) && rest.get(1).is_none_or(|byte| *byte == 0) && {
-            rest.iter().take(8).all(|byte| *byte == 0) && rest.iter().all(|byte| *byte == 0)
-        };
+        let padding = (self.zeros_at..self.source.body.len()).contains(&self.at);
         if padding {
             self.warn("zeros follow the last element".to_owned());
             self.at = self.source.body.len();

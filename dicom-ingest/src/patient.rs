@@ -112,8 +112,10 @@ fn base_letters(letter: char) -> Option<&'static str> {
 /// What the images say about the identity of the patient. Absent, empty and unreadable values are `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PatientIdentity {
-    /// Patient ID (0010,0020), without padding.
+    /// Patient ID (0010,0020), without padding. `None` when absent or when the character set failed.
     pub id: Option<Phi<String>>,
+    /// The bytes of Patient ID without padding: one that does not decode identifies nobody, and tells two people apart.
+    pub id_bytes: Option<Phi<Vec<u8>>>,
     /// Issuer of Patient ID (0010,0021).
     pub issuer: Option<String>,
     /// Patient's Name (0010,0010), folded. `None` when absent or when the character set failed.
@@ -136,6 +138,7 @@ impl PatientIdentity {
         Self {
             // An identifier that does not decode for certain identifies nobody.
             id: view.decoded(tags::PATIENT_ID).and_then(Result::ok).map(Phi::new),
+            id_bytes: view.trimmed(tags::PATIENT_ID).map(|bytes| Phi::new(bytes.to_vec())),
             issuer: view.first(tags::ISSUER_OF_PATIENT_ID),
             name: parsed.map(Phi::new),
             name_undecoded: matches!(name, Some(Err(_))),
@@ -157,8 +160,13 @@ impl PatientIdentity {
             matches!((ours, theirs), (Some(ours), Some(theirs)) if ours != theirs)
         }
         let names = self.name.as_ref().zip(other.name.as_ref());
+        // One number may be written in two character sets: what decodes is compared decoded.
+        let ids_differ = match (&self.id, &other.id) {
+            (Some(ours), Some(theirs)) => ours != theirs,
+            _ => differ(self.id_bytes.as_ref(), other.id_bytes.as_ref()),
+        };
         let checks = [
-            (differ(self.id.as_ref(), other.id.as_ref()), "PatientID"),
+            (ids_differ, "PatientID"),
             (differ(self.issuer.as_ref(), other.issuer.as_ref()), "IssuerOfPatientID"),
             (names.is_some_and(|(ours, theirs)| ours.expose().contradicts(theirs.expose())), "PatientName"),
             (differ(self.birth_date.as_ref(), other.birth_date.as_ref()), "PatientBirthDate"),
@@ -170,6 +178,7 @@ impl PatientIdentity {
     /// Takes over what the other states and this one does not.
     pub fn complete_from(&mut self, other: &Self) {
         self.id = self.id.take().or_else(|| other.id.clone());
+        self.id_bytes = self.id_bytes.take().or_else(|| other.id_bytes.clone());
         self.issuer = self.issuer.take().or_else(|| other.issuer.clone());
         self.name = self.name.take().or_else(|| other.name.clone());
         self.display_name = self.display_name.take().or_else(|| other.display_name.clone());
@@ -191,6 +200,28 @@ mod tests {
         assert_eq!(name.ideographic, "山田^太郎");
         assert_eq!(PersonName::parse("MULLER-LUK^ANNA MARIA=山田^太郎"), name);
         assert!(PersonName::parse(" ^^ ").is_empty());
+    }
+
+    #[test]
+    fn numbers_that_do_not_decode_still_tell_two_people_apart() {
+        let stated = |id: Option<&str>, bytes: &[u8]| PatientIdentity {
+            id: id.map(|id| Phi::new(id.to_owned())),
+            id_bytes: Some(Phi::new(bytes.to_vec())),
+            ..PatientIdentity::default()
+        };
+        let (one, other) = (stated(None, b"\xE91"), stated(None, b"\xE92"));
+        assert_eq!(one.conflict(&other), Some("PatientID"));
+        assert_eq!(one.conflict(&stated(Some("17"), b"17")), Some("PatientID"));
+        assert_eq!(one.conflict(&one), None);
+        assert_eq!(one.conflict(&stated(Some("\u{e9}1"), b"\xE91")), None);
+        // one number, two character sets
+        assert_eq!(
+            stated(Some("\u{e9}1"), b"\xE91").conflict(&stated(Some("\u{e9}1"), "\u{e9}1".as_bytes())),
+            None
+        );
+        let mut study = PatientIdentity::default();
+        study.complete_from(&one);
+        assert_eq!(study.conflict(&other), Some("PatientID"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,9 @@ pub struct PixelFacts {
     pub photometric: Photometric,
 }
 
+/// Greatest number of rows, columns or samples of a pixel: each is two bytes (US).
+pub(crate) const MOST_OF_TWO_BYTES: u32 = 0xFFFF;
+
 /// Where the pixel data are, as ranges of the scanned body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PixelData {
@@ -59,7 +63,8 @@ pub(crate) enum PixelData {
 impl PixelFacts {
     /// Samples of one frame.
     pub fn samples_per_frame(&self) -> u64 {
-        u64::from(self.rows) * u64::from(self.columns) * u64::from(self.samples_per_pixel)
+        let pixels = u64::from(self.rows) * u64::from(self.columns);
+        pixels.saturating_mul(self.samples_per_pixel.into())
     }
 
     /// Reads the image attributes. `None`: the instance has no Pixel Data element.
@@ -67,33 +72,31 @@ impl PixelFacts {
         if !view.has(tags::PIXEL_DATA) {
             return Ok(None);
         }
-        let need = |tag, keyword: &str| {
-            view.unsigned(tag).ok_or_else(|| {
-                Refusal::new(RefusalCode::MissingAttribute, format!("{keyword} {tag} is absent or unusable"))
-            })
+        let unusable = |tag, keyword: &str| {
+            Refusal::new(RefusalCode::MissingAttribute, format!("{keyword} {tag} is absent or unusable"))
+        };
+        let need = |tag, keyword: &str| view.unsigned(tag).ok_or_else(|| unusable(tag, keyword));
+        // What is stated is never guessed.
+        let or = |tag, keyword: &str, absent: u32| {
+            if is_stated(view, tag) { need(tag, keyword) } else { Ok(absent) }
         };
         let bits_allocated = need(tags::BITS_ALLOCATED, "BitsAllocated")?;
-        let bits_stored = view.unsigned(tags::BITS_STORED).unwrap_or(bits_allocated);
+        let bits_stored = or(tags::BITS_STORED, "BitsStored", bits_allocated)?;
         let photometric = view.first(tags::PHOTOMETRIC_INTERPRETATION).ok_or_else(|| {
             Refusal::new(RefusalCode::MissingAttribute, "PhotometricInterpretation (0028,0004) is absent")
         })?;
-        let frames = if view.bytes(tags::NUMBER_OF_FRAMES).is_some() {
-            need(tags::NUMBER_OF_FRAMES, "NumberOfFrames")?.max(1)
-        } else {
-            1
-        };
         let facts = Self {
             rows: need(tags::ROWS, "Rows")?,
             columns: need(tags::COLUMNS, "Columns")?,
-            frames,
-            samples_per_pixel: view.unsigned(tags::SAMPLES_PER_PIXEL).unwrap_or(1),
+            frames: or(tags::NUMBER_OF_FRAMES, "NumberOfFrames", 1)?.max(1),
+            samples_per_pixel: or(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel", 1)?,
             bits_allocated,
             bits_stored,
-            high_bit: view.unsigned(tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1)),
-            signed: match view.unsigned(tags::PIXEL_REPRESENTATION) {
-                None | Some(0) => false,
-                Some(1) => true,
-                Some(_) => return Err(unsupported("PixelRepresentation (0028,0103) is neither 0 nor 1")),
+            high_bit: or(tags::HIGH_BIT, "HighBit", bits_stored.saturating_sub(1))?,
+            signed: match or(tags::PIXEL_REPRESENTATION, "PixelRepresentation", 0)? {
+                0 => false,
+                1 => true,
+                _ => return Err(unsupported("PixelRepresentation (0028,0103) is neither 0 nor 1")),
             },
             photometric: match photometric.as_str() {
                 "MONOCHROME1" => Photometric::Monochrome1,
@@ -113,6 +116,12 @@ impl PixelFacts {
             return Err(Refusal::new(
                 RefusalCode::PixelMismatch,
                 "Rows, Columns and SamplesPerPixel must not be 0",
+            ));
+        }
+        if [rows, columns, self.samples_per_pixel].iter().any(|count| *count > MOST_OF_TWO_BYTES) {
+            return Err(Refusal::new(
+                RefusalCode::PixelLimit,
+                format!("Rows, Columns or SamplesPerPixel is more than {MOST_OF_TWO_BYTES}"),
             ));
         }
         if bits_allocated == 0 || bits_allocated > 64 || bits_stored == 0 || bits_stored > bits_allocated {
@@ -140,6 +149,10 @@ impl PixelFacts {
         transfer_syntax: &TransferSyntax,
         warnings: &mut Vec<String>,
     ) -> Result<PixelData, Refusal> {
+        if !is_stated(view, tags::PIXEL_REPRESENTATION) {
+            warnings
+                .push("PixelRepresentation (0028,0103) is absent: samples are read as unsigned".to_owned());
+        }
         let value = view.element(tags::PIXEL_DATA).map(|element| &element.value);
         match (value, transfer_syntax.is_native()) {
             (Some(Value::Bytes(range)), true) => {
@@ -162,7 +175,8 @@ impl PixelFacts {
         {
             return Ok(()); // subsampled colour is refused at decoding, whatever its size
         }
-        let bits = self.samples_per_frame() * u64::from(self.frames) * u64::from(self.bits_allocated);
+        let samples = self.samples_per_frame().saturating_mul(self.frames.into());
+        let bits = samples.saturating_mul(self.bits_allocated.into());
         let expected = bits.div_ceil(8);
         if length < expected {
             return Err(mismatch(&format!("the pixel data hold {length} bytes where {expected} are needed")));
@@ -178,6 +192,12 @@ impl PixelFacts {
         }
         Ok(())
     }
+}
+
+/// Whether the element is there and not empty, of whatever kind.
+fn is_stated(view: &View<'_>, tag: Tag) -> bool {
+    view.element(tag)
+        .is_some_and(|element| !matches!(&element.value, Value::Bytes(range) if range.is_empty()))
 }
 
 fn mismatch(message: &str) -> Refusal {

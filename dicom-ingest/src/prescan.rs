@@ -4,6 +4,7 @@
 //! is read that was not checked. It decodes no pixels. Bounds: [`Limits`].
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use dicom_dictionary_std::tags;
 
@@ -40,6 +41,16 @@ impl Prescan<'_> {
     /// The image attributes; `None` for an instance without Pixel Data.
     pub fn pixel_facts(&self) -> Option<&PixelFacts> {
         self.pixels.as_ref().map(|(facts, _)| facts)
+    }
+
+    /// The fragments of encapsulated pixel data; none where they are native.
+    pub(crate) fn fragments(&self) -> &[Range<usize>] {
+        match &self.pixels {
+            Some((_, PixelData::Encapsulated(table_and_fragments))) => {
+                table_and_fragments.split_first().map_or(&[], |(_, fragments)| fragments)
+            }
+            Some((_, PixelData::Native(_))) | None => &[],
+        }
     }
 
     /// The root data set with its bytes.

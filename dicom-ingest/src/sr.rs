@@ -36,6 +36,8 @@ pub struct SrReport {
     pub predecessors: Vec<Uid>,
     /// Its lung nodules, one a measurement group, in the order of the report.
     pub nodules: Vec<SrNodule>,
+    /// Why a length of a nodule cannot be taken, each once; the nodule has the length that is left, if there is one.
+    pub nodule_faults: Vec<Fault>,
     /// What it states of the prostate.
     pub prostate: SrProstate,
 }
@@ -43,11 +45,11 @@ pub struct SrReport {
 impl SrReport {
     /// Whether it states nothing that is read here.
     pub fn is_empty(&self) -> bool {
-        self.nodules.is_empty() && self.prostate == SrProstate::default()
+        self.nodules.is_empty() && self.nodule_faults.is_empty() && self.prostate == SrProstate::default()
     }
 }
 
-/// Reads a structured report. A nodule's diameter in a unit other than mm or cm (UCUM) is refused.
+/// Reads a structured report. What is stated of a nodule or the prostate and cannot be taken is left out and named.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<SrReport, Refusal> {
     contain(|| {
         let found = prescan(bytes, limits)?;
@@ -58,20 +60,22 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<SrReport, Refusal> {
                 "the instance has no content tree (ValueType (0040,A040) is not CONTAINER)",
             ));
         }
+        let (nodules, nodule_faults) = nodules(&root);
         Ok(SrReport {
             sop_instance_uid: uid(&root, tags::SOP_INSTANCE_UID, "SOPInstanceUID")?,
             written: StudyTime::content(&root),
             verified: root.first(tags::VERIFICATION_FLAG).as_deref() == Some("VERIFIED"),
             predecessors: predecessors(&root),
-            nodules: nodules(&root)?,
+            nodules,
+            nodule_faults,
             prostate: prostate::read(&root),
         })
     })
 }
 
 /// The nodules of this examination: what stands under a heading for earlier findings or for history is of another one.
-fn nodules(root: &View<'_>) -> Result<Vec<SrNodule>, Refusal> {
-    let mut nodules = Vec::new();
+fn nodules(root: &View<'_>) -> (Vec<SrNodule>, Vec<Fault>) {
+    let (mut nodules, mut faults) = (Vec::new(), Vec::new());
     // Depth is bounded by the scan; the last pushed is the next in document order.
     let mut open = vec![*root];
     while let Some(item) = open.pop() {
@@ -79,14 +83,14 @@ fn nodules(root: &View<'_>) -> Result<Vec<SrNodule>, Refusal> {
             continue;
         }
         if codes::is_measurement_group(&item) {
-            nodules.extend(nodule::read(&item)?);
+            nodules.extend(nodule::read(&item, &mut faults));
             continue;
         }
         let mut content: Vec<View<'_>> = item.items(tags::CONTENT_SEQUENCE).collect();
         content.reverse();
         open.extend(content);
     }
-    Ok(nodules)
+    (nodules, faults)
 }
 
 /// The documents that the report says it was made from, and which it takes the place of.

@@ -1,6 +1,6 @@
 //! Studies: instances of one Study Instance UID, of one patient, each once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::instance::Instance;
@@ -53,7 +53,8 @@ pub struct Study {
     pub dropped: Vec<Dropped>,
     /// What notes in the study reject, whether it lies here or not; what does is among the files left out.
     pub rejected: BTreeMap<Uid, Reason>,
-    /// Reports of our own ([`crate::own`]) that lie in the study beside its instances; nothing else is said of them.
+    /// Reports of our own ([`crate::own`]) that lie in the study beside its instances, each once; nothing else is
+    /// said of them.
     pub own_reports: usize,
     /// What was odd but harmless, each once; no patient data.
     pub warnings: Vec<String>,
@@ -139,9 +140,8 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
         (*series_number, series_uid.clone(), *instance_number, sop_instance_uid.clone(), file.path.clone())
     };
     files.sort_by_cached_key(key);
-    let all = files.len();
-    files.retain(|file| !is_own(&file.instance));
-    let own_reports = all - files.len();
+    let (own, mut files): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_own(&file.instance));
+    let own_reports = own.iter().map(|file| &file.instance.sop_instance_uid).collect::<BTreeSet<_>>().len();
     let rejected = rejected(&files);
     // before anything is compared: what was rejected may be another patient's
     files.retain(|file| match rejected.get(&file.instance.sop_instance_uid) {

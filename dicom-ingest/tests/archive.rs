@@ -263,6 +263,13 @@ fn bad_entries_are_refused_alone() {
     let inner = plain_archive(&[stored("a", &dicom)]);
     let mut wrong = stored("a", &dicom);
     wrong.content[200] ^= 1;
+    // damaged where it says that it is DICOM
+    let mut unpackable = deflated("a", &dicom);
+    unpackable.content[0] = 0xFF;
+    let mut headless = stored("a", &dicom);
+    headless.content[129] ^= 1;
+    let other = [vec![0; 128], b"DICN".to_vec(), dicom[132..].to_vec()].concat();
+    let headless_packed = Part { crc: crc(&dicom), ..deflated("a", &other) };
     let longer = {
         let whole = deflated("a", &[dicom.clone(), vec![0; 5000]].concat());
         Part { size: dicom.len() as u32, crc: crc(&dicom), ..whole }
@@ -271,6 +278,9 @@ fn bad_entries_are_refused_alone() {
         ("nested", stored("a.zip", &inner), RefusalCode::ArchiveNested),
         ("nested, packed", deflated("a", &inner), RefusalCode::ArchiveNested),
         ("checksum", wrong, RefusalCode::ArchiveDamaged),
+        ("head does not inflate", unpackable, RefusalCode::ArchiveDamaged),
+        ("prefix is gone", headless, RefusalCode::ArchiveDamaged),
+        ("prefix is gone, packed", headless_packed, RefusalCode::ArchiveDamaged),
         ("longer than said", longer, RefusalCode::ExpansionLimit),
         ("shorter than said", Part { size: 999, ..deflated("a", &dicom) }, RefusalCode::ArchiveDamaged),
     ];

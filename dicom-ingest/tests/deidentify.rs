@@ -230,6 +230,82 @@ fn fragments_stay_as_they_are() {
     assert_eq!(tail(&bytes), tail(&original));
 }
 
+/// Padding moves the fragments after it, so both offset tables go and the basic one is written anew.
+#[test]
+fn fragments_of_odd_length_are_found_after_they_are_padded() {
+    let fragments: [&[u8]; 3] = [&[1, 2, 3], &[4; 10], &[5; 7]];
+    let of = |table: &[u32], extended: &[u64]| {
+        let mut elements = telling(vec![text(0x28, 8, "IS", "3")]).elements();
+        elements.retain(|element| element.0 != 0x7FE0);
+        let mut bytes = support::file::plain(&elements, Encoding::Explicit);
+        let at = bytes.windows(21).position(|bytes| bytes.starts_with(b"1.2.840.10008.1.2.1\0")).unwrap();
+        bytes.splice(at..at + 20, *b"1.2.840.10008.1.2.5\0");
+        if !extended.is_empty() {
+            bytes.extend([0xE0, 0x7F, 1, 0, b'O', b'V', 0, 0, 24, 0, 0, 0]);
+            bytes.extend(extended.iter().flat_map(|offset| offset.to_le_bytes()));
+        }
+        bytes.extend([0xE0, 0x7F, 0x10, 0, b'O', b'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+        let table: Vec<u8> = table.iter().flat_map(|offset| offset.to_le_bytes()).collect();
+        for fragment in [&[&table[..]], &fragments[..]].concat() {
+            bytes.extend([0xFE, 0xFF, 0, 0xE0, u8::try_from(fragment.len()).unwrap(), 0, 0, 0]);
+            bytes.extend(fragment);
+        }
+        bytes.extend([0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0]);
+        let done = done(&bytes, &basic());
+        assert!(!done.windows(4).any(|four| four == [0xE0, 0x7F, 1, 0]), "the extended table is gone");
+        let at = done.windows(4).rposition(|four| four == [0xE0, 0x7F, 0x10, 0]).unwrap();
+        let length = usize::from(done[at + 16]);
+        let (table, _) = done[at + 20..at + 20 + length].as_chunks::<4>();
+        table.iter().map(|offset| u32::from_le_bytes(*offset)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[0, 11, 29], &[]), [0, 12, 30]);
+    assert_eq!(of(&[], &[0, 11, 29]), [0, 12, 30]);
+    assert_eq!(of(&[], &[]), [0_u32; 0]);
+    assert_eq!(of(&[0, 10, 29], &[]), [0_u32; 0], "a table that pointed nowhere");
+}
+
+/// What the table does not list is looked at by its kind.
+#[test]
+fn what_the_table_does_not_list_keeps_no_identifier() {
+    let more = vec![
+        // UIDs and addresses
+        text(0x20, 0x9312, "UI", "1.2.3.4.555"),
+        text(8, 0x9123, "UI", "1.2.840.10008.19500203"),
+        text(8, 0x1190, "UR", "https://canary.example/17"),
+        text(8, 0x10E, "UR", "https://example.org/codes"),
+        text(8, 0x10C, "UI", "2.16.840.1.113883.6.96"),
+        // dates and times
+        text(0x14, 0x102, "DA", "19990102"),
+        text(0x14, 0x103, "TM", "030405"),
+        text(8, 0x41F, "DT", "19990102030405"),
+        // of the patient
+        text(0x10, 0x12, "LT", "Canary"),
+        text(0x10, 0x33, "LO", "Canary 3"),
+        text(0x10, 0x2162, "UC", "Canary"),
+        text(0x10, 0x2295, "LO", "CANARY99"),
+        items(0x10, 0x24, vec![vec![text(0x40, 0x32, "UT", "CanaryIssuer")]]),
+        text(0x10, 0x1022, "DS", "31.5"),
+        text(0x10, 0x2201, "LO", "Homo sapiens"),
+    ];
+    let file = telling(more).file(Encoding::Explicit);
+    let bytes = done(&file, &basic());
+    for gone in ["Canary", "1.2.3.4.555", "10008.19500203", "19990102", "030405", "31.5"] {
+        assert!(!holds(&bytes, gone), "{gone}");
+    }
+    for kept in ["Homo sapiens", "https://example.org/codes", "2.16.840.1.113883.6.96"] {
+        assert!(holds(&bytes, kept), "{kept}");
+    }
+    let kept = done(
+        &file,
+        &Options { dates: Dates::Keep, retain_uids: true, retain_patient_characteristics: true, ..basic() },
+    );
+    for stays in ["1.2.3.4.555", "19990102", "030405", "31.5"] {
+        assert!(holds(&kept, stays), "{stays}");
+    }
+    let shifted = done(&file, &Options { dates: Dates::Shift, ..basic() });
+    assert!(!holds(&shifted, "19990102") && holds(&shifted, "030405"));
+}
+
 /// The table of the product (2024e) against another transcription, of 2024b; between the two the table did not change.
 #[test]
 fn the_table_is_what_others_read_in_the_standard() {

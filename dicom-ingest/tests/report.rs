@@ -167,11 +167,21 @@ fn a_report_names_the_documents_that_it_takes_the_place_of() {
 }
 
 #[test]
-fn a_strange_unit_or_length_is_refused() {
-    for (value, unit) in [("12", "[in_i]"), ("12", "1"), ("-3", "mm"), ("5000", "mm")] {
-        let nodule = group(vec![finding("SCT", "427359005"), long_axis(value, unit)]);
-        let refused = sr::read(&report(vec![nodule], Encoding::Explicit), &Limits::default()).unwrap_err();
-        assert_eq!(refused.code, RefusalCode::BadUnit, "{value} {unit}");
+fn a_strange_unit_or_length_leaves_one_nodule_out_and_not_the_report() {
+    let cases = [("12", "[in_i]", Fault::Unit), ("12", "1", Fault::Unit), ("-3", "mm", Fault::Value)];
+    for (value, unit, fault) in [&cases[..], &[("5000", "mm", Fault::Value)]].concat() {
+        let odd = group(vec![finding("SCT", "427359005"), long_axis("6", "mm"), long_axis(value, unit)]);
+        let sound = group(vec![finding("SCT", "427359005"), long_axis("8", "mm")]);
+        let bytes =
+            report(vec![odd.clone(), sound, odd, gland(vec![volume("40", "mL")])], Encoding::Explicit);
+        let found = sr::read(&bytes, &Limits::default()).unwrap();
+        let sizes: Vec<_> = found.nodules.iter().map(|nodule| nodule.diameter_mm).collect();
+        assert_eq!(
+            (sizes, found.nodule_faults),
+            (vec![None, Some(8.0), None], vec![fault]),
+            "{value} {unit}"
+        );
+        assert_eq!(found.prostate.volume_ml, Some(40.0));
     }
     let image = plain(&identified("1.2.840.10008.5.1.4.1.1.1"), Encoding::Explicit);
     assert_eq!(sr::read(&image, &Limits::default()).unwrap_err().code, RefusalCode::MissingAttribute);

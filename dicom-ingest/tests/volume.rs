@@ -200,6 +200,24 @@ fn geometry_that_is_absent_or_wrong_is_never_guessed() {
 }
 
 #[test]
+fn slices_of_two_units_are_no_volume() {
+    let mut slices = stack(4, 2.0);
+    slices[2].more.push(text(0x28, 0x1054, "LO", "OD"));
+    assert!(refused(&slices, RefusalCode::MixedSeries).contains("more than one unit"));
+}
+
+#[test]
+fn slices_a_long_way_apart_allocate_nothing() {
+    // two slices of a thousand kilometres apart, resampled to a micrometre
+    let files = files(&stack(2, 1e9));
+    let plan = plan(&files).unwrap();
+    for spacing in [[1e-3; 3], [1e-3, 2.0, 1.5], [1.0, 1e-9, 1e-9]] {
+        let wanted = Wanted { spacing: Some(spacing), max_voxels: usize::MAX };
+        assert_eq!(read(&files, &plan, wanted).unwrap_err().code, RefusalCode::PixelLimit, "{spacing:?}");
+    }
+}
+
+#[test]
 fn a_localizer_is_left_out_by_name() {
     let mut slices = stack(4, 3.0);
     slices[0].more.push(text(8, 8, "CS", "ORIGINAL\\PRIMARY\\LOCALIZER"));

@@ -44,13 +44,37 @@ pub fn patient(stated: Option<&PatientIdentity>, subject: doc::Subject) -> doc::
     }
 }
 
-/// View Position (0018,5101), else the coded view (0054,0220): `PA`, `AP`, or the code's meaning.
+/// View Position (0018,5101), else the coded view (0054,0220): `PA`, `AP`, or the code's meaning. Where the two contradict each
+/// other it is both, which no model reads.
 pub fn view(instance: &Instance) -> Option<String> {
-    let coded = |code: &Code| {
-        let known = VIEW_CODES.iter().find(|(value, _)| *value == code.value);
-        known.map_or_else(|| code.meaning.to_uppercase(), |(_, view)| (*view).to_owned())
+    let known = |code: &Code| VIEW_CODES.iter().find(|(value, _)| *value == code.value);
+    let coded = instance
+        .view_codes
+        .first()
+        .map(|code| known(code).map_or_else(|| code.meaning.to_uppercase(), |(_, view)| (*view).to_owned()));
+    let stated = instance.view_position.clone();
+    match (&stated, &coded) {
+        (Some(stated), Some(coded)) if contradicts(stated.trim(), coded) => {
+            Some(format!("{stated}, coded as {coded}"))
+        }
+        _ => stated.or(coded),
+    }
+}
+
+/// Whether a coded view names another one than a frontal View Position does.
+fn contradicts(stated: &str, coded: &str) -> bool {
+    let words: Vec<&str> = coded.split(|letter: char| !letter.is_alphanumeric()).collect();
+    let names = |views: &[&str]| words.iter().any(|word| views.contains(word));
+    let (pa, ap) = (&["PA", "POSTEROANTERIOR"], &["AP", "ANTEROPOSTERIOR"]);
+    let other = match stated {
+        "PA" => names(ap) && !names(pa),
+        "AP" => names(pa) && !names(ap),
+        _ => return false,
     };
-    instance.view_position.clone().or_else(|| instance.view_codes.first().map(coded))
+    let decubitus = names(&["DECUBITUS"]);
+    other
+        || (!decubitus
+            && names(&["LATERAL", "OBLIQUE", "LL", "RL", "LAO", "RAO", "LPO", "RPO", "AXIAL", "TANGENTIAL"]))
 }
 
 /// What the model's applicability gate asks of an instance.
@@ -68,18 +92,14 @@ pub fn study_facts<'a>(
             Species::Human => Ok(()),
             Species::NotHuman { evidence } => Err(evidence),
         },
-        lateral_text: instance.lateral_evidence.is_some() || is_sagittal(instance),
+        lateral_text: instance.lateral_evidence.is_some(),
+        orientation: &instance.patient_orientation,
         age_years: instance.age_years,
         pixel_spacing_mm: instance
             .imager_pixel_spacing
             .or(instance.pixel_spacing)
             .map(|[rows, columns]| rows.max(columns)),
     }
-}
-
-/// Rows that run to the front or the back of the patient (Patient Orientation, 0020,0020): a lateral view.
-fn is_sagittal(instance: &Instance) -> bool {
-    instance.patient_orientation.first().is_some_and(|row| row.starts_with(['A', 'P']))
 }
 
 /// The person as the images state them. A name whose character set failed is no name.
@@ -209,6 +229,18 @@ fn reference(sop_instance_uid: &str) -> String {
     format!("urn:oid:{sop_instance_uid}")
 }
 
+/// Why the length of a nodule could not be taken.
+pub fn unclear_nodule(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Unit => {
+            "a nodule's length is in a unit other than mm or cm (UCUM); the nodule is left out, correct the report at its source"
+        }
+        Fault::Value | Fault::Several => {
+            "a nodule's length is not between 0 and 1000 mm; the nodule is left out, correct the report at its source"
+        }
+    }
+}
+
 /// What of a structured report could not be taken, and why.
 pub fn unclear((fact, fault): (ProstateFact, Fault)) -> &'static str {
     match (fact, fault) {
@@ -254,5 +286,33 @@ pub fn binary_sex(sex: Option<ImageSex>) -> Option<BinarySex> {
         ImageSex::Female => Some(BinarySex::Female),
         ImageSex::Male => Some(BinarySex::Male),
         ImageSex::Other => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coded_view_contradicts_a_frontal_one_where_it_names_another() {
+        for (stated, coded) in [
+            ("PA", "AP"),
+            ("AP", "PA"),
+            ("PA", "LEFT LATERAL"),
+            ("AP", "RIGHT POSTERIOR OBLIQUE"),
+            ("PA", "LL"),
+        ] {
+            assert!(contradicts(stated, coded), "{stated} {coded}");
+        }
+        for (stated, coded) in [
+            ("PA", "PA"),
+            ("AP", "AP"),
+            ("PA", "CHEST PA UPRIGHT"),
+            ("AP", "LEFT LATERAL DECUBITUS"),
+            ("PA", "FRONTAL"),
+            ("LL", "LATERAL"),
+        ] {
+            assert!(!contradicts(stated, coded), "{stated} {coded}");
+        }
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Segment<'a> {
     pub(super) end: usize,
 }
 
+/// Start of a lossless frame (SOF3).
+const LOSSLESS: u8 = 0xC3;
 /// Start of scan; entropy-coded data follow.
 pub(super) const SOS: u8 = 0xDA;
 /// End of image.
@@ -79,6 +81,11 @@ pub(super) fn check_end(coded: &[u8]) -> Result<(), Refusal> {
     Err(Refusal::new(RefusalCode::Truncated, "a codestream ends without its end marker; send the file again"))
 }
 
+/// Whether the process is one of the discrete cosine transform.
+pub(super) fn is_lossy(coded: &[u8]) -> bool {
+    frame_header(coded).is_ok_and(|(marker, _)| marker != LOSSLESS)
+}
+
 /// Decodes a frame by the process that its codestream names.
 pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
     let (marker, header) = frame_header(coded)?;
@@ -86,7 +93,7 @@ pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refus
     match marker {
         // Baseline, extended sequential, progressive; all Huffman.
         0xC0..=0xC2 => jpeg_dct::decode(coded, header, facts),
-        0xC3 => jpeg_lossless::decode(coded, header, facts),
+        LOSSLESS => jpeg_lossless::decode(coded, header, facts),
         _ => Err(Refusal::new(
             RefusalCode::UnsupportedTransferSyntax,
             format!("the JPEG process of marker FF{marker:02X} is not read"),

@@ -3,7 +3,7 @@
 use jpeg2k::{DecodeParameters, Image};
 
 use super::Codestream;
-use super::jpeg::failed;
+use super::jpeg::{Segment, failed, segment};
 use super::samples::{mask, overflow, refuse_left_aligned, sign_extend};
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::{Refusal, RefusalCode};
@@ -12,6 +12,16 @@ use crate::refusal::{Refusal, RefusalCode};
 const SAMPLES_PER_BYTE: u64 = 4096;
 /// Most tiles: OpenJPEG keeps several kilobytes for each before it decodes any.
 const MAX_TILES: u64 = 4096;
+
+/// Coding style of all components (A.6.1), and of one (A.6.2).
+const COD: u8 = 0x52;
+const COC: u8 = 0x53;
+/// Start of the first tile: the main header is over.
+const SOT: u8 = 0x90;
+/// Length of a COC from which the component's index has two bytes, where no precincts are stated: there are 257 or more.
+const COC_OF_MANY: usize = 8;
+/// The wavelet transform that rounds (table A.20).
+const IRREVERSIBLE: u8 = 0;
 
 /// The image and tile size segment (A.5.1).
 struct Size {
@@ -50,6 +60,26 @@ pub(super) fn decode(
         }
     }
     store(component.data(), size.header.precision, facts)
+}
+
+/// Whether the main header names the transform that does not give back what went in (A.6.1, A.6.2).
+pub(super) fn is_lossy(coded: &[u8]) -> bool {
+    let codestream = codestream(coded).unwrap_or_default();
+    let mut at = 2;
+    while let Ok(Segment { marker, parameters, end }) = segment(codestream, at) {
+        // after what is there in any case come a component's index, or the order, layers and colour of all
+        let transform = match marker {
+            COD => parameters.get(9),
+            COC => parameters.get(if parameters.len() < COC_OF_MANY { 6 } else { 7 }),
+            SOT => return false,
+            _ => None,
+        };
+        if transform == Some(&IRREVERSIBLE) {
+            return true;
+        }
+        at = end;
+    }
+    false
 }
 
 /// Stored values of decoded ones; what Bits Stored cannot hold is refused.

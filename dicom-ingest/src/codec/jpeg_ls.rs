@@ -40,6 +40,22 @@ pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refus
     store_unsigned(raw, header.precision, facts, scan.near == 0)
 }
 
+/// Whether a scan has a NEAR above 0 (C.2.3). All scans of a frame that is read have one.
+pub(super) fn is_lossy(coded: &[u8]) -> bool {
+    let mut at = 2;
+    while let Ok(Segment { marker, parameters, end }) = segment(coded, at) {
+        match marker {
+            SOS => {
+                let near = parameters.first().and_then(|count| parameters.get(1 + 2 * usize::from(*count)));
+                return near.is_some_and(|near| *near > 0);
+            }
+            EOI => return false,
+            _ => at = end,
+        }
+    }
+    false
+}
+
 /// The one scan (C.2.3).
 struct Scan<'a> {
     near: i32,
@@ -87,7 +103,7 @@ fn samples(
     columns: usize,
 ) -> Result<Vec<i32>, Refusal> {
     let mut bits = Bits::new(entropy);
-    let mut model = Model::new(parameters);
+    let mut model = Model::new(parameters, rows * columns);
     let mut above = vec![0; columns + 2];
     let mut line = vec![0; columns + 2];
     let mut samples = Vec::with_capacity(rows * columns);

@@ -89,6 +89,24 @@ pub(crate) fn check_grey(facts: &PixelFacts) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether a codestream says of itself that it is lossy, whatever the transfer syntax is called; a fragment that begins none
+/// says nothing.
+pub(crate) fn is_lossy(coded: &[u8], transfer_syntax: &TransferSyntax) -> bool {
+    match transfer_syntax {
+        TransferSyntax::JpegBaseline | TransferSyntax::JpegExtended | TransferSyntax::JpegLossless => {
+            jpeg::is_lossy(coded)
+        }
+        TransferSyntax::JpegLs => jpeg_ls::is_lossy(coded),
+        TransferSyntax::Jpeg2000 => jpeg2000::is_lossy(coded),
+        TransferSyntax::Rle
+        | TransferSyntax::ImplicitLittleEndian
+        | TransferSyntax::ExplicitLittleEndian
+        | TransferSyntax::DeflatedExplicitLittleEndian
+        | TransferSyntax::ExplicitBigEndian
+        | TransferSyntax::Other(_) => false,
+    }
+}
+
 /// Decodes one native frame.
 pub(crate) fn decode_native(bytes: &[u8], facts: &PixelFacts, layout: Layout) -> Result<Vec<i32>, Refusal> {
     native::decode(bytes, facts, layout)

@@ -4,7 +4,7 @@
 use crate::frame::GreyTransform;
 use crate::instance::Instance;
 use crate::modality_lut::{LookupTable, ModalityLut};
-use crate::pixel_facts::PixelFacts;
+use crate::pixel_facts::{MOST_OF_TWO_BYTES, PixelFacts};
 use crate::refusal::Refusal;
 use crate::sr::SrReport;
 use crate::voi::Voi;
@@ -24,10 +24,9 @@ pub(super) fn instance(instance: &Instance) -> bool {
 }
 
 fn pixels(facts: &PixelFacts) -> bool {
-    facts.rows > 0
-        && facts.columns > 0
+    let count = 1..=MOST_OF_TWO_BYTES;
+    [facts.rows, facts.columns, facts.samples_per_pixel].iter().all(|one| count.contains(one))
         && facts.frames > 0
-        && facts.samples_per_pixel > 0
         && (1..=64).contains(&facts.bits_allocated)
         && (1..=facts.bits_allocated).contains(&facts.bits_stored)
 }
@@ -40,6 +39,7 @@ pub(super) fn report(report: &SrReport) -> bool {
         && prostate.volume_ml.is_none_or(|volume| volume.is_finite() && volume > 0.0)
         && prostate.psa.is_none_or(|psa| psa.ng_ml.is_finite() && psa.ng_ml >= 0.0)
         && prostate.faults.len() <= 9
+        && report.nodule_faults.len() <= 3
 }
 
 /// Whether a refusal is one sentence.
@@ -72,6 +72,7 @@ fn table(table: &LookupTable) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixel_facts::Photometric;
 
     fn honest() -> GreyTransform {
         GreyTransform {
@@ -80,6 +81,29 @@ mod tests {
             invert: false,
             padding: None,
             possible: 0..=4095,
+        }
+    }
+
+    #[test]
+    fn a_picture_of_more_rows_than_two_bytes_count_is_a_lie() {
+        let sound = PixelFacts {
+            rows: 0xFFFF,
+            columns: 1,
+            frames: 1,
+            samples_per_pixel: 1,
+            bits_allocated: 16,
+            bits_stored: 12,
+            high_bit: 11,
+            signed: false,
+            photometric: Photometric::Monochrome2,
+        };
+        assert!(pixels(&sound));
+        for (rows, columns, samples_per_pixel) in
+            [(0x1_0000, 1, 1), (1, u32::MAX, 1), (1, 1, 0x1_0000), (u32::MAX, u32::MAX, u32::MAX)]
+        {
+            let facts = PixelFacts { rows, columns, samples_per_pixel, ..sound.clone() };
+            assert!(!pixels(&facts));
+            assert!(facts.samples_per_frame() > 0xFFFF, "and nothing overflows");
         }
     }
 

@@ -77,6 +77,8 @@ struct InstanceDef {
 struct PatientIdentityDef {
     #[serde(with = "exposed")]
     id: Option<Phi<String>>,
+    #[serde(with = "exposed")]
+    id_bytes: Option<Phi<Vec<u8>>>,
     issuer: Option<String>,
     #[serde(with = "exposed_name")]
     name: Option<Phi<PersonName>>,

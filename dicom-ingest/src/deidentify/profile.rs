@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
 use super::{Dates, Options};
 
@@ -62,6 +63,62 @@ pub fn action(tag: Tag, options: &Options) -> Option<Action> {
     })
 }
 
+/// UIDs and addresses, of those that the table does not list, that say of what kind something is, or in which system it is
+/// coded: classes, transfer syntaxes, coding schemes.
+const KINDS: [Tag; 18] = [
+    tags::SOP_CLASS_UID,
+    tags::RELATED_GENERAL_SOP_CLASS_UID,
+    tags::ORIGINAL_SPECIALIZED_SOP_CLASS_UID,
+    tags::SOP_CLASSES_IN_STUDY,
+    tags::CODING_SCHEME_UID,
+    tags::CODING_SCHEME_URL,
+    tags::CONTEXT_UID,
+    tags::MAPPING_RESOURCE_UID,
+    tags::URN_CODE_VALUE,
+    tags::STORED_INSTANCE_TRANSFER_SYNTAX_UID,
+    tags::REFERENCED_SOP_CLASS_UID,
+    tags::SOP_CLASSES_SUPPORTED,
+    tags::AVAILABLE_TRANSFER_SYNTAX_UID,
+    tags::FLOW_TRANSFER_SYNTAX_UID,
+    tags::MAC_CALCULATION_TRANSFER_SYNTAX_UID,
+    tags::ENCRYPTED_CONTENT_TRANSFER_SYNTAX_UID,
+    tags::PERTINENT_SOP_CLASSES_IN_STUDY,
+    tags::PERTINENT_SOP_CLASSES_IN_SERIES,
+];
+
+/// Attributes of the patient, of those that the table does not list, by which nobody is known.
+const OF_ANYBODY: [Tag; 10] = [
+    tags::TYPE_OF_PATIENT_ID,
+    tags::SUBJECT_RELATIVE_POSITION_IN_IMAGE,
+    tags::QUALITY_CONTROL_SUBJECT,
+    tags::QUALITY_CONTROL_SUBJECT_TYPE_CODE_SEQUENCE,
+    tags::PATIENT_SPECIES_DESCRIPTION,
+    tags::PATIENT_SPECIES_CODE_SEQUENCE,
+    tags::ANATOMICAL_ORIENTATION_TYPE,
+    tags::PATIENT_BREED_DESCRIPTION,
+    tags::PATIENT_BREED_CODE_SEQUENCE,
+    tags::EXAMINED_BODY_THICKNESS,
+];
+
+/// Characteristics of the patient that the table does not list.
+const CHARACTERISTICS: [Tag; 4] = [
+    tags::PATIENT_SIZE_CODE_SEQUENCE,
+    tags::PATIENT_BODY_MASS_INDEX,
+    tags::MEASURED_AP_DIMENSION,
+    tags::MEASURED_LATERAL_DIMENSION,
+];
+
+/// Whether an attribute that the table does not list says of what kind something is.
+pub(super) fn names_a_kind(tag: Tag) -> bool {
+    KINDS.contains(&tag)
+}
+
+/// What becomes of an attribute of the patient (group 0010) that the table does not list.
+pub(super) fn of_patient(tag: Tag, options: &Options) -> Action {
+    let characteristic = options.retain_patient_characteristics && CHARACTERISTICS.contains(&tag);
+    if characteristic || OF_ANYBODY.contains(&tag) { Action::Keep } else { Action::Remove }
+}
+
 /// The basic profile's action of every attribute in the table, by tag.
 pub fn basic() -> impl Iterator<Item = (Tag, Action)> {
     ROWS.iter().map(|(tag, row)| (*tag, row.basic))
@@ -95,8 +152,6 @@ fn row(line: &str) -> Option<(Tag, Row)> {
 
 #[cfg(test)]
 mod tests {
-    use dicom_dictionary_std::tags;
-
     use super::*;
     use crate::deidentify::Key;
 

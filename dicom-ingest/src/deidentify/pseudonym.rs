@@ -1,6 +1,8 @@
 //! What stands in for UIDs, the patient's number and dates: each follows from a secret key (HMAC with SHA-256, RFC 2104).
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -9,12 +11,27 @@ use sha2::{Digest, Sha256};
 
 /// Length of a block of SHA-256 in bytes.
 const BLOCK: usize = 64;
-/// What the UIDs of DICOM itself begin with: they name kinds of things, never a thing (PS3.6 annex A).
-const STANDARD_ROOT: &str = "1.2.840.10008.";
+/// The UIDs that DICOM itself gives out, which name kinds of things, never a thing: one a line, tables of PS3.6, with
+/// the frames of reference of well-known atlases.
+const REGISTERED: &str = include_str!("registered-uids.txt");
+/// What the UIDs of context groups begin with, before the number of the group (PS3.6 table A-3).
+const CONTEXT_GROUPS: &str = "1.2.840.10008.6.1.";
+/// Most digits of the number of a context group.
+const MOST_DIGITS: usize = 4;
 /// Days that dates are moved back by: at least one, at most ten years.
 const MOST_DAYS: u64 = 3650;
 /// Letters of a pseudonym: no vowels, so that no words arise; none that look alike.
 const LETTERS: &[u8; 16] = b"23456789BCDFGHJK";
+
+static REGISTRY: LazyLock<BTreeSet<&str>> = LazyLock::new(|| REGISTERED.lines().collect());
+
+/// Whether DICOM itself gave the UID out.
+fn is_registered(uid: &str) -> bool {
+    let of_group = uid.strip_prefix(CONTEXT_GROUPS).is_some_and(|number| {
+        (1..=MOST_DIGITS).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    of_group || REGISTRY.contains(uid)
+}
 
 /// The secret. Its `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +50,9 @@ impl Key {
     }
 
     /// The UID that stands in for another: of the form that needs no registration (PS3.5 B.2), with a UUID of version 8 (RFC
-    /// 9562). UIDs of the standard itself stay.
+    /// 9562). UIDs that the standard registers stay.
     pub fn uid(&self, original: &str) -> String {
-        if original.starts_with(STANDARD_ROOT) {
+        if is_registered(original) {
             return original.to_owned();
         }
         let digest = self.hmac("uid", original.as_bytes());
@@ -131,7 +148,18 @@ mod tests {
         assert_eq!(one.uid("1.2.3"), one.uid("1.2.3"));
         assert_ne!(one.uid("1.2.3"), other.uid("1.2.3"));
         assert_ne!(one.uid("1.2.3"), one.uid("1.2.4"));
-        assert_eq!(one.uid("1.2.840.10008.1.2"), "1.2.840.10008.1.2");
+        for standard in ["1.2.840.10008.1.2", "1.2.840.10008.1.4.1.1", "1.2.840.10008.6.1.1242"] {
+            assert_eq!(one.uid(standard), standard);
+        }
+        // what only begins like them may be anybody's
+        for other in [
+            "1.2.840.10008.",
+            "1.2.840.10008.1.2.19500203",
+            "1.2.840.10008.999.17",
+            "1.2.840.10008.6.1.19500203",
+        ] {
+            assert!(one.uid(other).starts_with("2.25."), "{other}");
+        }
         assert_ne!(one.patient(b"17"), other.patient(b"17"));
         assert_eq!(one.patient(b"17").len(), 17);
         assert_eq!(format!("{one:?}"), "[key]");
@@ -151,7 +179,7 @@ mod tests {
         fn every_uid_gives_a_valid_one(original in "\\PC{0,80}", key: [u8; 32]) {
             let key = Key::new(key);
             let mapped = key.uid(&original);
-            prop_assert!(original.starts_with(STANDARD_ROOT) || mapped.parse::<crate::uid::Uid>().is_ok(), "{}", mapped);
+            prop_assert!(is_registered(&original) || mapped.parse::<crate::uid::Uid>().is_ok(), "{}", mapped);
             prop_assert!((1..=3650).contains(&key.days(original.as_bytes())));
         }
     }

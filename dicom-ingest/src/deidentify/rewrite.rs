@@ -4,11 +4,11 @@ use dicom_core::dictionary::VirtualVr;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-use super::encode::Encoder;
+use super::encode::{Encoder, are_odd};
 use super::profile::{self, Action, EDITION};
 use super::pseudonym::shifted;
 use super::{Dates, Deidentified, Named, Options};
-use crate::dataset::{Element, Value, View, standard_vr};
+use crate::dataset::{Element, Value, View, standard_vr, trimmed};
 use crate::header::Encoding;
 use crate::instance::uid;
 use crate::prescan::Prescan;
@@ -68,7 +68,7 @@ pub(super) fn rewrite(found: &Prescan<'_>, options: &Options) -> Result<Deidenti
         TransferSyntax::DeflatedExplicitLittleEndian => (Encoding::EXPLICIT_LITTLE, EXPLICIT_LITTLE_ENDIAN),
         _ => (Encoding::EXPLICIT_LITTLE, found.meta.transfer_syntax_uid.as_str()),
     };
-    let stated = |tag| view.bytes(tag).map(|bytes| trimmed(bytes).to_vec()).filter(|bytes| !bytes.is_empty());
+    let stated = |tag| view.trimmed(tag).map(<[u8]>::to_vec);
     let patient = stated(tags::PATIENT_ID).or_else(|| stated(tags::PATIENT_NAME)).unwrap_or_default();
     let mut bytes = file_head(sop_class.as_str(), named.sop_instance_uid.as_str(), transfer_syntax);
     bytes.reserve(found.body.len());
@@ -147,7 +147,12 @@ impl Walk<'_> {
         let (tag, vr) = (element.tag, vr_of(element));
         let bytes = match &element.value {
             Value::Items(_) => return self.sequence(view, tag, vr),
-            Value::Fragments(fragments) => return self.encoder.fragments(tag, view.body, fragments),
+            Value::Fragments(fragments) => {
+                let extended = view.bytes(tags::EXTENDED_OFFSET_TABLE);
+                return self.encoder.fragments(tag, view.body, fragments, extended);
+            }
+            // The basic one is written anew where fragments move.
+            Value::Bytes(_) if is_extended_table(tag) && has_odd_fragments(view) => return,
             // No sequence, whatever the file says: nothing of the value is kept.
             Value::Bytes(_) if vr == VR::SQ => return self.sequence(view, tag, vr),
             Value::Bytes(_) if hides_text(element.vr, vr) => return,
@@ -223,6 +228,19 @@ impl Walk<'_> {
     }
 }
 
+/// The Extended Offset Table and its lengths.
+fn is_extended_table(tag: Tag) -> bool {
+    tag == tags::EXTENDED_OFFSET_TABLE || tag == tags::EXTENDED_OFFSET_TABLE_LENGTHS
+}
+
+/// Whether fragments of the pixel data have odd lengths, which no file may have.
+fn has_odd_fragments(view: &View<'_>) -> bool {
+    match view.element(tags::PIXEL_DATA).map(|element| &element.value) {
+        Some(Value::Fragments(fragments)) => are_odd(fragments),
+        Some(Value::Bytes(_) | Value::Items(_)) | None => false,
+    }
+}
+
 /// What becomes of an attribute: the table, and what no table can list.
 fn action(tag: Tag, vr: VR, options: &Options) -> Action {
     let Tag(group, element) = tag;
@@ -236,7 +254,15 @@ fn action(tag: Tag, vr: VR, options: &Options) -> Action {
     }
     match profile::action(tag, options) {
         Some(action) => action,
+        None if group == tags::PATIENT_ID.0 => profile::of_patient(tag, options),
         None if standard_vr(tag).is_none() || vr == VR::PN => Action::Remove,
+        None if vr == VR::UI && !options.retain_uids && !profile::names_a_kind(tag) => Action::Uid,
+        None if vr == VR::UR && !profile::names_a_kind(tag) => Action::Remove,
+        None if matches!(vr, VR::DA | VR::DT | VR::TM) => match options.dates {
+            Dates::Remove => Action::Remove,
+            Dates::Shift => Action::Shift,
+            Dates::Keep => Action::Keep,
+        },
         None if options.clean_descriptors && matches!(vr, VR::LT | VR::ST | VR::UT | VR::UC) => {
             Action::Remove
         }
@@ -290,11 +316,4 @@ fn dummy(vr: VR, original: &[u8]) -> Vec<u8> {
         VR::AE | VR::CS | VR::LO | VR::LT | VR::PN | VR::SH | VR::ST | VR::UC | VR::UT => DUMMY_TEXT.to_vec(),
         _ => vec![0; original.len()],
     }
-}
-
-fn trimmed(bytes: &[u8]) -> &[u8] {
-    let padding = |byte: &u8| matches!(byte, b' ' | 0);
-    let start = bytes.iter().position(|byte| !padding(byte)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|byte| !padding(byte)).map_or(start, |last| last + 1);
-    &bytes[start..end]
 }

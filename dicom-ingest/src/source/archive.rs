@@ -50,8 +50,8 @@ impl Archive {
         entries.filter(|(_, entry)| !entry.is_folder).map(|(number, _)| number).collect()
     }
 
-    /// The first bytes of an entry, `length` at most; fewer where it is shorter or damaged, `None` where it is packed in a way
-    /// that is not read.
+    /// The first bytes of an entry, `length` at most; fewer where it is shorter, `None` where it is packed in a way that is not
+    /// read. Bytes that do not inflate are damage.
     pub(crate) fn head(&mut self, number: usize, length: usize) -> Result<Option<Vec<u8>>, Refusal> {
         let entry = self.entry(number)?;
         let mut head = Vec::new();
@@ -72,9 +72,10 @@ impl Archive {
                     .map_err(|error| unreadable(&error))?;
                 head.resize(length, 0);
                 let mut inflate = Decompress::new(false);
-                let inflated = inflate.decompress(&deflated, &mut head, FlushDecompress::None);
-                let there = if inflated.is_ok() { inflate.total_out() } else { 0 };
-                head.truncate(usize::try_from(there).unwrap_or_default());
+                inflate
+                    .decompress(&deflated, &mut head, FlushDecompress::None)
+                    .map_err(|_| damaged("an entry does not inflate"))?;
+                head.truncate(usize::try_from(inflate.total_out()).unwrap_or_default());
             }
             Method::Other(_) => return Ok(None),
         }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::archive::{Archive, is_archive, member_of};
+use super::archive::{Archive, damaged, is_archive, member_of};
 use crate::limits::Limits;
 use crate::prescan::claims_to_be_dicom;
 use crate::reader::{Header, Reader};
@@ -173,7 +173,15 @@ impl Found {
             let message = "an archive lies inside the archive; unpack it, or send its files";
             return Err(Refusal::new(RefusalCode::ArchiveNested, message));
         }
-        Ok(None)
+        // What is damaged may have been DICOM; what is too large or packed in another way is not looked at.
+        match open.read(number, limits) {
+            Ok(_) => Ok(None),
+            Err(refusal) if matches!(refusal.code, RefusalCode::TooLarge | RefusalCode::ArchiveMethod) => {
+                Ok(None)
+            }
+            Err(refusal) if refusal.code == RefusalCode::UnreadableFile => Err(refusal),
+            Err(_) => Err(damaged("an entry does not hold what the directory says")),
+        }
     }
 
     fn take(&mut self, path: PathBuf, bytes: &[u8], reader: &dyn Reader) {

@@ -4,10 +4,9 @@ use dicom_dictionary_std::tags;
 use serde::{Deserialize, Serialize};
 
 use super::codes::{self, Composition, Lobe, Side};
-use super::{coded, name};
+use super::{Fault, coded, name};
 use crate::code::Code;
 use crate::dataset::View;
-use crate::refusal::{Refusal, RefusalCode};
 use crate::uid::Uid;
 
 /// A nodule of the lung as a report codes it.
@@ -31,8 +30,9 @@ pub struct SrNodule {
     pub spiculated: Option<bool>,
 }
 
-/// The nodule of a measurement group; `None` when the group is about something else.
-pub(super) fn read(group: &View<'_>) -> Result<Option<SrNodule>, Refusal> {
+/// The nodule of a measurement group; `None` when the group is about something else. A length that cannot be taken makes its
+/// diameter unknown, since the others may be the shorter ones.
+pub(super) fn read(group: &View<'_>, faults: &mut Vec<Fault>) -> Option<SrNodule> {
     let content: Vec<(Code, View<'_>)> =
         group.items(tags::CONTENT_SEQUENCE).filter_map(|item| Some((name(&item)?, item))).collect();
     let named =
@@ -41,24 +41,22 @@ pub(super) fn read(group: &View<'_>) -> Result<Option<SrNodule>, Refusal> {
     let site_item = named(codes::is_finding_site).next();
     let site = site_item.and_then(coded);
     if !finding.is_some_and(|finding| codes::is_lung_nodule(&finding, site.as_ref())) {
-        return Ok(None);
+        return None;
     }
     let laterality = site_item
         .into_iter()
         .flat_map(|item| item.items(tags::CONTENT_SEQUENCE))
         .find_map(|item| codes::is_laterality(&name(&item)?).then(|| coded(&item)).flatten());
     let lengths = [codes::is_long_axis, codes::is_diameter, codes::is_length];
-    let mut diameter_mm = None;
-    for is in lengths {
-        for item in named(is) {
-            diameter_mm = diameter_mm.max_by_value(millimetres(item)?);
+    let diameter_mm = lengths.into_iter().find_map(|is| greatest(named(is)).transpose());
+    let diameter_mm = diameter_mm.transpose().unwrap_or_else(|fault| {
+        if !faults.contains(&fault) {
+            faults.push(fault);
         }
-        if diameter_mm.is_some() {
-            break;
-        }
-    }
+        None
+    });
     let values: Vec<Code> = content.iter().filter_map(|(_, item)| coded(item)).collect();
-    Ok(Some(SrNodule {
+    Some(SrNodule {
         tracking_id: named(codes::is_tracking_id).find_map(|item| item.text(tags::TEXT_VALUE)),
         tracking_uid: named(codes::is_tracking_uid).find_map(|item| item.first(tags::UID)?.parse().ok()),
         diameter_mm,
@@ -67,42 +65,30 @@ pub(super) fn read(group: &View<'_>) -> Result<Option<SrNodule>, Refusal> {
         site,
         composition: values.iter().find_map(codes::composition),
         spiculated: codes::spiculated(&values),
-    }))
+    })
 }
 
-/// The greater of two lengths, either of which may be missing.
-trait MaxByValue {
-    fn max_by_value(self, other: Self) -> Self;
-}
-
-impl MaxByValue for Option<f64> {
-    fn max_by_value(self, other: Self) -> Self {
-        match (self, other) {
-            (Some(one), Some(other)) => Some(one.max(other)),
-            (one, other) => one.or(other),
+/// The greatest length of the items; `None` where none has one.
+fn greatest<'a>(items: impl Iterator<Item = &'a View<'a>>) -> Result<Option<f64>, Fault> {
+    let mut greatest: Option<f64> = None;
+    for item in items {
+        if let Some(length) = millimetres(item)? {
+            greatest = Some(greatest.map_or(length, |other| other.max(length)));
         }
     }
+    Ok(greatest)
 }
 
 /// A measured length in mm; `None` when the item holds no value.
-fn millimetres(item: &View<'_>) -> Result<Option<f64>, Refusal> {
+fn millimetres(item: &View<'_>) -> Result<Option<f64>, Fault> {
     let Some(measured) = item.item(tags::MEASURED_VALUE_SEQUENCE) else { return Ok(None) };
     let Some(value) = measured.number(tags::NUMERIC_VALUE) else { return Ok(None) };
     let unit = measured.codes(tags::MEASUREMENT_UNITS_CODE_SEQUENCE).into_iter().next();
     let per_unit = match unit {
         Some(unit) if unit.is("UCUM", "mm") => 1.0,
         Some(unit) if unit.is("UCUM", "cm") => 10.0,
-        _ => {
-            return Err(Refusal::new(
-                RefusalCode::BadUnit,
-                "a nodule's length is in a unit other than mm or cm (UCUM); correct the report at its source",
-            ));
-        }
+        _ => return Err(Fault::Unit),
     };
     let length = value * per_unit;
-    if length > 0.0 && length < 1000.0 {
-        Ok(Some(length))
-    } else {
-        Err(Refusal::new(RefusalCode::BadUnit, "a nodule's length is not between 0 and 1000 mm"))
-    }
+    if length > 0.0 && length < 1000.0 { Ok(Some(length)) } else { Err(Fault::Value) }
 }

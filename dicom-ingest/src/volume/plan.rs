@@ -71,7 +71,7 @@ impl Plan {
     /// Plans the volume of a series. Localizers are left out; everything else has to be a slice.
     ///
     /// Refused are a series without two slices, without Pixel Spacing, position or orientation ([`RefusalCode::NoSpacing`],
-    /// [`RefusalCode::NoGeometry`]), of more than one patient coordinate system, size, spacing or orientation
+    /// [`RefusalCode::NoGeometry`]), of more than one patient coordinate system, unit, size, spacing or orientation
     /// ([`RefusalCode::MixedSeries`]), and with gaps, with several slices at one place or unevenly spaced
     /// ([`RefusalCode::IncompleteSeries`]).
     pub fn new(series: &Series<'_>) -> Result<Self, Refusal> {
@@ -82,6 +82,13 @@ impl Plan {
             .collect();
         if frames.len() > 1 {
             return Err(mixed("its slices are of more than one frame of reference"));
+        }
+        let units: BTreeSet<_> = slices
+            .iter()
+            .filter_map(|slice| Some(series.get(slice.member.instance)?.unit.as_deref()))
+            .collect();
+        if units.len() > 1 {
+            return Err(mixed("its values are of more than one unit"));
         }
         let [first, _, ..] = slices.as_slice() else {
             let message = format!("a volume needs two slices, the series has {}", slices.len());

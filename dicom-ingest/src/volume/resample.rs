@@ -9,6 +9,9 @@ use super::{Grid, Volume, Wanted};
 use crate::plane::{cross, dot, scaled};
 use crate::refusal::{Refusal, RefusalCode};
 
+/// Greatest number of voxels along an axis: positions are stated by files, and a slice may lie a kilometre away.
+const MOST_ALONG_AN_AXIS: usize = 1 << 16;
+
 /// Which voxels, with which weights, make one voxel of the new grid.
 type Taps = Vec<(usize, f32)>;
 
@@ -45,22 +48,30 @@ impl Resampler {
             Some(spacing) if spacing.iter().any(|mm| !mm.is_finite() || *mm <= 0.0) => {
                 return Err(Refusal::new(RefusalCode::NoSpacing, "the wanted spacing is not positive"));
             }
-            Some(spacing) => same.onto(source, spacing),
+            Some(spacing) => {
+                let size =
+                    [0, 1, 2].map(|axis| count(source.size[axis], source.spacing[axis], spacing[axis]));
+                // what is allocated on the way follows from the new size along each axis, and one slice is half resized
+                let half = rows.checked_mul(size[2]);
+                if size.iter().any(|count| *count > MOST_ALONG_AN_AXIS) {
+                    return Err(too_large(MOST_ALONG_AN_AXIS));
+                }
+                if half.is_none_or(|samples| samples > wanted.max_voxels) {
+                    return Err(too_large(wanted.max_voxels));
+                }
+                check_voxels(size, wanted)?;
+                same.onto(source, spacing, size)
+            }
         };
-        let voxels = resampler.grid.voxels().filter(|voxels| *voxels <= wanted.max_voxels);
-        let voxels = voxels.ok_or_else(|| {
-            let message = format!("the volume has more than {} voxels", wanted.max_voxels);
-            Refusal::new(RefusalCode::PixelLimit, message)
-        })?;
+        let voxels = check_voxels(resampler.grid.size, wanted)?;
         resampler.values = vec![0.0; voxels];
         Ok(resampler)
     }
 
     /// The upright grid of the wanted spacing that covers the source from its first voxel on.
-    fn onto(self, source: &Grid, spacing: [f64; 3]) -> Self {
+    fn onto(self, source: &Grid, spacing: [f64; 3], size: [usize; 3]) -> Self {
         let normal = cross(source.column_direction, source.row_direction);
         let [_, row_mm, column_mm] = source.spacing;
-        let size = [0, 1, 2].map(|axis| count(source.size[axis], source.spacing[axis], spacing[axis]));
         let along = |direction, mm| dot(source.slice_step, direction) / mm;
         let scale = [0, 1, 2].map(|axis| spacing[axis] / source.spacing[axis]);
         Self {
@@ -125,6 +136,19 @@ impl Resampler {
         let Self { grid, values, .. } = self;
         Volume { grid, values }
     }
+}
+
+/// The number of voxels, where it is not too great.
+fn check_voxels(size: [usize; 3], wanted: Wanted) -> Result<usize, Refusal> {
+    let voxels = size.iter().try_fold(1_usize, |voxels, count| voxels.checked_mul(*count));
+    voxels.filter(|voxels| *voxels <= wanted.max_voxels).ok_or_else(|| too_large(wanted.max_voxels))
+}
+
+fn too_large(most: usize) -> Refusal {
+    Refusal::new(
+        RefusalCode::PixelLimit,
+        format!("the volume has more than {most} voxels, or so many along an axis"),
+    )
 }
 
 /// Number of voxels of the wanted spacing whose centres lie within those of the source.

@@ -122,9 +122,13 @@ fn image_attributes(set: &mut Set) {
 
 fn values(set: &mut Set) {
     for slope in ["0", "NaN", "inf", "x", "1\\y"] {
-        set.with("a slope that is none", PixelMismatch, &[text(0x28, 0x1053, "DS", slope)]);
+        let rescale = [text(0x28, 0x1053, "DS", slope), text(0x28, 0x1052, "DS", "0")];
+        set.with("a slope that is none", PixelMismatch, &rescale);
     }
-    set.with("an intercept that is none", PixelMismatch, &[text(0x28, 0x1052, "DS", "-1O24")]);
+    let rescale = [text(0x28, 0x1053, "DS", "1"), text(0x28, 0x1052, "DS", "-1O24")];
+    set.with("an intercept that is none", PixelMismatch, &rescale);
+    set.with("a slope without an intercept", PixelMismatch, &[text(0x28, 0x1053, "DS", "2")]);
+    set.with("an intercept without a slope", PixelMismatch, &[text(0x28, 0x1052, "DS", "-1024")]);
     let table = |descriptor: Vec<u16>, data: Vec<u16>| {
         let item = vec![(0x28, 0x3002, "US", Value::U16(descriptor)), (0x28, 0x3006, "OW", Value::U16(data))];
         [items(0x28, 0x3000, vec![item])]
@@ -194,6 +198,9 @@ fn structure(set: &mut Set) {
             );
         }
     }
+    // Each is the header of an empty element 0000,0000, and all but the last might be padding.
+    let zeros = [head(Encoding::Implicit.uid()), vec![0; 7 << 20], vec![1]].concat();
+    set.add("megabytes of zeros and a one", Truncated, zeros);
     for encoding in [Encoding::Explicit, Encoding::Rle] {
         let mut twice = pictures()[1].file(encoding);
         twice.extend([0x10, 0, 0x20, 0, b'L', b'O', 2, 0, b'T', b'2']);
@@ -286,6 +293,7 @@ fn codestreams(set: &mut Set) {
         let frames = Picture { frames: 2, samples: vec![0; 512], ..picture.clone() };
         set.add("fragments that fit no frames", PixelMismatch, encapsulated(&frames, uid, &two));
     }
+    set.add("thousands of frames of one pixel", DecoderFailed, single_pixels());
     let bytes = encapsulated(picture, Encoding::Explicit.uid(), &[garbage]);
     set.add("encapsulated pixels, native syntax", PixelMismatch, bytes);
     let whole = rle(&picture.samples, 16);
@@ -303,6 +311,23 @@ fn codestreams(set: &mut Set) {
     for length in [0, 4, 63, 64, 70] {
         set.add("a cut run-length frame", DecoderFailed, wrapped(whole[..length].to_vec()));
     }
+}
+
+/// JPEG-LS of 16 bits in 20,000 frames of one pixel; the last has no scan.
+fn single_pixels() -> Vec<u8> {
+    let head = [0xFF, 0xD8, 0xFF, 0xF7, 0, 11, 16, 0, 1, 0, 1, 1, 1, 0x11, 0];
+    // the run that a line begins with is whole
+    let frame = [&head[..], &[0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0, 0x80, 0, 0xFF, 0xD9]].concat();
+    let mut frames = vec![frame; 19_999];
+    frames.push([&head[..], &[0xFF, 0xD9]].concat());
+    let picture = Picture {
+        rows: 1,
+        columns: 1,
+        frames: frames.len(),
+        samples: vec![0; 20_000],
+        ..pictures()[1].clone()
+    };
+    encapsulated(&picture, "1.2.840.10008.1.2.4.80", &frames)
 }
 
 /// Native pixels under the name of another transfer syntax.

@@ -2,6 +2,9 @@
 
 use super::model_card::ModelCard;
 
+/// The frontal views.
+const FRONTAL: [&str; 2] = ["PA", "AP"];
+
 /// What the study states of one picture, in plain values. Text is compared
 /// without case and surrounding blanks; an empty text is as good as none.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,6 +22,8 @@ pub struct StudyFacts<'a> {
     pub human: Result<(), &'a str>,
     /// Whether a description of series, protocol or projection names a lateral or oblique view.
     pub lateral_text: bool,
+    /// Patient Orientation (0020,0020): where the rows run to, then the columns; empty where it is not stated.
+    pub orientation: &'a [String],
     /// The patient's age at the exam in years, where it is known.
     pub age_years: Option<f64>,
     /// The distance of two pixels in mm (0018,1164 or 0028,0030), the larger of both directions, where it is stated.
@@ -93,6 +98,10 @@ impl ModelCard {
         if asks_view && facts.lateral_text {
             return no("NotApplicableView", "a description names a lateral or oblique view".to_owned());
         }
+        let frontal = view.is_none_or(|view| FRONTAL.iter().any(|name| name.eq_ignore_ascii_case(view)));
+        if let Some(refusal) = refuses_orientation(facts.orientation).filter(|_| asks_view && frontal) {
+            return refusal;
+        }
         if (body_part.is_some() || !asks_part) && (view.is_some() || !asks_view) {
             Applies::Yes
         } else if self.frontal_threshold.is_some() {
@@ -128,6 +137,22 @@ impl ModelCard {
             no("NotApplicableSpacing", format!("pixels of {spacing:.3} mm are outside what the model reads"))
         })
     }
+}
+
+/// A frontal picture is upright and faces its reader where its rows run to the patient's left and its columns to the feet
+/// (PS3.3 C.7.6.1.1.1). Any other is mirrored, turned, or of another view, and a model would name the wrong side.
+fn refuses_orientation(stated: &[String]) -> Option<Applies> {
+    if stated.iter().all(|direction| direction.trim().is_empty()) {
+        return None;
+    }
+    let upright = matches!(stated, [rows, columns] if rows.starts_with('L') && columns.starts_with('F'));
+    (!upright).then(|| {
+        let reason = format!(
+            "Patient Orientation (0020,0020) is {}, and an upright frontal view has `L\\F`",
+            quote(&stated.join("\\"))
+        );
+        no("NotApplicableView", reason)
+    })
 }
 
 fn no(code: &'static str, reason: String) -> Applies {

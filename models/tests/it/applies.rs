@@ -19,6 +19,7 @@ fn chest() -> StudyFacts<'static> {
         view_position: Some("PA"),
         human: Ok(()),
         lateral_text: false,
+        orientation: &[],
         age_years: Some(60.0),
         pixel_spacing_mm: None,
     }
@@ -51,6 +52,26 @@ fn only_frontal_chest_radiographs_of_humans_apply() {
             }
         };
         assert_eq!(found, stated, "{name}");
+    }
+}
+
+#[test]
+fn a_frontal_view_that_says_it_is_mirrored_or_turned_is_not_read() {
+    let applies = |stated: &[&str], view| {
+        let orientation: Vec<String> = stated.iter().map(|&direction| direction.to_owned()).collect();
+        card().applies(&StudyFacts { orientation: &orientation, view_position: view, ..chest() })
+    };
+    for upright in [&["L", "F"][..], &["LH", "FL"], &["", ""], &[]] {
+        assert_eq!(applies(upright, Some("PA")), Applies::Yes, "{upright:?}");
+    }
+    let turned: [&[&str]; 8] =
+        [&["R", "F"], &["L", "H"], &["F", "L"], &["F", "R"], &["A", "F"], &["P", "F"], &["L"], &["", "F"]];
+    for stated in turned {
+        for view in [Some("PA"), Some("ap"), None] {
+            let Applies::No { code, reason } = applies(stated, view) else { panic!("{stated:?}") };
+            assert_eq!(code, "NotApplicableView");
+            assert!(reason.contains(&format!("`{}`", stated.join("\\"))), "{reason}");
+        }
     }
 }
 

@@ -240,6 +240,7 @@ fn the_gate_asks_for_what_it_states() {
         view_position: Some("PA"),
         human: Ok(()),
         lateral_text: false,
+        orientation: &[],
         age_years: Some(60.0),
         pixel_spacing_mm: Some(0.15),
     };

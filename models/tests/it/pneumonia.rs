@@ -37,6 +37,7 @@ fn its_gate_lets_no_clinical_study_through() {
             view_position: Some("PA"),
             human: Ok(()),
             lateral_text: false,
+            orientation: &[],
             age_years: Some(3.0),
             pixel_spacing_mm: None,
         };

@@ -216,11 +216,14 @@ fn ready(found: &StudyOutcome) -> Option<&Study> {
     }
 }
 
+/// The digest of a file that cannot be read.
+pub const UNREADABLE: &str = "unreadable";
+
 /// Every file of the study, those that were left out too, with its digest.
 pub fn source_files(found: &StudyOutcome, limits: &Limits) -> Vec<SourceFile> {
     let digest = |path: &PathBuf| {
         let sha256 =
-            read_file(path, limits).map_or_else(|_| "unreadable".into(), |bytes| hex(&Sha256::digest(bytes)));
+            read_file(path, limits).map_or_else(|_| UNREADABLE.into(), |bytes| hex(&Sha256::digest(bytes)));
         SourceFile { path: path.clone(), sha256 }
     };
     match found {

@@ -32,6 +32,9 @@ type With<'a> = (&'a Stages, &'a Reading);
 /// The longer side of the picture on the page, in pixels.
 const PAGE_SIDE: usize = 512;
 
+/// Most samples of an image that is decoded: 8192 x 8192, more than any detector has.
+const MOST_SAMPLES: u64 = 64 << 20;
+
 /// Grey values whose standard deviation is below this hold no picture.
 const LEAST_DEVIATION: f64 = 1e-4;
 
@@ -227,7 +230,24 @@ fn is_something_else(scores: &Scores, reading: &Reading) -> bool {
     chest.frontal < reading.pipeline.least_frontal || (chest.frontal < threshold && novel)
 }
 
+/// Whether the header promises one radiograph of a size that one can have; nothing is decoded of what it does not.
+fn check_size(candidate: Candidate<'_>) -> Result<(), Ending> {
+    let Some(pixels) = &candidate.file.instance.pixels else { return Ok(()) };
+    if pixels.frames != 1 {
+        return Err(Ending::refused(
+            "UnsupportedPixel",
+            "the image has more than one frame where one radiograph is expected",
+        ));
+    }
+    if pixels.samples_per_frame() > MOST_SAMPLES {
+        let reason = format!("the image has more than {MOST_SAMPLES} pixels, more than a radiograph has");
+        return Err(Ending::refused(RefusalCode::PixelLimit.as_str(), reason));
+    }
+    Ok(())
+}
+
 fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<Frame, Ending> {
+    check_size(candidate)?;
     let bytes = read_file(&candidate.file.path, reader.limits())
         .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?;
     let decoded = reader.decode(&bytes).map_err(ending)?;
@@ -378,4 +398,77 @@ fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result
 
 fn pixels(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_ingest::decode::Decoded;
+    use dicom_ingest::deidentify::{Deidentified, Options};
+    use dicom_ingest::limits::Limits;
+    use dicom_ingest::patient::Sex;
+    use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
+    use dicom_ingest::read::read_header;
+    use dicom_ingest::reader::Header;
+    use dicom_ingest::sr::SrReport;
+    use jiff::civil::date;
+
+    use super::*;
+
+    /// A reader that must not be asked.
+    #[derive(Debug)]
+    struct Nobody(Limits);
+
+    impl Reader for Nobody {
+        fn limits(&self) -> &Limits {
+            &self.0
+        }
+
+        fn header(&self, _: &[u8]) -> Header {
+            panic!("no header is read")
+        }
+
+        fn decode(&self, _: &[u8]) -> Result<Decoded, Refusal> {
+            panic!("nothing is decoded")
+        }
+
+        fn report(&self, _: &[u8]) -> Result<SrReport, Refusal> {
+            panic!("no report is read")
+        }
+
+        fn deidentify(&self, _: &[u8], _: &Options) -> Result<Deidentified, Refusal> {
+            panic!("nothing is written")
+        }
+    }
+
+    #[test]
+    fn what_the_header_makes_no_radiograph_is_refused_before_it_is_decoded() {
+        let bytes = phantom_chest(&PhantomSpec {
+            seed: 1,
+            patient_id: "T1".into(),
+            issuer: "TESTS".into(),
+            patient_name: "Test^Case".into(),
+            birth_date: date(1950, 2, 3),
+            sex: Sex::Female,
+            study_time: date(2024, 5, 6).at(7, 8, 9, 0),
+            offset_minutes: None,
+            accession_number: "A1".into(),
+            opacity: None,
+        });
+        let sound = read_header(&bytes.unwrap(), &Limits::default()).unwrap();
+        let refused = |frames: u32, rows: u32, columns: u32| {
+            let mut instance = sound.clone();
+            let pixels = instance.pixels.as_mut().unwrap();
+            (pixels.frames, pixels.rows, pixels.columns) = (frames, rows, columns);
+            let file = StudyFile { path: PathBuf::from("nowhere"), instance };
+            let candidate = Candidate { file: &file, check_frontal: false };
+            match decode_frame(candidate, &Nobody(Limits::default())) {
+                Err(Ending::Refused(why)) => why.code,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(refused(2, 8, 8), "UnsupportedPixel");
+        assert_eq!(refused(1, 8192, 8193), "PixelLimit");
+        assert_eq!(refused(1, 65_535, 65_535), "PixelLimit");
+        assert_eq!(refused(1, 8192, 8192), "UnreadableFile", "a size that a radiograph can have");
+    }
 }

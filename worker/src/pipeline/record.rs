@@ -3,6 +3,7 @@
 use std::fs;
 
 use dicom_ingest::reader::Reader;
+use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::archive::read_file;
 use dicom_ingest::sr::SrReport;
 use dicom_ingest::study::Study;
@@ -63,18 +64,30 @@ pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evid
         evidence.nodules = fusion::nodules(record, t0, &config.site_zone);
         evidence.lesions = fusion::prostate_lesions(record, t0, &config.site_zone);
     }
+    let mut reports = Vec::new();
     for file in study.instances.iter().filter(|file| convert::is_report(&file.instance)) {
         let read = read_file(&file.path, reader.limits())
             .ok()
             .filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
         match read.map(|bytes| reader.report(&bytes)) {
-            Some(Ok(report)) => add(&report, t0, config, evidence),
+            Some(Ok(report)) => reports.push(report),
             Some(Err(refusal)) => evidence.warnings.push((refusal.code.as_str().to_owned(), refusal.message)),
             None => evidence
                 .warnings
                 .push(("UnreadableFile".into(), "a structured report of the study could not be read".into())),
         }
     }
+    for report in current(&reports) {
+        add(report, t0, config, evidence);
+    }
+}
+
+/// The reports that no other one of the study takes the place of: an amended report states again what still holds.
+fn current(reports: &[SrReport]) -> impl Iterator<Item = &SrReport> {
+    reports.iter().filter(|report| {
+        let own = &report.sop_instance_uid;
+        !reports.iter().any(|other| other.sop_instance_uid != *own && other.predecessors.contains(own))
+    })
 }
 
 /// Takes what a structured report states that was written with the study: it is on the study's images. A report that was
@@ -92,6 +105,9 @@ fn add(report: &SrReport, t0: Timestamp, config: &Config, evidence: &mut Evidenc
     if !report.verified {
         let text = "facts come from a structured report that nobody has verified (0040,A493)";
         warn("UnverifiedReport", text.to_owned());
+    }
+    for fault in &report.nodule_faults {
+        warn(RefusalCode::BadUnit.as_str(), convert::unclear_nodule(*fault).to_owned());
     }
     for fault in &report.prostate.faults {
         warn("UnclearReport", convert::unclear(*fault).to_owned());
@@ -139,4 +155,31 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
     };
     let (risks, lesion) = (fusion::assess(&input), fusion::lesion(&input));
     (evidence.risks, evidence.lesion) = (risks, lesion);
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_ingest::sr::SrProstate;
+
+    use super::*;
+
+    fn report(uid: &str, predecessors: &[&str]) -> SrReport {
+        SrReport {
+            sop_instance_uid: uid.parse().unwrap(),
+            written: None,
+            verified: true,
+            predecessors: predecessors.iter().map(|uid| uid.parse().unwrap()).collect(),
+            nodules: Vec::new(),
+            nodule_faults: Vec::new(),
+            prostate: SrProstate::default(),
+        }
+    }
+
+    #[test]
+    fn a_report_that_another_one_takes_the_place_of_is_not_read() {
+        let reports =
+            [report("2.25.1", &[]), report("2.25.2", &["2.25.1", "2.25.9"]), report("2.25.3", &["2.25.3"])];
+        let left: Vec<_> = current(&reports).map(|report| report.sop_instance_uid.as_str()).collect();
+        assert_eq!(left, ["2.25.2", "2.25.3"], "what names itself has no successor");
+    }
 }

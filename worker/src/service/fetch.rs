@@ -1,7 +1,7 @@
 //! From a request to a job: finds the study at its configured source, brings it to this machine where it is elsewhere,
 //! reads its headers, and finds the patient's record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::config::site::{Places, RecordConfig};
 use crate::deliver::OpenError;
 use crate::intake::record::RecordIndex;
 use crate::intake::{self, new_job};
-use crate::job::{RecordSource, Request, Unread};
+use crate::job::{RecordSource, Request, SourceFile, Unread};
 use crate::ledger::NewJob;
 use crate::message::{JobRequest, Mode, Name};
 use crate::pipeline::Stages;
@@ -254,7 +254,7 @@ impl Sources {
         let Some(found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };
         let mut files = intake::source_files(&found, stages.reader.limits());
         // whoever counted may have counted our reports too
-        let there = (files.len() + intake::own_reports(&found)) as u64;
+        let there = distinct(&files) + intake::own_reports(&found) as u64;
         let announced = request.expected_instances.is_some_and(|expected| there < u64::from(expected));
         // What the source says that it holds has to be here, readable or not.
         let stated = here.instances.is_some_and(|stated| there + unreadable < stated);
@@ -362,6 +362,13 @@ impl Sources {
     }
 }
 
+/// The number of instances among files: copies of one have the same bytes. What cannot be read is nobody's copy.
+fn distinct(files: &[SourceFile]) -> u64 {
+    let (unreadable, read): (Vec<_>, Vec<_>) =
+        files.iter().map(|file| file.sha256.as_str()).partition(|digest| *digest == intake::UNREADABLE);
+    (unreadable.len() + read.into_iter().collect::<BTreeSet<_>>().len()) as u64
+}
+
 fn stored(request: &JobRequest, (places, readings): (&Places, &Readings), unread: Option<Unread>) -> Request {
     Request {
         files: Vec::new(),
@@ -382,4 +389,22 @@ fn stored(request: &JobRequest, (places, readings): (&Places, &Readings), unread
 
 fn not_there() -> FetchError {
     FetchError::NotThere { code: "StudyNotFound", reason: "the source holds no instance of the study".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_an_instance_do_not_make_a_study_whole() {
+        let files: Vec<SourceFile> = ["aa", "aa", "bb", intake::UNREADABLE, "aa", intake::UNREADABLE]
+            .iter()
+            .enumerate()
+            .map(|(number, digest)| SourceFile {
+                path: PathBuf::from(number.to_string()),
+                sha256: (*digest).to_owned(),
+            })
+            .collect();
+        assert_eq!(distinct(&files), 4);
+    }
 }

@@ -34,7 +34,7 @@ struct Interruption {
 
 pub(super) struct Model<'a> {
     parameters: &'a Parameters,
-    /// Region of each gradient, from -MAXVAL to MAXVAL.
+    /// Region of each gradient, from -MAXVAL to MAXVAL; empty for a frame of fewer samples.
     regions: Vec<i8>,
     regular: [Regular; CONTEXTS],
     interruptions: [Interruption; 2],
@@ -50,12 +50,16 @@ fn golomb_order(n: i32, a: i32) -> u32 {
 }
 
 impl<'a> Model<'a> {
-    pub(super) fn new(parameters: &'a Parameters) -> Self {
+    /// The model of a frame of so many samples.
+    pub(super) fn new(parameters: &'a Parameters, samples: usize) -> Self {
         let a = ((parameters.range + 32) / 64).max(2);
         let maxval = parameters.maxval;
+        // a file may have thousands of frames of a few samples, and the table would be most of the work
+        let is_worth_it = samples as u64 > 2 * u64::from(maxval.unsigned_abs());
+        let gradients = if is_worth_it { -maxval..maxval + 1 } else { 0..0 };
         Self {
             parameters,
-            regions: (-maxval..=maxval).map(|gradient| region(gradient, parameters)).collect(),
+            regions: gradients.map(|gradient| region(gradient, parameters)).collect(),
             regular: [Regular { a, b: 0, c: 0, n: 1 }; CONTEXTS],
             interruptions: [Interruption { a, n: 1, nn: 0 }; 2],
             run_index: 0,
@@ -69,14 +73,15 @@ impl<'a> Model<'a> {
         above: &[i32],
         line: &mut [i32],
     ) -> Result<(), Refusal> {
-        if self.parameters.near == 0 {
-            self.line_of::<true>(bits, above, line)
-        } else {
-            self.line_of::<false>(bits, above, line)
+        match (self.parameters.near == 0, self.regions.is_empty()) {
+            (true, false) => self.line_of::<true, true>(bits, above, line),
+            (true, true) => self.line_of::<true, false>(bits, above, line),
+            (false, false) => self.line_of::<false, true>(bits, above, line),
+            (false, true) => self.line_of::<false, false>(bits, above, line),
         }
     }
 
-    fn line_of<const LOSSLESS: bool>(
+    fn line_of<const LOSSLESS: bool, const TABLE: bool>(
         &mut self,
         bits: &mut Bits<'_>,
         above: &[i32],
@@ -86,11 +91,11 @@ impl<'a> Model<'a> {
         let mut at = 1;
         while at <= columns {
             let (mut left, mut up_left, mut up) = (line[at - 1], above[at - 1], above[at]);
-            let mut before = self.region(up - up_left);
+            let mut before = self.region::<TABLE>(up - up_left);
             let rest = line[at..=columns].iter_mut().zip(&above[at + 1..]);
             for (sample, &up_right) in rest {
-                let next = self.region(up_right - up);
-                let context = 81 * next + 9 * before + self.region(up_left - left);
+                let next = self.region::<TABLE>(up_right - up);
+                let context = 81 * next + 9 * before + self.region::<TABLE>(up_left - left);
                 if context == 0 {
                     break; // all three regions are 0
                 }
@@ -109,7 +114,10 @@ impl<'a> Model<'a> {
     }
 
     #[inline(always)]
-    fn region(&self, gradient: i32) -> i32 {
+    fn region<const TABLE: bool>(&self, gradient: i32) -> i32 {
+        if !TABLE {
+            return i32::from(region(gradient, self.parameters));
+        }
         let at = gradient + self.parameters.maxval;
         i32::from(self.regions[at.unsigned_abs() as usize])
     }
@@ -197,7 +205,7 @@ fn region(gradient: i32, parameters: &Parameters) -> i8 {
     if gradient < 0 { -region } else { region }
 }
 
-/// Decodes a Golomb code of limited length (A.5.3). A mapped error is at most about the range; a greater one is
+/// Decodes a Golomb code of limited length (A.5.3). A mapped error is at most the range; a greater one is
 /// damage, and would grow beyond what the statistics can hold.
 #[inline(always)]
 fn golomb(bits: &mut Bits<'_>, k: u32, limit: u32, parameters: &Parameters) -> Result<i32, Refusal> {
@@ -207,7 +215,7 @@ fn golomb(bits: &mut Bits<'_>, k: u32, limit: u32, parameters: &Parameters) -> R
         Some((zeros, low)) => (zeros.cast_signed() << k) + low,
         None => long_code(bits, k, longest, qbpp)?,
     };
-    if value > range + 1 {
+    if value > range {
         return Err(failed("a JPEG-LS error is greater than its range"));
     }
     Ok(value)
@@ -265,5 +273,49 @@ impl Interruption {
             self.nn >>= 1;
         }
         self.n += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With the longest reset, halving comes last: the statistics hold the greatest errors that pass.
+    #[test]
+    fn the_statistics_hold_the_greatest_errors() {
+        let (range, reset) = (65_536, 65_535);
+        let parameters = Parameters {
+            maxval: 65_535,
+            near: 0,
+            step: 1,
+            range,
+            qbpp: 16,
+            limit: 64,
+            thresholds: [18, 67, 276],
+            reset,
+        };
+        let greatest = |bits: &[u8]| golomb(&mut Bits::new(bits), 0, parameters.limit, &parameters);
+        // 47 zeros, a one, and 16 bits that are the error less one
+        let escaped = [0, 0, 0, 0, 0, 1, 0xFF, 0x7F, 0x80, 0];
+        let mapped = greatest(&escaped).unwrap();
+        assert_eq!(mapped, range);
+        let mut regular = Regular { a: 1024, b: 0, c: 0, n: 1 };
+        let mut interruption = Interruption { a: 1024, n: 1, nn: 0 };
+        for _ in 0..4 * reset {
+            regular.update(-(mapped >> 1), 1, reset);
+            interruption.update(-(mapped >> 1), mapped, 0, reset);
+            assert!(
+                regular.a > 0
+                    && interruption.a > 0
+                    && interruption.a.checked_add(interruption.n >> 1).is_some()
+            );
+        }
+        let nearest = Parameters { maxval: 4, range: 5, ..parameters };
+        let beyond = |zeros: usize| {
+            let mut bits = vec![0; zeros / 8];
+            bits.extend([0x80 >> (zeros % 8), 0, 0, 0, 0, 0, 0, 0]);
+            golomb(&mut Bits::new(&bits), 0, 32, &nearest).is_err()
+        };
+        assert_eq!([beyond(5), beyond(6)], [false, true]);
     }
 }

@@ -1,0 +1,191 @@
+//! What headers state, and what is not taken from them: nothing is guessed where something is stated.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test may stop where it fails; the compared floats are exact"
+)]
+
+mod support;
+
+use std::path::PathBuf;
+
+use dicom_ingest::decode::{Decoded, decode};
+use dicom_ingest::instance::Instance;
+use dicom_ingest::limits::Limits;
+use dicom_ingest::read::read_header;
+use dicom_ingest::refusal::RefusalCode;
+use dicom_ingest::study::{StudyFile, StudyOutcome, group};
+use support::file::{
+    Element, Encoding, Picture, Value, code, encapsulated, head, identified, items, plain, text,
+};
+use support::malformed::pictures;
+
+fn with(more: Vec<Element>) -> Picture {
+    Picture { more, ..pictures()[1].clone() }
+}
+
+fn read(more: Vec<Element>) -> Instance {
+    read_header(&with(more).file(Encoding::Explicit), &Limits::default()).unwrap()
+}
+
+fn refused(more: Vec<Element>) -> RefusalCode {
+    let bytes = with(more).file(Encoding::Explicit);
+    decode(&bytes, &Limits::default()).map(|_| ()).unwrap_err().code
+}
+
+/// The elements of a sequence's value in implicit little endian, as UN has it (PS3.5 6.2.2).
+fn unknown((group, element, _, value): Element) -> Element {
+    let sequence = plain(&[(group, element, "SQ", value)], Encoding::Implicit);
+    let value_at = head(Encoding::Implicit.uid()).len() + 8;
+    (group, element, "UN", Value::Bytes(sequence[value_at..].to_vec()))
+}
+
+#[test]
+fn a_sequence_of_unknown_representation_is_read_as_one() {
+    let table = vec![
+        (0x28, 0x3002, "US", Value::U16(vec![256, 0, 16])),
+        (0x28, 0x3006, "OW", Value::U16((0..256).map(|entry| 1000 - entry).collect())),
+    ];
+    let of = |wrap: fn(Element) -> Element| {
+        let region = vec![code("SCT", "51185008", "Chest")];
+        let more = vec![wrap(items(8, 0x2218, region)), wrap(items(0x28, 0x3000, vec![table.clone()]))];
+        decode(&with(more).file(Encoding::Explicit), &Limits::default()).unwrap()
+    };
+    let (known, unknown) = (of(|element| element), of(unknown));
+    let facts = |decoded: &Decoded| format!("{:?}", Instance { sha256: [0; 32], ..decoded.instance.clone() });
+    assert_eq!(facts(&known), facts(&unknown));
+    assert_eq!(unknown.instance.anatomic_regions[0].meaning, "Chest");
+    assert_eq!(unknown.frames[0].modality_values()[..2], [1000.0, 999.0]);
+    assert_eq!(known.frames[0].grey(), unknown.frames[0].grey());
+    // what is no sequence is refused, and not passed over
+    let junk = vec![(0x28, 0x3000, "UN", Value::Bytes(vec![7; 20]))];
+    assert_eq!(refused(junk), RefusalCode::BadStructure);
+}
+
+#[test]
+fn an_attribute_of_the_pixels_that_is_stated_and_unusable_is_not_guessed() {
+    for element in [2, 0x101, 0x102, 0x103] {
+        for odd in
+            [text(0x28, element, "LO", "12"), text(0x28, element, "IS", "-1"), items(0x28, element, vec![])]
+        {
+            assert_eq!(refused(vec![odd]), RefusalCode::MissingAttribute, "(0028,{element:04X})");
+        }
+    }
+    let mut picture = pictures()[1].elements();
+    picture.retain(|element| (element.0, element.1) != (0x28, 0x103));
+    let bytes = support::file::file(&picture, Encoding::Explicit, &pictures()[1]);
+    let read = decode(&bytes, &Limits::default()).unwrap();
+    assert!(read.instance.warnings.iter().any(|warning| warning.contains("(0028,0103) is absent")));
+}
+
+#[test]
+fn sizes_that_two_bytes_do_not_hold_are_refused() {
+    let wide = |element, value: u32| (0x28, element, "UL", Value::Bytes(value.to_le_bytes().to_vec()));
+    for more in [
+        vec![wide(0x10, 65_536)],
+        vec![wide(0x11, u32::MAX)],
+        vec![wide(2, 65_536)],
+        vec![wide(0x10, u32::MAX), wide(0x11, u32::MAX), wide(2, u32::MAX)],
+    ] {
+        assert_eq!(refused(more.clone()), RefusalCode::PixelLimit, "{more:?}");
+    }
+}
+
+#[test]
+fn half_a_rescale_is_none() {
+    for (element, value) in [(0x1053, "2"), (0x1052, "-1024")] {
+        assert_eq!(refused(vec![text(0x28, element, "DS", value)]), RefusalCode::PixelMismatch);
+    }
+    let rescale = || vec![text(0x28, 0x1052, "DS", "-1024"), text(0x28, 0x1053, "DS", "1")];
+    let ct = |more: Vec<Element>| read([vec![text(8, 0x60, "CS", "CT")], more].concat()).unit;
+    assert_eq!(ct(rescale()).as_deref(), Some("HU"));
+    assert_eq!(ct(vec![]), None, "stored values of a CT are in no unit that is known");
+    assert_eq!(ct([rescale(), vec![text(0x28, 0x1054, "LO", "mgml")]].concat()).as_deref(), Some("mgml"));
+}
+
+#[test]
+fn padding_is_no_measurement() {
+    let mut samples: Vec<u16> = (100..356).collect();
+    samples[..3].copy_from_slice(&[63_536, 63_536, 100]);
+    let more = vec![
+        (0x28, 0x120, "SS", Value::Bytes((-2000_i16).to_le_bytes().to_vec())),
+        text(0x28, 0x1052, "DS", "-1024"),
+        text(0x28, 0x1053, "DS", "1"),
+    ];
+    let of = |samples: Vec<u16>| {
+        let picture = Picture { signed: true, samples, ..with(more.clone()) };
+        decode(&picture.file(Encoding::Explicit), &Limits::default()).unwrap().frames[0].modality_values()
+    };
+    assert_eq!(of(samples)[..4], [-924.0, -924.0, -924.0, -921.0]);
+    assert!(of(vec![63_536; 256]).iter().all(|value| *value == -3024.0), "nothing was measured");
+}
+
+#[test]
+fn a_side_that_contradicts_another_is_refused() {
+    let image = |side: &str| text(0x20, 0x62, "CS", side);
+    let series = |side: &str| text(0x20, 0x60, "CS", side);
+    let frame = |side: &str| {
+        let anatomy = vec![text(0x20, 0x9072, "CS", side)];
+        items(0x5200, 0x9230, vec![vec![items(0x20, 0x9071, vec![anatomy])]])
+    };
+    for more in [vec![image("L"), series("R")], vec![image("R"), frame("L")], vec![series("L"), frame("R")]] {
+        let bytes = with(more.clone()).file(Encoding::Explicit);
+        let refusal = read_header(&bytes, &Limits::default()).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::MissingAttribute, "{more:?}");
+    }
+    assert_eq!(read(vec![image("L"), series("L"), frame("L")]).laterality.as_deref(), Some("L"));
+    assert_eq!(read(vec![image("U"), series("R")]).laterality.as_deref(), Some("U"));
+    assert_eq!(read(vec![frame("R")]).laterality.as_deref(), Some("R"));
+}
+
+#[test]
+fn a_codestream_that_loses_something_says_so() {
+    let lossy = |syntax: &str, frame: Vec<u8>| {
+        read_header(&encapsulated(&pictures()[0], syntax, &[frame]), &Limits::default()).unwrap().lossy
+    };
+    let jpeg_ls = |near: u8| {
+        let frame = [0xFF, 0xF7, 0, 11, 8, 0, 16, 0, 16, 1, 1, 0x11, 0];
+        let scan = [0xFF, 0xDA, 0, 8, 1, 1, 0, near, 0, 0];
+        [&[0xFF, 0xD8][..], &frame, &scan, &[0, 0, 0xFF, 0xD9]].concat()
+    };
+    for syntax in ["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"] {
+        assert_eq!([lossy(syntax, jpeg_ls(0)), lossy(syntax, jpeg_ls(3))], [false, true]);
+    }
+    let jpeg_2000 = |transform: u8, of_one: Option<u8>| {
+        let size = [&[0xFF, 0x51, 0, 41][..], &[0; 39]].concat();
+        let style = [0xFF, 0x52, 0, 12, 0, 0, 0, 1, 0, 5, 4, 4, 0, transform];
+        let one = of_one.map(|transform| [0xFF, 0x53, 0, 9, 0, 0, 5, 4, 4, 0, transform]);
+        let one = one.map(|segment| segment.to_vec()).unwrap_or_default();
+        [&[0xFF, 0x4F][..], &size, &style, &one, &[0xFF, 0x90, 0, 10, 0, 0, 0, 0, 0, 0, 0, 1]].concat()
+    };
+    for syntax in ["1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"] {
+        let found = [(1, None), (0, None), (1, Some(1)), (1, Some(0))]
+            .map(|(transform, of_one)| lossy(syntax, jpeg_2000(transform, of_one)));
+        assert_eq!(found, [false, true, false, true]);
+    }
+}
+
+#[test]
+fn patients_whose_numbers_do_not_decode_are_told_apart() {
+    let file = |instance: u8, number: &[u8]| {
+        let mut elements = identified("1.2.840.10008.5.1.4.1.1.1");
+        elements.retain(|element| !matches!((element.0, element.1), (8, 0x18) | (0x10, 0x20)));
+        elements.extend([
+            text(8, 5, "CS", "ISO_IR 192"),
+            text(8, 0x18, "UI", &format!("1.2.3.4.{instance}")),
+            (0x10, 0x20, "LO", Value::Bytes(number.to_vec())),
+        ]);
+        let bytes = plain(&elements, Encoding::Explicit);
+        let instance = read_header(&bytes, &Limits::default()).unwrap();
+        assert_eq!(instance.patient.id, None);
+        StudyFile { path: PathBuf::from(number.len().to_string()), instance }
+    };
+    let studies = |files: Vec<StudyFile>| group(files, Vec::new()).0;
+    let two = studies(vec![file(1, b"\xE41"), file(2, b"\xE42")]);
+    let StudyOutcome::Refused(refused) = &two[0] else { unreachable!() };
+    assert_eq!(refused.refusal.code, RefusalCode::MixedPatient);
+    // padding makes no other number
+    let one = studies(vec![file(1, b"\xE41"), file(2, b"\xE41  ")]);
+    assert!(matches!(&one[0], StudyOutcome::Ready(_)));
+}
