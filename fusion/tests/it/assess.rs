@@ -493,6 +493,8 @@ fn stated(case: &mut Case, id: &str, value: FeatureValue) {
     case.table.features.iter_mut().find(|feature| feature.id == id).unwrap().value = value;
 }
 
+type Alters = fn(&mut Case);
+
 #[test]
 fn fleischner_is_said_of_several_nodules_too_or_why_it_is_not() {
     let said = |case: &Case, id: &str| risk(&input(case), id).guidance.map(|one| one.text);
@@ -524,7 +526,6 @@ fn fleischner_is_said_of_several_nodules_too_or_why_it_is_not() {
         alter(&mut case);
         why(&case)
     };
-    type Alters = fn(&mut Case);
     let refused: [(Alters, &str); 6] = [
         (|case| stated(case, "age", FeatureValue::Number(34.0)), "below 35 years"),
         (|case| stated(case, "cancer", FeatureValue::Bool(true)), "a cancer is stated"),

@@ -108,7 +108,9 @@ mod tests {
                 assert!(resource.get("id").is_none());
                 let without = |resource: &Value| {
                     let mut resource = resource.as_object().unwrap().clone();
-                    ["id", "identifier", "meta"].into_iter().for_each(|name| drop(resource.remove(name)));
+                    for name in ["id", "identifier", "meta"] {
+                        resource.remove(name);
+                    }
                     resource
                 };
                 assert_eq!(without(&before["resource"]), without(resource), "nothing else is changed");
