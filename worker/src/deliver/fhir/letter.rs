@@ -119,8 +119,8 @@ impl<'a> Letter<'a> {
             subject.reference.is_some() || identifier.is_some()
         });
         let own = resource.map(|resource| &resource.identifier).into_iter().flatten();
-        let own = own.filter(|identifier| identifier.system.as_deref() == Some(REPORT_KEYS));
-        let report_key = own.filter_map(|own| own.value.as_deref()).next().unwrap_or(parcel.report_key);
+        let mut own = own.filter(|identifier| identifier.system.as_deref() == Some(REPORT_KEYS));
+        let report_key = own.find_map(|own| own.value.as_deref()).unwrap_or(parcel.report_key);
         let written = match release {
             FhirRelease::R4 => Cow::Borrowed(bytes),
             FhirRelease::R5 => Cow::Owned(
