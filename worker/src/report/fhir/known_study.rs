@@ -7,7 +7,7 @@ use serde_json::Value;
 /// ours, or has no such entry.
 pub fn with_known_study(bundle: &[u8], full_url: &str, place: &str) -> Option<Vec<u8>> {
     let mut bundle: Value = serde_json::from_slice(bundle).ok()?;
-    let entries = bundle["entry"].as_array_mut()?;
+    let entries = bundle.get_mut("entry")?.as_array_mut()?;
     let all = entries.len();
     entries.retain(|entry| entry["fullUrl"] != full_url);
     if entries.len() + 1 != all {

@@ -13,7 +13,7 @@ use super::terms;
 /// version. What is taken back is changed where it is found by its identifier. `None` where the bundle is none of ours.
 pub fn with_server_ids(bundle: &[u8], report: Option<&str>) -> Option<Vec<u8>> {
     let mut bundle: Value = serde_json::from_slice(bundle).ok()?;
-    for entry in bundle["entry"].as_array_mut()? {
+    for entry in bundle.get_mut("entry")?.as_array_mut()? {
         if entry["request"]["method"] != "PUT" {
             continue;
         }
