@@ -190,6 +190,8 @@ fn what_comes_second_is_said_with_the_reason() {
     for (name, view, uid) in [("one", "AP", "2.25.1"), ("other", "PA", "2.25.2")] {
         let mut object = dicom_object::from_reader(PHANTOM.as_slice()).unwrap();
         object.put(DataElement::new(tags::VIEW_POSITION, VR::CS, view));
+        // the phantom's own code would contradict it
+        object.remove_element(tags::VIEW_CODE_SEQUENCE);
         object.put(DataElement::new(tags::SOP_INSTANCE_UID, VR::UI, uid));
         object.put(DataElement::new(tags::SERIES_INSTANCE_UID, VR::UI, format!("{uid}.1").as_str()));
         object.write_to_file(folder.path().join(name)).unwrap();

@@ -21,7 +21,7 @@ const SPICULATED: (&str, &str) = ("1", "5");
 /// sphericity, calcification) counts as the model has it: as the average of its own nodules.
 pub(super) fn compare(index: &IndexNodule<'_>) -> Option<Comparison> {
     let model = MODEL.as_ref()?;
-    let name = format!("LIDC-IDRI {}, as a reader would rate it", model.config().version);
+    let name = format!("LIDC-IDRI {}", model.config().version);
     let nodule = index.nodule;
     let (Some(kind), Some(spiculated)) = (nodule.kind, index.spiculated) else {
         let note = "needs texture and spiculation; comparator only".to_owned();
@@ -43,8 +43,7 @@ pub(super) fn compare(index: &IndexNodule<'_>) -> Option<Comparison> {
     let known = [("diameter", diameter.as_str()), ("texture", texture), ("spiculation", spiculation)];
     let table = table(model, &known)?;
     let found = model.predict(table.rows().next()?)?;
-    let note =
-        "a reader's impression, not pathology; inputs that nobody codes count as average; comparator only";
+    let note = "as readers rate, not pathology";
     Some(Comparison {
         name,
         probability: Some(found.probability),

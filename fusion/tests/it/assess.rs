@@ -554,7 +554,7 @@ fn fleischner_is_said_of_several_nodules_too_or_why_it_is_not() {
 fn a_readers_rating_stands_beside_brock_and_says_what_it_is() {
     let rating = |case: &Case| {
         let found = risk(&input(case), "brock").comparators;
-        found.into_iter().find(|one| one.name == "LIDC-IDRI 1.0.0, as a reader would rate it").unwrap()
+        found.into_iter().find(|one| one.name == "LIDC-IDRI 1.0.0").unwrap()
     };
     let mut one = case(resources());
     let large = rating(&one);
