@@ -22,7 +22,7 @@ pub(super) const UP: Colour = [0xc2, 0x50, 0x0f];
 pub(super) const DOWN: Colour = [0x00, 0x69, 0x9c];
 
 /// How high a line is, of its letters' size.
-pub(super) const LEADING: f32 = 1.22;
+pub(super) const LEADING: f32 = 1.17;
 
 /// How letters look.
 #[derive(Debug, Clone, Copy, PartialEq)]
