@@ -203,7 +203,7 @@ def differences(groups, bundle):
                 value = resource.get("valueQuantity", {}).get("value")
             codings = [one for one in resource["code"]["coding"] if one.get("system") in SCHEMES]
             listed = {(SCHEMES[one["system"]], one["code"]) for one in codings}
-            if resource["code"]["coding"][0]["code"] != AREA and listed and listed != concepts.get(identifier):
+            if resource["code"]["coding"][0]["code"] not in (AREA, DIAMETER) and listed and listed != concepts.get(identifier):
                 yield f"{identifier}: SR has the codes {concepts.get(identifier)}, FHIR has {listed}"
             state = resource.get("valueCodeableConcept", {}).get("coding", [{}])[0].get("code")
             wanted[identifier] = (None if value is None else float(value), state)

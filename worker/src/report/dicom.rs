@@ -62,9 +62,8 @@ pub(super) fn valid(instances: &[Instance]) -> impl Iterator<Item = &Instance> {
     })
 }
 
-/// When the report was issued, in the zone of the study's own times: one object has one offset for all of its times
-/// (PS3.3 C.12.1.1.1). The offset is what parts the study's local start from its instant, else UTC.
-pub(super) fn issued(report: &Report) -> (DateTime, String) {
+/// How far the study's own times are ahead of UTC, as all times of an object are written.
+pub(super) fn offset(report: &Report) -> Offset {
     let local = report.study.local_start.map(|(date, time)| date.to_datetime(time.unwrap_or_default()));
     let offset = local.zip(report.study.started).and_then(|(local, instant)| {
         let as_utc = TimeZone::UTC.to_timestamp(local).ok()?;
@@ -72,7 +71,13 @@ pub(super) fn issued(report: &Report) -> (DateTime, String) {
         let offset = i32::try_from(minutes * 60).ok().and_then(|seconds| Offset::from_seconds(seconds).ok());
         offset.filter(|_| (-12 * 60..=14 * 60).contains(&minutes))
     });
-    let offset = offset.unwrap_or(Offset::UTC);
+    offset.unwrap_or(Offset::UTC)
+}
+
+/// When the report was issued, in the zone of the study's own times: one object has one offset for all of its times
+/// (PS3.3 C.12.1.1.1). The offset is what parts the study's local start from its instant, else UTC.
+pub(super) fn issued(report: &Report) -> (DateTime, String) {
+    let offset = offset(report);
     let minutes = offset.seconds() / 60;
     let sign = if minutes < 0 { '-' } else { '+' };
     let written = format!("{sign}{:02}{:02}", minutes.abs() / 60, minutes.abs() % 60);

@@ -135,6 +135,13 @@ impl Decimal {
     }
 }
 
+impl Reference {
+    /// Whether it says that it is of one of these types, or says nothing.
+    pub(super) fn may_be_of(&self, types: &[&str]) -> bool {
+        self.r#type.0.is_empty() || types.contains(&self.r#type.0.as_str())
+    }
+}
+
 elements! {
     /// <http://hl7.org/fhir/R4/datatypes.html#Coding>
     Coding { system: Token, code: Token, display: Text, }

@@ -9,6 +9,16 @@ use crate::report::document::{self, EarlierLesion, Lesion, Report, days, millime
 use crate::report::language::Message;
 use crate::report::wording;
 
+/// What an Observation may be derived from (<http://hl7.org/fhir/R4/observation.html>).
+const DERIVED_FROM: [&str; 6] = [
+    "DocumentReference",
+    "ImagingStudy",
+    "Media",
+    "QuestionnaireResponse",
+    "Observation",
+    "MolecularSequence",
+];
+
 /// Cites the lesion's measurement.
 pub(super) fn observation(report: &Report, lesion: &Lesion) -> Observation {
     let (id, language) = (references::lesion(report), report.language);
@@ -52,7 +62,8 @@ fn derived_from(report: &Report, lesion: &Lesion) -> Vec<Reference> {
     let earlier = lesion.earlier.as_ref().and_then(|earlier| earlier.source.as_deref());
     let mut named: Vec<&str> = lesion.source.as_deref().into_iter().chain(earlier).collect();
     named.dedup();
-    named.into_iter().map(|reference| references::stated(report, reference)).collect()
+    let stated = named.into_iter().map(|reference| references::stated(report, reference));
+    stated.filter(|reference| reference.may_be_of(&DERIVED_FROM)).collect()
 }
 
 /// What else is stated of it, in the codes that the program itself reads such an Observation by, and its course in our own.

@@ -37,7 +37,7 @@ pub(super) fn section(report: &Report) -> Markup {
 fn table(report: &Report) -> Markup {
     let (language, findings) = (report.language, &report.findings);
     html! {
-        table class="stack findings" {
+        table class="stack findings" aria-labelledby="findings" {
             thead {
                 tr {
                     th scope="col" { (language.text(Message::Finding)) } th scope="col" { (language.text(Message::State)) }

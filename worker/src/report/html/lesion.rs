@@ -24,7 +24,7 @@ fn table(language: Language, lesion: &Lesion) -> Markup {
     let earlier = lesion.earlier.as_ref();
     let head = |message| html! { th scope="col" { (language.text(message)) } };
     html! {
-        table class="stack lesion" {
+        table class="stack lesion" aria-labelledby="lesion" {
             thead {
                 tr {
                     (head(Message::Finding)) (head(Message::Site)) (head(Message::LongestDiameter)) (head(Message::Seen))

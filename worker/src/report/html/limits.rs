@@ -68,7 +68,7 @@ fn counted(dropped: &[Dropped]) -> Vec<(&Dropped, usize)> {
 fn table(language: Language, risks: &[&Risk]) -> Markup {
     let end = plot::scale(risks.iter().filter_map(|risk| could_be(risk)).map(|range| range.high));
     html! {
-        table class="stack uncomputed" {
+        table class="stack uncomputed" aria-labelledby="missing" {
             thead {
                 tr {
                     th scope="col" { (language.text(Message::NotComputable)) } th scope="col" { (language.text(Message::Why)) }

@@ -72,7 +72,7 @@ fn all(texts: &[String]) -> Vec<String> {
 
 fn table(language: Language, caption: Option<Message>, features: &[&Feature], place: Place) -> Markup {
     html! {
-        table class="stack record" {
+        table class="stack record" aria-labelledby=[caption.is_none().then_some("record")] {
             @if let Some(caption) = caption { caption { (language.text(caption)) } }
             thead {
                 tr {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::codes::{self, Code, dcm, own, sct};
 use super::content::{self, Relation, number, text};
 use super::group::{group, tracking};
+use crate::report::dicom::offset;
 use crate::report::document::{EarlierLesion, Lesion, Report, days, millimetres};
 use crate::report::language::Message;
 use crate::report::{ids, wording};
@@ -21,7 +22,7 @@ pub(super) fn lesion(report: &Report, lesion: &Lesion) -> Elements {
     let site = coded(&lesion.site_coding).unwrap_or_else(|| own("site", &lesion.site));
     content.push(content::code(Relation::Contains, &dcm("121071", "Finding"), &finding));
     content.push(content::code(Relation::HasConceptModifier, &sct("363698007", "Finding Site"), &site));
-    content.extend(length(&sct("103339001", "Long Axis"), lesion.diameter_mm, lesion.seen));
+    content.extend(length(report, &sct("103339001", "Long Axis"), lesion.diameter_mm, lesion.seen));
     let mut words = |value: &str, meaning: &str, said: Option<&str>| {
         content.extend(said.map(|said| text(Relation::Contains, &own(value, meaning), said)));
     };
@@ -30,20 +31,20 @@ pub(super) fn lesion(report: &Report, lesion: &Lesion) -> Elements {
     words("margin", "Margin", (lesion.spiculated == Some(true)).then_some(spiculated));
     words("lesion-count", "Lesions of its kind on the examination", Some(&lesion.count.to_string()));
     words("stated-in", "Where the measurement is stated", lesion.source.as_deref());
-    content.extend(lesion.earlier.iter().flat_map(|earlier| course(lesion, earlier)));
+    content.extend(lesion.earlier.iter().flat_map(|earlier| course(report, lesion, earlier)));
     let said = wording::lesion(report.language, lesion);
     content.push(text(Relation::Contains, &dcm("121106", "Comment"), &said));
     group(ids::lesion(report), content)
 }
 
-fn course(lesion: &Lesion, earlier: &EarlierLesion) -> Vec<Elements> {
+fn course(report: &Report, lesion: &Lesion, earlier: &EarlierLesion) -> Vec<Elements> {
     let before = own("earlier-diameter", "Long axis on the earlier examination");
     let difference = own("difference", "Later long axis less the earlier one");
     let doubling = own("doubling-time", "Volume doubling time");
     let stated = earlier.source.as_deref();
     let items = [
-        length(&before, earlier.diameter_mm, earlier.seen),
-        length(&difference, earlier.difference_mm, None),
+        length(report, &before, earlier.diameter_mm, earlier.seen),
+        length(report, &difference, earlier.difference_mm, None),
         lesion.doubling_days().and_then(days).map(|written| number(&doubling, &written, &codes::days())),
         stated.map(|source| {
             let name = own("earlier-source", "Where the earlier measurement is stated");
@@ -53,11 +54,11 @@ fn course(lesion: &Lesion, earlier: &EarlierLesion) -> Vec<Elements> {
     items.into_iter().flatten().collect()
 }
 
-/// A length, with the time that it was measured at as the item's own.
-fn length(name: &Code, length_mm: f64, measured: Option<Timestamp>) -> Option<Elements> {
+/// A length, with the time that it was measured at as the item's own, in the time zone of the object (0008,0201).
+fn length(report: &Report, name: &Code, length_mm: f64, measured: Option<Timestamp>) -> Option<Elements> {
     let mut item = number(name, &millimetres(length_mm)?, &codes::millimetres());
     if let Some(measured) = measured {
-        let written = measured.strftime("%Y%m%d%H%M%S+0000").to_string();
+        let written = offset(report).to_datetime(measured).strftime("%Y%m%d%H%M%S").to_string();
         item.text(tags::OBSERVATION_DATE_TIME, VR::DT, &written);
     }
     Some(item)
