@@ -34,7 +34,7 @@ pub(super) fn of_sr(sr: &InMemDicomObject) -> Said {
         let content = items(&group, tags::CONTENT_SEQUENCE);
         let words = |concept: &str| named(&content, concept).map(|item| text(item, tags::TEXT_VALUE));
         if words("112039").as_deref() == Some("index-lesion") {
-            said.lesion = Some(lesion_of_sr(&content));
+            said.lesion = Some(lesion_of_sr(&content, &text(sr, tags::TIMEZONE_OFFSET_FROM_UTC)));
             continue;
         }
         let number = |concept: &str| {
@@ -109,12 +109,13 @@ fn comparisons(said: &mut Said, risk: &str, content: &[InMemDicomObject]) {
     }
 }
 
-fn lesion_of_sr(content: &[InMemDicomObject]) -> Lesion {
+fn lesion_of_sr(content: &[InMemDicomObject], offset: &str) -> Lesion {
     let axis = named(content, "103339001").expect("a long axis");
     let measured = items(axis, tags::MEASURED_VALUE_SEQUENCE);
     assert_eq!(code(&measured[0], tags::MEASUREMENT_UNITS_CODE_SEQUENCE), "mm");
     assert!(named(content, "111001").is_none(), "no algorithm measured it");
-    let seen = jiff::Timestamp::strptime("%Y%m%d%H%M%S%z", text(axis, tags::OBSERVATION_DATE_TIME)).unwrap();
+    let local = format!("{}{offset}", text(axis, tags::OBSERVATION_DATE_TIME));
+    let seen = jiff::Timestamp::strptime("%Y%m%d%H%M%S%z", &local).unwrap();
     let words = |concept: &str| text(named(content, concept).unwrap(), tags::TEXT_VALUE);
     Lesion {
         diameter_mm: text(&measured[0], tags::NUMERIC_VALUE),
