@@ -176,6 +176,10 @@ fn the_news_that_the_images_are_gone_replaces_no_report() {
 fn a_study_that_is_submitted_for_another_folder_is_written_there_too() {
     let folder = tempfile::tempdir().unwrap();
     let site = site(folder.path(), "kind = 'embedded'");
+    // without them the worker takes nothing up
+    for own in ["archive", "reports"] {
+        fs::create_dir(folder.path().join(own)).unwrap();
+    }
     let file = phantom_study(&folder.path().join("made"), 43);
     let uid = study_uid(&fs::read(&file).unwrap());
     for (out, state) in [("a", "accepted"), ("b", "composed"), ("b", "reported")] {
