@@ -4,11 +4,9 @@
 //! and no second report. A server that lets nobody choose ids (`updateCreate` is false, or it refuses such a write) gives its own:
 //! then the report is found by its identifier, which exactly one must have.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::answer::{self, Found, Lies};
 use super::letter::is_id;
+use super::search_set::SearchSet;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::web::{Answer, Body};
 use crate::deliver::{TerminalCode, TransientCode};
@@ -22,30 +20,6 @@ pub(super) enum Ids {
     Servers,
 }
 
-#[derive(Deserialize)]
-struct SearchSet<'a> {
-    #[serde(rename = "resourceType")]
-    of: String,
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default, borrow)]
-    entry: Vec<Entry<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    resource: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Resource {
-    #[serde(rename = "resourceType")]
-    of: String,
-    #[serde(default)]
-    id: String,
-}
-
 /// Judges the answer to a search for the report by its identifier. More than one is a trouble for good: which of them is the report
 /// nobody here can tell, and none is ever deleted.
 pub(super) fn found(answer: &Answer, job_key: &str) -> Result<Lies, Trouble> {
@@ -57,22 +31,13 @@ pub(super) fn found(answer: &Answer, job_key: &str) -> Result<Lies, Trouble> {
         answer => return Err(answer::failed_search(answer)),
     };
     let not_understood = || Trouble::now(TransientCode::AnswerNotUnderstood);
-    let set: SearchSet<'_> = serde_json::from_slice(bytes).map_err(|_| not_understood())?;
-    if set.of != "Bundle" || set.kind != "searchset" {
-        return Err(not_understood());
-    }
-    let mut reports = Vec::new();
-    for entry in set.entry.iter().filter_map(|entry| entry.resource) {
-        let resource: Resource = serde_json::from_str(entry.get()).map_err(|_| not_understood())?;
-        if resource.of == "DiagnosticReport" {
-            reports.push((resource.id, entry));
-        }
-    }
+    let set = SearchSet::read(bytes).ok_or_else(not_understood)?;
+    let reports: Vec<_> = set.of("DiagnosticReport").collect();
     match &reports[..] {
         [] => Ok(Lies { found: Found::Nothing, id: None }),
-        [(id, report)] if is_id(id) => {
-            let found = answer::version(report.get().as_bytes(), job_key)?;
-            Ok(Lies { found, id: Some(id.clone()) })
+        [report] if is_id(&report.id) => {
+            let found = answer::version(report.json.as_bytes(), job_key)?;
+            Ok(Lies { found, id: Some(report.id.clone()) })
         }
         [_] => Err(not_understood()),
         several => {

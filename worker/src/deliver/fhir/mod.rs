@@ -29,6 +29,7 @@ mod capabilities;
 mod ids;
 mod letter;
 mod patient;
+mod search_set;
 mod study;
 
 use std::sync::atomic::{AtomicBool, Ordering};

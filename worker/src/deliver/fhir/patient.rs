@@ -5,9 +5,7 @@
 //! of name, birth date and sex agree and none conflicts ([`crate::identity`]). Where the bundle names a Patient by id, it
 //! must be that one. Anything else is a typed refusal, and nothing is written. Pure: the asking is the target's.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
+use super::search_set::SearchSet;
 use crate::convert;
 use crate::deliver::TerminalCode;
 use crate::deliver::trouble::Trouble;
@@ -33,53 +31,11 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct SearchSet<'a> {
-    #[serde(rename = "resourceType")]
-    of: String,
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default)]
-    link: Vec<Link>,
-    #[serde(default, borrow)]
-    entry: Vec<Entry<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Link {
-    relation: String,
-    url: String,
-}
-
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    resource: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Resource {
-    #[serde(rename = "resourceType")]
-    of: String,
-    #[serde(default)]
-    id: String,
-}
-
 /// Reads a page of a search; `None` where it is none, or holds a Patient that cannot be read: doubt is no patient.
 pub(super) fn page(bytes: &[u8]) -> Option<Page> {
-    let set: SearchSet<'_> = serde_json::from_slice(bytes).ok()?;
-    if set.of != "Bundle" || set.kind != "searchset" {
-        return None;
-    }
-    let mut candidates = Vec::new();
-    for entry in set.entry.iter().filter_map(|entry| entry.resource) {
-        let resource: Resource = serde_json::from_str(entry.get()).ok()?;
-        if resource.of == "Patient" {
-            candidates.push(candidate(resource.id, entry.get())?);
-        }
-    }
-    let next = set.link.into_iter().find(|link| link.relation == "next").map(|link| link.url);
-    Some(Page { candidates, next })
+    let set = SearchSet::read(bytes)?;
+    let read = set.of("Patient").map(|patient| candidate(patient.id.clone(), patient.json));
+    Some(Page { candidates: read.collect::<Option<_>>()?, next: set.next })
 }
 
 /// A Patient is read as the only one of a record, by the same rules.

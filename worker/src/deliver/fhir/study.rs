@@ -1,42 +1,14 @@
 //! The ImagingStudies that a server has of a study. It should have one or none; where an archive and another system both wrote one,
 //! "create it where there is none" cannot be answered. Pure: the asking is the target's.
 
-use serde::Deserialize;
-
 use super::letter::is_id;
-
-#[derive(Deserialize)]
-struct SearchSet {
-    #[serde(rename = "resourceType")]
-    of: String,
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default)]
-    entry: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    resource: Option<Resource>,
-}
-
-#[derive(Deserialize)]
-struct Resource {
-    #[serde(rename = "resourceType")]
-    of: String,
-    #[serde(default)]
-    id: String,
-}
+use super::search_set::SearchSet;
 
 /// Reads the first page of a search, and gives the place of the study that is referred to where there are several: the one whose
 /// id is the shortest and comes first, which is the oldest where a server counts. `None` where the page is none, or has fewer.
 pub(super) fn one_of_several(page: &[u8]) -> Option<String> {
-    let set: SearchSet = serde_json::from_slice(page).ok()?;
-    if set.of != "Bundle" || set.kind != "searchset" {
-        return None;
-    }
-    let studies = set.entry.into_iter().filter_map(|entry| entry.resource);
-    let ids = studies.filter(|one| one.of == "ImagingStudy" && is_id(&one.id)).map(|one| one.id);
+    let set = SearchSet::read(page)?;
+    let ids = set.of("ImagingStudy").filter(|study| is_id(&study.id)).map(|study| study.id.clone());
     let mut ids: Vec<String> = ids.collect();
     ids.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
     match &ids[..] {

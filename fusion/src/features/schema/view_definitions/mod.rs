@@ -198,12 +198,7 @@ fn medication_request(schema: &Schema) -> Value {
         DRUG[0],
         DRUG[1],
     ];
-    let [system, code] = CODING;
-    let coding = each(
-        "forEachOrNull",
-        "medication.ofType(CodeableConcept).coding",
-        &[system, code, ("display", "display", "string")],
-    );
+    let coding = drug_codes("medication.ofType(CodeableConcept).coding");
     let planned = "intent.empty() or intent != 'proposal'".to_owned();
     of_patient(
         schema,
@@ -221,6 +216,12 @@ const DRUG: [(&str, &str, &str); 2] = [
     ("medication_id", "medication.ofType(Reference).getReferenceKey(Medication)", "string"),
 ];
 
+/// Codes of a drug with their words, a row each.
+fn drug_codes(path: &str) -> Value {
+    let [system, code] = CODING;
+    each("forEachOrNull", path, &[system, code, ("display", "display", "string")])
+}
+
 fn medication_statement(schema: &Schema) -> Value {
     let columns = [
         ("status", "status", "code"),
@@ -231,12 +232,7 @@ fn medication_statement(schema: &Schema) -> Value {
         DRUG[0],
         DRUG[1],
     ];
-    let [system, code] = CODING;
-    let coding = each(
-        "forEachOrNull",
-        "medication.ofType(CodeableConcept).coding",
-        &[system, code, ("display", "display", "string")],
-    );
+    let coding = drug_codes("medication.ofType(CodeableConcept).coding");
     of_patient(
         schema,
         "MedicationStatement",
@@ -248,8 +244,7 @@ fn medication_statement(schema: &Schema) -> Value {
 }
 
 fn medication(schema: &Schema) -> Value {
-    let [system, code] = CODING;
-    let coding = each("forEachOrNull", "code.coding", &[system, code, ("display", "display", "string")]);
+    let coding = drug_codes("code.coding");
     let shared = [column("id", "getResourceKey()", "string"), column("text", "code.text", "string")];
     let select = json!([{ "column": shared }, coding]);
     view(schema, "medication", "Medication", "Drugs that requests and statements refer to.", &select, &[])
