@@ -17,7 +17,7 @@ def real_tests(tests, server):
     ran = subprocess.run([tests, "a_real_server"], capture_output=True, text=True, env=environment, timeout=300)
     passed = [line for line in ran.stdout.splitlines() if line.startswith("test result: ok. ")]
     if ran.returncode or not passed or " 0 passed" in passed[0]:
-        print(f"FAILED  {server.release}: the tests of a real server: {ran.stdout[-1500:]}")
+        print(f"FAILED  {server.release}: the tests of a real server: {(ran.stdout + ran.stderr)[-1500:]}")
         return 1
     print(f"ok      {server.release}: the tests of a real server ({passed[0].split('.')[1].strip().split(';')[0]})")
     return 0
