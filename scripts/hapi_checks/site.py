@@ -127,6 +127,11 @@ class Site:
         keys = [one["identifier"] for one in (history[0], before[0])]
         expect("the business identifier changed", keys[0][0] == keys[1][0])
         expect("the version's identifier did not change", keys[0][1] != keys[1][1])
+        for version, is_taken_back in ((before[0], True), (history[0], False)):
+            for result in version["result"]:
+                status = self.server.get(result["reference"])["status"]
+                expect(f"{result['reference']} is {status}", (status == "entered-in-error") == is_taken_back)
+        return f"{len(before[0]['result'])} findings of the first taken back"
 
     def at_once(self):
         """Two workers with ledgers of their own, which know nothing of each other: the same job."""

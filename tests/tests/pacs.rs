@@ -53,7 +53,7 @@ fn report(number: u32) -> ReportBytes {
 }
 
 fn parcel(report: &ReportBytes, sent_before: bool) -> Parcel<'_> {
-    Parcel { study_uid: STUDY, job_key: "job", report_key: "report", report, sent_before }
+    Parcel { study_uid: STUDY, job_key: "job", report_key: "report", report, earlier: &[], sent_before }
 }
 
 fn web(url: String, timeout: Duration) -> DicomWebTarget {
@@ -240,6 +240,7 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
         job_key: "j",
         report_key: "r",
         report: &report,
+        earlier: &[],
         sent_before,
     };
 

@@ -4,6 +4,7 @@
 mod bundle;
 mod document;
 mod page;
+mod without_result;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -160,6 +161,8 @@ fn fhir_page_and_structured_report_say_the_same() {
     assert!(fhir.lesion.is_some() && fhir.comparators.len() >= 2, "{fhir:?}");
     assert!(fhir.words.keys().any(|(_, what)| *what == "guidance"), "{fhir:?}");
     assert_eq!(fhir, dicom);
+    let r5 = worker::report::fhir::in_r5(&fs::read(path("bundle")).unwrap()).unwrap();
+    assert_eq!(fhir, of_fhir(&serde_json::from_slice(&r5).unwrap()));
     // the page shows the largest contributions, and guidance as a sentence
     for ((risk, what), said) in &fhir.words {
         assert_worded(&page, risk, what, said);

@@ -402,7 +402,14 @@ async fn an_archive_takes_the_segmentation_and_gives_it_back() {
         segmentation: Some(segmentation.clone()),
     };
     let study_uid = line["study_uid"].as_str().unwrap();
-    let parcel = Parcel { study_uid, job_key: "j", report_key: "r", report: &report, sent_before: false };
+    let parcel = Parcel {
+        study_uid,
+        job_key: "j",
+        report_key: "r",
+        report: &report,
+        earlier: &[],
+        sent_before: false,
+    };
     let web = pacs::login(format!("http://{}/dicom-web", orthanc.http()), pacs::PATIENT);
     let receipts = web.deliver(&parcel).await.unwrap();
     assert_eq!(receipts.keys().collect::<Vec<_>>(), ["segmentation", "sr"]);

@@ -20,6 +20,10 @@ pub struct Request {
     /// names by content, below wherever they are fetched to again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetched_from: Option<Name>,
+    /// The configured FHIR server that the record was fetched from: it says whose it is once more before a report goes to places
+    /// that cannot say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_from: Option<Name>,
     /// The folder the report goes to, where the caller named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out: Option<PathBuf>,
@@ -235,6 +239,7 @@ mod tests {
             files: vec![SourceFile { path: "/a".into(), sha256: "00".into() }],
             record: RecordSource::File { file: SourceFile { path: "/b".into(), sha256: "11".into() } },
             fetched_from: Some("archive".parse().unwrap()),
+            record_from: Some("server".parse().unwrap()),
             out: None,
             targets: vec!["reports".parse().unwrap()],
             pipeline: Some("effusion".parse().unwrap()),
@@ -252,6 +257,7 @@ mod tests {
             files: Vec::new(),
             record: RecordSource::NotGiven,
             fetched_from: None,
+            record_from: None,
             out: None,
             targets: targets.iter().map(|name| name.parse().unwrap()).collect(),
             pipeline: None,
@@ -276,6 +282,6 @@ mod tests {
         let text = r#"{"files":[],"record":{"kind":"not_given"},"out":"/out"}"#;
         let request: Request = serde_json::from_str(text).unwrap();
         assert_eq!((request.out, request.mode), (Some("/out".into()), Mode::Clinical));
-        assert_eq!((request.fetched_from, request.pipeline), (None, None));
+        assert_eq!((request.fetched_from, request.record_from, request.pipeline), (None, None, None));
     }
 }

@@ -22,6 +22,9 @@ use crate::report::{Report, fhir, html, sr};
 /// The code of a report that was taken back because of what made it.
 pub const MODEL_RECALLED: &str = "ModelRecalled";
 
+/// The code of a report that a person took back.
+pub const WITHDRAWN_BY_PERSON: &str = "WithdrawnByPerson";
+
 /// The code of a report that was taken back because of what it was made from.
 pub const REJECTED_BY_ARCHIVE: &str = "RejectedByArchive";
 
@@ -42,6 +45,16 @@ impl Recall {
             reason: format!("{model} was recalled: {reason}"),
             next_step: "Do not use the earlier report; read the study without this model, or submit it again once \
                         another one is installed",
+            at,
+        }
+    }
+
+    /// What a person takes back, such as a report on the wrong patient; for this reason, as above.
+    pub fn by_person(reason: &str, at: Timestamp) -> Self {
+        Self {
+            code: WITHDRAWN_BY_PERSON,
+            reason: format!("a person withdrew the report: {reason}"),
+            next_step: "Do not use the earlier report; mend what the reason names, and submit the study again",
             at,
         }
     }

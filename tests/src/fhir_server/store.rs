@@ -210,6 +210,8 @@ impl Store {
     pub(super) fn read(&self, path: &str) -> Answer {
         let path = path.trim_start_matches("/fhir/");
         if let Some((kind, query)) = path.split_once('?') {
+            // how many are asked for at once makes no difference here
+            let query = query.split('&').next().unwrap_or_default();
             let query = query.replace("%7C", "|").replace("%3A", ":").replace("%2F", "/").replace('+', " ");
             let found = self.search(kind, &query);
             let entries: Vec<_> =

@@ -17,7 +17,7 @@ pub(super) fn items(item: &InMemDicomObject, tag: dicom_core::Tag) -> Vec<InMemD
     element.and_then(|element| element.items().map(<[_]>::to_vec)).unwrap_or_default()
 }
 
-fn code(item: &InMemDicomObject, sequence: dicom_core::Tag) -> String {
+pub(super) fn code(item: &InMemDicomObject, sequence: dicom_core::Tag) -> String {
     items(item, sequence).first().map(|code| text(code, tags::CODE_VALUE)).unwrap_or_default()
 }
 

@@ -1,20 +1,28 @@
-//! `chiasm recall` and `chiasm replay`: what a model made, and whether it can be made again.
+//! `chiasm recall` and `chiasm replay`: what was made and has to be taken back, and whether it can be made again.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::jobs::LedgerArgs;
 use super::{SiteArgs, StateArgs};
 
 /// `chiasm recall`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["model", "job", "study"]))]
 #[command(after_help = "Examples:\n  \
     chiasm recall --model cxr-findings@1.0.0\n  \
-    chiasm recall --model cxr-findings@1.0.0 --apply --reason \"it misreads portable images\"\n\
+    chiasm recall --model cxr-findings@1.0.0 --apply --reason \"it misreads portable images\"\n  \
+    chiasm recall --study 1.2.840.113619.2.5 --apply --reason \"the images are of another patient\"\n\
     Install another model before `--apply`: studies that are read by the recalled one afterwards are reported as before.")]
 pub struct RecallArgs {
     /// The model as NAME@VERSION, or NAME@VERSION#DIGEST for one set of weights; `Chiasm@VERSION` for the program itself.
     #[arg(long, value_name = "NAME@VERSION")]
-    pub model: String,
+    pub model: Option<String>,
+    /// One version of a report: its job's key or the beginning of it.
+    #[arg(long, value_name = "JOB")]
+    pub job: Option<String>,
+    /// Every report of one study: its Study Instance UID.
+    #[arg(long, value_name = "UID")]
+    pub study: Option<String>,
     /// Withdraw every report that is listed. The workers deliver the withdrawals to where the reports went.
     #[arg(long, requires = "reason")]
     pub apply: bool,

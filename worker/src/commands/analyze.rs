@@ -92,7 +92,7 @@ async fn analyze(flight: &Flight, job: &NewJob) -> Result<Outcome, LedgerError> 
     if let Accepted::Before(JobState::Reported | JobState::Refused | JobState::Held) = accepted
         && let Some(report) = ledger.report(&job.job_key).await?
     {
-        return Ok(flight.redeliver(job, &report).await);
+        return flight.redeliver(job, &report).await;
     }
     // A withdrawn version is not made anew: what took its place is shown.
     if accepted == Accepted::Before(JobState::Superseded)
@@ -100,7 +100,7 @@ async fn analyze(flight: &Flight, job: &NewJob) -> Result<Outcome, LedgerError> 
         && let Some(report) = &newest.composed
     {
         let newest = NewJob { job_key: newest.job_key.clone(), ..job.clone() };
-        return Ok(flight.redeliver(&newest, report).await);
+        return flight.redeliver(&newest, report).await;
     }
     let Some(leased) = ledger.lease_key(&job.job_key).await? else { return Ok(in_progress(job)) };
     Ok(match flight.carry(leased, Start::default()).await? {

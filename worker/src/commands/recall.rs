@@ -1,4 +1,4 @@
-//! `chiasm recall`: every report that a model made, and their withdrawal.
+//! `chiasm recall`: every report that a model made, or that a person names, and their withdrawal.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use models::Bundle;
 use serde_json::json;
 
-use super::{jobs, runtime};
+use super::{Usage, jobs, runtime};
 use crate::cli::recall::RecallArgs;
 use crate::config::site::PipelineConfig;
 use crate::declaration::Pipeline;
@@ -21,7 +21,7 @@ use crate::message::Name;
 use crate::report::fhir::Stored;
 use crate::withdraw::{self, Recall};
 
-/// Where a report stands whose model is recalled.
+/// Where a report stands that is recalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// It is what its readers have, or will have once it is delivered.
@@ -55,6 +55,30 @@ pub(super) fn run(args: &RecallArgs) -> anyhow::Result<u8> {
 /// The site's own pipelines by name.
 type Pipelines = BTreeMap<Name, PipelineConfig>;
 
+/// What is recalled.
+enum Wanted {
+    /// What this model made.
+    Model(String),
+    /// The version of this job.
+    Job(String),
+    /// What was made of this study.
+    Study(String),
+}
+
+/// What the arguments name: exactly one of the three is given.
+async fn wanted(args: &RecallArgs, ledger: &dyn Ledger) -> anyhow::Result<Wanted> {
+    Ok(match (&args.model, &args.job, &args.study) {
+        (_, Some(prefix), _) => {
+            let row = ledger.job(prefix).await?.map(|(row, _)| row.job_key);
+            Wanted::Job(
+                row.ok_or_else(|| Usage(format!("no job's key begins with `{prefix}`, or several do")))?,
+            )
+        }
+        (_, _, Some(study)) => Wanted::Study(study.clone()),
+        (model, None, None) => Wanted::Model(model.clone().unwrap_or_default()),
+    })
+}
+
 async fn answer(
     args: &RecallArgs,
     ledger: &dyn Ledger,
@@ -62,14 +86,17 @@ async fn answer(
     at: Timestamp,
     out: &mut impl Write,
 ) -> anyhow::Result<u8> {
-    let recall = args
-        .reason
-        .as_ref()
-        .filter(|_| args.apply)
-        .map(|reason| Recall::of_model(&args.model, reason.trim().trim_end_matches('.'), at));
+    let wanted = wanted(args, ledger).await?;
+    let recall = args.reason.as_ref().filter(|_| args.apply).map(|reason| {
+        let reason = reason.trim().trim_end_matches('.');
+        match &wanted {
+            Wanted::Model(model) => Recall::of_model(model, reason, at),
+            Wanted::Job(_) | Wanted::Study(_) => Recall::by_person(reason, at),
+        }
+    });
     let mut count = 0_u64;
     for row in ledger.jobs(&JobFilter::default()).await? {
-        let Some((job, stored)) = made_by(ledger, &row, &args.model).await? else { continue };
+        let Some((job, stored)) = report_of(ledger, &row, &wanted).await? else { continue };
         count += 1;
         let mut standing = standing(ledger, &row).await?;
         if standing == Standing::Holds
@@ -84,7 +111,11 @@ async fn answer(
         tell(args.json, &row, standing, out)?;
     }
     if count == 0 && !args.json {
-        writeln!(out, "no stored report was made by {}", args.model)?;
+        match wanted {
+            Wanted::Model(model) => writeln!(out, "no stored report was made by {model}")?,
+            Wanted::Job(job) => writeln!(out, "job {} has no stored report", jobs::short(&job))?,
+            Wanted::Study(study) => writeln!(out, "no stored report is of study {study}")?,
+        }
     }
     Ok(0)
 }
@@ -107,16 +138,28 @@ fn pipeline_of(job: &Job, stored: &Stored, site: &Pipelines) -> anyhow::Result<P
     })
 }
 
-/// The job with its stored bundle, where the model took part in it.
-async fn made_by(ledger: &dyn Ledger, row: &JobRow, model: &str) -> anyhow::Result<Option<(Job, Stored)>> {
-    if row.outcome.is_none() {
+/// The job with its stored bundle, where it is wanted.
+async fn report_of(
+    ledger: &dyn Ledger,
+    row: &JobRow,
+    wanted: &Wanted,
+) -> anyhow::Result<Option<(Job, Stored)>> {
+    let is_other = match wanted {
+        Wanted::Model(_) => false,
+        Wanted::Job(key) => row.job_key != *key,
+        Wanted::Study(uid) => row.study_uid != *uid,
+    };
+    if is_other || row.outcome.is_none() {
         return Ok(None);
     }
     let Some(job) = ledger.stored(&row.job_key).await? else { return Ok(None) };
     let bundle = job.composed.as_ref().and_then(|report| report.bundle.as_deref());
     let stored = bundle.and_then(Stored::read).filter(|stored| !stored.is_withdrawal());
-    let stored = stored.filter(|stored| stored.models().iter().any(|one| withdraw::is_meant(one, model)));
-    Ok(stored.map(|stored| (job, stored)))
+    let took_part = |stored: &Stored| match wanted {
+        Wanted::Model(model) => stored.models().iter().any(|one| withdraw::is_meant(one, model)),
+        Wanted::Job(_) | Wanted::Study(_) => true,
+    };
+    Ok(stored.filter(took_part).map(|stored| (job, stored)))
 }
 
 async fn standing(ledger: &dyn Ledger, row: &JobRow) -> anyhow::Result<Standing> {

@@ -389,7 +389,7 @@ mod tests {
     }
 
     fn parcel<'a>(study_uid: &'a str, report: &'a ReportBytes) -> Parcel<'a> {
-        Parcel { study_uid, job_key: "j", report_key: "r", report, sent_before: false }
+        Parcel { study_uid, job_key: "j", report_key: "r", report, earlier: &[], sent_before: false }
     }
 
     fn inode(path: &Path) -> u64 {

@@ -26,6 +26,7 @@ use async_trait::async_trait;
 use crate::config::site::TargetConfig;
 use crate::ledger::ReportBytes;
 use crate::message::Name;
+use crate::report::fhir::Earlier;
 
 pub use error::{DeliverError, TerminalCode, TransientCode, next_step};
 pub use folder::{WriteError, deliver};
@@ -41,6 +42,8 @@ pub struct Parcel<'a> {
     pub report_key: &'a str,
     /// The bytes exactly as the ledger stores them.
     pub report: &'a ReportBytes,
+    /// Earlier versions of the report that a target may hold, newest first: what they asserted holds no longer.
+    pub earlier: &'a [Earlier],
     /// False only where it is certain that nobody sent this version before: this worker composed it just now. True makes
     /// a target look before it writes, because a worker that was killed may have sent it without hearing the answer.
     pub sent_before: bool,
@@ -59,6 +62,12 @@ pub trait Target: Send + Sync + fmt::Debug {
     /// sake goes nowhere.
     fn confirms_patient(&self) -> bool {
         false
+    }
+
+    /// Asks whose the report is and writes nothing: an error where it is not surely one current patient's. Who cannot say so
+    /// has nothing against it.
+    async fn confirm(&self, _parcel: &Parcel<'_>) -> Result<(), DeliverError> {
+        Ok(())
     }
 
     /// Whether it can say what it is able to do: such a target is probed when the worker starts.

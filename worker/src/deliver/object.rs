@@ -125,7 +125,14 @@ mod tests {
         let (ends, outcome) = (JobState::Reported, "{}".into());
         let report =
             ReportBytes { ends, outcome, bundle: None, html: vec![], sr, overlay, segmentation: None };
-        let parcel = Parcel { study_uid, job_key: "j", report_key: "r", report: &report, sent_before: false };
+        let parcel = Parcel {
+            study_uid,
+            job_key: "j",
+            report_key: "r",
+            report: &report,
+            earlier: &[],
+            sent_before: false,
+        };
         match Letter::all(&parcel) {
             Ok(letters) => Ok(letters.iter().map(|letter| (letter.part, letter.dataset.len())).collect()),
             Err(Trouble::Good { code, .. }) => Err(code),
@@ -164,8 +171,14 @@ mod tests {
             overlay: None,
             segmentation: Some(seg),
         };
-        let parcel =
-            Parcel { study_uid: uid, job_key: "j", report_key: "r", report: &report, sent_before: false };
+        let parcel = Parcel {
+            study_uid: uid,
+            job_key: "j",
+            report_key: "r",
+            report: &report,
+            earlier: &[],
+            sent_before: false,
+        };
         let parts: Vec<_> = Letter::all(&parcel).unwrap().iter().map(|letter| letter.part).collect();
         assert_eq!(parts, ["segmentation", "sr"], "named first");
         let mut lies = file;

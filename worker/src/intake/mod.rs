@@ -153,6 +153,7 @@ fn job(
         files: source_files(found, stages.reader.limits()),
         record,
         fetched_from: None,
+        record_from: None,
         out: Some(out.to_owned()),
         targets: Vec::new(),
         pipeline: pipeline.cloned(),

@@ -177,6 +177,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// its lease while it delivered an older version, and for `replay`.
     async fn newest(&self, report_key: &str) -> Result<Option<Job>, LedgerError>;
 
+    /// All versions of a report, in order of acceptance; one that is accepted anew after it was superseded is the last.
+    async fn versions(&self, report_key: &str) -> Result<Vec<JobRow>, LedgerError>;
+
     /// The job with this key as it is stored, in whatever state it is, held by nobody here: for `recall` and `replay`.
     async fn stored(&self, job_key: &str) -> Result<Option<Job>, LedgerError>;
 

@@ -1,28 +1,27 @@
 //! From a request to a job: finds the study at its configured source, brings it to this machine where it is elsewhere,
-//! reads its headers, and finds the patient's record.
+//! reads its headers, and finds the patient's record ([`super::records`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::source::{Fate, FetchLimits, Holding, Source, SourceError};
 use dicom_ingest::study::{RefusedFile, Study, StudyOutcome};
 
+use super::records::Records;
 use super::spool::{Spool, SpoolFolder};
 use crate::config::Config;
-use crate::config::site::{Places, RecordConfig};
-use crate::deliver::OpenError;
-use crate::intake::record::RecordIndex;
+use crate::config::site::Places;
+use crate::deliver::{OpenError, Targets};
 use crate::intake::{self, new_job};
 use crate::job::{RecordSource, Request, SourceFile, Unread};
 use crate::ledger::NewJob;
 use crate::message::{JobRequest, Mode, Name};
 use crate::pipeline::Stages;
 use crate::readings::Readings;
-use crate::record::{Export, FhirRecords, Held, RecordFetchError, Store};
 use crate::remote::{self, SourceOpenError};
 
 /// The most files of one study.
@@ -33,19 +32,9 @@ const MAX_FILES: usize = 20_000;
 pub struct Sources {
     places: Places,
     studies: BTreeMap<Name, Arc<dyn Source>>,
-    records: BTreeMap<Name, RecordPlace>,
-    /// Where bundles are kept that were fetched; `None` where none are.
-    kept: Option<Store>,
+    records: Records,
     /// `None` where no study comes from another machine.
     spool: Option<Spool>,
-}
-
-/// Where records come from.
-#[derive(Debug)]
-enum RecordPlace {
-    Folder(Mutex<RecordIndex>),
-    Export(Export),
-    Fhir(Box<FhirRecords>),
 }
 
 /// Sources cannot be made ready.
@@ -153,30 +142,10 @@ impl Sources {
     /// The places that a site configured. What killed workers left of fetched studies is removed.
     pub fn open(config: &Config) -> Result<Self, SourcesError> {
         let places = config.places.clone();
-        let mut records = BTreeMap::new();
-        for (name, record) in &places.records {
-            let place = match record {
-                RecordConfig::Folder { path } => {
-                    RecordPlace::Folder(Mutex::new(RecordIndex::new(path.clone())))
-                }
-                RecordConfig::Export { path } => RecordPlace::Export(Export::new(path)),
-                RecordConfig::Fhir { server, updated_since } => {
-                    let system = config.patient_id_system.clone();
-                    RecordPlace::Fhir(Box::new(FhirRecords::new(
-                        name,
-                        server,
-                        updated_since.clone(),
-                        system,
-                    )?))
-                }
-            };
-            records.insert(name.clone(), place);
-        }
-        let fetched = records.values().any(|place| !matches!(place, RecordPlace::Folder(_)));
-        let kept = fetched.then(|| Store::open(&config.state)).transpose().map_err(SourcesError::Kept)?;
+        let records = Records::open(config)?;
         let spool = places.fetch_from_afar().then(|| Spool::open(&config.state)).transpose();
         let spool = spool.map_err(SourcesError::Spool)?;
-        Ok(Self { studies: remote::open(&places.sources)?, places, records, kept, spool })
+        Ok(Self { studies: remote::open(&places.sources)?, places, records, spool })
     }
 
     /// With another source of this name.
@@ -263,7 +232,10 @@ impl Sources {
                 format!("the source holds {there} instances of the study, fewer than were announced");
             return Err(FetchError::NotThere { code: "StudyIncomplete", reason });
         }
-        let record = self.record(request, &intake::person_of(&found), stages)?;
+        let from = request.record.as_ref().or(self.places.default_record.as_ref());
+        let person = intake::person_of(&found);
+        let record = from.map(|name| self.records.of(name, &person, &stages.config.site_zone)).transpose()?;
+        let record = record.unwrap_or(RecordSource::NotGiven);
         let fetched_from = here.spool.is_some().then(|| here.source.clone());
         if fetched_from.is_some() {
             // Where the files lie now means nothing to whoever takes the job up again.
@@ -273,6 +245,7 @@ impl Sources {
             }
         }
         let stored = Request {
+            record_from: from.filter(|name| self.records.was_asked(name, &record)).cloned(),
             files,
             record,
             fetched_from,
@@ -326,39 +299,9 @@ impl Sources {
             .ok_or_else(|| FetchError::Unknown("`source` names no source of this site".into()))
     }
 
-    fn record(
-        &self,
-        request: &JobRequest,
-        person: &crate::identity::Person,
-        stages: &Stages,
-    ) -> Result<RecordSource, FetchError> {
-        let Some(name) = request.record.as_ref().or(self.places.default_record.as_ref()) else {
-            return Ok(RecordSource::NotGiven);
-        };
-        let unreachable = |source| FetchError::Unreachable { source_name: name.to_string(), source };
-        let place = self
-            .records
-            .get(name)
-            .ok_or_else(|| FetchError::Unknown("`record` names no record source of this site".into()))?;
-        let held = match place {
-            RecordPlace::Folder(index) => {
-                let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
-                return index.for_person(person, &stages.config.site_zone).map_err(unreachable);
-            }
-            RecordPlace::Export(export) => export.fetch(person),
-            RecordPlace::Fhir(server) => tokio::runtime::Handle::current().block_on(server.fetch(person)),
-        };
-        match held {
-            Ok(Held::Nobody) | Err(RecordFetchError::NoPatientId) => Ok(RecordSource::NoMatch),
-            Ok(Held::Several(count)) => Ok(RecordSource::Several { count }),
-            Ok(Held::Bundle(bundle)) => {
-                // There is a store wherever a record is fetched.
-                let kept = self.kept.as_ref().ok_or_else(|| io::Error::other("no store"));
-                let file = kept.and_then(|store| store.keep(&bundle)).map_err(unreachable)?;
-                Ok(RecordSource::File { file })
-            }
-            Err(error) => Err(unreachable(io::Error::other(error))),
-        }
+    /// Servers with records, each as one that says whose a report is.
+    pub fn witnesses(&self) -> Targets {
+        self.records.witnesses()
     }
 }
 
@@ -375,6 +318,7 @@ fn stored(request: &JobRequest, (places, readings): (&Places, &Readings), unread
         record: RecordSource::NotGiven,
         out: None,
         fetched_from: None,
+        record_from: None,
         targets: if request.targets.is_empty() {
             places.default_targets.clone()
         } else {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::Instrument;
 
+use super::earlier;
 use super::failpoint::{reach, reach_with};
 use super::gate::{Gate, LaneTurns};
 use super::under_way::UnderWay;
@@ -20,6 +21,7 @@ use crate::message::{Mode, Name};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::scoring::Scoring;
 use crate::pipeline::{Analysis, Room, Stages, Start};
+use crate::report::fhir::Earlier;
 use crate::telemetry::metrics::Metrics;
 
 /// A report that was not delivered rests as long as it has waited so far, but at least and at most so long. How often it was
@@ -45,6 +47,8 @@ pub struct Flight {
     pub gate: Arc<Gate>,
     /// Where reports go.
     pub targets: Arc<Targets>,
+    /// Servers with records by their names as sources: they say whose a report is where no target can.
+    pub witnesses: Targets,
     /// What is counted.
     pub metrics: Metrics,
     /// How long a report is tried to be delivered.
@@ -107,6 +111,7 @@ impl Flight {
             device: Arc::new(device),
             gate: Arc::new(Gate::new(1)),
             targets: Arc::new(Targets::default()),
+            witnesses: Targets::default(),
             under_way: UnderWay::default(),
         }
     }
@@ -181,7 +186,8 @@ impl Flight {
             return Ok(Landed::Ended { state: JobState::Superseded, outcome: Box::new(outcome) });
         }
         self.gate.give_way(job.lane).await;
-        let delivered = self.deliver(job, &report, job.composed.is_some()).await;
+        let earlier = earlier::versions(self.ledger.as_ref(), &job.report_key, &job.job_key).await?;
+        let delivered = self.deliver(job, &report, &earlier, job.composed.is_some()).await;
         match delivered {
             Ok(files) => {
                 reach("delivered");
@@ -262,18 +268,20 @@ impl Flight {
         &self,
         job: &Job,
         report: &ReportBytes,
+        earlier: &[Earlier],
         sent_before: bool,
     ) -> Result<Receipts, DeliverError> {
         let Job { job_key, report_key, study_uid, request, .. } = job;
         let began = Instant::now();
-        let delivered =
-            self.to_targets(request, Parcel { study_uid, job_key, report_key, report, sent_before }).await;
+        let parcel = Parcel { study_uid, job_key, report_key, report, earlier, sent_before };
+        let delivered = self.to_targets(request, parcel).await;
         self.metrics.record_stage("deliver", began.elapsed());
         delivered
     }
 
     /// The report to each target of the request, one after the other; what has it already is left as it is. Targets that
-    /// ask whose it is come first: what one of them refuses for the patient's sake goes nowhere.
+    /// ask whose it is come first: what one of them refuses for the patient's sake goes nowhere. Where none of them can, the server that
+    /// the record came from is asked.
     async fn to_targets(&self, request: &str, parcel: Parcel<'_>) -> Result<Receipts, DeliverError> {
         // A request that this version cannot read has no target; its job is failed, and is seen in the ledger.
         let Ok(request) = serde_json::from_str::<Request>(request) else { return Ok(Receipts::new()) };
@@ -287,6 +295,12 @@ impl Flight {
         }
         let (first, others): (Vec<_>, Vec<_>) =
             targets.into_iter().partition(|target| target.confirms_patient());
+        if first.is_empty()
+            && let Some(name) = &request.record_from
+        {
+            let witness = self.witnesses.get(name).ok_or_else(|| DeliverError::not_configured(name))?;
+            witness.confirm(&parcel).await?;
+        }
         for target in first {
             files.extend(target.deliver(&parcel).await?);
             reach("delivering");
@@ -351,8 +365,10 @@ impl Flight {
                 break;
             }
             last = newest.sequence;
+            let earlier =
+                earlier::versions(self.ledger.as_ref(), &newest.report_key, &newest.job_key).await?;
             if let Some(report) = &newest.composed
-                && let Err(error) = self.deliver(&newest, report, true).await
+                && let Err(error) = self.deliver(&newest, report, &earlier, true).await
             {
                 tracing::error!(code = error.code(), job = %newest.job_key, "the newest report could not be restored");
             }
@@ -361,13 +377,14 @@ impl Flight {
     }
 
     /// Delivers the stored report of an ended job once more, to where it is asked for now: same bytes, same files.
-    pub async fn redeliver(&self, job: &NewJob, report: &ReportBytes) -> Outcome {
+    pub async fn redeliver(&self, job: &NewJob, report: &ReportBytes) -> Result<Outcome, LedgerError> {
         let NewJob { job_key, report_key, study_uid, request, .. } = job;
-        let parcel = Parcel { study_uid, job_key, report_key, report, sent_before: true };
-        match self.to_targets(request, parcel).await {
+        let earlier = &earlier::versions(self.ledger.as_ref(), report_key, job_key).await?;
+        let parcel = Parcel { study_uid, job_key, report_key, report, earlier, sent_before: true };
+        Ok(match self.to_targets(request, parcel).await {
             Ok(files) => Outcome { files, ..line(report) },
             Err(error) => undelivered(study_uid, &error),
-        }
+        })
     }
 }
 

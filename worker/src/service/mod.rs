@@ -9,6 +9,7 @@ mod announce;
 mod arrival;
 pub mod budget;
 pub mod device;
+mod earlier;
 pub mod failpoint;
 mod feed;
 pub mod fetch;
@@ -18,6 +19,7 @@ mod given_up;
 pub mod health;
 mod poison;
 pub mod pressure;
+mod records;
 mod rejected;
 mod resume;
 mod right_of_way;
@@ -205,6 +207,7 @@ impl Worker {
             device: Arc::clone(&self.device) as Arc<dyn DeviceFor>,
             gate: Arc::new(Gate::new(config.worker.decoders)),
             targets: self.pressure.targets(),
+            witnesses: self.sources.witnesses(),
             metrics: self.metrics.clone(),
             deliver_for: config.worker.deliver_for,
             hold_for: config.worker.hold_for,

@@ -165,6 +165,28 @@ async fn a_withdrawal_says_so_in_every_rendering_and_holds_no_finding() {
 }
 
 #[tokio::test]
+async fn a_person_takes_one_report_back_or_those_of_a_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = SqliteLedger::open(folder.path(), Duration::from_hours(1)).unwrap();
+    let report = sample::sample();
+    carry(&ledger, &report).await;
+    let (key, study) = (report.keys.job.as_str(), report.study.study_instance_uid.as_str());
+    assert_eq!(recall(&ledger, &["--study", "1.2.3"]).await.1, "no stored report is of study 1.2.3\n");
+    for named in [["--study", study], ["--job", &key[..8]]] {
+        assert!(recall(&ledger, &named).await.1.trim_end().ends_with("holds"));
+    }
+    for wrong in [&["--json"][..], &["--study", study, "--job", key], &["--job", key, "--apply"]] {
+        assert!(Cli::try_parse_from(["chiasm", "recall"].iter().chain(wrong)).is_err(), "{wrong:?}");
+    }
+    let apply = ["--job", key, "--apply", "--reason", "the images are of another patient."];
+    assert!(recall(&ledger, &apply).await.1.trim_end().ends_with("withdrawn"));
+    let stored = ledger.report(&withdrawal_key(key)).await.unwrap().unwrap();
+    let page = String::from_utf8(stored.html).unwrap();
+    assert!(page.contains("a person withdrew the report: the images are of another patient"), "{page}");
+    assert!(stored.outcome.contains(withdraw::WITHDRAWN_BY_PERSON), "{}", stored.outcome);
+}
+
+#[tokio::test]
 async fn a_withdrawal_names_the_pipeline_of_the_report() {
     let name: Name = "effusion".parse().unwrap();
     let request = r#"{"files":[],"record":{"kind":"not_given"},"pipeline":"effusion"}"#;

@@ -13,11 +13,13 @@ use crate::config::site::FhirRelease;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
-use crate::report::fhir::{JOB_KEYS, REPORT_KEYS, WITHDRAWN, in_r5, with_known_study, with_server_ids};
+use crate::report::fhir::{
+    JOB_KEYS, REPORT_KEYS, WITHDRAWN, in_r5, with_earlier, with_known_study, with_server_ids,
+};
 
 /// A bundle ready to send.
 pub(super) struct Letter<'a> {
-    /// The bundle: untouched, or the same in the server's release.
+    /// The bundle: untouched, or with what earlier versions said taken back, or in the server's release.
     pub(super) bytes: Cow<'a, [u8]>,
     /// `DiagnosticReport/<id>` with the id that the report has from us.
     pub(super) report_url: String,
@@ -104,7 +106,13 @@ impl<'a> Letter<'a> {
                 "the report has no FHIR bundle, only its page",
             ));
         };
-        let bundle: Bundle = serde_json::from_slice(bytes)
+        let bytes = match parcel.earlier {
+            [] => Cow::Borrowed(bytes),
+            earlier => Cow::Owned(with_earlier(bytes, earlier).ok_or_else(|| {
+                unusable("the stored bundle has no Provenance that names what it replaces")
+            })?),
+        };
+        let bundle: Bundle = serde_json::from_slice(&bytes)
             .map_err(|_| unusable("the stored bundle is not one that this version reads"))?;
         if bundle.identifier.system != JOB_KEYS || bundle.identifier.value != parcel.job_key {
             return Err(unusable("the stored bundle belongs to another job"));
@@ -122,9 +130,10 @@ impl<'a> Letter<'a> {
         let mut own = own.filter(|identifier| identifier.system.as_deref() == Some(REPORT_KEYS));
         let report_key = own.find_map(|own| own.value.as_deref()).unwrap_or(parcel.report_key);
         let written = match release {
-            FhirRelease::R4 => Cow::Borrowed(bytes),
+            FhirRelease::R4 => bytes,
             FhirRelease::R5 => Cow::Owned(
-                in_r5(bytes).ok_or_else(|| unusable("the stored bundle is not one that R5 has words for"))?,
+                in_r5(&bytes)
+                    .ok_or_else(|| unusable("the stored bundle is not one that R5 has words for"))?,
             ),
         };
         Ok(Self {
@@ -259,8 +268,14 @@ mod tests {
             overlay: None,
             segmentation: None,
         };
-        let parcel =
-            Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
+        let parcel = Parcel {
+            study_uid: "1.2",
+            job_key: "j",
+            report_key: "r",
+            report: &report,
+            earlier: &[],
+            sent_before: true,
+        };
         match Letter::of(&parcel, FhirRelease::R4) {
             Ok(letter) => Ok((letter.report_url, letter.entries)),
             Err(Trouble::Good { code, .. }) => Err(code),
@@ -320,6 +335,7 @@ mod tests {
                 job_key: &report.keys.job,
                 report_key: &report.keys.report,
                 report: &stored,
+                earlier: &[],
                 sent_before: false,
             };
             let letter = Letter::of(&parcel, FhirRelease::R4).ok().unwrap();
@@ -341,8 +357,14 @@ mod tests {
             overlay: None,
             segmentation: None,
         };
-        let parcel =
-            Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: true };
+        let parcel = Parcel {
+            study_uid: "1.2",
+            job_key: "j",
+            report_key: "r",
+            report: &report,
+            earlier: &[],
+            sent_before: true,
+        };
         for release in [FhirRelease::R4, FhirRelease::R5] {
             let Ok(letter) = Letter::of(&parcel, release) else { continue };
             let cases = [

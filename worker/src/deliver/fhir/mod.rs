@@ -292,6 +292,11 @@ impl Target for FhirTarget {
         true
     }
 
+    async fn confirm(&self, parcel: &Parcel<'_>) -> Result<(), DeliverError> {
+        let letter = Letter::of(parcel, self.release).map_err(|error| self.error(error))?;
+        self.confirm_patient(&letter, parcel).await.map_err(|error| self.error(error))
+    }
+
     fn says_what_it_can(&self) -> bool {
         true
     }

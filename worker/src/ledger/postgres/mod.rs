@@ -289,6 +289,12 @@ impl Ledger for PostgresLedger {
         row.as_ref().map(row::job).transpose().map_err(database(act))
     }
 
+    async fn versions(&self, report_key: &str) -> Result<Vec<JobRow>, LedgerError> {
+        let act = "list the versions of a report";
+        let rows = self.all(act, query(sql::VERSIONS).bind(report_key.to_owned())).await?;
+        rows.iter().map(row::job_row).collect::<Result<_, _>>().map_err(database(act))
+    }
+
     async fn stored(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
         let act = "read a job";
         let row = self.one(act, query(sql::BY_KEY).bind(job_key.to_owned())).await?;

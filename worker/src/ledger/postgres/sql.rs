@@ -347,6 +347,12 @@ pub(super) const NEWEST: &str = "
         AND (state IN ('composed', 'reported', 'refused') OR (state = 'failed' AND ended_code IS NULL))
     ORDER BY sequence DESC LIMIT 1";
 
+/// All versions of report $1, in order of acceptance.
+pub(super) const VERSIONS: &str = "
+    SELECT sequence, job_key, report_key, lane, study_uid, state, accepted_at, attempts, resting, rests_until_ms,
+           ended_code, ended_reason, outcome
+    FROM job WHERE report_key = $1 ORDER BY sequence";
+
 /// The job $1.
 pub(super) const BY_KEY: &str = "SELECT * FROM job WHERE job_key = $1";
 

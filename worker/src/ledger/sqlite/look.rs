@@ -33,6 +33,16 @@ pub(super) fn newest(connection: &Connection, report_key: &str) -> Result<Option
         .optional()
 }
 
+/// All versions of a report, in order of acceptance.
+pub(super) fn versions(connection: &Connection, report_key: &str) -> Result<Vec<JobRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sequence, job_key, report_key, lane, study_uid, state, accepted_at, attempts, resting,
+                rests_until_ms, ended_code, ended_reason, outcome
+         FROM job WHERE report_key = ?1 ORDER BY sequence",
+    )?;
+    statement.query_map([report_key], row::job_row)?.collect()
+}
+
 /// The job with the key, held by nobody here.
 pub(super) fn by_key(connection: &Connection, job_key: &str) -> Result<Option<Job>> {
     connection.query_row("SELECT * FROM job WHERE job_key = ?1", [job_key], row::job).optional()

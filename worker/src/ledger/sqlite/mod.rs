@@ -261,6 +261,12 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn versions(&self, report_key: &str) -> Result<Vec<JobRow>, LedgerError> {
+        let report_key = report_key.to_owned();
+        let act = "list the versions of a report";
+        self.read(act, move |connection| look::versions(connection, &report_key)).await
+    }
+
     async fn stored(&self, job_key: &str) -> Result<Option<Job>, LedgerError> {
         let job_key = job_key.to_owned();
         self.read("read a job", move |connection| look::by_key(connection, &job_key)).await

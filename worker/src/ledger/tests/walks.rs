@@ -49,6 +49,10 @@ pub(super) async fn newest_version(site: Site) {
     assert_eq!(states(&ledger).await, [JobState::Superseded, JobState::Reported]);
     assert_eq!(ledger.newest("r").await.unwrap().unwrap().job_key, "old");
     assert!(ledger.newest("other").await.unwrap().is_none());
+    let versions = ledger.versions("r").await.unwrap();
+    let standing: Vec<_> = versions.iter().map(|row| (row.job_key.as_str(), row.is_delivered())).collect();
+    assert_eq!(standing, [("new", false), ("old", true)]);
+    assert!(ledger.versions("other").await.unwrap().is_empty());
 }
 
 pub(super) async fn again(site: Site) {

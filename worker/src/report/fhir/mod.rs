@@ -8,6 +8,7 @@
 mod datatypes;
 mod devices;
 mod diagnostic_report;
+mod earlier;
 mod imaging_study;
 mod known_study;
 mod lesion;
@@ -18,6 +19,7 @@ mod references;
 mod risk_assessment;
 mod segment;
 mod server_ids;
+mod taken_back;
 mod task;
 mod terms;
 mod withdrawal;
@@ -26,6 +28,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use self::diagnostic_report::presented_pdf;
+pub use self::earlier::{Earlier, with_earlier};
 pub use self::known_study::with_known_study;
 pub use self::r5::in_r5;
 pub use self::server_ids::with_server_ids;

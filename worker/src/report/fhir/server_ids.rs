@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::terms;
+use super::{taken_back, terms};
 
 /// The stored bundle without ids of ours. Where the server has the report already, `report` is the id under which: it gets a new
 /// version. What is taken back is changed where it is found by its identifier. `None` where the bundle is none of ours.
@@ -34,7 +34,7 @@ pub fn with_server_ids(bundle: &[u8], report: Option<&str>) -> Option<Vec<u8>> {
             }
             _ => {
                 let condition = called(resource, &kind, &full_url)?;
-                if resource.get("status").is_some_and(|status| status == terms::WITHDRAWN) {
+                if resource.get("status").is_some_and(taken_back::is_taken_back) {
                     json!({ "method": "PUT", "url": format!("{kind}?{condition}") })
                 } else {
                     json!({ "method": "POST", "url": kind, "ifNoneExist": condition })

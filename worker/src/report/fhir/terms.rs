@@ -13,6 +13,9 @@ pub const JOB_KEYS: &str = "https://chiasm.invalid/fhir/job-key";
 /// The status of what is taken back
 /// (<http://hl7.org/fhir/R4/valueset-diagnostic-report-status.html>, and of observations, risks and tasks).
 pub const WITHDRAWN: &str = "entered-in-error";
+
+/// Status of a document that another one took the place of (<http://hl7.org/fhir/R4/valueset-document-reference-status.html>).
+pub(super) const SUPERSEDED: &str = "superseded";
 pub(super) const MODELS: &str = "https://chiasm.invalid/fhir/model";
 pub(super) const MODEL_CARDS: &str = "https://chiasm.invalid/fhir/model-card";
 pub(super) const RISKS: &str = "https://chiasm.invalid/fhir/CodeSystem/risk";

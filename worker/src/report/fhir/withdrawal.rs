@@ -3,11 +3,12 @@
 //!
 //! What is taken back is read from the stored bundle of that version and from nothing else: its images may be gone.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::taken_back::{self, Why};
 use super::{BundleError, terms};
 use crate::report::document::{Report, Subject};
-use crate::report::language::{Language, Message};
+use crate::report::language::Language;
 
 /// What the stored bundle of a report says, as far as a withdrawal rests on it.
 #[derive(Clone)]
@@ -22,7 +23,7 @@ impl Stored {
         is_ours.then_some(Self(bundle))
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Value> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Value> {
         self.0["entry"].as_array().into_iter().flatten()
     }
 
@@ -98,11 +99,11 @@ pub fn withdrawal(report: &Report, page: &str, stored: &Stored) -> Result<Vec<u8
     let (mut asserted, mut more) = (Vec::new(), Vec::new());
     for entry in stored.entries().filter(|entry| !known.contains(&entry["fullUrl"])) {
         match entry["resource"]["resourceType"].as_str() {
-            Some("Observation" | "RiskAssessment" | "DocumentReference") if is_asserted(entry) => {
-                asserted.push(
-                    json!({ "reference": entry["fullUrl"], "type": entry["resource"]["resourceType"] }),
-                );
-                more.push(taken_back(report.language, entry));
+            Some("Observation" | "RiskAssessment" | "DocumentReference")
+                if taken_back::is_asserted(entry) =>
+            {
+                asserted.push(taken_back::reference(entry));
+                more.push(taken_back::entry(report.language, entry, Why::Withdrawn));
             }
             // named by what is taken back
             Some("Device" | "DocumentReference") => more.push(entry.clone()),
@@ -134,24 +135,4 @@ pub fn withdrawal(report: &Report, page: &str, stored: &Stored) -> Result<Vec<u8
     let mut json = serde_json::to_vec_pretty(&bundle).map_err(BundleError::Json)?;
     json.push(b'\n');
     Ok(json)
-}
-
-/// A model's card stays what it is; findings, risks and the picture that explains one were asserted.
-fn is_asserted(entry: &Value) -> bool {
-    let resource = &entry["resource"];
-    resource["resourceType"] != "DocumentReference" || resource["identifier"][0]["system"] == terms::DICOM_UID
-}
-
-fn taken_back(language: Language, entry: &Value) -> Value {
-    let mut entry = entry.clone();
-    let resource = &mut entry["resource"];
-    resource["status"] = terms::WITHDRAWN.into();
-    let div = format!(
-        "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>{} {}.</p></div>",
-        language.text(Message::WithdrawnDoNotUse),
-        language.text(Message::NotADevice)
-    );
-    resource["language"] = language.tag().into();
-    resource["text"] = json!({ "status": "generated", "div": div });
-    entry
 }

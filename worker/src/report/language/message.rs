@@ -49,7 +49,7 @@ messages! {
     FileDigest, ResourcesUsed, MoreInBundle, ForFollowUp, Code, WrittenBy, ReportForReader,
     FindingIs, FindingNotAssessed, AbsentBelow, PresentFrom, NoValidProbability, ContributionsAre,
     PopulationNote, InsideIt, OutsideIt, CalibrationNote, AverageNote, MissingNote, ComparatorNote,
-    LimitNote, AppliesToNote, ModelCardOf, MadeBy, StudyAsRead, StudyWithoutUid, WithdrawnDoNotUse,
+    LimitNote, AppliesToNote, ModelCardOf, MadeBy, StudyAsRead, StudyWithoutUid, WithdrawnDoNotUse, ReplacedDoNotUse,
     MakerNotStated, AnswersForIt, SeriesDescription, OverlaySeries, BurnedIn, ComputedBy, Range, NotANumber, ListLast, AgeHours, AgeDays, AgeMonths,
     AgeYears, AgeUnknown, UnitYears, UnitMonths,
 }

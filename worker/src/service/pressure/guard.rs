@@ -146,8 +146,14 @@ mod tests {
             overlay: None,
             segmentation: None,
         };
-        let parcel =
-            Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: false };
+        let parcel = Parcel {
+            study_uid: "1.2",
+            job_key: "j",
+            report_key: "r",
+            report: &report,
+            earlier: &[],
+            sent_before: false,
+        };
 
         let mut codes = Vec::new();
         for _ in 0..6 {
@@ -206,8 +212,14 @@ mod tests {
             overlay: None,
             segmentation: None,
         };
-        let parcel =
-            Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report: &report, sent_before: false };
+        let parcel = Parcel {
+            study_uid: "1.2",
+            job_key: "j",
+            report_key: "r",
+            report: &report,
+            earlier: &[],
+            sent_before: false,
+        };
         let paused = guards.targets().get(&name).unwrap().deliver(&parcel).await.unwrap_err();
         assert_eq!(paused.code(), "TargetPaused");
     }

@@ -14,6 +14,7 @@ use crate::message::{JobRequest, Mode};
 use crate::pipeline::Start;
 use crate::queue::Disposition;
 use crate::report::{fhir, html, sample, sr};
+use crate::service::earlier;
 use crate::service::flight::Landed;
 use crate::service::rejected::{Next, take_back};
 
@@ -165,4 +166,35 @@ async fn a_rejection_waits_for_the_newer_version_that_is_under_way() {
     end(&place, &version("second"), &report).await;
     take_back(&arrivals.flight, &fetched.job, &study).await.unwrap();
     assert!(place.ledger.stored(&withdrawal_key("second")).await.unwrap().is_some(), "it is heard");
+}
+
+#[tokio::test]
+async fn a_version_knows_what_a_target_may_hold_before_it() {
+    let place = Place::new();
+    let now = jiff::Timestamp::now();
+    let version = |key: &str| job(key, "1.1", None, now);
+    let before = async |key: &str| -> Vec<String> {
+        let report_key = version(key).report_key;
+        let found = earlier::versions(place.ledger.as_ref(), &report_key, key).await.unwrap();
+        found.into_iter().map(|one| one.job_key).collect()
+    };
+    let report = sample_report();
+    carry(&place, &version("first"), &report).await;
+    assert!(before("first").await.is_empty());
+    // one that failed on its way may have reached one of its targets
+    place.ledger.accept(&version("second")).await.unwrap();
+    let leased = place.ledger.lease_key("second").await.unwrap().unwrap();
+    place.ledger.store_report(&leased, None, &report).await.unwrap();
+    let why = crate::ledger::EndedWhy { code: "Rejected", reason: "" };
+    place.ledger.settle(&leased, JobState::Failed, Some(why)).await.unwrap();
+    place.ledger.accept(&version("third")).await.unwrap();
+    assert_eq!(before("third").await, ["second", "first"]);
+    // one that is delivered took back what was before it
+    end(&place, &version("third"), &report).await;
+    place.ledger.accept(&version("fourth")).await.unwrap();
+    assert_eq!(before("fourth").await, ["third"]);
+    end(&place, &version("fourth"), &report).await;
+    // one that comes again is newer than what replaced it
+    place.ledger.accept(&version("first")).await.unwrap();
+    assert_eq!(before("first").await, ["fourth"]);
 }

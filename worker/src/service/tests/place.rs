@@ -282,6 +282,7 @@ impl Place {
             device: Arc::new(NoDevice),
             gate: Arc::new(Gate::new(2)),
             targets: Arc::new(targets.into_iter().collect::<Targets>()),
+            witnesses: sources.witnesses(),
             metrics: Metrics::new("digest"),
             deliver_for: config.worker.deliver_for,
             hold_for: Duration::ZERO,
