@@ -1,4 +1,5 @@
-//! What a refusal costs: one instance, one series, or the study (`docs/codes.md` says the same for people).
+//! What a refusal costs: one instance, one series, or the study (`docs/codes.md` says the same for people). Whoever decides on
+//! the rest of a study asks here.
 
 use crate::refusal::RefusalCode;
 
@@ -13,6 +14,18 @@ pub enum Outcome {
     RefuseSeries,
     /// The study is refused as a whole: it cannot be told which part of it is right.
     RefuseStudy,
+    /// The study is refused, and a person looks before that goes out: the picture may have been lost on its way.
+    Hold,
+}
+
+impl Outcome {
+    /// Whether nothing of the study is read.
+    pub const fn costs_study(self) -> bool {
+        match self {
+            Self::RefuseStudy | Self::Hold => true,
+            Self::AcceptWithWarning | Self::DropInstance | Self::RefuseSeries => false,
+        }
+    }
 }
 
 impl RefusalCode {
@@ -24,6 +37,7 @@ impl RefusalCode {
                 Outcome::RefuseSeries
             }
             Self::ConflictingInstance | Self::MixedPatient => Outcome::RefuseStudy,
+            Self::BlankImage => Outcome::Hold,
             Self::NotDicom
             | Self::Truncated
             | Self::LengthOverrun
@@ -72,10 +86,12 @@ mod tests {
         let (section, _) = section.split_once("\n## ").unwrap();
         let bullets = [
             (Outcome::RefuseStudy, "- The study is refused as a whole:"),
+            (Outcome::Hold, "- The study is refused, and a person has to look first:"),
             (Outcome::RefuseSeries, "- No volume is made of the series, its images stay:"),
             (Outcome::AcceptWithWarning, "- The nodule is left out, with a warning in the report:"),
         ];
         for (outcome, start) in bullets {
+            assert!(RefusalCode::ALL.iter().any(|code| code.outcome() == outcome), "{outcome:?}");
             let line = section.lines().find_map(|line| line.strip_prefix(start)).unwrap();
             let mut named: Vec<&str> =
                 line.trim_end_matches('.').split(',').map(|code| code.trim_matches([' ', '`'])).collect();

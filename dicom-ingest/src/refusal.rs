@@ -105,6 +105,8 @@ refusal_codes! {
     MixedSeries,
     /// A series with gaps, uneven steps, several slices at one place, or fewer than two slices.
     IncompleteSeries,
+    /// All grey values of an image are the same.
+    BlankImage,
 }
 
 impl RefusalCode {

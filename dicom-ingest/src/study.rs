@@ -155,19 +155,9 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
     });
     let paths = files.iter().map(|file| file.path.clone()).collect();
     let refuse = |refusal| StudyOutcome::Refused(RefusedStudy { uid: uid.clone(), refusal, paths });
-    let instances = match deduplicate(files, &mut dropped) {
-        Ok(instances) => instances,
-        Err(refusal) => return refuse(refusal),
-    };
-    let mut patient = PatientIdentity::default();
-    for file in &instances {
-        if let Some(keyword) = patient.conflict(&file.instance.patient) {
-            return refuse(Refusal::new(
-                RefusalCode::MixedPatient,
-                format!("instances of the study differ in {keyword}; correct the study at its source"),
-            ));
-        }
-        patient.complete_from(&file.instance.patient);
+    let (instances, patient) = of_one_patient(deduplicate(files, &mut dropped), &mut dropped);
+    if let Some(refusal) = dropped.iter().find_map(costly) {
+        return refuse(refusal.clone());
     }
     let mut warnings: Vec<String> = Vec::new();
     for warning in instances.iter().flat_map(|file| &file.instance.warnings) {
@@ -209,8 +199,34 @@ fn rejected(files: &[StudyFile]) -> BTreeMap<Uid, Reason> {
     rejected
 }
 
-/// Keeps every instance once; the same UID with other bytes refuses the study.
-fn deduplicate(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> Result<Vec<StudyFile>, Refusal> {
+/// The refusal of a file that costs the whole study.
+fn costly(dropped: &Dropped) -> Option<&Refusal> {
+    match &dropped.reason {
+        DropReason::Refused(refusal) if refusal.code.outcome().costs_study() => Some(refusal),
+        DropReason::Refused(_) | DropReason::Duplicate => None,
+    }
+}
+
+/// Keeps the instances of one patient: what one leaves out, another may state, and none may state otherwise.
+fn of_one_patient(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> (Vec<StudyFile>, PatientIdentity) {
+    let mut patient = PatientIdentity::default();
+    let mut kept = Vec::with_capacity(files.len());
+    for file in files {
+        if let Some(keyword) = patient.conflict(&file.instance.patient) {
+            let message =
+                format!("instances of the study differ in {keyword}; correct the study at its source");
+            let reason = DropReason::Refused(Refusal::new(RefusalCode::MixedPatient, message));
+            dropped.push(Dropped { path: file.path, reason });
+        } else {
+            patient.complete_from(&file.instance.patient);
+            kept.push(file);
+        }
+    }
+    (kept, patient)
+}
+
+/// Keeps every instance once, and not the same UID with other bytes.
+fn deduplicate(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> Vec<StudyFile> {
     let mut digests: BTreeMap<Uid, [u8; 32]> = BTreeMap::new();
     let mut kept = Vec::with_capacity(files.len());
     for file in files {
@@ -224,12 +240,11 @@ fn deduplicate(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> Result<Vec<
                 dropped.push(Dropped { path: file.path, reason: DropReason::Duplicate });
             }
             Some(_) => {
-                return Err(Refusal::new(
-                    RefusalCode::ConflictingInstance,
-                    format!("instance {sop_instance_uid} is there twice with different contents"),
-                ));
+                let message = format!("instance {sop_instance_uid} is there twice with different contents");
+                let reason = DropReason::Refused(Refusal::new(RefusalCode::ConflictingInstance, message));
+                dropped.push(Dropped { path: file.path, reason });
             }
         }
     }
-    Ok(kept)
+    kept
 }

@@ -7,11 +7,14 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dicom_ingest::limits::Limits;
+use dicom_ingest::outcome::Outcome;
+use dicom_ingest::read::read_header;
 use dicom_ingest::reader::{InProcess, Reader as _};
-use dicom_ingest::refusal::RefusalCode;
+use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::folder::{Discovery, discover};
 use dicom_ingest::species::Species;
-use dicom_ingest::study::{DropReason, Study, StudyOutcome};
+use dicom_ingest::study::{DropReason, RefusedFile, Study, StudyFile, StudyOutcome, group};
 use support::data;
 use support::file::{Element, Encoding, identified, plain, text};
 
@@ -44,6 +47,32 @@ fn refusal(outcome: &StudyOutcome) -> RefusalCode {
     match outcome {
         StudyOutcome::Ready(study) => panic!("{} is ready", study.uid),
         StudyOutcome::Refused(refused) => refused.refusal.code,
+    }
+}
+
+/// A study goes on without a refused file, or ends with it, as the table of outcomes says of its code.
+#[test]
+fn the_code_of_a_refused_file_says_what_becomes_of_its_study() {
+    let bytes = instance("1.2.1", "1.2.1.1", vec![]);
+    let sound = StudyFile {
+        path: PathBuf::from("sound"),
+        instance: read_header(&bytes, &Limits::default()).unwrap(),
+    };
+    for code in RefusalCode::ALL {
+        let refused = RefusedFile {
+            path: PathBuf::from("refused"),
+            study_uid: Some(sound.instance.study_uid.clone()),
+            refusal: Refusal::new(*code, "for a test"),
+        };
+        let (studies, homeless) = group(vec![sound.clone()], vec![refused]);
+        assert!(studies.len() == 1 && homeless.is_empty());
+        match (code.outcome(), &studies[0]) {
+            (Outcome::RefuseStudy | Outcome::Hold, study) => assert_eq!(refusal(study), *code),
+            (Outcome::DropInstance | Outcome::RefuseSeries | Outcome::AcceptWithWarning, study) => {
+                let study = ready(study);
+                assert_eq!((study.instances.len(), study.dropped.len()), (1, 1), "{code}");
+            }
+        }
     }
 }
 

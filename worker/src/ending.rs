@@ -1,5 +1,8 @@
 //! How a job ends without a result: refused for a typed reason, or failed for a human to look at.
 
+use dicom_ingest::outcome::Outcome;
+use dicom_ingest::refusal::RefusalCode;
+
 /// A job without a result. No text of it holds patient data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ending {
@@ -46,9 +49,11 @@ impl Ending {
 }
 
 /// Whether a refusal of this code is held for a person before it goes out (`docs/codes.md`): somebody can find out whose images
-/// and whose record these are, or that the picture was lost on its way, and a new version takes the refusal's place.
+/// and whose record these are, or that the picture was lost on its way, and a new version takes the refusal's place. What files
+/// hold is declared with their codes; what record and images say of each other is declared here.
 pub(crate) fn is_held(code: &str) -> bool {
-    matches!(
+    let is_of_a_file = |known: &RefusalCode| known.as_str() == code && known.outcome() == Outcome::Hold;
+    let is_of_the_record = matches!(
         code,
         "RecordOfOtherPatient"
             | "SeveralRecords"
@@ -57,8 +62,8 @@ pub(crate) fn is_held(code: &str) -> bool {
             | "BirthDateConflict"
             | "NameConflict"
             | "IdentityUnconfirmed"
-            | "BlankImage"
-    )
+    );
+    is_of_the_record || RefusalCode::ALL.iter().any(is_of_a_file)
 }
 
 /// What a person can do about a refusal.

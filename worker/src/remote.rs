@@ -44,15 +44,23 @@ pub(crate) fn open(
     configured: &BTreeMap<Name, SourceConfig>,
 ) -> Result<BTreeMap<Name, Arc<dyn Source>>, SourceOpenError> {
     let open = |(name, config): (&Name, &SourceConfig)| {
-        let failed = |source| SourceOpenError::Open { name: name.clone(), source };
         let source: Arc<dyn Source> = match config {
             SourceConfig::Folder { path } => Arc::new(Shelf::new(path.clone())),
-            SourceConfig::S3(s3) => Arc::new(S3::new(&bucket(name, s3)?, &s3.prefix).map_err(failed)?),
-            SourceConfig::Dicomweb(web) => Arc::new(Dicomweb::new(&server(name, web)?).map_err(failed)?),
+            SourceConfig::S3(s3) => {
+                let failed = |source| SourceOpenError::Open { name: name.clone(), source };
+                Arc::new(S3::new(&bucket(name, s3)?, &s3.prefix).map_err(failed)?)
+            }
+            SourceConfig::Dicomweb(web) => Arc::new(archive(name, web)?),
         };
         Ok((name.clone(), source))
     };
     configured.iter().map(open).collect()
+}
+
+/// A DICOMweb server by itself. Nothing is reached yet.
+pub(crate) fn archive(name: &Name, config: &DicomwebConfig) -> Result<Dicomweb, SourceOpenError> {
+    let failed = |source| SourceOpenError::Open { name: name.clone(), source };
+    Dicomweb::new(&server(name, config)?).map_err(failed)
 }
 
 /// A bucket as its library wants it told.

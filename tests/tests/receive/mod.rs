@@ -1,5 +1,6 @@
 //! `chiasm receive` against dcmtk's and Orthanc's senders, against senders of other making, and killed in the middle.
 
+mod counted;
 mod hostile;
 mod killed;
 mod peer;

@@ -48,6 +48,8 @@ async fn a_study_comes_whole_as_it_is_stored() {
     assert!(matches!(source.locate(&"1.2.3".parse().unwrap(), LIMITS).await, Err(SourceError::Absent)));
     let holding = source.locate(&uid.parse().unwrap(), LIMITS).await.unwrap();
     assert_eq!(holding.instances(), Some(3));
+    assert_eq!(source.stated_instances(&uid.parse().unwrap()).await.unwrap(), Some(3));
+    assert!(matches!(source.stated_instances(&"1.2.3".parse().unwrap()).await, Err(SourceError::Absent)));
     let into = folder.path().join("spool");
     std::fs::create_dir(&into).unwrap();
     holding.fetch(&into).await.unwrap();

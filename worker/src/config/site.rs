@@ -15,7 +15,7 @@ use super::secret::Secret;
 use crate::message::Name;
 
 pub use models::{ModelsConfig, PipelineConfig};
-pub use receive::{Callers, ReceiveConfig, ReceiveTls};
+pub use receive::{Callers, CountFrom, ReceiveConfig, ReceiveTls};
 pub use remote::{DicomwebConfig, S3Config};
 
 /// Which queue.

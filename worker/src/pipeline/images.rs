@@ -281,7 +281,8 @@ fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {
     let variance =
         grey.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / grey.len().max(1) as f64;
     if variance.sqrt() < LEAST_DEVIATION {
-        return Err(Ending::refused("BlankImage", "the image is blank: all its grey values are the same"));
+        let code = RefusalCode::BlankImage.as_str();
+        return Err(Ending::refused(code, "the image is blank: all its grey values are the same"));
     }
     GreyImage::new(frame.columns, frame.rows, grey)
         .map_err(|error| Ending::refused(error.code(), error.to_string()))

@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::archive::Answer;
 use super::command::Status;
 use crate::telemetry::http::Exposition;
 
@@ -30,6 +31,7 @@ struct Families {
     instances: Family<StatusLabel, Counter>,
     received: Counter,
     releases: Family<ResultLabel, Counter>,
+    archive_answers: Family<AnswerLabel, Counter>,
     open_studies: Gauge,
     oldest_open: Gauge,
     removed: Counter,
@@ -49,6 +51,11 @@ struct StatusLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabel {
+    answer: &'static str,
 }
 
 /// How an association ended, for its count.
@@ -109,6 +116,9 @@ impl Counts {
         for result in [RELEASED, NOT_CONFIRMED] {
             drop(families.releases.get_or_create(&ResultLabel { result }));
         }
+        for answer in Answer::LABELS {
+            drop(families.archive_answers.get_or_create(&AnswerLabel { answer }));
+        }
         let registry = families.registry();
         Self(Arc::new(Inner { families, registry }))
     }
@@ -132,6 +142,11 @@ impl Counts {
     pub(super) fn released(&self, is_confirmed: bool) {
         let result = if is_confirmed { RELEASED } else { NOT_CONFIRMED };
         self.families().releases.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// The archive was asked how many instances a study has.
+    pub(super) fn archive_answered(&self, answer: Answer) {
+        self.families().archive_answers.get_or_create(&AnswerLabel { answer: answer.label() }).inc();
     }
 
     /// Studies that are not released, and how long the first instance of the oldest is here.
@@ -188,6 +203,8 @@ impl Families {
             "Requests for studies, by whether the queue confirmed",
             self.releases.clone(),
         );
+        let help = "Questions to the archive how many instances a study has, by what it answered";
+        to.register("archive_answers", help, self.archive_answers.clone());
         to.register("open_studies", "Studies that are not released", self.open_studies.clone());
         let help = "Time since the first instance of the oldest study that is not released";
         to.register_with_unit("oldest_open_age", help, Unit::Seconds, self.oldest_open.clone());
@@ -228,6 +245,7 @@ mod tests {
         counts.instance(&Status::out_of_resources("DiskFull"), 100);
         counts.instance(&Status::UNRECOGNIZED_OPERATION, 1);
         counts.released(true);
+        counts.archive_answered(Answer::Whole(3));
         counts.set_open(3, Some(Duration::from_secs(61)));
         counts.set_disk_free(1 << 30);
         counts.removed(2);
@@ -242,6 +260,8 @@ mod tests {
             "chiasm_receive_received_bytes_total 613",
             "chiasm_receive_releases_total{result=\"confirmed\"} 1",
             "chiasm_receive_releases_total{result=\"not_confirmed\"} 0",
+            "chiasm_receive_archive_answers_total{answer=\"whole\"} 1",
+            "chiasm_receive_archive_answers_total{answer=\"unanswered\"} 0",
             "chiasm_receive_open_studies 3",
             "chiasm_receive_oldest_open_age_seconds 61",
             "chiasm_receive_removed_studies_total 2",

@@ -1,15 +1,18 @@
 //! `chiasm receive`: a storage SCP (PS3.4 annex B) that takes studies over DICOM.
 //!
 //! An instance is written to the disk as it comes, scanned by the bounded readers of files, and has its name, with folder and
-//! file synced, before its sender is told that it is stored. A study that was quiet for a while is released: it becomes a
-//! request on the queue, whose source is the folder. Nothing here knows a ledger or a job.
+//! file synced, before its sender is told that it is stored. A study that was quiet for a while, or of which everything is here
+//! that the archive states, is released: it becomes a request on the queue, whose source is the folder. Nothing here knows a
+//! ledger or a job.
 
+mod archive;
 mod association;
 mod command;
 mod contexts;
 mod counts;
 mod inbox;
 mod incoming;
+mod open;
 mod release;
 mod studies;
 mod tls;
@@ -21,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dicom_ingest::reader::Reader;
+use dicom_ingest::source::dicomweb::Dicomweb;
 use dicom_ul::pdu::{
     AssociationRJ, AssociationRJResult, AssociationRJServiceProviderPresentationReason, AssociationRJSource,
     Pdu, write_pdu,
@@ -34,9 +38,11 @@ use tokio_util::task::TaskTracker;
 use crate::config::site::ReceiveConfig;
 use crate::queue::Queue;
 use crate::service::pressure::disk::Disk;
+use archive::Archive;
 use contexts::Options;
 use counts::{AssociationEnd, Counts};
 use inbox::Inbox;
+use open::Waits;
 use studies::Studies;
 use tls::Tls;
 use watch::Beat;
@@ -63,26 +69,31 @@ pub struct Receiver {
     /// Files that are read at the same time.
     reading: Semaphore,
     queue: Arc<dyn Queue>,
+    archive: Option<Archive>,
     counts: Counts,
     beat: Beat,
 }
 
 impl Receiver {
-    /// Takes the folder and what an earlier receiver left there. `readers` files are read at the same time.
+    /// Takes the folder and what an earlier receiver left there. `readers` files are read at the same time; `archive` is the
+    /// server of [`ReceiveConfig::count_from`].
     pub fn open(
         config: ReceiveConfig,
         reader: Arc<dyn Reader>,
         readers: usize,
         queue: Arc<dyn Queue>,
+        archive: Option<Dicomweb>,
     ) -> io::Result<Self> {
         let inbox = Arc::new(Inbox::open(&config.folder)?);
-        let studies = Arc::new(Studies::open(Arc::clone(&inbox), config.quiet, config.longest)?);
+        let waits = Waits { quiet: config.quiet, patience: config.count_patience, longest: config.longest };
+        let studies = Arc::new(Studies::open(Arc::clone(&inbox), waits)?);
         let disk = Disk::new("receive", inbox.root());
         let options = contexts::options(&config);
         let tls = config.tls.as_ref().map(Tls::open).transpose()?;
         let reading = Semaphore::new(readers.max(1));
+        let archive = archive.map(Archive::new);
         let (counts, beat) = (Counts::new(), Beat::new());
-        Ok(Self { config, options, tls, inbox, studies, disk, reader, reading, queue, counts, beat })
+        Ok(Self { config, options, tls, inbox, studies, disk, reader, reading, queue, archive, counts, beat })
     }
 
     /// Takes associations until `stopping`; those under way have `grace` to finish their instance.

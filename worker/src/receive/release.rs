@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use dicom_ingest::uid::Uid;
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Receiver;
+use super::open::Due;
+use super::{Receiver, archive};
 use crate::job::digest;
 use crate::lane::Lane;
 use crate::message::{JobRequest, Mode, envelope};
@@ -18,7 +20,7 @@ use crate::message::{JobRequest, Mode, envelope};
 /// The CloudEvents `source` of requests that begin here.
 const ORIGIN: &str = "urn:chiasm:receive";
 
-/// How often it is looked whether a study is quiet.
+/// How often it is looked whether a study is to be released.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The most instances that a request may state.
@@ -26,17 +28,19 @@ const MAX_STATED: u32 = 1_000_000;
 
 /// Releases studies until `stopping`. What is open then is released by the next receiver.
 pub(super) async fn run(receiver: Arc<Receiver>, stopping: CancellationToken) {
+    let mut asking = JoinSet::new();
     while stopping.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
         let studies = Arc::clone(&receiver.studies);
         receiver.beat.now();
         let due = tokio::task::spawn_blocking(move || studies.due(Instant::now())).await.unwrap_or_default();
-        for study in due {
-            release(&receiver, &study).await;
+        for (study, due) in due {
+            release(&receiver, &study, due).await;
         }
+        archive::ask(&receiver, &mut asking);
     }
 }
 
-async fn release(receiver: &Receiver, study: &Uid) {
+async fn release(receiver: &Receiver, study: &Uid, due: Due) {
     let instances = receiver.inbox.instances(study).unwrap_or(0);
     let settled = if instances == 0 {
         // Its mark was made, and its first instance refused or never whole.
@@ -46,7 +50,7 @@ async fn release(receiver: &Receiver, study: &Uid) {
         match receiver.queue.publish(&envelope::message(&request, ORIGIN, None)).await {
             Ok(()) => {
                 receiver.counts.released(true);
-                tracing::info!(request = request.id, instances, "study released");
+                tracing::info!(request = request.id, instances, because = due.as_str(), "study released");
                 receiver.studies.released(study)
             }
             Err(error) => {

@@ -73,6 +73,12 @@ impl Dicomweb {
         let client = Client::new(&config.url, config.login.clone(), &config.web)?;
         Ok(Self { client: Arc::new(client), max_instance_bytes: config.max_instance_bytes })
     }
+
+    /// How many instances the server states that it holds of a study: Number of Study Related Instances (0020,1208).
+    /// `None` where it knows the study and states none. A study that it does not know is [`SourceError::Absent`].
+    pub async fn stated_instances(&self, study: &Uid) -> Result<Option<u64>, SourceError> {
+        qido::stated_instances(&self.client, study).await
+    }
 }
 
 #[async_trait]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::DicomwebConfig;
 use crate::message::Name;
 
 /// How studies are received over DICOM.
@@ -25,6 +26,10 @@ pub struct ReceiveConfig {
     pub quiet: Duration,
     /// A study is released so long after its first instance, whatever still comes.
     pub longest: Duration,
+    /// Who is asked how many instances a study has; `None`: time alone says when one is whole.
+    pub count_from: Option<CountFrom>,
+    /// So much longer than `quiet` a study waits of which the archive states more than is here.
+    pub count_patience: Duration,
     /// An association that is silent for so long is aborted.
     pub idle: Duration,
     /// Associations at once.
@@ -39,6 +44,15 @@ pub struct ReceiveConfig {
     pub keep: Option<Duration>,
     /// Where probes and metrics are served.
     pub http_listen: Option<SocketAddr>,
+}
+
+/// The archive that states how many instances a study has.
+#[derive(Debug, Clone)]
+pub struct CountFrom {
+    /// Its name among the sources.
+    pub source: Name,
+    /// How to reach it.
+    pub server: DicomwebConfig,
 }
 
 /// How the receiver shows who it is, and whom it believes. All files are PEM.

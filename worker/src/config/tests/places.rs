@@ -169,7 +169,7 @@ fn a_receiver_needs_a_folder_callers_and_targets() {
     let told = problems(
         "[sources.web]\nkind = 'dicomweb'\nurl = 'https://pacs.example.org/dicom-web'\n\
          [receive]\nlisten = '0.0.0.0:11112'\nsource = 'web'\nlongest_s = 5\nmax_pdu_kib = 1\n\
-         http_listen = '9465'\nclient_ca_file = '/nowhere/ca.pem'",
+         http_listen = '9465'\nclient_ca_file = '/nowhere/ca.pem'\ncount_from = 'gone'\ncount_patience_s = 604801",
         &Environment::default(),
     );
     for (key, part) in [
@@ -182,11 +182,37 @@ fn a_receiver_needs_a_folder_callers_and_targets() {
         ("receive.http_listen", "no address and port"),
         ("receive.certificate_file", "go together"),
         ("receive.client_ca_file", "cannot be read"),
+        ("receive.count_from", "no valid [sources.gone]"),
+        ("receive.count_patience_s", "0 to 604800"),
     ] {
         let is_told = told.iter().any(|problem| problem.contains(key) && problem.contains(part));
         assert!(is_told, "{key}: {part} is not in {told:?}");
     }
-    assert_eq!(told.len(), 9, "{told:?}");
+    assert_eq!(told.len(), 11, "{told:?}");
+}
+
+#[test]
+fn only_a_dicomweb_server_states_how_many_instances_a_study_has() {
+    let folder = TempDir::new().unwrap();
+    let text = |count_from: &str| {
+        format!(
+            "default_source = 'in'\ndefault_targets = ['out']\n\
+             [sources.in]\nkind = 'folder'\npath = '{0}'\n[targets.out]\nkind = 'folder'\npath = '{0}'\n\
+             [sources.web]\nkind = 'dicomweb'\nurl = 'https://pacs.example.org/dicom-web'\n\
+             [receive]\nlisten = '127.0.0.1:11112'\nsource = 'in'\ncalling_aes = ['PACS']\n{count_from}",
+            folder.path().display()
+        )
+    };
+    let none = Environment::default();
+    let told = problems(&text("count_from = 'in'"), &none);
+    assert!(told.len() == 1 && told[0].contains("receive.count_from"), "{told:?}");
+    let receive = read(&text("count_from = 'web'"), &none).unwrap().config.receive.unwrap();
+    let from = receive.count_from.unwrap();
+    assert_eq!(
+        (from.source.as_str(), from.server.url.as_str()),
+        ("web", "https://pacs.example.org/dicom-web")
+    );
+    assert!(read(&text(""), &none).unwrap().config.receive.unwrap().count_from.is_none());
 }
 
 #[test]

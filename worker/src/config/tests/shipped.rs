@@ -67,6 +67,7 @@ fn the_examples_in_the_shipped_file_load() {
     assert!(config.models.built_in_signature.is_some());
     let receive = config.receive.unwrap();
     assert_eq!((receive.source.as_str(), receive.max_pdu_bytes), ("archive", 131_072));
+    assert_eq!(receive.count_from.map(|from| from.source.to_string()).as_deref(), Some("pacs"));
     assert_eq!(receive.calling_aes, Callers::These(vec!["PACS".into(), "CT1".into()]));
     assert!(config.orthanc.is_some() && config.http.intake_token.is_some() && config.log.otlp_url.is_some());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::problem::Findings;
 use super::super::raw::RawReceive;
-use super::super::site::{Callers, Places, ReceiveConfig, ReceiveTls, SourceConfig};
+use super::super::site::{Callers, CountFrom, Places, ReceiveConfig, ReceiveTls, SourceConfig};
 use super::address;
 use super::pacs::title;
 use crate::message::Name;
@@ -16,6 +16,8 @@ const MIB: u64 = 1024 * 1024;
 const MOST_FREE_MIB: u64 = 1 << 40;
 /// The most of an instance: what the scan of a file takes.
 const MOST_INSTANCE_MIB: u64 = 2047;
+/// A week, as the longest of `longest_s`.
+const MOST_PATIENCE_S: u64 = 7 * 86_400;
 /// A hundred years.
 const MOST_DAYS: u64 = 36_500;
 /// Stands for every calling title.
@@ -26,6 +28,8 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
     let quiet = seconds("receive.quiet_s", raw.quiet_s, 86_400);
     let longest = seconds("receive.longest_s", raw.longest_s, 7 * 86_400);
     let idle = seconds("receive.idle_s", raw.idle_s, 3600);
+    let count_patience_s =
+        findings.within("receive.count_patience_s", raw.count_patience_s, 0, MOST_PATIENCE_S);
     if longest < quiet {
         findings.wrong("receive.longest_s", "is less than `quiet_s`: no study would have its quiet time");
     }
@@ -50,25 +54,17 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
         Callers::These(titles("receive.calling_aes", &raw.calling_aes, findings))
     };
     let Some(text) = &raw.listen else {
-        if raw.source.is_some() || !raw.calling_aes.is_empty() {
+        if raw.source.is_some() || raw.count_from.is_some() || !raw.calling_aes.is_empty() {
             findings.warn("receive.listen", "is missing: the other keys of [receive] have no effect");
         }
         return None;
     };
-    match &calling_aes {
-        Callers::Any => {
-            findings.warn("receive.calling_aes", "lets anybody who reaches the port send studies");
-        }
-        Callers::These(titles) if titles.is_empty() => findings.wrong(
-            "receive.calling_aes",
-            "is empty; name the AE titles that may send, or `\"*\"` for anybody",
-        ),
-        Callers::These(_) => {}
-    }
+    callers(&calling_aes, findings);
     let tls = tls(raw, findings);
     let listen = listen(text, tls.is_some(), raw.allow_plaintext, findings);
     let http_listen = raw.http_listen.as_deref().and_then(|text| http_listen(text, findings));
     let source = source(raw.source.as_deref(), places, findings);
+    let count_from = count_from(raw.count_from.as_deref(), places, findings);
     if places.default_targets.is_empty() {
         findings.wrong("receive.source", "its studies go to the default targets; set `default_targets`");
     }
@@ -82,6 +78,8 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
         calling_aes,
         quiet,
         longest,
+        count_from,
+        count_patience: Duration::from_secs(count_patience_s),
         idle,
         max_associations: usize::try_from(max_associations).unwrap_or(usize::MAX),
         max_pdu_bytes: u32::try_from(max_pdu_kib * 1024).unwrap_or(u32::MAX),
@@ -90,6 +88,20 @@ pub(super) fn receive(raw: &RawReceive, places: &Places, findings: &mut Findings
         keep: (keep_days > 0).then(|| Duration::from_hours(24 * keep_days)),
         http_listen,
     })
+}
+
+/// Whether nobody or anybody may call.
+fn callers(calling_aes: &Callers, findings: &mut Findings) {
+    match calling_aes {
+        Callers::Any => {
+            findings.warn("receive.calling_aes", "lets anybody who reaches the port send studies");
+        }
+        Callers::These(titles) if titles.is_empty() => findings.wrong(
+            "receive.calling_aes",
+            "is empty; name the AE titles that may send, or `\"*\"` for anybody",
+        ),
+        Callers::These(_) => {}
+    }
 }
 
 fn tls(raw: &RawReceive, findings: &mut Findings) -> Option<ReceiveTls> {
@@ -169,6 +181,25 @@ fn source(name: Option<&str>, places: &Places, findings: &mut Findings) -> Optio
         None => {
             let problem = format!("names `{name}`, but there is no valid [sources.{name}]");
             findings.wrong("receive.source", problem);
+            None
+        }
+    }
+}
+
+/// The source by its name that states how many instances a study has, which only a DICOMweb server does.
+fn count_from(name: Option<&str>, places: &Places, findings: &mut Findings) -> Option<CountFrom> {
+    let name = name?;
+    match places.sources.iter().find(|(known, _)| known.as_str() == name) {
+        Some((known, SourceConfig::Dicomweb(server))) => {
+            Some(CountFrom { source: known.clone(), server: server.clone() })
+        }
+        Some((_, SourceConfig::Folder { .. } | SourceConfig::S3(_))) => {
+            findings.wrong("receive.count_from", format!("names `{name}`, which is no DICOMweb server"));
+            None
+        }
+        None => {
+            let problem = format!("names `{name}`, but there is no valid [sources.{name}]");
+            findings.wrong("receive.count_from", problem);
             None
         }
     }
