@@ -5,6 +5,7 @@
 mod assess;
 mod evaluation;
 mod features;
+mod formula_arm;
 mod fused;
 mod future;
 mod holdout;
