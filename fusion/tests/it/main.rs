@@ -22,3 +22,4 @@ mod support;
 mod swapped;
 mod tabular;
 mod views;
+mod what_if;
