@@ -13,6 +13,7 @@ mod late_fusion;
 mod nodules;
 mod note_inputs;
 mod notes;
+mod prior_imaging;
 mod prostate;
 mod provenance;
 mod record;
