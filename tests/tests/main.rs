@@ -40,3 +40,4 @@ mod segments;
 mod sources;
 mod submit;
 mod training;
+mod what_if;

@@ -16,6 +16,7 @@ mod mayo;
 mod plcom2012;
 mod prostate;
 mod rated;
+mod what_if;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ use crate::prostate::{ProstateLesion, ProstateReport};
 
 pub use comparison::Comparison;
 pub use lesion::{EarlierLesion, Lesion, lesion};
+pub use what_if::{WhatIf, WhatIfError, what_if};
 
 /// All that a set of risks is made from.
 #[derive(Clone, Copy)]

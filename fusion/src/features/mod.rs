@@ -15,6 +15,7 @@ mod conditions;
 mod demographics;
 mod education;
 mod family;
+mod imaging;
 mod labs;
 mod medication;
 mod missing;
@@ -47,9 +48,8 @@ pub use statistics::{doubling_time_months, theil_sen};
 pub use units::{Conversion, convert};
 pub(crate) use view::View;
 
-/// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a
-/// rule changes.
-pub const SCHEMA: &str = "chiasm-record-features/5";
+/// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a rule changes.
+pub const SCHEMA: &str = "chiasm-record-features/6";
 
 /// The features of one record at one index time.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -357,6 +357,7 @@ pub fn features_by(schema: &Schema, record: &Record, t0: Timestamp, zone: &TimeZ
     education::add(&view, &mut all);
     procedures::add(&view, &mut all);
     scales::add(&view, &mut all);
+    imaging::add(&view, &mut all);
     comorbidity::add(&view, &mut all);
     let beyond = notes::add(&view, &mut all);
     all.iter_mut().for_each(Feature::round);

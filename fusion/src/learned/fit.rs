@@ -18,9 +18,9 @@ pub(super) const REPEATS: usize = 2;
 /// taken. Columns are standardised, so one penalty serves all.
 const LAMBDAS: [f64; 6] = [3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
 
-/// Ridge penalty of the fusion's two weights and of the Platt slopes, which are few and well determined.
-const FUSION_LAMBDA: f64 = 1.0;
-const PLATT_LAMBDA: f64 = 0.01;
+/// Ridge penalty of the fusion's weights and of the Platt slopes, which are few and well determined.
+pub(super) const FUSION_LAMBDA: f64 = 1.0;
+pub(super) const PLATT_LAMBDA: f64 = 0.01;
 
 /// One examination as the fit sees it.
 #[derive(Debug, Clone)]
@@ -79,6 +79,7 @@ pub(super) fn two_sides(
         record_only: platt(&record, labels, recorded)?,
         image: fit_side(images, labels, pictured, image.lambda)?,
         record: fit_side(records, labels, recorded, record.lambda)?,
+        formula: None,
         base_rate,
     };
     Some((made, [image, record]))
@@ -176,22 +177,25 @@ fn log_loss(logits: &[Vec<Option<f64>>], labels: &[f64], weights: &[f64]) -> Opt
 fn fuse(image: &Crossed, record: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 3]> {
     let columns =
         |repeat: usize, case: usize| Some(vec![image.logits[repeat][case]?, record.logits[repeat][case]?]);
-    let solved = stacked(labels, weights, FUSION_LAMBDA, columns)?;
+    let solved = stacked(labels, weights, FUSION_LAMBDA, 0, columns)?;
     Some([solved[0], solved[1], solved[2]])
 }
 
 /// Platt: intercept and non-negative slope over a side's cross-fitted logits.
 fn platt(side: &Crossed, labels: &[f64], weights: &[f64]) -> Option<[f64; 2]> {
-    let solved = stacked(labels, weights, PLATT_LAMBDA, |repeat, case| {
+    let solved = stacked(labels, weights, PLATT_LAMBDA, 0, |repeat, case| {
         side.logits[repeat][case].map(|logit| vec![logit])
     })?;
     Some([solved[0], solved[1]])
 }
 
-fn stacked(
+/// Intercept and weights over columns of cross-fitted logits, on the cases with a weight above 0 that have them all; the last
+/// `free` weights may be negative, no other.
+pub(super) fn stacked(
     labels: &[f64],
     weights: &[f64],
     lambda: f64,
+    free: usize,
     columns: impl Fn(usize, usize) -> Option<Vec<f64>>,
 ) -> Option<Vec<f64>> {
     let (mut design, mut outcomes, mut shares) = (Vec::new(), Vec::new(), Vec::new());
@@ -203,7 +207,7 @@ fn stacked(
             shares.push(weights[case] / REPEATS as f64);
         }
     }
-    linear::fit_non_negative(&design, &outcomes, &shares, lambda)
+    linear::fit_signed(&design, &outcomes, &shares, lambda, free)
 }
 
 /// Share of positives with one imagined case of each kind, so that it is never 0 or 1.

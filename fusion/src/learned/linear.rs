@@ -79,22 +79,34 @@ pub(super) fn fit(rows: &[Vec<Option<f64>>], labels: &[f64], weights: &[f64], la
     Some(Linear { centre, scale, weights: slopes.to_vec(), intercept: *intercept })
 }
 
-/// Fits intercept and slopes with every slope at least 0: slopes that come out negative are set to 0, the
-/// most negative first, and the rest is fitted again.
+/// Fits intercept and slopes with every slope at least 0.
 pub(super) fn fit_non_negative(
     design: &[Vec<f64>],
     labels: &[f64],
     weights: &[f64],
     lambda: f64,
 ) -> Option<Vec<f64>> {
+    fit_signed(design, labels, weights, lambda, 0)
+}
+
+/// Fits intercept and slopes, all but the last `unsigned` slopes at least 0: those that come out negative are set to 0, the most
+/// negative first, and the rest is fitted again.
+pub(super) fn fit_signed(
+    design: &[Vec<f64>],
+    labels: &[f64],
+    weights: &[f64],
+    lambda: f64,
+    unsigned: usize,
+) -> Option<Vec<f64>> {
     let columns = design.first().map_or(0, Vec::len);
+    let signed = columns.saturating_sub(unsigned);
     let mut free: Vec<usize> = (0..columns).collect();
     loop {
         let part: Vec<Vec<f64>> =
             design.iter().map(|row| free.iter().map(|column| row[*column]).collect()).collect();
         let solved = newton(&part, labels, weights, &vec![lambda; free.len()])?;
         let worst = (0..free.len())
-            .filter(|at| solved[at + 1] < 0.0)
+            .filter(|at| free[*at] < signed && solved[at + 1] < 0.0)
             .min_by(|one, other| solved[one + 1].total_cmp(&solved[other + 1]));
         if let Some(at) = worst {
             free.remove(at);
@@ -290,5 +302,9 @@ mod tests {
         let wrong = fit_non_negative(&flipped, &labels, &ones, 1.0).unwrap();
         assert!(wrong[1].abs() < 1e-12, "{wrong:?}");
         assert_eq!(fit_non_negative(&design, &ones, &ones, 1.0), None);
+        // the last one may be: it says what the first would say with the other sign
+        let falling: Vec<Vec<f64>> = design.iter().map(|row| vec![row[1], -row[0]]).collect();
+        let free = fit_signed(&falling, &labels, &ones, 1.0, 1).unwrap();
+        assert!(free[1] >= 0.0 && (free[2] + right[1]).abs() < 0.2 * right[1], "{free:?} {right:?}");
     }
 }

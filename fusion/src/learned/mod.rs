@@ -17,6 +17,7 @@ mod evaluate;
 mod familiarity;
 mod file;
 mod fit;
+mod formula;
 pub mod fused;
 mod holdout;
 mod late;

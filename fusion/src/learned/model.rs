@@ -365,7 +365,7 @@ impl Parameters {
             Stratum::RecordOnly => (record_only[0], 0.0, record_only[1]),
         };
         let columns = record.map(RecordRow::columns);
-        let offsets = self.late.offsets(image, columns.as_ref().map(<[_; COLUMNS]>::as_slice));
+        let offsets = self.late.offsets(image, columns.as_ref().map(<[_; COLUMNS]>::as_slice), None);
         let logit = match stratum {
             Stratum::Fused => offsets.fused,
             Stratum::ImageOnly => offsets.image,
@@ -382,7 +382,7 @@ impl Parameters {
 
     /// The calibrated image side.
     pub(super) fn image_alone(&self, image: &[Option<f64>]) -> f64 {
-        self.late.offsets(Some(image), None).image.map_or(self.late.base_rate, logistic)
+        self.late.offsets(Some(image), None, None).image.map_or(self.late.base_rate, logistic)
     }
 
     /// The calibrated record side; the base rate where the record says nothing.
@@ -390,7 +390,7 @@ impl Parameters {
         if !record.has_labs() {
             return self.late.base_rate;
         }
-        self.late.offsets(None, Some(&record.columns())).record.map_or(self.late.base_rate, logistic)
+        self.late.offsets(None, Some(&record.columns()), None).record.map_or(self.late.base_rate, logistic)
     }
 }
 

@@ -15,8 +15,8 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
-use super::fact::Origin;
-use super::json::{list, moment, owned, text};
+use super::fact::{Concept, Origin};
+use super::json::{concept, concept_at, list, moment, owned, text};
 use crate::time::Moment;
 
 /// Largest text that is read of one attachment, section or narrative, in bytes.
@@ -41,6 +41,8 @@ pub(crate) struct Note {
     pub(crate) effective_says_known: bool,
     pub(crate) effective: Option<Moment>,
     pub(crate) effective_end: Option<Moment>,
+    /// All codings of a DiagnosticReport's `category` and `code` together; of other notes none.
+    pub(crate) kind: Concept,
     pub(crate) texts: Vec<NoteText>,
     /// Attachments that are not read: elsewhere, of another type, too long, or broken.
     pub(crate) unread: usize,
@@ -95,6 +97,7 @@ pub(crate) fn diagnostic_report(value: &Value, origin: Origin) -> Note {
             .or_else(|| period.and_then(|period| moment(period, "start"))),
         effective_end: period.and_then(|period| moment(period, "end")),
         corrected: is_changed(status),
+        kind: kind(value),
         ..empty(origin, usable)
     };
     if let Some(conclusion) = value.get("conclusion").and_then(Value::as_str) {
@@ -121,6 +124,13 @@ pub(crate) fn composition(value: &Value, origin: Origin) -> Note {
     note
 }
 
+/// What a report is of: its categories and its code.
+fn kind(value: &Value) -> Concept {
+    let categories = list(value, "category").map(concept);
+    let codings = categories.chain([concept_at(value, "code")]).flat_map(|one| one.codings).collect();
+    Concept { codings, text: None }
+}
+
 /// Whether a status says that there was a version before.
 fn is_changed(status: Option<&str>) -> bool {
     matches!(status, Some("amended" | "corrected" | "appended"))
@@ -135,6 +145,7 @@ fn empty(origin: Origin, usable: bool) -> Note {
         effective_says_known: false,
         effective: None,
         effective_end: None,
+        kind: Concept::default(),
         texts: Vec::new(),
         unread: 0,
     }

@@ -22,7 +22,8 @@ pub enum TableFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     chiasm features patient.json --at 2024-05-02T10:00:00Z\n  \
-    chiasm features export/*.ndjson --patient 17 --at 2024-05-02T10:00:00+02:00 --format csv\n\n\
+    chiasm features export/*.ndjson --patient 17 --at 2024-05-02T10:00:00+02:00 --format csv\n  \
+    chiasm features patient.json --at 2024-05-02T10:00:00Z --what-if smoking-status=never-smoker\n\n\
     The output is the patient's data: it goes to standard output and nowhere else.")]
 pub struct FeaturesArgs {
     /// A FHIR R4 bundle of one patient, or the NDJSON files of a bulk export.
@@ -43,4 +44,8 @@ pub struct FeaturesArgs {
     /// Another feature schema than the one that is built in, of the same form.
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
+    /// In place of the table: every risk of the record as it is, and as it would be if this input had this value; `unknown` takes
+    /// one away. As text or JSON.
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "schema")]
+    pub what_if: Option<String>,
 }

@@ -6,9 +6,10 @@ use std::io::Write;
 use anyhow::{Context, bail};
 use fusion::features::{CELLS, ROW_NAMES, rows, to_text};
 use fusion::record::exported_patients;
-use fusion::{FeatureTable, Record, Schema};
+use fusion::{AssessInput, FeatureTable, LateFusionModel, Record, Risk, Schema, WhatIf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::json;
 
 use super::Usage;
 use crate::cli::features::{FeaturesArgs, TableFormat};
@@ -27,6 +28,9 @@ pub(super) fn run(args: &FeaturesArgs) -> anyhow::Result<u8> {
     let schema = if let Some(own) = &own { own } else { Schema::built_in() };
     let record = record(args)?;
     let table = fusion::features_by(schema, &record, args.at, &zone);
+    if let Some(asked) = &args.what_if {
+        return what_if(args, asked, (&record, &table), &zone);
+    }
     let mut out = std::io::stdout().lock();
     match args.format {
         TableFormat::Text => write!(out, "{}", to_text(&table))?,
@@ -42,6 +46,65 @@ pub(super) fn run(args: &FeaturesArgs) -> anyhow::Result<u8> {
         TableFormat::Parquet => out.write_all(&parquet(schema, &table))?,
     }
     Ok(0)
+}
+
+/// Prints every risk of the record, without a picture, before and after one input is changed.
+fn what_if(
+    args: &FeaturesArgs,
+    asked: &str,
+    (record, table): (&Record, &FeatureTable),
+    zone: &TimeZone,
+) -> anyhow::Result<u8> {
+    let (name, value) = asked.split_once('=').ok_or_else(|| Usage(format!("`{asked}` is not NAME=VALUE")))?;
+    let nodules = fusion::nodules(record, args.at, zone);
+    let lesions = fusion::prostate_lesions(record, args.at, zone);
+    let late_fusion = LateFusionModel::embedded().ok();
+    let input = AssessInput {
+        t0: args.at,
+        features: Some(table),
+        nodules: &nodules,
+        prostate: &[],
+        lesions: &lesions,
+        image: None,
+        header: None,
+        late_fusion: late_fusion.as_ref(),
+    };
+    let found = fusion::what_if(&input, name, value).map_err(|error| Usage(error.to_string()))?;
+    let mut out = std::io::stdout().lock();
+    match args.format {
+        TableFormat::Text => {
+            writeln!(out, "what if {name} = {value}, at {}\n", args.at)?;
+            writeln!(out, "{:16}  {:>18}  {:>18}  log odds", "risk", "before", "after")?;
+            for one in &found {
+                writeln!(out, "{}", line(one))?;
+            }
+        }
+        TableFormat::Json => {
+            let whole = json!({ "t0": args.at, "set": { name: value }, "risks": found });
+            writeln!(out, "{}", serde_json::to_string_pretty(&whole)?)?;
+        }
+        TableFormat::Csv | TableFormat::Parquet => {
+            bail!(Usage("--what-if prints text or JSON".to_owned()));
+        }
+    }
+    Ok(0)
+}
+
+/// A risk before and after, and why there is none after.
+fn line(one: &WhatIf) -> String {
+    let number = |risk: Option<&Risk>| {
+        let Some(risk) = risk else { return "not listed".to_owned() };
+        match (risk.probability, risk.low.zip(risk.high)) {
+            (Some(probability), _) => format!("{:.2} %", probability * 100.0),
+            (None, Some((low, high))) => format!("{:.2} to {:.2} %", low * 100.0, high * 100.0),
+            (None, None) => "none".to_owned(),
+        }
+    };
+    let (before, after) = (number(one.before.as_ref()), number(one.after.as_ref()));
+    let change = one.change_logit.map(|logit| format!("{logit:+.3}"));
+    let why = one.after.as_ref().and_then(|risk| risk.reason.clone());
+    let last = change.or(why).unwrap_or_default();
+    format!("{:16}  {before:>18}  {after:>18}  {last}", one.id).trim_end().to_owned()
 }
 
 /// The rows of the CSV with types: `value` is text as there, `number` the same where it is one.

@@ -103,6 +103,11 @@ impl Findings {
                 format!("the scale `{}` has no values or no age", scale.id)
             });
         }
+        for one in &schema.prior_imaging {
+            self.unless(one.window_days > 0 && !one.codes.is_empty(), || {
+                format!("the imaging `{}` has no codes or no window", one.id)
+            });
+        }
         let known: BTreeSet<&str> = schema.charlson.categories.iter().map(|one| one.id.as_str()).collect();
         for category in &schema.charlson.categories {
             let yields = category.yields_to.as_deref().is_none_or(|other| known.contains(other));

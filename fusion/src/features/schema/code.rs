@@ -21,6 +21,9 @@ pub(crate) const RADLEX: [&str; 4] = [
 /// DICOM's own codes (DCM).
 pub(crate) const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 
+/// Diagnostic service sections of HL7 v2, which DiagnosticReports have as their category.
+const SERVICE: &str = "http://terminology.hl7.org/CodeSystem/v2-0074";
+
 /// One code of a measured value.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,7 +120,7 @@ pub(crate) fn is_icd10(system: &str) -> bool {
     )
 }
 
-/// `loinc|72166-2` or `snomed|8517006`.
+/// `loinc|72166-2`, `snomed|8517006` or `v2-0074|RAD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) system: &'static str,
@@ -135,10 +138,14 @@ impl TryFrom<String> for Token {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let (system, code) = text.split_once('|').ok_or_else(|| format!("`{text}` is not system|code"))?;
         let (system, sound) = match system {
-            // Answers are numbered apart, and their last digit follows another rule.
-            "loinc" => (LOINC, code.starts_with("LA") || is_loinc(code)),
+            // Answers and parts are numbered apart, and their last digit follows another rule.
+            "loinc" => (LOINC, code.starts_with("LA") || code.starts_with("LP") || is_loinc(code)),
             "snomed" => (SNOMED, is_snomed(code)),
-            _ => return Err(format!("`{system}` is neither loinc nor snomed")),
+            "v2-0074" => {
+                let letters = code.bytes().all(|byte| byte.is_ascii_uppercase());
+                (SERVICE, letters && (2..=3).contains(&code.len()))
+            }
+            _ => return Err(format!("`{system}` is none of loinc, snomed and v2-0074")),
         };
         if sound {
             Ok(Self { system, code: code.to_owned() })

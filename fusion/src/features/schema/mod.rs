@@ -15,6 +15,7 @@
 mod check;
 mod code;
 mod comorbidity;
+mod imaging;
 mod note;
 mod view_definitions;
 
@@ -28,6 +29,7 @@ pub(crate) use code::{
     CodeList, DICOM, LOINC, MeasuredCode, RADLEX, RXNORM, SNOMED, Token, any_of, bare, is_icd10, starts,
 };
 pub(crate) use comorbidity::{Charlson, Comorbidity, Diagnoses};
+pub(crate) use imaging::PriorImaging;
 pub(crate) use note::{NoteAmount, NoteFeature, NoteSubject};
 
 /// A feature schema: what is read of a record, and how.
@@ -56,6 +58,8 @@ pub struct Schema {
     pub(crate) examinations: Vec<Stated>,
     #[serde(rename = "scale", default)]
     pub(crate) scales: Vec<Scale>,
+    #[serde(default)]
+    pub(crate) prior_imaging: Vec<PriorImaging>,
     #[serde(rename = "family", default)]
     pub(crate) families: Vec<Family>,
     pub(crate) medication: MedicationRules,
@@ -369,7 +373,10 @@ impl Schema {
         let ratios = self.ratios.iter().map(|one| (one.id.as_str(), one.unit.as_str()));
         let kinetics = self.kinetics.iter().map(|one| (one.id.as_str(), one.unit.as_str()));
         let ages = [("age", "a"), ("years-quit", "a"), ("years-smoked", "a")];
-        measured.chain(ratios).chain(kinetics).chain(ages).find(|(own, _)| *own == id).map(|(_, unit)| unit)
+        let imaging = self.prior_imaging.iter();
+        let imaging = imaging.flat_map(|one| [(one.id.as_str(), "1"), (one.days.id.as_str(), "d")]);
+        let others = kinetics.chain(ages).chain(imaging);
+        measured.chain(ratios).chain(others).find(|(own, _)| *own == id).map(|(_, unit)| unit)
     }
 
     /// SQL-on-FHIR v2 ViewDefinitions, one for each type of resource, which select the rows that the features are made

@@ -96,6 +96,7 @@ fn head(card: &mut String, model: &FusedModel) -> std::fmt::Result {
         "| L1 | intercept {:.3}, weight of the picture's logit {:.3}, of the record's {:.3}; both at least 0 |",
         late.fused[0], late.fused[1], late.fused[2]
     )?;
+    formula(card, model)?;
     writeln!(
         card,
         "| calibration | Platt of each side, where it answers alone, and the weights of L1: fitted on logits that are cross-fitted by patient ({FOLDS} folds, {REPEATS} times), so that no model judges a patient that it saw; within each split anew |"
@@ -126,6 +127,19 @@ fn head(card: &mut String, model: &FusedModel) -> std::fmt::Result {
         )?;
     }
     writeln!(card)
+}
+
+/// The formula's place in L1, where there is one.
+fn formula(card: &mut String, model: &FusedModel) -> std::fmt::Result {
+    if let (Some(input), Some(side)) = (&model.config().formula, &model.body.late.formula) {
+        let [image, record, own] = side.missing;
+        writeln!(
+            card,
+            "| formula | {}, column `{}`; weight of its logit in L1 {:.3}, at least 0; L1 is fitted on every row with at least two of picture, record and formula, and a missing one of them adds {image:.3}, {record:.3} and {own:.3}; one alone answers as it is calibrated |",
+            input.label, input.column, side.weight
+        )?;
+    }
+    Ok(())
 }
 
 fn levels(card: &mut String, ladder: &Ladder) -> std::fmt::Result {
@@ -182,13 +196,14 @@ fn rule(card: &mut String, ladder: &Ladder) -> std::fmt::Result {
 }
 
 /// How the rows with a picture stand to the sizes that are published. Candidate parameters are the components of the picture,
-/// the columns of the record and the weights of both sides; those of the networks of L2 are more, and no criterion is made for
-/// them.
+/// the columns of the record and the weights of both sides, with a formula also its weight and three terms for what is missing;
+/// those of the networks of L2 are more, and no criterion is made for them.
 pub(super) fn sample_size(body: &Body, report: &Report) -> Option<SampleSize> {
     let first = report.arms.first()?;
     let value = |found: Option<Estimate>| found.map(|found| found.value);
+    let weights = if body.config.formula.is_some() { 6 } else { 2 };
     Some(SampleSize::of(
-        body.projection.components() + body.columns.len() + 2,
+        body.projection.components() + body.columns.len() + weights,
         body.pictured,
         (first.cases, first.events),
         value(first.log_loss),

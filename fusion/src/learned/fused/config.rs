@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::learned::tabular::{CalibrationMethod, TabularConfig};
+use crate::learned::tabular::{CalibrationMethod, Row, TabularConfig};
 
 /// A model of a table with pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,6 +10,9 @@ use crate::learned::tabular::{CalibrationMethod, TabularConfig};
 pub struct FusedConfig {
     /// The picture's side.
     pub image: ImageInput,
+    /// A published formula's side, where the table holds its probability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formula: Option<FormulaInput>,
     /// The row counts as known where one of these columns has a value; with none named, where any input has one.
     #[serde(default)]
     pub record_needs: Vec<String>,
@@ -41,6 +44,28 @@ pub struct ImageInput {
     pub source: String,
     /// Principal components that are kept of the vectors.
     pub components: usize,
+}
+
+/// The side of a published formula that was computed outside, such as Brock: an arm of its own, and a part of late fusion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormulaInput {
+    /// Column of its probability, 0 to 1; empty where it is not computable.
+    pub column: String,
+    /// Title for a reader, with the formula's version.
+    pub label: String,
+}
+
+impl FormulaInput {
+    /// Whether the cell is empty or a probability.
+    pub(super) fn is_usable(&self, row: Row<'_>) -> bool {
+        row.text(&self.column).is_none() || self.probability(row).is_some()
+    }
+
+    /// The probability that a row states; `None` where it states none, or something that is no probability.
+    pub(super) fn probability(&self, row: Row<'_>) -> Option<f64> {
+        row.number(&self.column).filter(|value| (0.0..=1.0).contains(value))
+    }
 }
 
 /// How the levels are compared.

@@ -141,7 +141,11 @@ impl Input {
     fn spread(sides: &Sides, coder: &Coder, width: usize, offset: f64) -> Vec<Self> {
         let Some(record) = &sides.record else { return vec![Self::of(sides, coder, width, offset)] };
         let shown = coder.spread(record).into_iter();
-        let sides = shown.map(|record| Sides { image: sides.image.clone(), record: Some(record) });
+        let sides = shown.map(|record| Sides {
+            image: sides.image.clone(),
+            record: Some(record),
+            formula: sides.formula,
+        });
         sides.map(|sides| Self::of(&sides, coder, width, offset)).collect()
     }
 
@@ -296,6 +300,7 @@ fn dropped(case: &GatedCase<'_>, coder: &Coder, width: usize, random: &mut ChaCh
     let mut sides = Sides {
         image: case.sides.image.clone().filter(|_| !both || chance >= SIDE_DROPOUT),
         record: case.sides.record.clone().filter(|_| !both || chance < 1.0 - SIDE_DROPOUT),
+        formula: case.sides.formula,
     };
     for value in sides.record.iter_mut().flatten() {
         if random.random_range(0.0..1.0) < CELL_DROPOUT {

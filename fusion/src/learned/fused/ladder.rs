@@ -14,6 +14,8 @@ use crate::learned::measured::{Interval, Measured};
 
 /// Names of the arms that are always there, in the order of the tables; shortcuts and comparators follow.
 pub(super) const ARMS: [&str; 4] = ["L2 gated", "L1 late", "L0 image only", "L0 record only"];
+/// The arm after them where a formula is declared.
+pub(super) const FORMULA_ARM: &str = "L0 formula only";
 
 /// Draws of patients.
 const DRAWS: usize = 2000;
@@ -290,11 +292,14 @@ impl Pooled {
     fn conformal(&self, prepared: &Prepared<'_>, kept: usize) -> Option<Conformal> {
         let mut shown: Vec<(String, f64, bool)> = Vec::new();
         for ((row, label), first) in self.rows.iter().zip(&self.labels).zip(&self.firsts) {
-            let has_record = prepared.cases[*row].sides.record.is_some();
+            let sides = &prepared.cases[*row].sides;
+            let (has_record, has_formula) = (sides.record.is_some(), sides.formula.is_some());
             let answers = [
                 (Answered::Fused, first[kept].filter(|_| has_record)),
+                (Answered::ImageAndFormula, first[kept].filter(|_| has_formula && !has_record)),
                 (Answered::ImageOnly, first[2]),
                 (Answered::RecordOnly, first[3].filter(|_| has_record)),
+                (Answered::FormulaOnly, first.get(4).copied().flatten().filter(|_| has_formula)),
             ];
             let known = answers.into_iter().filter_map(|(answered, value)| Some((answered.word(), value?)));
             shown.extend(known.map(|(word, value)| (word.to_owned(), value, *label)));

@@ -5,24 +5,34 @@ use rand_chacha::ChaCha8Rng;
 
 use super::model::Answered;
 use crate::learned::fit::{self, Crossed, FOLDS, REPEATS};
+use crate::learned::formula::{self, Known};
 use crate::learned::late::{Late, Offsets};
 
-/// What is known of one row: the picture's components, the record's columns.
+/// What is known of one row: the picture's components, the record's columns, the logit of the formula's probability.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sides {
     pub(super) image: Option<Vec<f64>>,
     pub(super) record: Option<Vec<Option<f64>>>,
+    pub(super) formula: Option<f64>,
 }
 
 impl Sides {
     /// Which sides are there; `None` where none is.
     pub(super) fn answered(&self) -> Option<Answered> {
-        match (self.image.is_some(), self.record.is_some()) {
-            (true, true) => Some(Answered::Fused),
-            (true, false) => Some(Answered::ImageOnly),
-            (false, true) => Some(Answered::RecordOnly),
-            (false, false) => None,
+        match (self.image.is_some(), self.record.is_some(), self.formula.is_some()) {
+            (true, true, _) => Some(Answered::Fused),
+            (true, false, true) => Some(Answered::ImageAndFormula),
+            (false, true, true) => Some(Answered::RecordAndFormula),
+            (true, false, false) => Some(Answered::ImageOnly),
+            (false, true, false) => Some(Answered::RecordOnly),
+            (false, false, true) => Some(Answered::FormulaOnly),
+            (false, false, false) => None,
         }
+    }
+
+    /// Which sides are there, for the fit of L1.
+    fn known(&self) -> Known {
+        Known { image: self.image.is_some(), record: self.record.is_some(), formula: self.formula }
     }
 
     /// L1's logit of the sides that are there; `None` where none is.
@@ -30,11 +40,11 @@ impl Sides {
         self.offsets(late).of(self)
     }
 
-    /// The three logits.
+    /// The logits of the sides together and alone.
     pub(super) fn offsets(&self, late: &Late) -> Offsets {
         let image: Option<Vec<Option<f64>>> =
             self.image.as_ref().map(|values| values.iter().copied().map(Some).collect());
-        late.offsets(image.as_deref(), self.record.as_deref())
+        late.offsets(image.as_deref(), self.record.as_deref(), self.formula)
     }
 }
 
@@ -53,16 +63,21 @@ impl Offsets {
             Answered::Fused => self.fused,
             Answered::ImageOnly => self.image,
             Answered::RecordOnly => self.record,
+            Answered::FormulaOnly => self.formula,
+            Answered::ImageAndFormula => self.image_and_formula,
+            Answered::RecordAndFormula => self.record_and_formula,
         }
     }
 }
 
-/// Fits both sides, their calibration and their fusion, each on the rows that have what it needs; logits are cross-fitted by
-/// patient. Also gives each row's cross-fitted logits. `None` where a class is empty.
+/// Fits the sides, their calibration and their fusion, each on the rows that have what it needs; logits are cross-fitted by
+/// patient. `with_formula` makes a formula one of the sides. Also gives each row's cross-fitted logits. `None` where a class is
+/// empty.
 pub(super) fn fit(
     cases: &[Case],
     weights: &[f64],
     widths: (usize, usize),
+    with_formula: bool,
     random: &mut ChaCha8Rng,
 ) -> Option<(Late, Vec<Offsets>)> {
     let folds: Vec<Vec<usize>> = (0..REPEATS).map(|_| folds(cases, random)).collect();
@@ -85,10 +100,17 @@ pub(super) fn fit(
     let both = where_known(|sides| sides.image.is_some() && sides.record.is_some());
     let total: f64 = weights.iter().sum();
     let events: f64 = labels.iter().zip(weights).map(|(label, weight)| label * weight).sum();
-    let (made, [image, record]) =
+    let (mut made, [image, record]) =
         fit::two_sides([&images, &records], &labels, [&pictured, &recorded, &both], &folds, events / total)?;
-    let crossed =
-        (0..cases.len()).map(|case| made.offsets_of(mean(&image, case), mean(&record, case))).collect();
+    if with_formula {
+        let known: Vec<Known> = cases.iter().map(|case| case.sides.known()).collect();
+        formula::join(&mut made, [&image, &record], &known, &labels, weights)?;
+    }
+    let crossed = cases
+        .iter()
+        .enumerate()
+        .map(|(at, case)| made.offsets_of(mean(&image, at), mean(&record, at), case.sides.formula));
+    let crossed = crossed.collect();
     Some((made, crossed))
 }
 

@@ -11,7 +11,7 @@ use super::embedding::Projection;
 use super::gated::{Gated, NetworkError, Stored};
 use super::ladder::Ladder;
 use super::late::Sides;
-use super::prepared::record;
+use super::prepared::{formula, record};
 use crate::calibrate::{Conformal, bounded_logit};
 use crate::evaluation::{Report, SampleSize, quantile};
 use crate::explain::shapley;
@@ -60,16 +60,22 @@ pub struct FusedModel {
     digest: String,
 }
 
-/// Which sides answered.
+/// Which sides answered. The last three are of models with a formula alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answered {
-    /// Picture and record.
+    /// Picture and record, and the formula where the model has one and the row states it.
     Fused,
     /// The calibrated picture alone: the record says nothing.
     ImageOnly,
     /// The calibrated record alone: there is no picture.
     RecordOnly,
+    /// The calibrated formula alone.
+    FormulaOnly,
+    /// Picture and formula: the record says nothing.
+    ImageAndFormula,
+    /// Record and formula: there is no picture.
+    RecordAndFormula,
 }
 
 impl Answered {
@@ -79,6 +85,9 @@ impl Answered {
             Self::Fused => "fused",
             Self::ImageOnly => "image-only",
             Self::RecordOnly => "record-only",
+            Self::FormulaOnly => "formula-only",
+            Self::ImageAndFormula => "image-and-formula",
+            Self::RecordAndFormula => "record-and-formula",
         }
     }
 }
@@ -97,13 +106,16 @@ pub struct FusedPrediction {
     pub indeterminate: Option<bool>,
     /// Which sides answered.
     pub answered: Answered,
-    /// The level that answered; with one side missing it is L1's calibrated other side.
+    /// The level that answered; without picture or without record it is L1, with one side alone that side calibrated.
     pub level: Level,
     /// The calibrated picture alone.
     pub image_only: Option<f64>,
     /// The calibrated record alone.
     pub record_only: Option<f64>,
-    /// Exact Shapley values of the logit over the picture and the record, against a row of which nothing is known.
+    /// The calibrated formula alone, where the model has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formula_only: Option<f64>,
+    /// Exact Shapley values of the logit over the picture, the record and the formula where the model has one, against a row of which nothing is known.
     pub sides: Vec<(String, f64)>,
     /// What each input adds to L1's logit, against the average row; the largest first. What L2 adds to it is in `correction`.
     pub contributions: Vec<(String, f64)>,
@@ -138,7 +150,9 @@ impl FusedModel {
             && names == body.columns
             && body.projection.is_sound()
             && !body.members.is_empty()
-            && [&body.late].into_iter().chain(&body.members).all(|late| late.is_sound(image, record))
+            && [&body.late].into_iter().chain(&body.members).all(|late| {
+                late.is_sound(image, record) && late.formula.is_some() == body.config.formula.is_some()
+            })
             && (body.level == Level::L2) == body.gated.is_some()
             && body.familiarity.as_ref().is_none_or(|known| known.is_sound(record))
             && networks;
@@ -192,6 +206,7 @@ impl FusedModel {
         Sides {
             image: vector.and_then(|vector| self.body.projection.apply(vector)),
             record: record(&self.body.config, row),
+            formula: formula(&self.body.config, row),
         }
     }
 
@@ -240,6 +255,7 @@ impl FusedModel {
             level: if corrected.is_some() { Level::L2 } else { Level::L1 },
             image_only: offsets.image.map(logistic),
             record_only: offsets.record.map(logistic),
+            formula_only: offsets.formula.map(logistic),
             sides: self.by_side(&sides)?,
             contributions: self.contributions(&sides, answered),
             correction: if corrected.is_some() { bounded_logit(probability) - l1 } else { 0.0 },
@@ -272,10 +288,14 @@ impl FusedModel {
 
     fn by_side(&self, sides: &Sides) -> Result<Vec<(String, f64)>, NetworkError> {
         let mut failed = None;
-        let values = shapley(2, |known| {
+        let config = &self.body.config;
+        let mut names = vec![config.image.label.clone(), "Record".to_owned()];
+        names.extend(config.formula.iter().map(|formula| formula.label.clone()));
+        let values = shapley(names.len(), |known| {
             let shown = Sides {
                 image: sides.image.clone().filter(|_| known & 1 == 1),
                 record: sides.record.clone().filter(|_| known & 2 == 2),
+                formula: sides.formula.filter(|_| known & 4 == 4),
             };
             self.logit(&shown).unwrap_or_else(|error| {
                 failed = Some(error);
@@ -285,33 +305,48 @@ impl FusedModel {
         if let Some(error) = failed {
             return Err(error);
         }
-        let names = [self.body.config.image.label.clone(), "Record".to_owned()];
         Ok(names.into_iter().zip(values.unwrap_or_default()).collect())
     }
 
-    /// Exact for L1, which is linear: the picture as a whole, and each input of the record.
+    /// Exact for L1, which is linear, against the average row that has every side: the picture as a whole, each input of the
+    /// record, the formula. A side that is missing beside two others adds its term in the place of its average.
     fn contributions(&self, sides: &Sides, answered: Answered) -> Vec<(String, f64)> {
-        let late = &self.body.late;
-        let (image, record) = match answered {
-            Answered::Fused => (late.fused[1], late.fused[2]),
-            Answered::ImageOnly => (late.image_only[1], 0.0),
-            Answered::RecordOnly => (0.0, late.record_only[1]),
+        let (late, config) = (&self.body.late, &self.body.config);
+        let [image, record, formula] = match answered {
+            Answered::ImageOnly => [late.image_only[1], 0.0, 0.0],
+            Answered::RecordOnly => [0.0, late.record_only[1], 0.0],
+            Answered::FormulaOnly => [0.0, 0.0, late.formula.as_ref().map_or(0.0, |side| side.alone[1])],
+            Answered::Fused | Answered::ImageAndFormula | Answered::RecordAndFormula => late.weights(),
         };
-        let mut found: Vec<(String, f64)> = Vec::new();
-        if let Some(values) = &sides.image {
-            let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
-            let sum: f64 = late.image.terms(&values).sum();
-            found.push((self.body.config.image.label.clone(), image * sum));
-        }
-        if let Some(values) = &sides.record {
-            for (Column { group, .. }, term) in
-                columns(&self.body.config.table).into_iter().zip(late.record.terms(values))
-            {
-                match found.iter_mut().find(|(known, _)| *known == group) {
-                    Some((_, sum)) => *sum += record * term,
-                    None => found.push((group, record * term)),
+        let alone = matches!(answered, Answered::ImageOnly | Answered::RecordOnly | Answered::FormulaOnly);
+        let missing = if alone { [None; 3] } else { late.missing().map(Some) };
+        // what a missing side adds less what it adds on average
+        let instead = |at: usize, average: f64| missing[at].map_or(0.0, |term| term - average);
+        let pictured = match &sides.image {
+            Some(values) => {
+                let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+                image * late.image.terms(&values).sum::<f64>()
+            }
+            None => instead(0, image * late.image.intercept),
+        };
+        let mut found: Vec<(String, f64)> = vec![(config.image.label.clone(), pictured)];
+        match &sides.record {
+            Some(values) => {
+                for (Column { group, .. }, term) in
+                    columns(&config.table).into_iter().zip(late.record.terms(values))
+                {
+                    match found.iter_mut().find(|(known, _)| *known == group) {
+                        Some((_, sum)) => *sum += record * term,
+                        None => found.push((group, record * term)),
+                    }
                 }
             }
+            None => found.push(("Record".to_owned(), instead(1, record * late.record.intercept))),
+        }
+        if let (Some(input), Some(side)) = (&config.formula, &late.formula) {
+            let average = formula * side.centre;
+            let term = sides.formula.map_or_else(|| instead(2, average), |logit| formula * logit - average);
+            found.push((input.label.clone(), term));
         }
         found.retain(|(_, term)| *term != 0.0);
         found.sort_by(|one, other| other.1.abs().total_cmp(&one.1.abs()).then_with(|| one.0.cmp(&other.0)));

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::config::FusedConfig;
 use super::embedding::{Embeddings, Projection};
 use super::gated::{Gated, GatedCase, NetworkError, Stored};
-use super::ladder::{STRESSES, Tested};
+use super::ladder::{FORMULA_ARM, STRESSES, Tested};
 use super::late::{self, Case, Sides, by_outcome};
 use super::train::FusedTrainError;
+use crate::calibrate::bounded_logit;
 use crate::formulas::logistic;
 use crate::learned::late::Late;
 use crate::learned::tabular::Comparator;
@@ -47,23 +49,27 @@ impl<'a> Prepared<'a> {
         config.check()?;
         table.check(&config.table, true)?;
         let own = [&config.image.key].into_iter().chain(&config.record_needs).chain(&config.shortcuts);
+        let own = own.chain(config.formula.iter().map(|formula| &formula.column));
         table.has(own.chain(config.subsets.iter().map(|subset| &subset.column)))?;
         let mut made =
             Self { config, rows: Vec::new(), vectors: Vec::new(), cases: Vec::new(), device, width: 0 };
         made.width = columns(&config.table).len();
         let mut patients = BTreeMap::new();
-        for row in table.rows() {
+        for (at, row) in table.rows().enumerate() {
+            if let Some(formula) = config.formula.as_ref().filter(|formula| !formula.is_usable(row)) {
+                return Err(FusedTrainError::Formula { column: formula.column.clone(), row: at + 1 });
+            }
             let (label, patient) = (row.label(&config.table), row.text(&config.table.patient));
             let (Some(label), Some(patient)) = (label, patient) else { continue };
             let vector = row.text(&config.image.key).and_then(|key| embeddings.vector(key));
-            let record = record(config, row);
-            if vector.is_none() && record.is_none() {
+            let (record, formula) = (record(config, row), formula(config, row));
+            if vector.is_none() && record.is_none() && formula.is_none() {
                 continue;
             }
             let next = patients.len();
             let patient = *patients.entry(patient.to_owned()).or_insert(next);
             let label = f64::from(u8::from(label));
-            made.cases.push(Case { sides: Sides { image: None, record }, label, patient });
+            made.cases.push(Case { sides: Sides { image: None, record, formula }, label, patient });
             made.vectors.push(vector);
             made.rows.push(row);
         }
@@ -97,8 +103,9 @@ impl<'a> Prepared<'a> {
 
     /// Names of the arms beside the ladder's own.
     pub(super) fn other_arms(&self) -> Vec<String> {
+        let formula = self.config.formula.iter().map(|_| FORMULA_ARM.to_owned());
         let shortcuts = self.config.shortcuts.iter().map(|column| format!("{column} only"));
-        shortcuts.chain(self.config.table.comparators.iter().map(Comparator::name)).collect()
+        formula.chain(shortcuts).chain(self.config.table.comparators.iter().map(Comparator::name)).collect()
     }
 
     pub(super) fn with_pictures(&self, rows: &[usize], projection: &Projection) -> Vec<Case> {
@@ -121,7 +128,8 @@ impl<'a> Prepared<'a> {
         let projection = Projection::fit(&seen, self.config.image.components)?;
         let cases = self.with_pictures(rows, &projection);
         let widths = (projection.components(), self.width);
-        let (late, offsets) = late::fit(&cases, &vec![1.0; cases.len()], widths, random)?;
+        let (late, offsets) =
+            late::fit(&cases, &vec![1.0; cases.len()], widths, self.config.formula.is_some(), random)?;
         let paired: Vec<GatedCase<'_>> = cases
             .iter()
             .zip(&offsets)
@@ -199,6 +207,8 @@ impl<'a> Prepared<'a> {
             let (l1, l2) = own[at];
             let record = offsets.record.map_or(levels.late.base_rate, logistic);
             let mut arms = vec![Some(l2), Some(l1), offsets.image.map(logistic), Some(record)];
+            let formula = offsets.formula.map_or(levels.late.base_rate, logistic);
+            arms.extend(self.config.formula.iter().map(|_| Some(formula)));
             let shortcuts = self.config.shortcuts.iter().zip(&rates);
             arms.extend(shortcuts.map(|(column, rates)| {
                 Some(rates.get(&self.text(*row, column)).copied().unwrap_or(levels.late.base_rate))
@@ -239,16 +249,18 @@ impl<'a> Prepared<'a> {
         counts.into_iter().map(|(value, (events, all))| (value, events / all)).collect()
     }
 
-    /// A row with a share of the record's inputs taken away, or (0) with the picture taken away where there is a record.
+    /// A row with a share of the record's inputs taken away, the formula being one of them, or (0) with the picture taken away where
+    /// there is anything else.
     pub(super) fn stressed(&self, sides: &Sides, percent: u64, random: &mut ChaCha8Rng) -> Sides {
         let mut shown = sides.clone();
         match percent {
-            0 if sides.record.is_some() => shown.image = None,
+            0 if sides.record.is_some() || sides.formula.is_some() => shown.image = None,
             0 => {}
-            100 => shown.record = None,
+            100 => (shown.record, shown.formula) = (None, None),
             _ => {
                 shown.record =
                     sides.record.as_ref().map(|row| masked(&self.config.table, row, percent, random));
+                shown.formula = sides.formula.filter(|_| random.random_range(0..100) >= percent);
             }
         }
         shown
@@ -277,10 +289,10 @@ impl Levels {
     fn with_token(&self, rows: &[Sides], of_image: bool) -> Result<Vec<f64>, NetworkError> {
         let shown: Vec<Sides> = rows
             .iter()
-            .map(|sides| match (of_image, sides.record.is_some()) {
-                (true, true) => Sides { image: None, record: sides.record.clone() },
+            .map(|sides| match (of_image, sides.record.is_some() || sides.formula.is_some()) {
+                (true, true) => Sides { image: None, ..sides.clone() },
                 (true, false) => sides.clone(),
-                (false, _) => Sides { image: sides.image.clone(), record: None },
+                (false, _) => Sides { image: sides.image.clone(), record: None, formula: None },
             })
             .collect();
         let offset = |sides: &Sides| sides.logit(&self.late).unwrap_or_default();
@@ -295,4 +307,9 @@ pub(super) fn record(config: &FusedConfig, row: Row<'_>) -> Option<Vec<Option<f6
     let encoded = encode(&config.table, row);
     let needed = config.record_needs.iter().any(|column| row.text(column).is_some());
     (encoded.present > 0 && (needed || config.record_needs.is_empty())).then_some(encoded.columns)
+}
+
+/// Logit of the formula's probability; `None` where none is declared or stated.
+pub(super) fn formula(config: &FusedConfig, row: Row<'_>) -> Option<f64> {
+    config.formula.as_ref()?.probability(row).map(bounded_logit)
 }

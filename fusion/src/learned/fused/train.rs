@@ -51,6 +51,16 @@ pub enum FusedTrainError {
     /// What was fitted is no sound model.
     #[error(transparent)]
     Model(#[from] ModelFileError),
+    /// A cell of the formula's column is no probability.
+    #[error(
+        "row {row} of the table has something in the formula's column `{column}` that is no probability from 0 to 1"
+    )]
+    Formula {
+        /// Column.
+        column: String,
+        /// Row, from 1.
+        row: usize,
+    },
     /// Too few patients, or one class only.
     #[error(
         "the table has {rows} labelled rows, {pictured} of them with a picture, of {patients} patients; that is too few to fit and compare both sides"
@@ -118,6 +128,7 @@ fn members(prepared: &Prepared<'_>, levels: &Levels, random: &mut ChaCha8Rng) ->
     let cases = prepared.with_pictures(&rows, &levels.projection);
     let highest = cases.iter().map(|case| case.patient).max().unwrap_or_default();
     let widths = (levels.projection.components(), prepared.width);
+    let with_formula = prepared.config.formula.is_some();
     (0..MEMBERS)
         .filter_map(|_| {
             let mut times = vec![0.0; highest + 1];
@@ -126,7 +137,7 @@ fn members(prepared: &Prepared<'_>, levels: &Levels, random: &mut ChaCha8Rng) ->
             }
             let kept: Vec<Case> = cases.iter().filter(|case| times[case.patient] > 0.0).cloned().collect();
             let weights: Vec<f64> = kept.iter().map(|case| times[case.patient]).collect();
-            Some(late::fit(&kept, &weights, widths, random)?.0)
+            Some(late::fit(&kept, &weights, widths, with_formula, random)?.0)
         })
         .collect()
 }
@@ -145,6 +156,7 @@ pub fn evaluate_fused(
     let mut arms: Vec<(String, Vec<Option<f64>>)> = [config.table.id.as_str(), "image only", "record only"]
         .map(|name| (name.to_owned(), Vec::with_capacity(labels.len())))
         .into();
+    arms.extend(config.formula.iter().map(|_| ("formula only".to_owned(), Vec::with_capacity(labels.len()))));
     for (row, vector) in prepared.rows.iter().zip(&prepared.vectors) {
         let found = model.predict(*row, *vector)?;
         let of = |pick: fn(&super::FusedPrediction) -> Option<f64>| found.as_ref().and_then(pick);
@@ -152,6 +164,7 @@ pub fn evaluate_fused(
             of(|found| Some(found.probability)),
             of(|found| found.image_only),
             of(|found| found.record_only),
+            of(|found| found.formula_only),
         ];
         for ((_, values), answer) in arms.iter_mut().zip(answers) {
             values.push(answer);

@@ -21,6 +21,7 @@ pub(super) fn check(body: &ModelBody) -> Result<(), ModelError> {
     let sound = |parameters: &Parameters| {
         let rates = [parameters.ap_rate, parameters.pa_rate];
         parameters.late.is_sound(body.labels.len(), COLUMNS)
+            && parameters.late.formula.is_none()
             && rates.iter().all(|rate| (0.0..=1.0).contains(rate))
     };
     if body.familiarity.as_ref().is_some_and(|known| !known.is_sound(COLUMNS)) {

@@ -45,6 +45,13 @@ fn stated() -> Vec<Value> {
         json!({ "resourceType": "Procedure", "id": "biopsy", "status": "completed",
             "subject": { "reference": "Patient/p1" }, "performedPeriod": { "start": "2022-03-01", "end": "2022-03-01" },
             "code": { "coding": [{ "system": SNOMED, "code": "65575008" }] } }),
+        json!({ "resourceType": "DiagnosticReport", "id": "ct", "status": "final",
+            "subject": { "reference": "Patient/p1" }, "issued": "2024-04-20T12:00:00Z",
+            "category": [{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "CT" }] }],
+            "code": { "coding": [{ "system": LOINC, "code": "24627-2" }] } }),
+        json!({ "resourceType": "Procedure", "id": "radiograph", "status": "completed",
+            "subject": { "reference": "Patient/p1" }, "performedDateTime": "2024-03-01",
+            "code": { "coding": [{ "system": SNOMED, "code": "399208008" }] } }),
         json!({ "resourceType": "MedicationStatement", "id": "taken", "status": "active",
             "subject": { "reference": "Patient/p1" }, "dateAsserted": "2024-02-01T09:00:00Z",
             "effectivePeriod": { "start": "2024-01-01" },
@@ -82,6 +89,7 @@ fn every_value_of_a_table_is_in_a_row_of_a_view() {
     }
     let expected = [
         "Condition",
+        "DiagnosticReport",
         "DocumentReference",
         "FamilyMemberHistory",
         "MedicationRequest",
@@ -152,6 +160,8 @@ fn views_say_what_the_code_alone_does_not() {
     assert_eq!(row("scale.json", "pi-rads")[0]["integer"], 4);
     assert_eq!(row("scale.json", "uptake")[0]["text"], "intense");
     assert_eq!(row("examination.json", "dre")[0]["interpretation"], "A");
+    assert_eq!(row("imaging-report.json", "ct")[0]["category"], "CT");
+    assert_eq!(row("procedure.json", "radiograph")[0]["code"], "399208008");
     let nodule = row("nodule.json", "nodule-1");
     assert_eq!(nodule.len(), 4, "one row a component");
     assert!(nodule.iter().all(|row| row["body_site"] == "42400003"));

@@ -18,6 +18,7 @@ pub(super) fn identifiers(schema: &Schema) -> Vec<&str> {
     all.extend(schema.diseases.iter().filter_map(|one| Some(one.years_since.as_ref()?.id.as_str())));
     all.extend(schema.procedures.iter().chain(&schema.examinations).map(|one| one.id.as_str()));
     all.extend(schema.scales.iter().map(|one| one.id.as_str()));
+    all.extend(schema.prior_imaging.iter().flat_map(|one| [one.id.as_str(), one.days.id.as_str()]));
     all.extend(schema.families.iter().map(|one| one.id.as_str()));
     all.extend(schema.drugs.iter().map(|one| one.id.as_str()));
     all.extend(schema.notes.iter().filter_map(|one| Some(one.is.as_ref()?.id.as_str())));
@@ -40,6 +41,7 @@ pub(super) fn all(schema: &Schema) -> Vec<(String, Value)> {
         ("answer", stated::answer(schema)),
         ("scale", stated::scale(schema)),
         ("nodule", stated::nodule(schema)),
+        ("imaging-report", stated::imaging_report(schema)),
         ("document-reference", document_reference(schema)),
         ("diagnostic-report", diagnostic_report(schema)),
     ];

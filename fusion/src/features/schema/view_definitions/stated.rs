@@ -1,10 +1,10 @@
 //! Views of what somebody states of a patient beside measured values and diagnoses: procedures, examinations, scales, nodules.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::super::{DICOM, RADLEX, SNOMED, Schema, Stated};
+use super::super::{DICOM, RADLEX, SNOMED, Schema, Stated, Token};
 use super::{CODING, USABLE, column, each, of_patient, of_system};
 use crate::nodule::{NODULE_ELEMENTS, NODULE_RADLEX, NODULE_SIZES, NODULE_SNOMED, RADELEMENT};
 
@@ -21,7 +21,10 @@ pub(super) fn procedure(schema: &Schema) -> Value {
         ("performed_start", "performed.ofType(Period).start", "dateTime"),
         ("performed_end", "performed.ofType(Period).end", "dateTime"),
     ];
-    let coding = each("forEach", &format!("code.coding.where({})", codes(&schema.procedures)), &CODING);
+    let own = schema.procedures.iter().flat_map(|one| one.snomed.iter().map(String::as_str));
+    let imaging = imaging_tokens(schema).filter(|token| token.system == SNOMED);
+    let asked: Vec<&str> = own.chain(imaging.map(|token| token.code.as_str())).collect();
+    let coding = each("forEach", &format!("code.coding.where({})", of_system(SNOMED, &asked)), &CODING);
     let done = "status = 'completed'".to_owned();
     of_patient(
         schema,
@@ -30,6 +33,40 @@ pub(super) fn procedure(schema: &Schema) -> Value {
         "What was done, one row a code.",
         (&columns, &coding),
         &[done],
+    )
+}
+
+/// Every code of earlier imaging.
+fn imaging_tokens(schema: &Schema) -> impl Iterator<Item = &Token> {
+    schema.prior_imaging.iter().flat_map(|one| &one.codes)
+}
+
+/// Reports of imaging, by category or code.
+pub(super) fn imaging_report(schema: &Schema) -> Value {
+    let mut by_system: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for token in imaging_tokens(schema) {
+        by_system.entry(token.system).or_default().push(&token.code);
+    }
+    let asked: Vec<String> = by_system.iter().map(|(system, codes)| of_system(system, codes)).collect();
+    let asked = asked.join(" or ");
+    let columns = [
+        ("status", "status", "code"),
+        ("issued", "issued", "instant"),
+        ("effective", "effective.ofType(dateTime)", "dateTime"),
+        ("effective_start", "effective.ofType(Period).start", "dateTime"),
+        ("effective_end", "effective.ofType(Period).end", "dateTime"),
+        ("category", "category.coding.code.first()", "code"),
+    ];
+    of_patient(
+        schema,
+        "DiagnosticReport",
+        "imaging_report",
+        "Reports of imaging, one row a code; which of several examinations of a day are one is the reader's.",
+        (&columns, &each("forEachOrNull", "code.coding", &CODING)),
+        &[
+            format!("({USABLE} or status = 'appended')"),
+            format!("category.coding.where({asked}).exists() or code.coding.where({asked}).exists()"),
+        ],
     )
 }
 
