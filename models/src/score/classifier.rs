@@ -2,10 +2,10 @@
 
 use std::borrow::Borrow;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData, Transaction};
 
-use super::ensemble::numbers;
-use super::{MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present};
+use super::readback::{Batches, Readback};
+use super::{Novelty, Score, ScoreError, ScorerError, Scores, present};
 use crate::bundle::classifier::{ClassifierManifest, NoveltyRecord};
 use crate::bundle::weights::WeightsError;
 use crate::bundle::{selftest, tensors};
@@ -37,6 +37,12 @@ pub(crate) struct Said {
     pub(crate) logits: Vec<f64>,
     /// The pooled features.
     pub(crate) features: Vec<f32>,
+}
+
+/// A batch that the network was asked for: logits and features of all its pictures.
+pub(crate) struct Asked {
+    pictures: usize,
+    values: Readback,
 }
 
 impl ClassifierNetwork {
@@ -117,45 +123,64 @@ impl ClassifierNetwork {
         Ok(())
     }
 
-    /// Scores pictures, each by itself.
-    pub(super) fn score<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Scores>, ScoreError> {
-        Ok(self.say(images)?.iter().map(|said| self.scores(said)).collect())
+    /// Asks for the scores of pictures, each by itself.
+    pub(super) fn begin<I: Borrow<GreyImage>>(
+        &self,
+        images: &[I],
+    ) -> Result<Batches<Asked, Said>, ScoreError> {
+        Batches::begin(images, |batch| self.ask(batch), |asked| self.read(asked))
+    }
+
+    /// Waits for scores.
+    pub(super) fn finish(&self, begun: Batches<Asked, Said>) -> Result<Vec<Scores>, ScoreError> {
+        Ok(begun.finish(|asked| self.read(asked))?.iter().map(|said| self.scores(said)).collect())
     }
 
     /// Logits and features of each picture.
     pub(crate) fn say<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Said>, ScoreError> {
-        let mut all = Vec::with_capacity(images.len());
-        for chunk in images.chunks(MAX_BATCH) {
-            let inputs: Vec<Vec<f32>> =
-                chunk.iter().map(|image| self.manifest.preprocessing.apply(image.borrow())).collect();
-            let width = self.manifest.architecture.outputs();
-            let (logits, pooled) = self.outputs(inputs)?;
-            let features = pooled.len() / chunk.len();
-            for (row, features) in logits.chunks_exact(width).zip(pooled.chunks_exact(features)) {
-                let logits: Vec<f64> = self
-                    .manifest
-                    .labels
-                    .iter()
-                    .map(|label| self.manifest.activation.logit(row, label.output))
-                    .collect();
-                if !logits.iter().all(|logit| logit.is_finite()) {
-                    return Err(ScoreError::NotFinite { index: all.len() });
-                }
-                all.push(Said { logits, features: features.to_vec() });
+        self.begin(images)?.finish(|asked| self.read(asked))
+    }
+
+    fn ask<I: Borrow<GreyImage>>(&self, images: &[I]) -> Asked {
+        let inputs = images.iter().map(|image| self.manifest.preprocessing.apply(image.borrow())).collect();
+        Asked { pictures: images.len(), values: self.values(inputs) }
+    }
+
+    fn read(&self, asked: Asked) -> Result<Vec<Said>, ScoreError> {
+        let (logits, pooled) = both(asked.values)?;
+        let width = self.manifest.architecture.outputs();
+        let features = pooled.len() / asked.pictures;
+        let mut all = Vec::with_capacity(asked.pictures);
+        for (row, features) in logits.chunks_exact(width).zip(pooled.chunks_exact(features)) {
+            let logits: Vec<f64> = self
+                .manifest
+                .labels
+                .iter()
+                .map(|label| self.manifest.activation.logit(row, label.output))
+                .collect();
+            if !logits.iter().all(|logit| logit.is_finite()) {
+                return Err(ScoreError::NotFinite { index: all.len() });
             }
+            all.push(Said { logits, features: features.to_vec() });
         }
         Ok(all)
     }
 
     /// Logits and features of network inputs, one input after the other.
     pub(super) fn outputs(&self, inputs: Vec<Vec<f32>>) -> Result<(Vec<f32>, Vec<f32>), ScoreError> {
+        both(self.values(inputs))
+    }
+
+    /// The same, asked for.
+    fn values(&self, inputs: Vec<Vec<f32>>) -> Readback {
         let planned = self.plan.as_ref().and_then(|plan| plan.forward(&inputs.concat()));
         if let Some(seen) = planned {
             let logits = seen.iter().flat_map(|seen| &seen.logits).copied().collect();
-            return Ok((logits, seen.into_iter().flat_map(|seen| seen.features).collect()));
+            let features = seen.into_iter().flat_map(|seen| seen.features).collect();
+            return Readback::Here(Ok(vec![logits, features]));
         }
         let outputs = self.network.forward(self.tensor(inputs));
-        Ok((numbers(outputs.logits)?, numbers(outputs.features)?))
+        Readback::begin(Transaction::default().register(outputs.logits).register(outputs.features), 2)
     }
 
     /// Network inputs as `[batch, channels, height, width]`.
@@ -191,6 +216,15 @@ impl ClassifierNetwork {
             segments: Vec::new(),
         }
     }
+}
+
+/// Waits for logits and features.
+fn both(values: Readback) -> Result<(Vec<f32>, Vec<f32>), ScoreError> {
+    let [logits, features]: [Vec<f32>; 2] = values
+        .finish()?
+        .try_into()
+        .map_err(|_| ScoreError::Device { reason: "it gave another number of results".to_owned() })?;
+    Ok((logits, features))
 }
 
 /// Takes the distance of the features out of the tensors.
