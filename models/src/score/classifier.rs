@@ -64,7 +64,7 @@ impl ClassifierNetwork {
     ) -> Result<Self, WeightsError> {
         let distance = match &manifest.novelty {
             NoveltyRecord::None { .. } => None,
-            NoveltyRecord::Features { .. } => Some(distance(&mut state)?),
+            NoveltyRecord::Features { .. } => Some(distance(&mut state, manifest.architecture.features())?),
         };
         let network = Classifier::from_state(&manifest.architecture, &state, device.burn())
             .ok_or_else(|| WeightsError::new("the architecture does not classify"))?
@@ -227,13 +227,57 @@ fn both(values: Readback) -> Result<(Vec<f32>, Vec<f32>), ScoreError> {
     Ok((logits, features))
 }
 
-/// Takes the distance of the features out of the tensors.
-fn distance(state: &mut StateDict) -> Result<Distance, WeightsError> {
+/// Takes the distance of so many features out of the tensors.
+fn distance(state: &mut StateDict, features: Option<usize>) -> Result<Distance, WeightsError> {
     let mut take = |name: &str| {
         let tensor = state.remove(name);
         tensor.ok_or_else(|| WeightsError::new(format!("tensor `{name}` is missing")))
     };
     let (mean, whitening) = (take(NOVELTY_MEAN)?, take(NOVELTY_WHITENING)?);
+    // every picture would be as near as any other: what is no number exceeds no threshold
+    if !mean.values().iter().chain(whitening.values()).all(|value| value.is_finite()) {
+        return Err(WeightsError::new("a distance holds a value that is no finite number"));
+    }
     Distance::from_parts(mean.values().to_vec(), whitening.values().to_vec())
+        .filter(|distance| Some(distance.size()) == features)
         .ok_or_else(|| WeightsError::new("a distance has the wrong shape"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::bundle::{Bundle, Contents};
+    use crate::network::StateTensor;
+
+    /// `pneumonia-mnist` with other tensors for its distance: mean and whitening.
+    fn with(change: fn(&mut Vec<f32>, &mut Vec<f32>)) -> Result<(), String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bundles/pneumonia-mnist");
+        let bundle = Bundle::open(&folder).unwrap();
+        let Contents::Classifier(manifest) = bundle.contents() else { panic!("a classifier") };
+        let mut state = tensors::read(bundle.weights()).unwrap();
+        let values = |name: &str| state[name].values().to_vec();
+        let (mut mean, mut whitening) = (values(NOVELTY_MEAN), values(NOVELTY_WHITENING));
+        change(&mut mean, &mut whitening);
+        for (name, values) in [(NOVELTY_MEAN, mean), (NOVELTY_WHITENING, whitening)] {
+            let tensor = StateTensor::new(vec![values.len()], values).unwrap();
+            state.insert(name.to_owned(), tensor);
+        }
+        let made = ClassifierNetwork::from_state(manifest, state, &Device::reference());
+        made.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_distance_that_could_exceed_no_threshold_is_refused() {
+        assert_eq!(with(|_, _| {}), Ok(()));
+        let fewer = with(|mean, whitening| {
+            mean.truncate(3);
+            whitening.truncate(9);
+        });
+        assert_eq!(fewer, Err("a distance has the wrong shape".to_owned()), "of three features only");
+        let none = Err("a distance holds a value that is no finite number".to_owned());
+        assert_eq!(with(|mean, _| mean[0] = f32::NAN), none);
+        assert_eq!(with(|_, whitening| whitening[5] = f32::INFINITY), none);
+    }
 }

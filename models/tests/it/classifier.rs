@@ -172,6 +172,12 @@ fn a_seal_of_ones_own_does_not_hide_what_the_self_test_sees() {
         refused(|manifest| manifest.labels[2].calibration = Calibration::Temperature { temperature: 0.0 }),
         "BundleInconsistent"
     );
+    // a file too short for what it would have made of it
+    let wider = |manifest: &mut ClassifierManifest| {
+        let models::network::Architecture::Resnet(config) = &mut manifest.architecture else { panic!("?") };
+        config.width = 64;
+    };
+    assert_eq!(refused(wider), "BundleInconsistent");
     assert_eq!(refused(|_| {}), "loaded");
 }
 
