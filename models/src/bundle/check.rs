@@ -169,7 +169,8 @@ fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
     }
     // a slope below 0 would turn every finding into its opposite
     let usable = |label: &Label| {
-        label.threshold_low <= label.threshold_high
+        (0.0..=label.threshold_high).contains(&label.threshold_low)
+            && label.threshold_high <= 1.0
             && is_above_zero(label.calibration.a)
             && label.calibration.b.is_finite()
     };
@@ -229,7 +230,7 @@ mod tests {
     fn an_ensemble_that_would_prove_nothing_or_cannot_compute_is_refused() {
         let Contents::Ensemble(good) = Bundle::embedded().unwrap().contents else { panic!("an ensemble") };
         assert_eq!(ensemble(&good), Ok(()));
-        let spoiled: [(&str, Spoils); 21] = [
+        let spoiled: [(&str, Spoils); 22] = [
             ("tolerance", |own| own.self_test.tolerance_cpu = 1e9),
             ("tolerance", |own| own.self_test.tolerance_gpu = f64::NAN),
             ("formula", |own| own.self_test.formula.push('!')),
@@ -251,6 +252,7 @@ mod tests {
             ("calibration", |own| own.labels[0].calibration.a = -1.0),
             ("calibration", |own| own.labels[0].calibration.b = f64::NAN),
             ("thresholds", |own| own.labels[0].threshold_low = f64::NAN),
+            ("thresholds", |own| own.labels[0].threshold_high = 1.5),
         ];
         for (word, spoils) in spoiled {
             let mut manifest = good.as_ref().clone();
