@@ -13,6 +13,9 @@ use crate::score::MAX_BATCH;
 /// 13.6 MB.
 const COPIES: u64 = 4;
 
+/// Batches that are begun on a GPU at once, at most: one is computed, the next one waits behind it.
+const BEGUN: u64 = 2;
+
 /// Bytes of one value on a device: f32.
 const VALUE: u64 = 4;
 
@@ -62,6 +65,14 @@ impl Footprint {
         Self { weights: copies * bundle.weights().len() as u64, activations: COPIES * VALUE * activations }
     }
 
+    /// The footprint on a GPU, where a batch is begun while the one before it is computed ([`crate::Scorer::begin`]): both
+    /// count. A segmenter has one picture at a time.
+    pub fn on_gpu(bundle: &Bundle, batch: usize) -> Self {
+        let one = Self::of(bundle, batch);
+        let begun = if matches!(bundle.contents(), Contents::Segmenter(_)) { 1 } else { BEGUN };
+        Self { activations: one.activations.saturating_mul(begun), ..one }
+    }
+
     /// Weights and activations.
     pub fn total(&self) -> u64 {
         self.weights.saturating_add(self.activations)
@@ -96,5 +107,11 @@ mod tests {
         assert!(one.activations > 0 && one.total() < 256 << 20, "{one:?}");
         assert_eq!(Footprint::of(&bundle, 0), one);
         assert_eq!(Footprint::of(&bundle, usize::MAX), Footprint::of(&bundle, MAX_BATCH));
+        let gpu = Footprint::on_gpu(&bundle, 8);
+        assert_eq!(
+            (gpu.weights, gpu.activations),
+            (one.weights, 2 * eight.activations),
+            "two batches at once"
+        );
     }
 }

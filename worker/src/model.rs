@@ -67,7 +67,7 @@ impl SiteModel {
 pub struct ModelFacts {
     /// Whether it is on the device now.
     pub is_resident: bool,
-    /// What the budget counts for it, in bytes: weights and the activations of a batch; 0 until it was loaded.
+    /// What the budget counts for it, in bytes: weights and the activations of its batches; 0 until it was loaded.
     pub bytes: u64,
     /// How often this engine has loaded it, self-test passed.
     pub loads: u64,

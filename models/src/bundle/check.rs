@@ -95,6 +95,32 @@ pub(super) fn consistent(contents: &Contents) -> Result<(), BundleError> {
     .map_err(|reason| BundleError::Inconsistent { reason })
 }
 
+/// Whether the file of weights can hold the networks: a short file must not have a device's memory filled with them before
+/// it is seen that they are not in it.
+pub(super) fn large_enough(contents: &Contents) -> Result<(), BundleError> {
+    // a mean and a matrix
+    let distance = |size: u64| size * size + size;
+    let values = match contents {
+        Contents::Ensemble(manifest) => {
+            let architecture = &manifest.architecture;
+            let networks = [&architecture.findings, &architecture.frontal];
+            let weights = networks.map(|network| Architecture::Residual(network.clone()).weights());
+            let features = distance(architecture.findings.features() as u64);
+            let thumbnail = (manifest.preprocessing.thumbnail_side as u64).pow(2);
+            architecture.members as u64 * (weights[0] + weights[1] + features) + distance(thumbnail)
+        }
+        Contents::Classifier(manifest) => manifest.architecture.weights(),
+        Contents::Segmenter(manifest) => manifest.architecture.weights(),
+    };
+    // four bytes each; by half of that the count need not be exact
+    if (contents.weights().bytes as u64) < 2 * values {
+        return Err(BundleError::Inconsistent {
+            reason: "its file of weights is too short for its architecture",
+        });
+    }
+    Ok(())
+}
+
 fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
     let labels = manifest.labels.len();
     if !manifest.calibration_bins.iter().all(CalibrationBin::is_usable) {
@@ -106,6 +132,10 @@ fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
     let architecture = &manifest.architecture;
     if architecture.findings.outputs != labels + crate::network::AUXILIARY {
         return Err("the networks' outputs are not the labels and the auxiliary outputs");
+    }
+    // the logits of a batch are taken one a picture
+    if architecture.frontal.outputs != 1 {
+        return Err("a frontal network has not one output");
     }
     let networks = [&architecture.findings, &architecture.frontal];
     if !networks.iter().all(|network| Architecture::Residual((*network).clone()).check().is_ok()) {
@@ -120,6 +150,9 @@ fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
         || !(1..=MAX_THUMBNAIL).contains(&sides.thumbnail_side)
     {
         return Err("a side of its pictures is outside the limits");
+    }
+    if [sides.side, sides.frontal_side] != networks.map(|network| network.input) {
+        return Err("a side of its pictures is not what the network takes");
     }
     if !(architecture.age_mean.is_finite() && is_above_zero(architecture.age_deviation)) {
         return Err("the mean or deviation of its ages is not usable");
@@ -136,7 +169,8 @@ fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
     }
     // a slope below 0 would turn every finding into its opposite
     let usable = |label: &Label| {
-        label.threshold_low <= label.threshold_high
+        (0.0..=label.threshold_high).contains(&label.threshold_low)
+            && label.threshold_high <= 1.0
             && is_above_zero(label.calibration.a)
             && label.calibration.b.is_finite()
     };
@@ -196,7 +230,7 @@ mod tests {
     fn an_ensemble_that_would_prove_nothing_or_cannot_compute_is_refused() {
         let Contents::Ensemble(good) = Bundle::embedded().unwrap().contents else { panic!("an ensemble") };
         assert_eq!(ensemble(&good), Ok(()));
-        let spoiled: [(&str, Spoils); 18] = [
+        let spoiled: [(&str, Spoils); 22] = [
             ("tolerance", |own| own.self_test.tolerance_cpu = 1e9),
             ("tolerance", |own| own.self_test.tolerance_gpu = f64::NAN),
             ("formula", |own| own.self_test.formula.push('!')),
@@ -207,6 +241,9 @@ mod tests {
             ("side", |own| own.preprocessing.side = 0),
             ("side", |own| own.preprocessing.frontal_side = 0),
             ("side", |own| own.preprocessing.thumbnail_side = 4096),
+            ("takes", |own| own.preprocessing.side += 1),
+            ("takes", |own| own.architecture.frontal.input += 1),
+            ("one output", |own| own.architecture.frontal.outputs = 2),
             ("ages", |own| own.architecture.age_deviation = 0.0),
             ("novelty", |own| own.novelty.features_threshold = 0.0),
             ("novelty", |own| own.novelty.thumbnail_threshold = f64::INFINITY),
@@ -215,6 +252,7 @@ mod tests {
             ("calibration", |own| own.labels[0].calibration.a = -1.0),
             ("calibration", |own| own.labels[0].calibration.b = f64::NAN),
             ("thresholds", |own| own.labels[0].threshold_low = f64::NAN),
+            ("thresholds", |own| own.labels[0].threshold_high = 1.5),
         ];
         for (word, spoils) in spoiled {
             let mut manifest = good.as_ref().clone();

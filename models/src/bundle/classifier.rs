@@ -339,7 +339,8 @@ impl ClassifierManifest {
         }
         let usable = |label: &ClassifierLabel| {
             label.output < self.architecture.outputs()
-                && label.threshold_low <= label.threshold_high
+                && (0.0..=label.threshold_high).contains(&label.threshold_low)
+                && label.threshold_high <= 1.0
                 && label.calibration.is_usable()
         };
         if !self.labels.iter().all(usable) {

@@ -204,6 +204,7 @@ impl Bundle {
             let (id, stated) = (contents.id().to_owned(), stated.sha256.clone());
             return Err(BundleError::Digest { id, stated, found });
         }
+        check::large_enough(&contents)?;
         let mut model_card = match &contents {
             Contents::Ensemble(manifest) => ModelCard::from(manifest.as_ref()),
             Contents::Classifier(manifest) => ModelCard::from(manifest.as_ref()),

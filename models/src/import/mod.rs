@@ -153,9 +153,6 @@ fn import_from(source: &Source, architecture: &Architecture) -> Result<Imported,
     // nothing is made of an architecture that is outside its limits
     architecture.check()?;
     let wanted = template(architecture)?;
-    if source.entries().len() > MAX_TENSORS {
-        return Err(ImportError::TooMany { count: source.entries().len() });
-    }
     let sorted = names::sort(source.entries().keys(), &wanted, architecture)?;
     let mut misfits = Misfits { unknown: sorted.unknown, ..Misfits::default() };
     for (name, tensor) in &wanted {

@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use pytorch_reader::{DType, PytorchReader, Tensor};
 use safetensors::{Dtype, SafeTensors};
 
-use super::{ImportError, MAX_WEIGHTS_BYTES};
+use super::{ImportError, MAX_TENSORS, MAX_WEIGHTS_BYTES};
 use crate::bundle::sha256;
+
+/// The longest name of a tensor, in bytes; the longest that a known package writes has about 100.
+const MAX_NAME_BYTES: usize = 1024;
 
 /// Kinds of element that become f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,7 @@ impl Source {
             .and_then(|read| read.map_err(|error| chain(&error)))
             .map_err(|reason| ImportError::Format { reason })?;
         let tensors = reader.into_tensors();
-        let entries = tensors
+        let entries: BTreeMap<String, Entry> = tensors
             .iter()
             .map(|(name, tensor)| {
                 let element = match tensor.dtype() {
@@ -79,6 +82,7 @@ impl Source {
                 (name.clone(), Entry { shape: tensor.shape().to_vec(), element })
             })
             .collect();
+        checked(&entries)?;
         Ok(Self { entries, tensors: Tensors::PyTorch(tensors), sha256, path: Some(path.to_owned()) })
     }
 
@@ -86,7 +90,7 @@ impl Source {
     pub(crate) fn from_safetensors(bytes: Vec<u8>, sha256: String) -> Result<Self, ImportError> {
         let failed = |error: safetensors::SafeTensorError| ImportError::Format { reason: error.to_string() };
         let file = SafeTensors::deserialize(&bytes).map_err(failed)?;
-        let entries = file
+        let entries: BTreeMap<String, Entry> = file
             .iter()
             .map(|(name, view)| {
                 let element = match view.dtype() {
@@ -99,6 +103,7 @@ impl Source {
                 (name.to_owned(), Entry { shape: view.shape().to_vec(), element })
             })
             .collect();
+        checked(&entries)?;
         Ok(Self { entries, tensors: Tensors::Safetensors(bytes), sha256, path: None })
     }
 
@@ -150,6 +155,20 @@ impl Source {
         };
         Ok((values, element == Element::F32))
     }
+}
+
+/// Bounds what is done with names: each part of each is looked at, and messages print them.
+fn checked(entries: &BTreeMap<String, Entry>) -> Result<(), ImportError> {
+    if entries.len() > MAX_TENSORS {
+        return Err(ImportError::TooMany { count: entries.len() });
+    }
+    let is_name = |name: &String| name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control);
+    if entries.keys().all(is_name) {
+        return Ok(());
+    }
+    let reason =
+        format!("a tensor's name is longer than {MAX_NAME_BYTES} bytes or has characters that are no text");
+    Err(ImportError::Format { reason })
 }
 
 /// The length of a header, then a JSON object.

@@ -158,6 +158,18 @@ impl Architecture {
         }
     }
 
+    /// The pooled features that the last layer of a classifier reads; `None` where the network segments.
+    pub fn features(&self) -> Option<usize> {
+        match self {
+            Self::Residual(config) => Some(config.features()),
+            Self::Resnet(config) => Some(config.features()),
+            Self::Densenet(config) => Some(config.features()),
+            Self::Convnext(config) => Some(config.features()),
+            Self::Resnet3d(config) => Some(config.features()),
+            Self::BasicUnet(_) | Self::BasicUnet3d(_) => None,
+        }
+    }
+
     /// The least side of a picture or volume, in pixels: below it a pooling would have nothing to pool.
     pub fn least_side(&self) -> usize {
         match self {

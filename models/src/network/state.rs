@@ -72,12 +72,13 @@ impl fmt::Display for Misfits {
             self.misshapen.len()
         )?;
         for name in &self.missing {
-            write!(f, "\n  missing: {name}")?;
+            write!(f, "\n  missing: {}", name.escape_debug())?;
         }
         for name in &self.unknown {
-            write!(f, "\n  unknown: {name}")?;
+            write!(f, "\n  unknown: {}", name.escape_debug())?;
         }
         for Misshapen { name, wanted, found } in &self.misshapen {
+            let name = name.escape_debug();
             write!(f, "\n  other shape: {name} is {found:?} and has to be {wanted:?}")?;
         }
         Ok(())

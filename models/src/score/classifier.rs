@@ -2,10 +2,10 @@
 
 use std::borrow::Borrow;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData, Transaction};
 
-use super::ensemble::numbers;
-use super::{MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present};
+use super::readback::{Batches, Readback};
+use super::{Novelty, Score, ScoreError, ScorerError, Scores, present};
 use crate::bundle::classifier::{ClassifierManifest, NoveltyRecord};
 use crate::bundle::weights::WeightsError;
 use crate::bundle::{selftest, tensors};
@@ -39,6 +39,12 @@ pub(crate) struct Said {
     pub(crate) features: Vec<f32>,
 }
 
+/// A batch that the network was asked for: logits and features of all its pictures.
+pub(crate) struct Asked {
+    pictures: usize,
+    values: Readback,
+}
+
 impl ClassifierNetwork {
     /// Puts the weights onto a device.
     pub(super) fn new(
@@ -58,7 +64,7 @@ impl ClassifierNetwork {
     ) -> Result<Self, WeightsError> {
         let distance = match &manifest.novelty {
             NoveltyRecord::None { .. } => None,
-            NoveltyRecord::Features { .. } => Some(distance(&mut state)?),
+            NoveltyRecord::Features { .. } => Some(distance(&mut state, manifest.architecture.features())?),
         };
         let network = Classifier::from_state(&manifest.architecture, &state, device.burn())
             .ok_or_else(|| WeightsError::new("the architecture does not classify"))?
@@ -117,45 +123,64 @@ impl ClassifierNetwork {
         Ok(())
     }
 
-    /// Scores pictures, each by itself.
-    pub(super) fn score<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Scores>, ScoreError> {
-        Ok(self.say(images)?.iter().map(|said| self.scores(said)).collect())
+    /// Asks for the scores of pictures, each by itself.
+    pub(super) fn begin<I: Borrow<GreyImage>>(
+        &self,
+        images: &[I],
+    ) -> Result<Batches<Asked, Said>, ScoreError> {
+        Batches::begin(images, |batch| self.ask(batch), |asked| self.read(asked))
+    }
+
+    /// Waits for scores.
+    pub(super) fn finish(&self, begun: Batches<Asked, Said>) -> Result<Vec<Scores>, ScoreError> {
+        Ok(begun.finish(|asked| self.read(asked))?.iter().map(|said| self.scores(said)).collect())
     }
 
     /// Logits and features of each picture.
     pub(crate) fn say<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Said>, ScoreError> {
-        let mut all = Vec::with_capacity(images.len());
-        for chunk in images.chunks(MAX_BATCH) {
-            let inputs: Vec<Vec<f32>> =
-                chunk.iter().map(|image| self.manifest.preprocessing.apply(image.borrow())).collect();
-            let width = self.manifest.architecture.outputs();
-            let (logits, pooled) = self.outputs(inputs)?;
-            let features = pooled.len() / chunk.len();
-            for (row, features) in logits.chunks_exact(width).zip(pooled.chunks_exact(features)) {
-                let logits: Vec<f64> = self
-                    .manifest
-                    .labels
-                    .iter()
-                    .map(|label| self.manifest.activation.logit(row, label.output))
-                    .collect();
-                if !logits.iter().all(|logit| logit.is_finite()) {
-                    return Err(ScoreError::NotFinite { index: all.len() });
-                }
-                all.push(Said { logits, features: features.to_vec() });
+        self.begin(images)?.finish(|asked| self.read(asked))
+    }
+
+    fn ask<I: Borrow<GreyImage>>(&self, images: &[I]) -> Asked {
+        let inputs = images.iter().map(|image| self.manifest.preprocessing.apply(image.borrow())).collect();
+        Asked { pictures: images.len(), values: self.values(inputs) }
+    }
+
+    fn read(&self, asked: Asked) -> Result<Vec<Said>, ScoreError> {
+        let (logits, pooled) = both(asked.values)?;
+        let width = self.manifest.architecture.outputs();
+        let features = pooled.len() / asked.pictures;
+        let mut all = Vec::with_capacity(asked.pictures);
+        for (row, features) in logits.chunks_exact(width).zip(pooled.chunks_exact(features)) {
+            let logits: Vec<f64> = self
+                .manifest
+                .labels
+                .iter()
+                .map(|label| self.manifest.activation.logit(row, label.output))
+                .collect();
+            if !logits.iter().all(|logit| logit.is_finite()) {
+                return Err(ScoreError::NotFinite { index: all.len() });
             }
+            all.push(Said { logits, features: features.to_vec() });
         }
         Ok(all)
     }
 
     /// Logits and features of network inputs, one input after the other.
     pub(super) fn outputs(&self, inputs: Vec<Vec<f32>>) -> Result<(Vec<f32>, Vec<f32>), ScoreError> {
+        both(self.values(inputs))
+    }
+
+    /// The same, asked for.
+    fn values(&self, inputs: Vec<Vec<f32>>) -> Readback {
         let planned = self.plan.as_ref().and_then(|plan| plan.forward(&inputs.concat()));
         if let Some(seen) = planned {
             let logits = seen.iter().flat_map(|seen| &seen.logits).copied().collect();
-            return Ok((logits, seen.into_iter().flat_map(|seen| seen.features).collect()));
+            let features = seen.into_iter().flat_map(|seen| seen.features).collect();
+            return Readback::Here(Ok(vec![logits, features]));
         }
         let outputs = self.network.forward(self.tensor(inputs));
-        Ok((numbers(outputs.logits)?, numbers(outputs.features)?))
+        Readback::begin(Transaction::default().register(outputs.logits).register(outputs.features), 2)
     }
 
     /// Network inputs as `[batch, channels, height, width]`.
@@ -193,13 +218,66 @@ impl ClassifierNetwork {
     }
 }
 
-/// Takes the distance of the features out of the tensors.
-fn distance(state: &mut StateDict) -> Result<Distance, WeightsError> {
+/// Waits for logits and features.
+fn both(values: Readback) -> Result<(Vec<f32>, Vec<f32>), ScoreError> {
+    let [logits, features]: [Vec<f32>; 2] = values
+        .finish()?
+        .try_into()
+        .map_err(|_| ScoreError::Device { reason: "it gave another number of results".to_owned() })?;
+    Ok((logits, features))
+}
+
+/// Takes the distance of so many features out of the tensors.
+fn distance(state: &mut StateDict, features: Option<usize>) -> Result<Distance, WeightsError> {
     let mut take = |name: &str| {
         let tensor = state.remove(name);
         tensor.ok_or_else(|| WeightsError::new(format!("tensor `{name}` is missing")))
     };
     let (mean, whitening) = (take(NOVELTY_MEAN)?, take(NOVELTY_WHITENING)?);
+    // every picture would be as near as any other: what is no number exceeds no threshold
+    if !mean.values().iter().chain(whitening.values()).all(|value| value.is_finite()) {
+        return Err(WeightsError::new("a distance holds a value that is no finite number"));
+    }
     Distance::from_parts(mean.values().to_vec(), whitening.values().to_vec())
+        .filter(|distance| Some(distance.size()) == features)
         .ok_or_else(|| WeightsError::new("a distance has the wrong shape"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::bundle::{Bundle, Contents};
+    use crate::network::StateTensor;
+
+    /// `pneumonia-mnist` with other tensors for its distance: mean and whitening.
+    fn with(change: fn(&mut Vec<f32>, &mut Vec<f32>)) -> Result<(), String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bundles/pneumonia-mnist");
+        let bundle = Bundle::open(&folder).unwrap();
+        let Contents::Classifier(manifest) = bundle.contents() else { panic!("a classifier") };
+        let mut state = tensors::read(bundle.weights()).unwrap();
+        let values = |name: &str| state[name].values().to_vec();
+        let (mut mean, mut whitening) = (values(NOVELTY_MEAN), values(NOVELTY_WHITENING));
+        change(&mut mean, &mut whitening);
+        for (name, values) in [(NOVELTY_MEAN, mean), (NOVELTY_WHITENING, whitening)] {
+            let tensor = StateTensor::new(vec![values.len()], values).unwrap();
+            state.insert(name.to_owned(), tensor);
+        }
+        let made = ClassifierNetwork::from_state(manifest, state, &Device::reference());
+        made.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_distance_that_could_exceed_no_threshold_is_refused() {
+        assert_eq!(with(|_, _| {}), Ok(()));
+        let fewer = with(|mean, whitening| {
+            mean.truncate(3);
+            whitening.truncate(9);
+        });
+        assert_eq!(fewer, Err("a distance has the wrong shape".to_owned()), "of three features only");
+        let none = Err("a distance holds a value that is no finite number".to_owned());
+        assert_eq!(with(|mean, _| mean[0] = f32::NAN), none);
+        assert_eq!(with(|_, whitening| whitening[5] = f32::INFINITY), none);
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::borrow::Borrow;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData, Transaction};
 use rayon::prelude::*;
 
 use super::maps::{LabelMaps, MapSum};
+use super::readback::{Batches, Readback, numbers};
 use super::{ChestCheck, MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present};
 use crate::bundle::manifest::{Label, Manifest};
 use crate::bundle::selftest;
@@ -62,7 +63,7 @@ struct Plans {
     frontal: Vec<Plan>,
 }
 
-/// What one network gives for a batch, on this side of the device.
+/// What a network's plan gives for a batch.
 struct Given {
     logits: Vec<f32>,
     features: Vec<f32>,
@@ -71,10 +72,31 @@ struct Given {
     size: (usize, usize),
 }
 
+/// A batch that the networks were asked for, with what is known of each picture without them.
+pub(crate) struct Asked {
+    raws: Vec<Raw>,
+    /// Logits, features and maps of each findings network, then logits of each frontal one.
+    values: Readback,
+    /// Height and width of the findings networks' maps.
+    sizes: Vec<(usize, usize)>,
+}
+
 impl Raw {
     /// The members' maps of every label.
     pub(super) fn label_maps(&self) -> LabelMaps {
         self.maps.label_maps()
+    }
+
+    fn is_finite(&self) -> bool {
+        let others = [
+            self.age,
+            self.male,
+            self.view_ap,
+            self.frontal,
+            self.features_distance,
+            self.thumbnail_distance,
+        ];
+        self.logits.iter().chain(&others).all(|value| value.is_finite())
     }
 }
 
@@ -156,9 +178,17 @@ impl Ensemble {
         Ok(())
     }
 
-    /// Scores pictures, each by itself.
-    pub(super) fn score<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Scores>, ScoreError> {
-        Ok(self.raw(images)?.iter().map(|raw| self.scores(raw)).collect())
+    /// Asks for the scores of pictures, each by itself.
+    pub(super) fn begin<I: Borrow<GreyImage>>(
+        &self,
+        images: &[I],
+    ) -> Result<Batches<Asked, Raw>, ScoreError> {
+        Batches::begin(images, |batch| self.ask(batch), |asked| self.read(asked))
+    }
+
+    /// Waits for scores.
+    pub(super) fn finish(&self, begun: Batches<Asked, Raw>) -> Result<Vec<Scores>, ScoreError> {
+        Ok(begun.finish(|asked| self.read(asked))?.iter().map(|raw| self.scores(raw)).collect())
     }
 
     fn scores(&self, raw: &Raw) -> Scores {
@@ -192,26 +222,7 @@ impl Ensemble {
 
     /// The networks' means for each picture.
     pub(crate) fn raw<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Raw>, ScoreError> {
-        let mut all = Vec::with_capacity(images.len());
-        for (number, chunk) in images.chunks(MAX_BATCH).enumerate() {
-            let batch = self.raw_batch(chunk)?;
-            let finite = |raw: &Raw| {
-                let others = [
-                    raw.age,
-                    raw.male,
-                    raw.view_ap,
-                    raw.frontal,
-                    raw.features_distance,
-                    raw.thumbnail_distance,
-                ];
-                raw.logits.iter().chain(&others).all(|value| value.is_finite())
-            };
-            if let Some(index) = batch.iter().position(|raw| !finite(raw)) {
-                return Err(ScoreError::NotFinite { index: number * MAX_BATCH + index });
-            }
-            all.extend(batch);
-        }
-        Ok(all)
+        self.begin(images)?.finish(|asked| self.read(asked))
     }
 
     /// The findings networks' pooled features of each picture, one network after the other.
@@ -223,13 +234,16 @@ impl Ensemble {
                 chunk.iter().map(|image| resize(image.borrow(), side, side)).collect();
             let mut rows = vec![Vec::new(); chunk.len()];
             let values = standardised(&whole);
-            let given = match self.planned(|plans| &plans.findings, &values) {
-                Some(given) => given,
-                None => Self::read(self.forward(&self.findings, &self.pictures(values, side)))?,
+            let given: Vec<Vec<f32>> = match self.planned(|plans| &plans.findings, &values) {
+                Some(given) => given.into_iter().map(|given| given.features).collect(),
+                None => {
+                    let outputs = self.forward(&self.findings, &self.pictures(values, side));
+                    outputs.into_iter().map(|outputs| numbers(outputs.features)).collect::<Result<_, _>>()?
+                }
             };
-            for given in given {
-                let width = given.features.len() / chunk.len();
-                for (row, features) in rows.iter_mut().zip(given.features.chunks_exact(width)) {
+            for features in given {
+                let width = features.len() / chunk.len();
+                for (row, features) in rows.iter_mut().zip(features.chunks_exact(width)) {
                     row.extend_from_slice(features);
                 }
             }
@@ -238,19 +252,19 @@ impl Ensemble {
         Ok(all)
     }
 
-    fn raw_batch<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Raw>, ScoreError> {
+    /// Asks all networks for a batch before anything of it is read: on a GPU reading one stalls none.
+    fn ask<I: Borrow<GreyImage>>(&self, images: &[I]) -> Asked {
         let rule = &self.manifest.preprocessing;
-        let labels = self.manifest.labels.len();
         let whole: Vec<GreyImage> =
             images.iter().map(|image| resize(image.borrow(), rule.side, rule.side)).collect();
         let small: Vec<GreyImage> =
             whole.iter().map(|image| resize(image, rule.frontal_side, rule.frontal_side)).collect();
-        let mut raws: Vec<Raw> = whole
+        let raws = whole
             .iter()
             .map(|image| {
                 let thumbnail = resize(image, rule.thumbnail_side, rule.thumbnail_side);
                 Raw {
-                    logits: vec![0.0; labels],
+                    logits: vec![0.0; self.manifest.labels.len()],
                     age: 0.0,
                     male: 0.0,
                     view_ap: 0.0,
@@ -261,16 +275,25 @@ impl Ensemble {
                 }
             })
             .collect();
+        let (values, sizes) = self.values(&whole, &small);
+        Asked { raws, values, sizes }
+    }
+
+    /// Reads what the networks gave for a batch.
+    fn read(&self, asked: Asked) -> Result<Vec<Raw>, ScoreError> {
+        let Asked { mut raws, values, sizes } = asked;
+        let values = values.finish()?;
+        let (findings, frontal) = values.split_at(values.len().min(3 * sizes.len()));
+        let labels = self.manifest.labels.len();
         let share = 1.0 / self.findings.len() as f64;
-        let (findings, frontal) = self.given(&whole, &small)?;
-        for (given, distance) in findings.into_iter().zip(&self.features) {
-            let (height, width) = given.size;
-            let rows = given.logits.chunks_exact(labels + crate::network::AUXILIARY);
+        for ((given, (height, width)), distance) in findings.chunks_exact(3).zip(sizes).zip(&self.features) {
+            let [logits, features, maps] = given else { continue };
+            let rows = logits.chunks_exact(labels + crate::network::AUXILIARY);
             for (((raw, row), features), maps) in raws
                 .iter_mut()
                 .zip(rows)
-                .zip(given.features.chunks_exact(distance.size()))
-                .zip(given.maps.chunks_exact(labels * height * width))
+                .zip(features.chunks_exact(distance.size()))
+                .zip(maps.chunks_exact(labels * height * width))
             {
                 raw.maps.add(maps, height, width);
                 let [logits @ .., age, male, view_ap] = row else { continue };
@@ -281,36 +304,46 @@ impl Ensemble {
                 raw.features_distance += share * distance.of(features);
             }
         }
-        for given in frontal {
-            for (raw, logit) in raws.iter_mut().zip(given.logits) {
-                raw.frontal += f64::from(logit) / self.frontal.len() as f64;
+        for logits in frontal {
+            for (raw, logit) in raws.iter_mut().zip(logits) {
+                raw.frontal += f64::from(*logit) / self.frontal.len() as f64;
             }
         }
-        Ok(raws)
+        match raws.iter().position(|raw| !raw.is_finite()) {
+            Some(index) => Err(ScoreError::NotFinite { index }),
+            None => Ok(raws),
+        }
     }
 
-    /// What the findings networks and the frontal ones give.
-    fn given(
-        &self,
-        whole: &[GreyImage],
-        small: &[GreyImage],
-    ) -> Result<(Vec<Given>, Vec<Given>), ScoreError> {
+    /// What the findings networks and the frontal ones give, in the order of [`Asked::values`], and the maps' sizes.
+    fn values(&self, whole: &[GreyImage], small: &[GreyImage]) -> (Readback, Vec<(usize, usize)>) {
         let rule = &self.manifest.preprocessing;
         let (whole, small) = (standardised(whole), standardised(small));
         let planned = self.planned(|plans| &plans.findings, &whole);
         if let Some((findings, frontal)) = planned.zip(self.planned(|plans| &plans.frontal, &small)) {
-            return Ok((findings, frontal));
+            let sizes = findings.iter().map(|given| given.size).collect();
+            let findings = findings.into_iter().flat_map(|given| [given.logits, given.features, given.maps]);
+            let values = findings.chain(frontal.into_iter().map(|given| given.logits)).collect();
+            return (Readback::Here(Ok(values)), sizes);
         }
-        let outputs = self.forward(&self.findings, &self.pictures(whole, rule.side));
+        let findings = self.forward(&self.findings, &self.pictures(whole, rule.side));
         let maps: Vec<Tensor<3>> =
-            outputs.iter().zip(&self.heads).map(|(outputs, head)| label_maps(&outputs.maps, head)).collect();
-        // asked before anything is read: on a GPU reading the findings stalls none of it
+            findings.iter().zip(&self.heads).map(|(outputs, head)| label_maps(&outputs.maps, head)).collect();
         let frontal = self.forward(&self.frontal, &self.pictures(small, rule.frontal_side));
-        let mut findings = Self::read(outputs)?;
-        for (given, maps) in findings.iter_mut().zip(maps) {
-            given.maps = numbers(maps)?;
+        let size = |outputs: &Outputs| {
+            let [_, _, height, width] = outputs.maps.dims();
+            (height, width)
+        };
+        let sizes: Vec<(usize, usize)> = findings.iter().map(size).collect();
+        let count = 3 * findings.len() + frontal.len();
+        let mut tensors = Transaction::default();
+        for (outputs, maps) in findings.into_iter().zip(maps) {
+            tensors = tensors.register(outputs.logits).register(outputs.features).register(maps);
         }
-        Ok((findings, Self::read(frontal)?))
+        for outputs in frontal {
+            tensors = tensors.register(outputs.logits);
+        }
+        (Readback::begin(tensors, count), sizes)
     }
 
     /// What plans give for the same pictures, in the networks' order and side by side: one small network keeps less than
@@ -330,16 +363,6 @@ impl Ensemble {
             Some(given)
         });
         given.collect()
-    }
-
-    /// Reads what networks gave; maps of labels are read apart.
-    fn read(outputs: Vec<Outputs>) -> Result<Vec<Given>, ScoreError> {
-        let read = |outputs: Outputs| {
-            let [_, _, height, width] = outputs.maps.dims();
-            let (logits, features) = (numbers(outputs.logits)?, numbers(outputs.features)?);
-            Ok(Given { logits, features, maps: Vec::new(), size: (height, width) })
-        };
-        outputs.into_iter().map(read).collect()
     }
 
     /// What each network gives for the same pictures, in the networks' order. On the CPU they are computed side by side:
@@ -374,11 +397,4 @@ fn label_maps(maps: &Tensor<4>, head: &Tensor<3>) -> Tensor<3> {
     let flat = maps.clone().reshape([batch, features, height * width]);
     let head = head.clone().swap_dims(1, 2).expand([batch, labels, features]);
     head.matmul(flat)
-}
-
-/// A tensor's values on this side of the device.
-pub(super) fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ScoreError> {
-    let failed = |reason| ScoreError::Device { reason };
-    let data = tensor.try_into_data().map_err(|error| failed(format!("{error:?}")))?;
-    data.try_to_vec::<f32>().map_err(|error| failed(format!("{error:?}")))
 }

@@ -1,10 +1,12 @@
 //! Scoring: pictures in, calibrated findings out.
 
+mod begun;
 mod classifier;
 mod ensemble;
 mod maps;
 mod mask;
 pub mod overlay;
+mod readback;
 mod saliency;
 mod segmenter;
 
@@ -24,6 +26,7 @@ use ensemble::Ensemble;
 pub(crate) use classifier::{ClassifierNetwork, NOVELTY_MEAN, NOVELTY_WHITENING};
 pub(crate) use segmenter::SegmenterNetwork;
 
+pub use begun::Begun;
 pub use maps::LabelMaps;
 pub use mask::{Bounds, MAX_RUNS, Mask};
 pub use saliency::Explanation;
@@ -315,15 +318,6 @@ impl Scorer {
     /// What computes the networks.
     pub fn computed(&self) -> Computed {
         self.computed
-    }
-
-    /// Scores pictures, each by itself: a batch of three gives what three singles give.
-    pub fn score<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Scores>, ScoreError> {
-        match &self.networks {
-            Networks::Ensemble(ensemble) => ensemble.score(images),
-            Networks::Classifier(network) => network.score(images),
-            Networks::Segmenter(network) => network.score(images),
-        }
     }
 
     /// What the networks' last layers see of each picture: the pooled features, which other models may be fitted on. They

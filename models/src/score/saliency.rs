@@ -11,7 +11,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData};
 
 use super::classifier::ClassifierNetwork;
-use super::ensemble::{Ensemble, numbers};
+use super::ensemble::Ensemble;
+use super::readback::numbers;
 use super::{MAX_BATCH, Networks, ScoreError, Scorer};
 use crate::bundle::classifier::Activation;
 use crate::image::GreyImage;

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::ensemble::numbers;
+use super::readback::numbers;
 use super::{Mask, ScoreError, ScorerError, Scores, Segment};
 use crate::bundle::segmenter::{SELF_TEST_PLACES, SegmenterManifest};
 use crate::bundle::weights::WeightsError;

@@ -109,6 +109,13 @@ fn weights_of_another_architecture_do_not_load() {
 }
 
 #[test]
+fn a_short_file_of_weights_for_large_networks_is_refused_before_they_are_made() {
+    let folder = written();
+    resealed(folder.path(), |manifest| manifest["architecture"]["members"] = 64.into());
+    assert_eq!(code(folder.path()), Some("BundleInconsistent"));
+}
+
+#[test]
 fn a_self_test_that_differs_is_refused() {
     let folder = written();
     resealed(folder.path(), |manifest| {

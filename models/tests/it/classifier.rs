@@ -168,10 +168,18 @@ fn a_seal_of_ones_own_does_not_hide_what_the_self_test_sees() {
     assert_eq!(refused(|manifest| manifest.self_test.tolerance_cpu = 1e9), "BundleInconsistent");
     assert_eq!(refused(|manifest| manifest.preprocessing.channels[0].mean = 0.1), "ModelSelfTestDiffers");
     assert_eq!(refused(|manifest| manifest.labels[2].output = 3), "BundleInconsistent");
+    // a finding that no probability would reach
+    assert_eq!(refused(|manifest| manifest.labels[2].threshold_high = 1.5), "BundleInconsistent");
     assert_eq!(
         refused(|manifest| manifest.labels[2].calibration = Calibration::Temperature { temperature: 0.0 }),
         "BundleInconsistent"
     );
+    // a file too short for what it would have made of it
+    let wider = |manifest: &mut ClassifierManifest| {
+        let models::network::Architecture::Resnet(config) = &mut manifest.architecture else { panic!("?") };
+        config.width = 64;
+    };
+    assert_eq!(refused(wider), "BundleInconsistent");
     assert_eq!(refused(|_| {}), "loaded");
 }
 

@@ -164,6 +164,11 @@ fn files_that_claim_too_much_are_refused_at_once() {
     {
         assert_eq!(code(&bytes, &resnet()), Some("ImportFormat"));
     }
+    // a name with very many parts, each of which would be looked at, and one that would speak to a terminal
+    for name in ["a.".repeat(600), "\\u001b[2J".to_owned()] {
+        let json = format!(r#"{{"{name}":{{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}}}"#);
+        assert_eq!(code(&header(&json), &resnet()), Some("ImportFormat"), "{name}");
+    }
     // deep nesting and a length of four gigabytes
     let deep = [&[0x80_u8, 2][..], &vec![b']'; 100_000][..], b"."].concat();
     let long = [&[0x80_u8, 2, b'B'][..], &u32::MAX.to_le_bytes()[..], b"abc"].concat();

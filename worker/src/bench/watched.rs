@@ -34,9 +34,13 @@ impl Busy {
     fn time<T>(&self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let done = work();
-        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.0.nanoseconds.fetch_add(took, Ordering::Relaxed);
+        self.add(began);
         done
+    }
+
+    fn add(&self, since: Instant) {
+        let took = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.nanoseconds.fetch_add(took, Ordering::Relaxed);
     }
 
     fn look(&self, facts: &Facts) {
@@ -55,13 +59,17 @@ pub struct OpenWatched {
 struct Watched {
     engine: Box<dyn Engine>,
     busy: Busy,
+    /// Batches that are begun.
+    begun: u32,
+    /// Since when the first of them is computed and not counted yet.
+    since: Instant,
 }
 
 impl OpenEngine for OpenWatched {
     fn open(&self) -> Result<Box<dyn Engine>, Ending> {
         let engine = self.opens.open()?;
         self.busy.look(engine.facts());
-        Ok(Box::new(Watched { engine, busy: self.busy.clone() }))
+        Ok(Box::new(Watched { engine, busy: self.busy.clone(), begun: 0, since: Instant::now() }))
     }
 }
 
@@ -77,8 +85,19 @@ impl Engine for Watched {
         loaded
     }
 
-    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
-        let scores = self.busy.time(|| self.engine.score(model, pictures));
+    fn begin(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) {
+        if self.begun == 0 {
+            self.since = Instant::now();
+        }
+        self.begun += 1;
+        self.engine.begin(model, pictures);
+    }
+
+    fn finish(&mut self) -> Result<Vec<Scores>, EngineError> {
+        let scores = self.engine.finish();
+        // a second that two batches share is counted once
+        self.busy.add(std::mem::replace(&mut self.since, Instant::now()));
+        self.begun = self.begun.saturating_sub(1);
         self.busy.look(self.engine.facts());
         scores
     }

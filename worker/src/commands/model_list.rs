@@ -94,10 +94,11 @@ fn bundles_of(folder: &Path, config: &Config) -> anyhow::Result<Vec<Listed>> {
     Ok(std::iter::once(built_in).chain(others).collect())
 }
 
-/// What the model takes of a device: of a CPU, which scores one by one, and of a GPU with its largest batch.
+/// What the model takes of a device: of a CPU, which scores one by one, and of a GPU with its largest batches.
 fn cost(bundle: &Bundle, config: &Config) -> String {
-    let mib = |batch| Footprint::of(bundle, batch).total().div_ceil(MIB);
-    format!("{} MiB, on a GPU {} MiB", mib(1), mib(config.worker.max_batch))
+    let mib = |footprint: Footprint| footprint.total().div_ceil(MIB);
+    let (cpu, gpu) = (Footprint::of(bundle, 1), Footprint::on_gpu(bundle, config.worker.max_batch));
+    format!("{} MiB, on a GPU {} MiB", mib(cpu), mib(gpu))
 }
 
 /// Which worker is asked.

@@ -1,8 +1,8 @@
 //! The device: one thread that asks it, one process that it lives in with the models of all pipelines. Pictures of several
 //! studies are scored together; STAT pictures go first.
 //!
-//! Jobs ask over `waiting`; the thread (`serving`) forms batches and asks an [`engine`], which is a `child` process
-//! of the same program. An engine that is lost, exhausted or hangs is replaced; what fails on two of them ends its job.
+//! Jobs ask over `waiting`; the thread (`serving`) forms batches, on a GPU one while another is computed, and asks an
+//! [`engine`], which is a `child` process of the same program. An engine that is lost, exhausted or hangs is replaced; what fails on two of them ends its job.
 //! Inside the process `local` has the models; its `shelf` decides which of them are resident.
 
 mod child;

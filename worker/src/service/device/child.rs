@@ -1,6 +1,7 @@
 //! The device in a process of its own: the worker's side. A device that is lost, exhausted or hangs costs a new process,
 //! never the worker.
 
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ use crate::model::{ModelFacts, ModelNumber};
 /// How long a process may take to open the device, and how long to load a model and pass its self-test: a driver may
 /// compile every kernel.
 const OPENS_WITHIN: Duration = Duration::from_mins(15);
+
+/// Frames that may wait to be written before the next answer: two batches, and the question for the scores of the first.
+const FRAMES: usize = 3;
 
 /// What drivers take for the folder of their compiled kernels: Mesa (Intel, AMD, lavapipe) and NVIDIA.
 const DRIVER_CACHES: [&str; 2] = ["MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"];
@@ -47,6 +51,8 @@ pub(super) struct Child {
     /// To the thread that writes: a process that hangs and does not read stops that one, and the time for the answer runs.
     asks: Option<SyncSender<Vec<u8>>>,
     answers: Receiver<io::Result<(Answered, Vec<f32>)>>,
+    /// Batches that were begun, with the number of their pictures; or why one was not.
+    begun: VecDeque<Result<(ModelNumber, usize), EngineError>>,
     facts: Facts,
     timeout: Duration,
 }
@@ -111,7 +117,7 @@ impl Child {
                 }
             })?;
         }
-        let (tells, told) = sync_channel::<Vec<u8>>(1);
+        let (tells, told) = sync_channel::<Vec<u8>>(FRAMES);
         if let Some(mut asks) = asks {
             std::thread::Builder::new().name("device-asks".into()).spawn(move || {
                 while let Ok(frame) = told.recv() {
@@ -122,13 +128,14 @@ impl Child {
                 }
             })?;
         }
-        Ok(Self { process, asks: Some(tells), answers: hears, facts: Facts::default(), timeout })
+        let (begun, facts) = (VecDeque::new(), Facts::default());
+        Ok(Self { process, asks: Some(tells), answers: hears, begun, facts, timeout })
     }
 
     fn tell(&mut self, asked: &Asked, pictures: &[&GreyImage]) -> Result<(), EngineError> {
         // Nothing was said yet: the process is well.
         let frame = wire::frame(asked, pictures).map_err(|_| EngineError::TooLarge)?;
-        // One ask at a time: the last frame was taken before its answer came.
+        // This never waits: what was told before the last answer was taken by then, and no more than [`FRAMES`] after it.
         let is_told = self.asks.as_ref().is_some_and(|asks| asks.send(frame).is_ok());
         if is_told { Ok(()) } else { Err(self.lost()) }
     }
@@ -207,11 +214,19 @@ impl Engine for Child {
         }
     }
 
-    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
+    fn begin(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) {
         let sizes = pictures.iter().map(|picture| size(picture)).collect();
         let pictures: Vec<&GreyImage> = pictures.iter().map(AsRef::as_ref).collect();
-        match self.ask(&Asked::Score(model, sizes), &pictures, self.within(model))? {
-            (Answered::Scores(scores, held), _) if scores.len() == pictures.len() => {
+        let told = self.tell(&Asked::Begin(model, sizes), &pictures);
+        self.begun.push_back(told.map(|()| (model, pictures.len())));
+    }
+
+    /// The time for the answer begins here: the batch before it was finished, and nothing else is computed.
+    fn finish(&mut self) -> Result<Vec<Scores>, EngineError> {
+        let Some(begun) = self.begun.pop_front() else { return Err(self.contradiction()) };
+        let (model, pictures) = begun?;
+        match self.ask(&Asked::Finish, &[], self.within(model))? {
+            (Answered::Scores(scores, held), _) if scores.len() == pictures => {
                 self.saw(held);
                 Ok(scores)
             }
@@ -276,17 +291,38 @@ mod tests {
     fn a_process_that_does_not_read_hangs_no_longer_than_its_answer_may_take() {
         let mut child = silent(Duration::from_millis(50));
         let picture = GreyImage::new(1024, 1024, vec![0.5; 1 << 20]).unwrap();
-        let asked = Asked::Score(ModelNumber(0), vec![size(&picture)]);
+        let asked = Asked::Begin(ModelNumber(0), vec![size(&picture)]);
         let answered = child.ask(&asked, &[&picture], child.timeout);
         assert!(matches!(answered, Err(EngineError::Hung { .. })), "{answered:?}");
         assert!(matches!(child.ask(&asked, &[&picture], child.timeout), Err(EngineError::Lost { .. })));
     }
 
     #[test]
+    fn two_batches_for_a_process_that_does_not_read_wait_no_longer_than_the_answer() {
+        let mut child = silent(Duration::from_millis(50));
+        child.facts.models = vec![ModelFacts { is_resident: true, ..ModelFacts::default() }];
+        let picture = Arc::new(GreyImage::new(1024, 1024, vec![0.5; 1 << 20]).unwrap());
+        for _ in 0..2 {
+            child.begin(ModelNumber(0), std::slice::from_ref(&picture));
+        }
+        assert!(matches!(child.finish(), Err(EngineError::Hung { .. })));
+        assert!(matches!(child.finish(), Err(EngineError::Lost { .. })), "the second is lost with it");
+    }
+
+    #[test]
+    fn a_batch_that_was_not_begun_is_said_in_its_turn_and_costs_no_process() {
+        let mut child = silent(Duration::from_millis(50));
+        let picture = Arc::new(GreyImage::new(8193, 8192, vec![0.5; 8193 * 8192]).unwrap());
+        child.begin(ModelNumber(0), &[picture]);
+        assert_eq!(child.finish(), Err(EngineError::TooLarge));
+        assert_eq!(child.process.try_wait().unwrap(), None, "it goes on");
+    }
+
+    #[test]
     fn an_ask_that_is_too_long_costs_no_process() {
         let mut child = silent(Duration::from_millis(50));
         let picture = GreyImage::new(8193, 8192, vec![0.5; 8193 * 8192]).unwrap();
-        let asked = Asked::Score(ModelNumber(0), vec![size(&picture)]);
+        let asked = Asked::Begin(ModelNumber(0), vec![size(&picture)]);
         let answered = child.ask(&asked, &[&picture], child.timeout);
         assert_eq!(answered.unwrap_err(), EngineError::TooLarge);
         assert_eq!(child.process.try_wait().unwrap(), None, "it goes on");

@@ -15,8 +15,18 @@ pub trait Engine: Send {
     /// Loads a model where it is not resident, and tests it. With `if_it_fits` only where none has to leave for it.
     fn load(&mut self, model: ModelNumber, if_it_fits: bool) -> Result<(), EngineError>;
 
-    /// All scores of each picture by this model, in their order.
-    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError>;
+    /// Begins to score pictures by this model. Two batches may be begun at a time, the second of the same model as the
+    /// first; nothing else is asked before both are finished.
+    fn begin(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]);
+
+    /// All scores of each picture of the batch that was begun first, in their order; or why it has none, or was not begun.
+    fn finish(&mut self) -> Result<Vec<Scores>, EngineError>;
+
+    /// All scores of each picture by this model, in their order, where no other batch is begun.
+    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
+        self.begin(model, pictures);
+        self.finish()
+    }
 
     /// Where in the picture the score of `label` by this model comes from.
     fn saliency(

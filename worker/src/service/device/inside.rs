@@ -41,7 +41,7 @@ pub fn serve(device: DeviceArg, asks: &mut impl Read, answers: &mut impl Write) 
     Ok(())
 }
 
-/// Answers one ask; what ended the engine is returned.
+/// Answers one ask, if it has an answer; what ended the engine is returned.
 fn answer(
     engine: &mut Local,
     asked: &Asked,
@@ -53,9 +53,11 @@ fn answer(
         Asked::Load(model, if_it_fits) => {
             engine.load(*model, *if_it_fits).map(|()| (Answered::Loaded(held(engine)), None))
         }
-        Asked::Score(model, sizes) => engine
-            .score(*model, &wire::pictures(sizes, values)?)
-            .map(|scores| (Answered::Scores(scores, held(engine)), None)),
+        Asked::Begin(model, sizes) => {
+            engine.begin(*model, &wire::pictures(sizes, values)?);
+            return Ok(None);
+        }
+        Asked::Finish => engine.finish().map(|scores| (Answered::Scores(scores, held(engine)), None)),
         Asked::Saliency(model, size, label) => {
             let pictures = wire::pictures(std::slice::from_ref(size), values)?;
             let [picture] = pictures.as_slice() else { return Err(io::ErrorKind::InvalidData.into()) };
@@ -117,7 +119,13 @@ mod tests {
             |asked: &Asked, pictures: &[&GreyImage]| wire::write(&mut asks, asked, pictures).unwrap();
         ask(&Asked::Open(opening.clone()), &[]);
         ask(&Asked::Load(BUILT_IN, false), &[]);
-        ask(&Asked::Score(BUILT_IN, vec![(64, 64); 2]), &[&picture, &picture]);
+        // the second is begun before the first is asked for; what comes of one that cannot be is said in its turn
+        ask(&Asked::Begin(BUILT_IN, vec![(64, 64); 2]), &[&picture, &picture]);
+        ask(&Asked::Begin(ModelNumber(1), vec![(64, 64)]), &[&picture]);
+        ask(&Asked::Finish, &[]);
+        ask(&Asked::Begin(BUILT_IN, vec![(64, 64)]), &[&picture]);
+        ask(&Asked::Finish, &[]);
+        ask(&Asked::Finish, &[]);
         ask(&Asked::Saliency(BUILT_IN, (64, 64), label), &[&picture]);
         ask(&Asked::Saliency(BUILT_IN, (64, 64), "no such".into()), &[&picture]);
         ask(&Asked::Load(ModelNumber(1), false), &[]);
@@ -133,11 +141,32 @@ mod tests {
         let mut local = (OpenLocal { opening, device: DeviceArg::Cpu }).local().unwrap();
         let alone = local.score(BUILT_IN, std::slice::from_ref(&picture)).unwrap();
         assert_eq!(scores, [alone[0].clone(), alone[0].clone()], "bit by bit");
+        assert!(
+            matches!(next(), Some((Answered::NotLoaded(..), _))),
+            "of the second, and the device is well"
+        );
+        assert!(matches!(next(), Some((Answered::Scores(scores, _), _)) if scores == alone));
         assert!(matches!(next(), Some((Answered::Map((64, 64), _), values)) if values.len() == 64 * 64));
         assert!(matches!(next(), Some((Answered::Refused(_), _))), "the device is well");
         let Some((Answered::NotLoaded(code, ..), _)) = next() else { panic!("there is no such model") };
         assert_eq!(code, "ModelUnknown");
         assert!(next().is_none());
+    }
+
+    #[test]
+    fn scores_of_nothing_are_no_answer() {
+        let opening = Opening::built_in(&Config::load(None, None).unwrap()).unwrap();
+        let mut asks = Vec::new();
+        for asked in [Asked::Open(opening), Asked::Finish, Asked::Load(BUILT_IN, false)] {
+            wire::write(&mut asks, &asked, &[]).unwrap();
+        }
+        let mut answers = Vec::new();
+        serve(DeviceArg::Cpu, &mut asks.as_slice(), &mut answers).unwrap();
+        let mut answers = answers.as_slice();
+        let mut next = || wire::read::<Answered>(&mut answers).unwrap();
+        assert!(matches!(next(), Some((Answered::Ready { .. }, _))));
+        assert!(matches!(next(), Some((Answered::Broken(_), _))));
+        assert!(next().is_none(), "the process ends");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The networks in this process: what the device process runs, and what tests of the thread use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use models::bundle::selftest;
 use models::cpu::Computed;
-use models::score::MAX_BATCH;
+use models::score::{Begun, MAX_BATCH};
 use models::{Bundle, Device, Footprint, GreyImage, ScoreError, Scorer, ScorerError, Scores};
 
 use super::contained::contained;
@@ -31,12 +31,17 @@ pub struct OpenLocal {
     pub device: DeviceArg,
 }
 
+/// A batch that a model began.
+type BegunBatch = (ModelNumber, Begun<Arc<GreyImage>>);
+
 /// A device that is open in this process.
 pub struct Local {
     opening: Opening,
     device: Device,
     shelf: Shelf,
     scorers: BTreeMap<ModelNumber, Scorer>,
+    /// Batches in the order in which they were begun; or why one was not.
+    begun: VecDeque<Result<BegunBatch, EngineError>>,
     facts: Facts,
 }
 
@@ -57,7 +62,8 @@ impl OpenLocal {
             models: vec![ModelFacts::default(); self.opening.models.len()],
         };
         let shelf = Shelf::new(self.opening.memory_bytes);
-        Ok(Local { opening: self.opening.clone(), device, shelf, scorers: BTreeMap::new(), facts })
+        let (opening, scorers, begun) = (self.opening.clone(), BTreeMap::new(), VecDeque::new());
+        Ok(Local { opening, device, shelf, scorers, begun, facts })
     }
 }
 
@@ -81,8 +87,12 @@ impl Local {
         let began = Instant::now();
         let bundle = self.bundle(model)?;
         // a CPU scores one picture after the other
-        let batch = if self.device.is_gpu() { self.opening.max_batch } else { 1 };
-        let bytes = Footprint::of(&bundle, batch).total();
+        let footprint = if self.device.is_gpu() {
+            Footprint::on_gpu(&bundle, self.opening.max_batch)
+        } else {
+            Footprint::of(&bundle, 1)
+        };
+        let bytes = footprint.total();
         if if_it_fits && !self.shelf.has_room(bytes) {
             return Ok(());
         }
@@ -189,9 +199,15 @@ impl Engine for Local {
         Ok(())
     }
 
-    fn score(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) -> Result<Vec<Scores>, EngineError> {
-        let scorer = self.scorer(model)?;
-        let scores = contained(|| scorer.score(pictures))?;
+    fn begin(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) {
+        let begun = self.scorer(model).and_then(|scorer| contained(|| scorer.begin(pictures.to_vec())));
+        self.begun.push_back(begun.map(|begun| (model, begun)));
+    }
+
+    fn finish(&mut self) -> Result<Vec<Scores>, EngineError> {
+        let (model, begun) = self.begun.pop_front().unwrap_or_else(|| Err(nothing_begun()))?;
+        let scorer = self.scorers.get(&model).ok_or_else(|| unknown(model))?;
+        let scores = contained(|| scorer.finish(begun))?;
         self.look();
         Ok(scores)
     }
@@ -245,6 +261,10 @@ fn too_large(id: &str, bytes: u64, budget: u64) -> EngineError {
         reason: format!("model `{id}` takes {needs} MiB of the device, and `models.memory_mib` is {has}"),
         next_step: format!("Set `models.memory_mib` to {needs} at least, or lower `worker.max_batch`."),
     }
+}
+
+fn nothing_begun() -> EngineError {
+    EngineError::Lost { reason: "it was asked for scores of nothing".to_owned() }
 }
 
 fn unknown(model: ModelNumber) -> EngineError {

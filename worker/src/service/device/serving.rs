@@ -1,21 +1,31 @@
 //! The inside of the device's thread: batches to the engine, answers to the jobs, and what is done when an engine ends.
 //!
+//! On a GPU a full batch is begun while the one before it is computed, so that reading results stalls nothing. What goes
+//! wrong with two begun is held against none of them: each is asked again by itself, and only that counts.
+//!
 //! The ladder of a batch that ended its engine: a fresh engine and half the batch, once; then each picture alone. So one
 //! picture that no device can score fails its own job and never its neighbours'.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use models::{GreyImage, Scores};
 
 use super::engine::{Engine, EngineError, OpenEngine};
-use super::waiting::{Ask, Shared};
+use super::waiting::{Ask, Batch, Shared};
 use super::{Batching, no_score};
 use crate::ending::Ending;
 use crate::model::{ModelFacts, ModelNumber};
 use crate::telemetry::metrics::Metrics;
 
 type Reply = SyncSender<Result<Scores, Ending>>;
+
+/// A picture to score, and where its job waits.
+type Waits = (Arc<GreyImage>, Reply);
+
+/// Batches that are begun at once, at most.
+const BEGUN: usize = 2;
 
 /// How often a fresh engine is opened that is lost before its model is on it.
 const OPENINGS: u32 = 3;
@@ -37,25 +47,100 @@ impl Serving {
     pub(super) fn serve(mut self, shared: &Shared) {
         while let Some(batch) = shared.next(self.batching) {
             let model = batch.model;
-            let mut waiting = Vec::new();
-            for ask in batch.asks {
-                match ask {
-                    Ask::Score(image, reply) => waiting.push((image, reply)),
-                    Ask::Saliency(image, label, reply) => {
-                        let made = self.twice(shared, model, |engine| engine.saliency(model, &image, &label));
-                        drop(reply.send(made));
-                    }
-                    Ask::Load(reply) => {
-                        let loaded = self.twice(shared, model, |engine| engine.load(model, false));
-                        drop(reply.send(loaded));
-                    }
-                }
-            }
+            let waiting = self.scored(shared, batch);
             if !waiting.is_empty() {
-                self.metrics.record_batch(waiting.len(), self.batching.max);
-                self.score(shared, model, &waiting);
+                self.in_turn(shared, model, waiting);
             }
         }
+    }
+
+    /// Answers what is no picture to score; gives back what is.
+    fn scored(&mut self, shared: &Shared, batch: Batch) -> Vec<Waits> {
+        let model = batch.model;
+        let mut waiting = Vec::new();
+        for ask in batch.asks {
+            match ask {
+                Ask::Score(image, reply) => waiting.push((image, reply)),
+                Ask::Saliency(image, label, reply) => {
+                    let made = self.twice(shared, model, |engine| engine.saliency(model, &image, &label));
+                    drop(reply.send(made));
+                }
+                Ask::Load(reply) => {
+                    let loaded = self.twice(shared, model, |engine| engine.load(model, false));
+                    drop(reply.send(loaded));
+                }
+            }
+        }
+        waiting
+    }
+
+    /// Scores a batch, and full ones behind it as long as there are such: each is begun before the one before it is read.
+    /// A picture alone has nothing behind it: what goes wrong is its own.
+    fn in_turn(&mut self, shared: &Shared, model: ModelNumber, first: Vec<Waits>) {
+        if first.len() == 1 {
+            self.metrics.record_batch(1, self.batching.max);
+            return self.score(shared, model, &first);
+        }
+        let mut begun = VecDeque::new();
+        let mut failed = Vec::new();
+        match self.begin(shared, model, &first) {
+            Ok(()) => begun.push_back(first),
+            Err(_) => failed.push(first),
+        }
+        while !begun.is_empty() {
+            while failed.is_empty() && begun.len() < BEGUN && self.begins_ahead(model) {
+                let Some(batch) = shared.next_full(model, self.batching) else { break };
+                let next = self.scored(shared, batch);
+                match self.begin(shared, model, &next) {
+                    Ok(()) => begun.push_back(next),
+                    Err(_) => failed.push(next),
+                }
+            }
+            let Some(batch) = begun.pop_front() else { break };
+            if let Err(is_end) = self.finish(shared, model, &batch) {
+                failed.push(batch);
+                if is_end {
+                    break;
+                }
+            }
+        }
+        for batch in failed {
+            self.in_parts(shared, model, &batch);
+        }
+        // they were lost with an engine that another batch may have ended
+        for batch in begun {
+            self.score(shared, model, &batch);
+        }
+    }
+
+    /// Whether a batch of this model may be begun while one is computed: on a CPU it would gain nothing, and a model that
+    /// is not resident would be loaded meanwhile.
+    fn begins_ahead(&self, model: ModelNumber) -> bool {
+        self.engine.as_ref().is_some_and(|engine| engine.facts().is_gpu && engine.facts().holds(model))
+    }
+
+    /// Begins a batch, on a fresh engine where the last ended.
+    fn begin(&mut self, shared: &Shared, model: ModelNumber, batch: &[Waits]) -> Result<(), Ending> {
+        self.metrics.record_batch(batch.len(), self.batching.max);
+        let mut engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => self.fresh(shared, model)?,
+        };
+        engine.begin(model, &images(batch));
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    /// Waits for the batch that was begun first; its jobs are answered where there are scores. The error: whether the
+    /// engine ended.
+    fn finish(&mut self, shared: &Shared, model: ModelNumber, batch: &[Waits]) -> Result<(), bool> {
+        let finished = self.once(shared, model, |engine| {
+            let scores = engine.finish()?;
+            Ok((scores.len() == batch.len()).then_some(scores))
+        });
+        let scores = finished.map_err(|(is_end, _)| is_end)?.ok_or(false)?;
+        answer(batch, scores);
+        Ok(())
     }
 
     /// Models onto the device before anything is asked, as many as have room; the first has to be one of them.
@@ -66,40 +151,36 @@ impl Serving {
         Ok(())
     }
 
-    /// Scores pictures together.
-    fn score(&mut self, shared: &Shared, model: ModelNumber, waiting: &[(Arc<GreyImage>, Reply)]) {
-        if let [(image, reply)] = waiting {
-            let scored = self.twice(shared, model, |engine| engine.score(model, std::slice::from_ref(image)));
-            drop(reply.send(scored.and_then(|scores| scores.into_iter().next().ok_or_else(no_score))));
-            return;
+    /// Scores pictures together, where no other batch is begun.
+    fn score(&mut self, shared: &Shared, model: ModelNumber, waiting: &[Waits]) {
+        if waiting.len() == 1 || self.together(shared, model, waiting).is_err() {
+            self.in_parts(shared, model, waiting);
         }
-        if self.together(shared, model, waiting).is_ok() {
-            return;
-        }
-        for half in waiting.chunks(waiting.len().div_ceil(2)) {
+    }
+
+    /// Scores pictures that could not be scored together: a half at a time, then each alone.
+    fn in_parts(&mut self, shared: &Shared, model: ModelNumber, waiting: &[Waits]) {
+        for half in waiting.chunks(waiting.len().div_ceil(2).max(1)) {
             if half.len() > 1 && self.together(shared, model, half).is_ok() {
                 continue;
             }
-            for alone in half {
-                self.score(shared, model, std::slice::from_ref(alone));
+            for (image, reply) in half {
+                let scored =
+                    self.twice(shared, model, |engine| engine.score(model, std::slice::from_ref(image)));
+                drop(reply.send(scored.and_then(|scores| scores.into_iter().next().ok_or_else(no_score))));
             }
         }
     }
 
     /// One attempt; the jobs are answered where it succeeds.
-    fn together(
-        &mut self,
-        shared: &Shared,
-        model: ModelNumber,
-        waiting: &[(Arc<GreyImage>, Reply)],
-    ) -> Result<(), Ending> {
-        let images: Vec<_> = waiting.iter().map(|(image, _)| Arc::clone(image)).collect();
+    fn together(&mut self, shared: &Shared, model: ModelNumber, waiting: &[Waits]) -> Result<(), Ending> {
+        let images = images(waiting);
         let scores =
             self.once(shared, model, |engine| engine.score(model, &images)).map_err(|failed| failed.1)?;
         if scores.len() != waiting.len() {
             return Err(no_score());
         }
-        waiting.iter().zip(scores).for_each(|((_, reply), scores)| drop(reply.send(Ok(scores))));
+        answer(waiting, scores);
         Ok(())
     }
 
@@ -178,4 +259,12 @@ impl Serving {
             );
         }
     }
+}
+
+fn images(batch: &[Waits]) -> Vec<Arc<GreyImage>> {
+    batch.iter().map(|(image, _)| Arc::clone(image)).collect()
+}
+
+fn answer(batch: &[Waits], scores: Vec<Scores>) {
+    batch.iter().zip(scores).for_each(|((_, reply), scores)| drop(reply.send(Ok(scores))));
 }

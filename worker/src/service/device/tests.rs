@@ -1,17 +1,13 @@
 //! How the device's thread forms batches, whom it serves first, and that every job gets its own numbers.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::SyncSender;
-
-use models::ScoreError;
-
-use super::engine::{Engine, EngineError, Facts};
+use super::engine::Facts;
 use super::waiting::{Batch, KEPT_FREE, OVERTAKEN_AT_MOST, STAT_IN_A_ROW};
 use super::*;
 use crate::cli::DeviceArg;
 use crate::config::Config;
 use crate::model::BUILT_IN;
+
+mod scripted;
 
 fn shared(asks: impl IntoIterator<Item = (Lane, Ask)>) -> Shared {
     let shared = Shared::default();
@@ -189,6 +185,21 @@ fn a_batch_waits_for_others_until_it_is_full() {
 }
 
 #[test]
+fn no_full_batch_is_begun_out_of_its_turn() {
+    let shared = Shared::default();
+    let ask = |lane, ask| shared.ask(lane, BUILT_IN, ask);
+    (0..2).for_each(|_| ask(Lane::Routine, score()));
+    assert!(shared.next_full(BUILT_IN, TOGETHER).is_none(), "it is not full");
+    ask(Lane::Routine, score());
+    assert!(shared.next_full(ModelNumber(1), TOGETHER).is_none(), "it is of another model");
+    ask(Lane::Stat, map("before it"));
+    assert!(shared.next_full(BUILT_IN, TOGETHER).is_none(), "a map is before it");
+    assert_eq!(kinds(shared.next(TOGETHER)), ["before it"]);
+    assert_eq!(kinds(shared.next_full(BUILT_IN, TOGETHER)), ["score"; 3]);
+    assert!(shared.next_full(BUILT_IN, TOGETHER).is_none(), "nothing waits");
+}
+
+#[test]
 fn every_job_gets_the_numbers_of_its_own_picture() {
     let batching = Batching { max: 4, wait: Duration::ZERO };
     let opens = Box::new(OpenLocal { opening: built_in(), device: DeviceArg::Cpu });
@@ -212,150 +223,4 @@ fn every_job_gets_the_numbers_of_its_own_picture() {
     assert!((alone[0] - alone[1]).abs() > 1e-6);
     assert!(device.lane(Lane::Stat).saliency(BUILT_IN, &one, "no such finding").is_err());
     assert!(device.health().is_ready(), "a question that makes no sense is no failure of the device");
-}
-
-/// An engine that says what its script says, for as long as it lives: the picture's first value names it.
-struct Scripted {
-    facts: Facts,
-    asked: Arc<Mutex<Vec<Vec<u8>>>>,
-    fails: fn(&[u8]) -> Option<EngineError>,
-    well: Scores,
-}
-
-struct OpenScripted {
-    opened: Arc<AtomicUsize>,
-    asked: Arc<Mutex<Vec<Vec<u8>>>>,
-    fails: fn(&[u8]) -> Option<EngineError>,
-    well: Scores,
-}
-
-impl OpenEngine for OpenScripted {
-    fn open(&self) -> Result<Box<dyn Engine>, Ending> {
-        self.opened.fetch_add(1, Ordering::SeqCst);
-        let facts = Facts { description: "scripted".into(), is_gpu: true, ..Facts::default() };
-        let (asked, fails, well) = (Arc::clone(&self.asked), self.fails, self.well.clone());
-        Ok(Box::new(Scripted { facts, asked, fails, well }))
-    }
-}
-
-impl Engine for Scripted {
-    fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    fn load(&mut self, _model: ModelNumber, _if_it_fits: bool) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    fn score(
-        &mut self,
-        _model: ModelNumber,
-        pictures: &[Arc<GreyImage>],
-    ) -> Result<Vec<Scores>, EngineError> {
-        let names: Vec<u8> = pictures.iter().map(|picture| name_of(picture)).collect();
-        self.asked.lock().unwrap().push(names.clone());
-        let scores = |name: &u8| {
-            let mut scores = self.well.clone();
-            scores.findings[0].logit = f64::from(*name);
-            scores
-        };
-        (self.fails)(&names).map_or_else(|| Ok(names.iter().map(scores).collect()), Err)
-    }
-
-    fn saliency(
-        &mut self,
-        _model: ModelNumber,
-        _picture: &GreyImage,
-        label: &str,
-    ) -> Result<GreyImage, EngineError> {
-        Err(EngineError::Score(ScoreError::UnknownLabel { label: label.to_owned() }))
-    }
-}
-
-fn named(name: u8) -> Arc<GreyImage> {
-    Arc::new(GreyImage::new(1, 1, vec![f32::from(name) / 255.0]).unwrap())
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was made from a u8")]
-fn name_of(picture: &GreyImage) -> u8 {
-    (picture.pixels()[0] * 255.0).round() as u8
-}
-
-/// The name that each picture got back, or the code of its job's end.
-type Answers = Vec<Result<f64, String>>;
-
-/// Scores pictures 0 to 3 as one batch on a scripted device: the answers, what the engines were asked, and how many were
-/// opened.
-fn batch_of_four(fails: fn(&[u8]) -> Option<EngineError>) -> (Answers, Vec<Vec<u8>>, usize, DeviceHealth) {
-    let (opened, asked) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
-    let mut local = (OpenLocal { opening: built_in(), device: DeviceArg::Cpu }).local().unwrap();
-    let well = local.score(BUILT_IN, &[named(0)]).unwrap().remove(0);
-    let opens =
-        Box::new(OpenScripted { opened: Arc::clone(&opened), asked: Arc::clone(&asked), fails, well });
-    let shared = Shared::default();
-    let answers: Vec<_> = (0..4)
-        .map(|name| {
-            let (reply, answer): (SyncSender<_>, _) = sync_channel(1);
-            shared.ask(Lane::Routine, BUILT_IN, Ask::Score(named(name), reply));
-            answer
-        })
-        .collect();
-    let batching = Batching { max: 4, wait: Duration::ZERO };
-    let metrics = Metrics::new("digest");
-    let serving = Serving { opens, engine: None, batching, metrics, counted: Vec::new() };
-    std::thread::scope(|scope| {
-        scope.spawn(|| serving.serve(&shared));
-        let answered = answers
-            .iter()
-            .map(|answer| {
-                answer
-                    .recv()
-                    .unwrap()
-                    .map(|scores| scores.findings[0].logit)
-                    .map_err(|e| e.why().code.clone())
-            })
-            .collect();
-        shared.stop();
-        let asked = asked.lock().unwrap().clone();
-        let health = shared.lock().health.clone();
-        (answered, asked, opened.load(Ordering::SeqCst), health)
-    })
-}
-
-#[test]
-fn a_device_without_memory_for_a_batch_gets_half_of_it_on_a_fresh_engine() {
-    let (answered, asked, opened, health) =
-        batch_of_four(|names| (names.len() > 2).then_some(EngineError::OutOfMemory));
-    assert_eq!(answered, [Ok(0.0), Ok(1.0), Ok(2.0), Ok(3.0)]);
-    assert_eq!(asked, [vec![0, 1, 2, 3], vec![0, 1], vec![2, 3]]);
-    assert_eq!(opened, 2);
-    assert!(health.is_ready() && health.failures == 0);
-}
-
-#[test]
-fn a_picture_that_ends_every_engine_fails_alone() {
-    let (answered, asked, opened, health) = batch_of_four(|names| {
-        names.contains(&2).then_some(EngineError::Lost { reason: "its process ended: signal: 11".into() })
-    });
-    assert_eq!(answered, [Ok(0.0), Ok(1.0), Err("DeviceLost".into()), Ok(3.0)]);
-    assert_eq!(asked, [vec![0, 1, 2, 3], vec![0, 1], vec![2, 3], vec![2], vec![2], vec![3]]);
-    assert_eq!(opened, 5, "one at first, one after each loss");
-    assert_eq!(health.failures, 0, "the last picture was scored");
-}
-
-#[test]
-fn a_device_that_never_answers_fails_each_job_with_its_code_and_is_not_ready() {
-    let (answered, _, _, health) = batch_of_four(|_| Some(EngineError::Hung { seconds: 120 }));
-    assert!(answered.iter().all(|answer| answer == &Err("DeviceHung".to_owned())), "{answered:?}");
-    assert!(!health.is_ready());
-}
-
-#[test]
-fn a_value_that_is_no_number_is_no_end_of_the_engine() {
-    let (answered, _, opened, health) = batch_of_four(|names| {
-        names.contains(&1).then_some(EngineError::Score(ScoreError::NotFinite { index: 0 }))
-    });
-    assert_eq!(answered, [Ok(0.0), Err("ScoreNotFinite".into()), Ok(2.0), Ok(3.0)]);
-    assert_eq!(opened, 1);
-    assert!(health.is_ready());
 }

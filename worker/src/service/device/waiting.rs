@@ -130,20 +130,32 @@ impl Shared {
             return Some(batch);
         }
         let until = Instant::now() + batching.wait;
-        let mut room = BATCH_VALUES.saturating_sub(values(&batch.asks[0]));
         loop {
-            while batch.asks.len() < batching.max
-                && let Some(ask) = waiting.pop_score(batch.model, room)
-            {
-                room -= values(&ask);
-                batch.asks.push(ask);
-            }
+            waiting.fill(&mut batch, batching.max);
             let left = until.saturating_duration_since(Instant::now());
             if batch.asks.len() >= batching.max || left.is_zero() || waiting.stopped {
                 return Some(batch);
             }
             waiting = self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// The next batch, where it is of this model, in its turn and full without waiting. One that is not full gains more by
+    /// what comes while the device is busy than by being begun now.
+    pub(super) fn next_full(&self, model: ModelNumber, batching: Batching) -> Option<Batch> {
+        let mut waiting = self.lock();
+        let now = Instant::now();
+        let (lane, place) = waiting.place(now)?;
+        let first = waiting.lanes[lane].get(place)?;
+        let is_scored = |asked: &Asked| asked.model == model && matches!(asked.ask, Ask::Score(..));
+        let scored = waiting.lanes.iter().flatten().filter(|asked| is_scored(asked)).count();
+        if waiting.stopped || !is_scored(first) || scored < batching.max {
+            return None;
+        }
+        let first = waiting.pop(now)?;
+        let mut batch = Batch { model, asks: vec![first.ask] };
+        waiting.fill(&mut batch, batching.max);
+        Some(batch)
     }
 }
 
@@ -167,8 +179,19 @@ impl Waiting {
     /// The next ask. STAT asks go in their order, whatever has to be loaded for them; a routine ask whose model would have
     /// to be loaded lets asks for resident ones pass, so many batches at most.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Asked> {
-        let lane = self.lane(now)?;
+        let (lane, place) = self.place(now)?;
         self.stat_in_a_row = if lane == 0 { self.stat_in_a_row.saturating_add(1) } else { 0 };
+        if place > 0
+            && let Some(overtaken) = self.lanes[lane].front_mut()
+        {
+            overtaken.overtaken += 1;
+        }
+        self.lanes[lane].remove(place)
+    }
+
+    /// Where the next ask waits: its lane, and how many wait before it.
+    fn place(&self, now: Instant) -> Option<(usize, usize)> {
+        let lane = self.lane(now)?;
         let resident =
             |asked: &Asked| self.health.models.get(asked.model.0).is_some_and(|model| model.is_resident);
         let waits = self.lanes[lane].front()?;
@@ -177,12 +200,18 @@ impl Waiting {
         } else {
             self.lanes[lane].iter().position(resident).unwrap_or(0)
         };
-        if passes > 0
-            && let Some(overtaken) = self.lanes[lane].front_mut()
+        Some((lane, passes))
+    }
+
+    /// Pictures of the batch's model from both lanes, until it has `max` of them or no room for what waits.
+    fn fill(&mut self, batch: &mut Batch, max: usize) {
+        let mut room = BATCH_VALUES.saturating_sub(batch.asks.iter().map(values).sum());
+        while batch.asks.len() < max
+            && let Some(ask) = self.pop_score(batch.model, room)
         {
-            overtaken.overtaken += 1;
+            room -= values(&ask);
+            batch.asks.push(ask);
         }
-        self.lanes[lane].remove(passes)
     }
 
     /// The next picture to score by this model that has no more values than there is room for, passing over all else.

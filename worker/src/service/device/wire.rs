@@ -29,8 +29,10 @@ pub(super) enum Asked {
     Open(Opening),
     /// A model on the device, self-tested; with the flag only where no other one has to leave for it.
     Load(ModelNumber, bool),
-    /// All scores by a model of the pictures that the body holds one after the other.
-    Score(ModelNumber, Vec<Size>),
+    /// To begin the scores by a model of the pictures that the body holds one after the other: this has no answer.
+    Begin(ModelNumber, Vec<Size>),
+    /// The scores of the batch that was begun first.
+    Finish,
     /// The saliency map of a label of a model for the picture that the body holds.
     Saliency(ModelNumber, Size, String),
 }
@@ -153,14 +155,14 @@ mod tests {
     fn what_is_written_is_read_until_the_end() {
         let (one, other) = (picture(3, 2, 0), picture(1, 4, 3));
         let model = ModelNumber(1);
-        let asked = Asked::Score(model, vec![(3, 2), (1, 4)]);
+        let asked = Asked::Begin(model, vec![(3, 2), (1, 4)]);
         let mut pipe = Vec::new();
         write(&mut pipe, &asked, &[&one, &other]).unwrap();
         write(&mut pipe, &Asked::Saliency(model, (3, 2), "Mass".into()), &[&one]).unwrap();
         let mut pipe = pipe.as_slice();
         let (head, values) = read::<Asked>(&mut pipe).unwrap().unwrap();
         assert_eq!(head, asked);
-        let Asked::Score(_, sizes) = head else { unreachable!() };
+        let Asked::Begin(_, sizes) = head else { unreachable!() };
         let read_back = pictures(&sizes, &values).unwrap();
         assert_eq!((&*read_back[0], &*read_back[1]), (&one, &other));
         assert!(pictures(&sizes[..1], &values).is_err(), "values are left over");

@@ -278,7 +278,7 @@ impl Families {
         bytes(
             to,
             "model_memory",
-            "What the budget counts for the model: weights and the activations of a batch",
+            "What the budget counts for the model: weights and the activations of its batches",
             self.model_memory.clone(),
         );
         to.register(
