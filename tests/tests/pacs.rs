@@ -235,14 +235,7 @@ async fn orthanc_takes_the_programs_report_over_both_ways_and_gives_it_back() {
     let picture_uid = header(&picture).sop_instance_uid.to_string();
     let report = ReportBytes { sr: Some(file.clone()), overlay: Some(picture.clone()), ..report(1) };
     let study_uid = study_uid(&image);
-    let parcel = |sent_before| Parcel {
-        study_uid: &study_uid,
-        job_key: "j",
-        report_key: "r",
-        report: &report,
-        earlier: &[],
-        sent_before,
-    };
+    let parcel = |sent_before| Parcel { study_uid: &study_uid, ..parcel(&report, sent_before) };
 
     let proxy = Proxy::start(orthanc.http());
     let url = format!("http://{}/dicom-web", proxy.address());

@@ -3,7 +3,7 @@
 //! A DiagnosticReport is imaging by its category or its code, a Procedure by its code. A report and a procedure of one kind within
 //! a day, or several parts of one examination, are one. A Procedure has no "known since" in R4, and the record of this study's own
 //! examination may begin before the study does: one that was done less than an hour before t0 is not counted. Of a report its
-//! `issued` tells.
+//! `issued` tells, and where it has none, the same hour.
 //!
 //! None is 0 where the record states imaging of any kind, and missing where it states none.
 
@@ -55,7 +55,13 @@ struct Stated<'a> {
 
 /// Everything that states an examination whose category or code is wanted, the latest first.
 fn stated<'a>(view: &View<'a>, wanted: &dyn Fn(&Concept) -> bool) -> Vec<Stated<'a>> {
-    let reports = view.notes.known.iter().filter(|known| wanted(&known.fact.kind)).map(|known| Stated {
+    // what is known from the time of the examination alone may be the study itself
+    let earlier = view
+        .notes
+        .known
+        .iter()
+        .filter(|known| known.fact.known.is_some() || view.age_days(known.effective) >= OWN_DAYS);
+    let reports = earlier.filter(|known| wanted(&known.fact.kind)).map(|known| Stated {
         origin: &known.fact.origin,
         dated: known.fact.effective.as_ref().or(known.fact.known.as_ref()),
         available: known.available,

@@ -125,7 +125,7 @@ fn what_an_earlier_version_said_is_taken_back_where_the_newer_one_is_written() {
         site.record(crp);
         assert!(site.chiasm(&["submit", "--study", &site.study]).status.success());
         site.work();
-        let [place] = &site.server.places("DiagnosticReport/")[..] else { panic!("one report") };
+        let [place] = &site.server.places("DiagnosticReport")[..] else { panic!("one report") };
         site.server.resource(place).unwrap()
     };
     let standing = |report: &Value| {
@@ -141,7 +141,7 @@ fn what_an_earlier_version_said_is_taken_back_where_the_newer_one_is_written() {
     let all = standing(&first);
     let second = version(90.0);
     assert_eq!((standing(&first), standing(&second)), (0, all));
-    let provenances = site.server.places("Provenance/");
+    let provenances = site.server.places("Provenance");
     let revised = provenances.iter().filter_map(|place| site.server.resource(place));
     let revised: Vec<Value> = revised
         .flat_map(|one| one["entity"].as_array().unwrap().clone())

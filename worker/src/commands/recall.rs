@@ -113,7 +113,9 @@ async fn answer(
     if count == 0 && !args.json {
         match wanted {
             Wanted::Model(model) => writeln!(out, "no stored report was made by {model}")?,
-            Wanted::Job(job) => writeln!(out, "job {} has no stored report", jobs::short(&job))?,
+            Wanted::Job(job) => {
+                writeln!(out, "job {} has no report that can be withdrawn", jobs::short(&job))?
+            }
             Wanted::Study(study) => writeln!(out, "no stored report is of study {study}")?,
         }
     }

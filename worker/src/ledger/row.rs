@@ -171,11 +171,6 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    /// Whether the report of this job lies at its targets, and no newer version took its place.
-    pub fn is_delivered(&self) -> bool {
-        self.state.supersedes(self.ended_code.as_deref())
-    }
-
     /// Whether some target may hold the report of this job, or hold it no longer because a newer version took its place.
     pub fn may_lie_somewhere(&self) -> bool {
         self.outcome.is_some() && self.state != JobState::Held

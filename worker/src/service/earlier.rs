@@ -3,11 +3,13 @@
 use crate::ledger::{Ledger, LedgerError};
 use crate::report::fhir::{Earlier, Stored};
 
-/// The versions before `job_key` that a target may hold, newest first, down to the newest that surely reached all of its targets: that
-/// one took back what was before it.
+/// Of more versions than this, the oldest are not told again: newer ones took back what they said.
+const MOST: usize = 20;
+
+/// The versions before `job_key` that a target may hold, newest first.
 ///
-/// A version that was not delivered in the end may have reached one target of several, and one that was superseded may have been
-/// delivered before, so that both count.
+/// All of them count, and not only the last: a version may have gone to other targets than the next, have reached one target of
+/// several, or have been delivered by a program that took nothing back.
 pub(super) async fn versions(
     ledger: &dyn Ledger,
     report_key: &str,
@@ -16,13 +18,10 @@ pub(super) async fn versions(
     let rows = ledger.versions(report_key).await?;
     let before = rows.iter().rev().skip_while(|row| row.job_key != job_key).skip(1);
     let mut earlier = Vec::new();
-    for row in before.filter(|row| row.may_lie_somewhere()) {
+    for row in before.filter(|row| row.may_lie_somewhere()).take(MOST) {
         let stored = ledger.stored(&row.job_key).await?.and_then(|job| job.composed);
         let said = stored.and_then(|report| Stored::read(report.bundle.as_deref()?));
         earlier.extend(said.map(|said| Earlier { job_key: row.job_key.clone(), said }));
-        if row.is_delivered() {
-            break;
-        }
     }
     Ok(earlier)
 }

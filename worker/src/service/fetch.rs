@@ -1,5 +1,5 @@
 //! From a request to a job: finds the study at its configured source, brings it to this machine where it is elsewhere,
-//! reads its headers, and finds the patient's record ([`super::records`]).
+//! reads its headers, and finds the patient's record (`records`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

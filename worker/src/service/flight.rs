@@ -281,7 +281,7 @@ impl Flight {
 
     /// The report to each target of the request, one after the other; what has it already is left as it is. Targets that
     /// ask whose it is come first: what one of them refuses for the patient's sake goes nowhere. Where none of them can, the server that
-    /// the record came from is asked.
+    /// the record came from is asked of a report with a result.
     async fn to_targets(&self, request: &str, parcel: Parcel<'_>) -> Result<Receipts, DeliverError> {
         // A request that this version cannot read has no target; its job is failed, and is seen in the ledger.
         let Ok(request) = serde_json::from_str::<Request>(request) else { return Ok(Receipts::new()) };
@@ -296,6 +296,7 @@ impl Flight {
         let (first, others): (Vec<_>, Vec<_>) =
             targets.into_iter().partition(|target| target.confirms_patient());
         if first.is_empty()
+            && parcel.report.ends == JobState::Reported
             && let Some(name) = &request.record_from
         {
             let witness = self.witnesses.get(name).ok_or_else(|| DeliverError::not_configured(name))?;

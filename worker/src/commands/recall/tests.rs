@@ -182,7 +182,7 @@ async fn a_person_takes_one_report_back_or_those_of_a_study() {
     assert!(recall(&ledger, &apply).await.1.trim_end().ends_with("withdrawn"));
     let stored = ledger.report(&withdrawal_key(key)).await.unwrap().unwrap();
     let page = String::from_utf8(stored.html).unwrap();
-    assert!(page.contains("a person withdrew the report: the images are of another patient"), "{page}");
+    assert!(page.contains("A person withdrew the report: the images are of another patient"), "{page}");
     assert!(stored.outcome.contains(withdraw::WITHDRAWN_BY_PERSON), "{}", stored.outcome);
 }
 

@@ -1,4 +1,5 @@
-//! A FHIR server: the bundle as one transaction, exactly as the ledger stores it; to one that speaks R5, in its words.
+//! A FHIR server: the bundle as one transaction, as the ledger stores it, with what earlier versions said taken back; to one that speaks
+//! R5, in its words.
 //!
 //! What is written twice is written under the same ids, so a second time cannot double a report; it would add a version
 //! to its history, though. Hence **read first, then send the same bytes**: before every write, and again after one whose

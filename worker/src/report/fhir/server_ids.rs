@@ -10,13 +10,15 @@ use serde_json::{Map, Value, json};
 use super::{taken_back, terms};
 
 /// The stored bundle without ids of ours. Where the server has the report already, `report` is the id under which: it gets a new
-/// version. What is taken back is changed where it is found by its identifier. `None` where the bundle is none of ours.
+/// version. What is taken back, or asserted by a version of a report that
+/// is there, is changed where it is found by its identifier. `None` where the bundle is none of ours.
 pub fn with_server_ids(bundle: &[u8], report: Option<&str>) -> Option<Vec<u8>> {
     let mut bundle: Value = serde_json::from_slice(bundle).ok()?;
     for entry in bundle.get_mut("entry")?.as_array_mut()? {
         if entry["request"]["method"] != "PUT" {
             continue;
         }
+        let is_asserted = taken_back::is_asserted(entry);
         let entry = entry.as_object_mut()?;
         let full_url = entry.get("fullUrl")?.as_str()?.to_owned();
         let resource = entry.get_mut("resource")?.as_object_mut()?;
@@ -34,7 +36,9 @@ pub fn with_server_ids(bundle: &[u8], report: Option<&str>) -> Option<Vec<u8>> {
             }
             _ => {
                 let condition = called(resource, &kind, &full_url)?;
-                if resource.get("status").is_some_and(taken_back::is_taken_back) {
+                // what this version asserts may lie there taken back, where it is the newest again
+                let is_again = is_asserted && report.is_some();
+                if is_again || resource.get("status").is_some_and(taken_back::is_taken_back) {
                     json!({ "method": "PUT", "url": format!("{kind}?{condition}") })
                 } else {
                     json!({ "method": "POST", "url": kind, "ifNoneExist": condition })

@@ -393,6 +393,7 @@ pub(super) fn job(key: &str, study: &str, from: Option<&str>, accepted_at: Times
         files: Vec::new(),
         record: RecordSource::NotGiven,
         fetched_from: from.map(name),
+        record_from: None,
         out: None,
         targets: vec![name("reports")],
         pipeline: None,
