@@ -107,6 +107,7 @@ fn operations(device: &Device, precision: Precision, seed: u64) -> Result<Vec<Op
             kind: Kind::Convolution { kernel, stride: 1 },
             input: [batch, input, side, side],
             output: [batch, output, side, side],
+            depth: [1, 1],
         };
         if let Some(kernel) = Kernel::layer(&layer, precision, device, seed)? {
             all.push(Operation { name, kernel, copies: false });
