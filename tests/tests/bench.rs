@@ -114,8 +114,13 @@ fn the_whole_way_is_measured_and_leaves_nothing_behind() {
     let (code, out, error) = bench(&[&["soak", "--minutes", "0", "--decoders", "1"], &way[..]].concat());
     assert_eq!(code, Some(0), "{error}");
     assert!(out.contains("resident, worker") && out.contains("MiB an hour"), "{out}");
+    assert!(out.contains("latency grew: ") && out.contains(" ms an hour"), "{out}");
+    assert!(read()["detail"]["growth_ms_per_hour"].is_f64());
+    let plot = fs::read_to_string(Path::new(json).with_file_name("way-latency.svg")).unwrap();
+    assert!(plot.contains("99th percentile"), "{plot}");
     assert_eq!(read()["kind"], "soak");
-    assert_eq!(read()["detail"]["series"].as_array().unwrap().len(), 3, "three runs at least");
+    let series = read()["detail"]["series"].as_array().unwrap().len();
+    assert_eq!(series, 3, "three runs at least, without the first that warms up");
     assert_eq!(fs::read_dir(ground).unwrap().count(), 0);
 }
 
