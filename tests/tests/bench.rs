@@ -120,6 +120,8 @@ fn the_whole_way_is_measured_and_leaves_nothing_behind() {
     let (code, out, error) = bench(&pipeline);
     assert_eq!(code, Some(0), "{error}");
     assert!(out.contains("device idle") && out.contains("score"), "{out}");
+    let plot = fs::read_to_string(Path::new(json).with_file_name("way-decoders.svg")).unwrap();
+    assert!(plot.contains("processes that read files"), "{plot}");
     let run = read()["detail"]["runs"][0][0].clone();
     assert_eq!(run["ended"]["reported"], 2);
     assert_eq!(run["study_ms"].as_array().unwrap().len(), 2);

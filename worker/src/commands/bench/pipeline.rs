@@ -41,10 +41,13 @@ pub(super) fn pipeline(args: &PipelineBenchArgs) -> anyhow::Result<u8> {
     let last = runs.last().and_then(|runs| runs.last());
     let rows: Vec<Bar> = last.map(stage_bars).unwrap_or_default();
     let plot = bars("pipeline", "A study's stages", "ms", &rows);
+    let curve = Curve { name: "studies a second".to_owned(), points };
+    let titles = ["Studies a second by readers", "processes that read files", "1/s"];
+    let scaling = curves("pipeline-decoders", titles, Across::Doubling, &[curve]);
     let settings = json!({ "studies": way.studies, "seed": way.seed });
     let detail = json!({ "runs": runs, "exponent_of_decoders": grows });
     let file = begun.file("pipeline", Some(&bench.device()), settings, figures, detail);
-    finish(&file, &words, &[("", &plot)], way.json.as_deref())?;
+    finish(&file, &words, &[("", &plot), ("-decoders", &scaling)], way.json.as_deref())?;
     Ok(0)
 }
 
