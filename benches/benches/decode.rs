@@ -9,9 +9,13 @@ use chiasm_benches::size::sized;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use dicom_ingest::decode::decode;
 use dicom_ingest::limits::Limits;
+use dicom_ingest::transfer_syntax::TransferSyntax;
 
 pub(crate) fn all(criterion: &mut Criterion) {
     let limits = Limits::default();
+    for uid in TransferSyntax::READ {
+        assert!(SYNTAXES.iter().any(|own| own.uid == uid), "{uid} is read and not measured");
+    }
     let drawn = radiograph(sized(2048, 512), 1);
     let mut group = crate::group(criterion, "decode");
     for syntax in SYNTAXES {
