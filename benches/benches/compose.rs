@@ -26,6 +26,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
     let stored = fhir::bundle(&report, &page).expect("a bundle");
     let outlined = outlined(&report);
     assert!(fhir::in_r5(&stored).is_some() && segmentation::document(&outlined).is_some(), "and these");
+    assert!(pdf::document(&report, &page).is_ok() && overlay::document(&report).is_some(), "and these");
     let mut group = crate::group(criterion, "compose");
     group.bench_function("report", |bench| bench.iter(|| compose::report(&parts)));
     group.bench_function("HTML page", |bench| bench.iter(|| html::page(&report)));

@@ -84,7 +84,7 @@ def markdown(file):
         "",
         ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
         "",
-        f"Bounds measured in the same run: copy {limits['copy_gb_s']:.1f} GB/s, matrix product {limits['sgemm_gflop_s']:.0f} "
+        f"Bounds, the best measured before and between the questions: copy {limits['copy_gb_s']:.1f} GB/s, matrix product {limits['sgemm_gflop_s']:.0f} "
         f"GFLOP/s (numpy's BLAS), fsync of 4 KiB {limits['fsync_ms']:.2f} ms.",
         "",
         "| work | side | median | p90 | chiasm is so many times as fast (99 %) | bound | of bound | gave the same |",

@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod drawn;
+pub mod enlarged;
 pub mod picture;
 pub mod record;
 pub mod size;

@@ -57,6 +57,27 @@ fn a_measured_model_is_a_file_with_its_plots_and_doubled_work_is_counted_double(
     assert!(fs::read_to_string(json.with_extension("svg")).unwrap().contains("resnet18-28"));
 }
 
+/// Twice the pictures take about twice the time: no run lives on what another has computed. What else the machine does bears
+/// least on the least of many runs; where it leaves none undisturbed, the pair is measured again.
+#[test]
+fn doubled_work_takes_twice_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("model.json").to_str().unwrap().to_owned();
+    let sweep = ["model", "--arch", "resnet18-28", "--side", "28", "--batch", "4,8", "--no-layers"];
+    let how = ["--seconds", "1", "--rounds", "5", "--device", "cpu", "--json", json.as_str()];
+    let arguments = [&sweep[..], &how[..]].concat();
+    let mut ratios = Vec::new();
+    let near_two = |ratio: &f64| (1.6..2.5).contains(ratio);
+    while ratios.len() < 4 && !ratios.iter().any(near_two) {
+        let (code, _, error) = bench(&arguments);
+        assert_eq!(code, Some(0), "{error}");
+        let file: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+        let least = |figure: usize| file["figures"][figure]["summary"]["least"].as_f64().unwrap();
+        ratios.push(least(1) / least(0));
+    }
+    assert!(ratios.iter().any(near_two), "{ratios:?}");
+}
+
 #[test]
 fn a_measurement_against_itself_is_noise_against_another_setting_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,6 +120,8 @@ fn the_whole_way_is_measured_and_leaves_nothing_behind() {
     let (code, out, error) = bench(&pipeline);
     assert_eq!(code, Some(0), "{error}");
     assert!(out.contains("device idle") && out.contains("score"), "{out}");
+    let plot = fs::read_to_string(Path::new(json).with_file_name("way-decoders.svg")).unwrap();
+    assert!(plot.contains("processes that read files"), "{plot}");
     let run = read()["detail"]["runs"][0][0].clone();
     assert_eq!(run["ended"]["reported"], 2);
     assert_eq!(run["study_ms"].as_array().unwrap().len(), 2);
@@ -114,8 +137,13 @@ fn the_whole_way_is_measured_and_leaves_nothing_behind() {
     let (code, out, error) = bench(&[&["soak", "--minutes", "0", "--decoders", "1"], &way[..]].concat());
     assert_eq!(code, Some(0), "{error}");
     assert!(out.contains("resident, worker") && out.contains("MiB an hour"), "{out}");
+    assert!(out.contains("latency grew: ") && out.contains(" ms an hour"), "{out}");
+    assert!(read()["detail"]["growth_ms_per_hour"].is_f64());
+    let plot = fs::read_to_string(Path::new(json).with_file_name("way-latency.svg")).unwrap();
+    assert!(plot.contains("99th percentile"), "{plot}");
     assert_eq!(read()["kind"], "soak");
-    assert_eq!(read()["detail"]["series"].as_array().unwrap().len(), 3, "three runs at least");
+    let series = read()["detail"]["series"].as_array().unwrap().len();
+    assert_eq!(series, 3, "three runs at least, without the first that warms up");
     assert_eq!(fs::read_dir(ground).unwrap().count(), 0);
 }
 

@@ -18,10 +18,11 @@ use worker::bench::statistics::exponent;
 use worker::bench::text::short;
 
 /// Groups whose sizes make a curve, and what the sizes are.
-const CURVES: [(&str, &str); 4] = [
+const CURVES: [(&str, &str); 5] = [
     ("volume", "slices"),
     ("features", "resources of the record"),
     ("score", "pictures of a batch"),
+    ("evaluate", "rows"),
     ("end to end", "processes that read files"),
 ];
 
@@ -179,7 +180,7 @@ fn file(measured: Vec<Measured>, growth: &[Growth]) -> BenchFile {
         schema: SCHEMA.to_owned(),
         kind: "criterion".to_owned(),
         taken: jiff::Timestamp::now(),
-        command: ["cargo", "bench", "-p", "chiasm-benches"].map(str::to_owned).to_vec(),
+        command: ["cargo", "bench", "--workspace", "--bench", "speed"].map(str::to_owned).to_vec(),
         program: Program::own(),
         machine: Machine::describe(),
         device: Some("CPU".to_owned()),

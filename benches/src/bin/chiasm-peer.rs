@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use chiasm_benches::enlarged::enlarge;
 use dicom_ingest::decode::{decode, each_frame};
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
@@ -102,7 +103,7 @@ fn about() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Phantom studies as a site's archive has them, `studies/<Study Instance UID>/`, and one record each in `records/`.
+/// Phantom studies of 2048 x 2048 as a site's archive has them, `studies/<Study Instance UID>/`, and one record each in `records/`.
 fn studies(folder: &Path, count: u64) -> anyhow::Result<()> {
     let (archive, records) = (folder.join("studies"), folder.join("records"));
     for place in [&archive, &records] {
@@ -110,7 +111,9 @@ fn studies(folder: &Path, count: u64) -> anyhow::Result<()> {
     }
     for seed in 1..=count {
         let made = worker::demo::write(&folder.join("made"), seed, None)?;
-        let bytes = std::fs::read(made.study.join("phantom.dcm"))?;
+        let phantom = made.study.join("phantom.dcm");
+        enlarge(&phantom)?;
+        let bytes = std::fs::read(phantom)?;
         let instance =
             read_header(&bytes, &Limits::default()).map_err(|refusal| anyhow::anyhow!(refusal.message))?;
         std::fs::rename(&made.study, archive.join(instance.study_uid.as_str()))?;

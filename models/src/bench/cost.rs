@@ -13,6 +13,7 @@ use crate::network::convnext::{ConvnextConfig, DEPTHWISE, STEM, WIDENS};
 use crate::network::densenet::DensenetConfig;
 use crate::network::residual::NetworkConfig;
 use crate::network::resnet::{BlockKind, ResnetConfig, Stem};
+use crate::network::resnet3d::{Resnet3dConfig, Shortcut};
 use crate::network::unet::BasicUnetConfig;
 
 /// The kind of a counted layer.
@@ -38,6 +39,15 @@ pub enum Kind {
     },
     /// A transposed convolution, 2x2 with stride 2.
     Upsampling,
+    /// A convolution of a volume with a cubic kernel and a padding of half its side.
+    Cube {
+        /// Side of the kernel.
+        kernel: usize,
+        /// Stride.
+        stride: usize,
+    },
+    /// A transposed convolution of a volume, 2x2x2 with stride 2.
+    CubeUpsampling,
     /// A linear layer.
     Linear,
 }
@@ -54,6 +64,14 @@ pub struct Layer {
     pub input: [usize; 4],
     /// The same that come out.
     pub output: [usize; 4],
+    /// Slices of a volume that go in and come out; 1 of a picture.
+    #[serde(skip_serializing_if = "flat")]
+    pub depth: [usize; 2],
+}
+
+/// Whether what goes in and comes out is one slice deep.
+fn flat(depth: &[usize; 2]) -> bool {
+    *depth == [1, 1]
 }
 
 impl Layer {
@@ -62,10 +80,11 @@ impl Layer {
         let taps = match self.kind {
             Kind::Convolution { kernel: side, .. } | Kind::Patches { side } => self.input[1] * side * side,
             Kind::Depthwise { kernel } => kernel * kernel,
+            Kind::Cube { kernel, .. } => self.input[1] * kernel.pow(3),
             // each output pixel has one tap of the kernel
-            Kind::Upsampling | Kind::Linear => self.input[1],
+            Kind::Upsampling | Kind::CubeUpsampling | Kind::Linear => self.input[1],
         };
-        product(&self.output) * taps as u64
+        self.values().1 * taps as u64
     }
 
     /// Floating point operations: two a multiply-add.
@@ -79,6 +98,8 @@ impl Layer {
             Kind::Convolution { kernel: side, .. } | Kind::Patches { side } => self.input[1] * side * side,
             Kind::Depthwise { kernel } => kernel * kernel,
             Kind::Upsampling => 4 * self.input[1],
+            Kind::Cube { kernel, .. } => self.input[1] * kernel.pow(3),
+            Kind::CubeUpsampling => 8 * self.input[1],
             Kind::Linear => self.input[1],
         };
         (self.output[1] * taps) as u64
@@ -86,7 +107,14 @@ impl Layer {
 
     /// The least bytes that move, with `size` bytes a value.
     pub fn bytes(&self, size: u64) -> u64 {
-        size * (product(&self.input) + self.weights() + product(&self.output))
+        let (input, output) = self.values();
+        size * (input + self.weights() + output)
+    }
+
+    /// Values that go in and come out.
+    fn values(&self) -> (u64, u64) {
+        let of = |shape: &[usize; 4], depth: usize| product(shape) * depth as u64;
+        (of(&self.input, self.depth[0]), of(&self.output, self.depth[1]))
     }
 }
 
@@ -94,18 +122,19 @@ fn product(shape: &[usize; 4]) -> u64 {
     shape.iter().map(|side| *side as u64).product()
 }
 
-/// The counted layers of a network for a batch of pictures of `height` times `width` pixels, in the order they run. Networks
-/// for volumes are not counted: they have none.
+/// The counted layers of a network for a batch of pictures of `height` times `width` pixels, in the order they run. A volume
+/// has as many slices as columns.
 pub fn layers(architecture: &Architecture, batch: usize, height: usize, width: usize) -> Vec<Layer> {
     let shape = [batch, architecture.input_channels(), height, width];
-    let mut walk = Walk { shape, layers: Vec::new() };
+    let volume = architecture.is_volumetric();
+    let mut walk = Walk { shape, depth: if volume { width } else { 1 }, volume, layers: Vec::new() };
     match architecture {
         Architecture::Residual(config) => residual(&mut walk, config),
         Architecture::Resnet(config) => resnet(&mut walk, config),
         Architecture::Densenet(config) => densenet(&mut walk, config),
-        Architecture::BasicUnet(config) => basic_unet(&mut walk, config),
+        Architecture::BasicUnet(config) | Architecture::BasicUnet3d(config) => basic_unet(&mut walk, config),
         Architecture::Convnext(config) => convnext(&mut walk, config),
-        Architecture::Resnet3d(_) | Architecture::BasicUnet3d(_) => {}
+        Architecture::Resnet3d(config) => resnet3d(&mut walk, config),
     }
     walk.layers
 }
@@ -113,36 +142,58 @@ pub fn layers(architecture: &Architecture, batch: usize, height: usize, width: u
 /// A way through a network: what comes out of the last layer, and the layers so far.
 struct Walk {
     shape: [usize; 4],
+    /// Slices of a volume, 1 of a picture.
+    depth: usize,
+    /// Whether the network is one for volumes: convolutions and poolings go through the slices too.
+    volume: bool,
     layers: Vec<Layer>,
 }
 
 impl Walk {
-    fn push(&mut self, name: String, kind: Kind, output: [usize; 4]) {
-        self.layers.push(Layer { name, kind, input: self.shape, output });
-        self.shape = output;
+    fn push(&mut self, name: String, kind: Kind, output: [usize; 4], depth: usize) {
+        let depths = [self.depth, depth];
+        self.layers.push(Layer { name, kind, input: self.shape, output, depth: depths });
+        (self.shape, self.depth) = (output, depth);
     }
 
     fn conv(&mut self, name: impl Into<String>, channels: usize, kernel: usize, stride: usize) {
         let [batch, _, height, width] = self.shape;
         let side = |side: usize| slid(side, kernel, stride, kernel / 2);
         let output = [batch, channels, side(height), side(width)];
-        self.push(name.into(), Kind::Convolution { kernel, stride }, output);
+        if self.volume {
+            let depth = side(self.depth);
+            self.push(name.into(), Kind::Cube { kernel, stride }, output, depth);
+        } else {
+            self.push(name.into(), Kind::Convolution { kernel, stride }, output, 1);
+        }
     }
 
     fn patches(&mut self, name: impl Into<String>, channels: usize, side: usize) {
         let [batch, _, height, width] = self.shape;
-        self.push(name.into(), Kind::Patches { side }, [batch, channels, height / side, width / side]);
+        self.push(name.into(), Kind::Patches { side }, [batch, channels, height / side, width / side], 1);
     }
 
     fn pool(&mut self, kernel: usize, stride: usize, padding: usize) {
         let [_, _, height, width] = &mut self.shape;
         *height = slid(*height, kernel, stride, padding);
         *width = slid(*width, kernel, stride, padding);
+        if self.volume {
+            self.depth = slid(self.depth, kernel, stride, padding);
+        }
+    }
+
+    /// Twice the sides, by a transposed convolution.
+    fn up(&mut self, name: String, channels: usize) {
+        let [batch, _, height, width] = self.shape;
+        let output = [batch, channels, 2 * height, 2 * width];
+        let (kind, depth) =
+            if self.volume { (Kind::CubeUpsampling, 2 * self.depth) } else { (Kind::Upsampling, 1) };
+        self.push(name, kind, output, depth);
     }
 
     fn linear(&mut self, name: impl Into<String>, outputs: usize) {
-        self.shape = [self.shape[0], self.shape[1], 1, 1];
-        self.push(name.into(), Kind::Linear, [self.shape[0], outputs, 1, 1]);
+        (self.shape, self.depth) = ([self.shape[0], self.shape[1], 1, 1], 1);
+        self.push(name.into(), Kind::Linear, [self.shape[0], outputs, 1, 1], 1);
     }
 }
 
@@ -198,6 +249,26 @@ fn resnet(walk: &mut Walk, config: &ResnetConfig) {
     walk.linear("fc", config.outputs);
 }
 
+fn resnet3d(walk: &mut Walk, config: &Resnet3dConfig) {
+    walk.conv("conv1", config.width, 7, config.stem_stride);
+    walk.pool(3, 2, 1);
+    let places =
+        (1..).zip(config.blocks).flat_map(|(stage, blocks)| (0..blocks).map(move |own| (stage, own)));
+    for ((stage, index), [input, width, stride]) in places.zip(config.plan()) {
+        let before = (walk.shape, walk.depth);
+        let name = |layer: &str| format!("layer{stage}.{index}.{layer}");
+        walk.conv(name("conv1"), width, 3, stride);
+        walk.conv(name("conv2"), width, 3, 1);
+        if config.shortcut != Shortcut::Pad && (stride != 1 || input != width) {
+            (walk.shape, walk.depth) = before;
+            walk.conv(name("downsample.0"), width, 1, stride);
+        }
+    }
+    if config.outputs > 0 {
+        walk.linear("fc", config.outputs);
+    }
+}
+
 fn densenet(walk: &mut Walk, config: &DensenetConfig) {
     walk.conv("features.conv0", config.stem_channels, 7, 2);
     walk.pool(3, 2, 1);
@@ -228,7 +299,7 @@ fn convnext(walk: &mut Walk, config: &ConvnextConfig) {
         }
         for block in 0..blocks {
             let name = |layer: usize| format!("features.{}.{block}.block.{layer}", 2 * stage + 1);
-            walk.push(name(0), Kind::Depthwise { kernel: DEPTHWISE }, walk.shape);
+            walk.push(name(0), Kind::Depthwise { kernel: DEPTHWISE }, walk.shape, 1);
             // linear layers over the channels of each pixel
             walk.conv(name(3), WIDENS * channels, 1, 1);
             walk.conv(name(5), channels, 1, 1);
@@ -246,90 +317,19 @@ fn basic_unet(walk: &mut Walk, config: &BasicUnetConfig) {
     two(walk, "conv_0", f0);
     let mut levels = Vec::new();
     for (level, channels) in (1..).zip([f1, f2, f3, f4]) {
-        levels.push(walk.shape);
+        levels.push((walk.shape, walk.depth));
         walk.pool(2, 2, 0);
         two(walk, &format!("down_{level}.convs"), channels);
     }
     let ups = [(f4 / 2, f3), (f3 / 2, f2), (f2 / 2, f1), (f1, f5)];
-    for ((level, (up, output)), skip) in [4, 3, 2, 1].into_iter().zip(ups).zip(levels.into_iter().rev()) {
-        let [batch, _, height, width] = walk.shape;
-        walk.push(
-            format!("upcat_{level}.upsample.deconv"),
-            Kind::Upsampling,
-            [batch, up, 2 * height, 2 * width],
-        );
-        walk.shape = [batch, skip[1] + up, skip[2], skip[3]];
+    let levels = [4, 3, 2, 1].into_iter().zip(ups).zip(levels.into_iter().rev());
+    for ((level, (up, output)), ([batch, own, height, width], depth)) in levels {
+        walk.up(format!("upcat_{level}.upsample.deconv"), up);
+        (walk.shape, walk.depth) = ([batch, own + up, height, width], depth);
         two(walk, &format!("upcat_{level}.convs"), output);
     }
     walk.conv("final_conv", config.outputs, 1, 1);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::network::architecture::PRESETS;
-
-    fn sum(layers: &[Layer], of: impl Fn(&Layer) -> u64) -> u64 {
-        layers.iter().map(of).sum()
-    }
-
-    /// Reference: `_ops` (multiply-adds in 10^9, three decimals) of torchvision 0.29's weights for 224 px.
-    #[test]
-    fn published_networks_have_their_published_multiply_adds() {
-        let published =
-            [("resnet18", 1.814), ("resnet50", 4.089), ("densenet121", 2.834), ("convnext-tiny", 4.456)];
-        for (name, published) in published {
-            let layers = layers(&Architecture::preset(name, 3, 1000).unwrap(), 1, 224, 224);
-            let counted = sum(&layers, Layer::multiply_adds) as f64 / 1e9;
-            assert!((counted - published).abs() < 0.000_6, "{name}: {counted}");
-        }
-    }
-
-    #[test]
-    fn twice_the_batch_is_exactly_twice_the_flop() {
-        for name in PRESETS {
-            let architecture = Architecture::preset(name, 1, 3).unwrap();
-            let (one, two) = (layers(&architecture, 3, 64, 96), layers(&architecture, 6, 64, 96));
-            assert_eq!(2 * sum(&one, Layer::flop), sum(&two, Layer::flop), "{name}");
-            let weights = sum(&one, Layer::weights);
-            let own = |layers: &[Layer]| sum(layers, |layer| layer.bytes(4)) - 4 * weights;
-            assert_eq!(2 * own(&one), own(&two), "{name}: what is not weights doubles too");
-        }
-    }
-
-    #[test]
-    fn twice_the_area_is_exactly_twice_the_flop_of_the_convolutions() {
-        for name in PRESETS {
-            let architecture = Architecture::preset(name, 1, 3).unwrap();
-            let convs = |height| {
-                let layers = layers(&architecture, 1, height, 64);
-                sum(&layers, |layer| if layer.kind == Kind::Linear { 0 } else { layer.flop() })
-            };
-            assert_eq!(2 * convs(64), convs(128), "{name}");
-        }
-    }
-
-    /// The kernels and matrices here are those of the network, whose number of weights is known from elsewhere.
-    #[test]
-    fn the_counted_layers_have_the_networks_weights() {
-        for (name, others) in [("resnet18", 4 * 4_800 + 1000), ("resnet50", 4 * 26_560 + 1000)] {
-            let architecture = Architecture::preset(name, 3, 1000).unwrap();
-            let counted = sum(&layers(&architecture, 1, 224, 224), Layer::weights);
-            assert_eq!(
-                counted + others,
-                architecture.weights(),
-                "{name}: normalisations and a bias beside them"
-            );
-        }
-    }
-
-    #[test]
-    fn each_layer_takes_what_comes_out_of_one_before_it() {
-        let architecture = Architecture::preset("resnet50", 1, 2).unwrap();
-        let layers = layers(&architecture, 2, 224, 224);
-        assert_eq!(layers[0].output, [2, 64, 112, 112]);
-        assert_eq!(layers[1].input, [2, 64, 56, 56]);
-        assert_eq!(layers.last().unwrap().input, [2, 2048, 1, 1]);
-        assert_eq!(layers.len(), 54, "53 convolutions and a linear layer");
-    }
-}
+mod tests;

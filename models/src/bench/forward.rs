@@ -1,10 +1,13 @@
 //! A whole network or bundle on a device: from values in this process's memory to outputs in it.
 
+mod volume;
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{FloatDType, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use self::volume::Volumetric;
 use super::{Precision, WorkError, supported, values};
 use crate::bundle::Contents;
 use crate::cpu::{Computed, Plan};
@@ -20,7 +23,7 @@ const PICTURE_SIDE: usize = 512;
 /// What is measured: a published architecture, or a bundle.
 #[derive(Clone)]
 pub enum Subject {
-    /// A network with first weights, and the height and width of its pictures.
+    /// A network with first weights, and the height and width of its pictures; a volume has as many slices.
     Network {
         /// Its published name.
         name: String,
@@ -97,6 +100,7 @@ pub struct Loaded {
 enum Network {
     Classifier { network: Classifier, plan: Option<Plan>, computed: Computed, channels: usize, side: usize },
     Segmenter { network: BasicUnet, channels: usize, side: usize },
+    Volume { network: Volumetric, channels: usize, side: usize },
     Scorer { scorer: Scorer, bundle: Box<Bundle> },
 }
 
@@ -129,7 +133,9 @@ impl Loaded {
                         Network::Segmenter { network: network.map(&mut cast), channels, side }
                     }
                     (None, _) => {
-                        return Err(WorkError::Device { reason: "no network of that family".to_owned() });
+                        let network =
+                            Volumetric::new(architecture, &mut generator, device.burn(), &mut cast)?;
+                        Network::Volume { network, channels, side }
                     }
                 }
             }
@@ -189,7 +195,7 @@ impl Loaded {
     pub fn computed(&self) -> Computed {
         match &self.network {
             Network::Classifier { computed, .. } => *computed,
-            Network::Segmenter { .. } => Computed::Burn,
+            Network::Segmenter { .. } | Network::Volume { .. } => Computed::Burn,
             Network::Scorer { scorer, .. } => scorer.computed(),
         }
     }
@@ -203,12 +209,24 @@ impl Loaded {
         self
     }
 
+    /// Values on the device, in the precision of the weights.
+    fn tensor<const D: usize>(&self, data: TensorData) -> Tensor<D> {
+        let values: Tensor<D> = Tensor::from_data(data, self.device.burn());
+        values.cast(self.precision.dtype())
+    }
+
     /// Seeded batches of `size` pictures.
     pub fn batches(&self, size: usize, seed: u64) -> Batches<'_> {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let turns = match &self.network {
             Network::Classifier { channels, side, .. } | Network::Segmenter { channels, side, .. } => {
                 let shape = [size, *channels, *side, *side];
+                let count = shape.iter().product();
+                let one = |_| TensorData::new(values(count, &mut generator), shape);
+                Turns::Tensors((0..TURNS).map(one).collect())
+            }
+            Network::Volume { channels, side, .. } => {
+                let shape = [size, *channels, *side, *side, *side];
                 let count = shape.iter().product();
                 let one = |_| TensorData::new(values(count, &mut generator), shape);
                 Turns::Tensors((0..TURNS).map(one).collect())
@@ -252,17 +270,16 @@ impl Batches<'_> {
                     return finite(seen.into_iter().flat_map(|seen| seen.logits).collect())
                         .map(|values| values.len());
                 }
-                let pictures: Tensor<4> = Tensor::from_data(data, own.device.burn());
-                let pictures = pictures.cast(own.precision.dtype());
                 match &own.network {
-                    Network::Classifier { network, .. } => read(network.forward(pictures).logits),
-                    Network::Segmenter { network, .. } => read(network.forward(pictures)),
+                    Network::Classifier { network, .. } => read(network.forward(own.tensor(data)).logits),
+                    Network::Segmenter { network, .. } => read(network.forward(own.tensor(data))),
+                    Network::Volume { network, .. } => network.run(own.tensor(data)),
                     Network::Scorer { .. } => Ok(0),
                 }
             }
             Turns::Pictures(turns) => match &own.network {
                 Network::Scorer { scorer, .. } => Ok(scorer.score(&turns[self.turn % TURNS])?.len()),
-                Network::Classifier { .. } | Network::Segmenter { .. } => Ok(0),
+                Network::Classifier { .. } | Network::Segmenter { .. } | Network::Volume { .. } => Ok(0),
             },
         }
     }
@@ -316,7 +333,9 @@ impl ModuleMapper for Cast {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         param.map(|tensor| {
             let scale = match tensor.dims().as_slice() {
-                [output, input, _, _] if output < input => (*output as f64 / *input as f64).sqrt(),
+                [output, input, _, _] | [output, input, _, _, _] if output < input => {
+                    (*output as f64 / *input as f64).sqrt()
+                }
                 _ => 1.0,
             };
             tensor.mul_scalar(scale).cast(self.0)

@@ -3,7 +3,7 @@
 //! Each run works on tensors that are on the device already, keeps its result until
 //! the device is done ([`burn::tensor::Device::sync`]) and drops it then.
 
-use burn::tensor::module::conv2d;
+use burn::tensor::module::{conv2d, conv3d};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, TensorData};
 use rand::SeedableRng;
@@ -28,6 +28,7 @@ enum Operation {
     Copy { inputs: Vec<Tensor<1>>, values: u64 },
     Product { inputs: Vec<Tensor<2>>, side: u64 },
     Convolution { inputs: Vec<Tensor<4>>, kernel: Tensor<4>, stride: usize, layer: Layer },
+    Cube { inputs: Vec<Tensor<5>>, kernel: Tensor<5>, stride: usize, layer: Layer },
     Linear { inputs: Vec<Tensor<2>>, matrix: Tensor<2>, layer: Layer },
 }
 
@@ -68,7 +69,19 @@ impl Kernel {
                 matrix: make.tensor([input, output]),
                 layer: layer.clone(),
             },
-            Kind::Upsampling | Kind::Patches { .. } | Kind::Depthwise { .. } => return Ok(None),
+            Kind::Cube { kernel, stride } => {
+                let [batch, _, height, width] = layer.input;
+                let shape = [batch, input, layer.depth[0], height, width];
+                Operation::Cube {
+                    inputs: make.turns(|make| make.tensor(shape)),
+                    kernel: make.tensor([output, input, kernel, kernel, kernel]),
+                    stride,
+                    layer: layer.clone(),
+                }
+            }
+            Kind::Upsampling | Kind::CubeUpsampling | Kind::Patches { .. } | Kind::Depthwise { .. } => {
+                return Ok(None);
+            }
         };
         Ok(Some(make.kernel(operation)))
     }
@@ -87,6 +100,11 @@ impl Kernel {
                 let options = ConvOptions::new([*stride; 2], [pad; 2], [1, 1], 1);
                 self.wait(conv2d(inputs[turn % TURNS].clone(), kernel.clone(), None, options))
             }
+            Operation::Cube { inputs, kernel, stride, .. } => {
+                let pad = kernel.dims()[2] / 2;
+                let options = ConvOptions::new([*stride; 3], [pad; 3], [1; 3], 1);
+                self.wait(conv3d(inputs[turn % TURNS].clone(), kernel.clone(), None, options))
+            }
             Operation::Linear { inputs, matrix, .. } => {
                 self.wait(inputs[turn % TURNS].clone().matmul(matrix.clone()))
             }
@@ -104,7 +122,9 @@ impl Kernel {
         match &self.operation {
             Operation::Copy { values, .. } => *values,
             Operation::Product { side, .. } => 2 * side * side * side,
-            Operation::Convolution { layer, .. } | Operation::Linear { layer, .. } => layer.flop(),
+            Operation::Convolution { layer, .. }
+            | Operation::Cube { layer, .. }
+            | Operation::Linear { layer, .. } => layer.flop(),
         }
     }
 
@@ -114,7 +134,9 @@ impl Kernel {
         match &self.operation {
             Operation::Copy { values, .. } => 2 * size * values,
             Operation::Product { side, .. } => 3 * size * side * side,
-            Operation::Convolution { layer, .. } | Operation::Linear { layer, .. } => layer.bytes(size),
+            Operation::Convolution { layer, .. }
+            | Operation::Cube { layer, .. }
+            | Operation::Linear { layer, .. } => layer.bytes(size),
         }
     }
 }
@@ -185,6 +207,19 @@ mod tests {
             let pad = kernel.dims()[2] / 2;
             let options = ConvOptions::new([*stride; 2], [pad; 2], [1, 1], 1);
             assert_eq!(conv2d(inputs[0].clone(), kernel.clone(), None, options).dims(), layer.output);
+        }
+        let architecture = Architecture::preset("resnet18-3d", 1, 4).unwrap();
+        let layers = layers(&architecture, 1, 8, 8);
+        for layer in layers.iter().filter(|layer| matches!(layer.kind, Kind::Cube { .. })) {
+            let mut own = Kernel::layer(layer, Precision::F32, &device, 1).unwrap().unwrap();
+            own.run().unwrap();
+            assert_eq!(own.flop(), layer.flop());
+            let Operation::Cube { inputs, kernel, stride, .. } = &own.operation else { panic!("a cube") };
+            let pad = kernel.dims()[2] / 2;
+            let options = ConvOptions::new([*stride; 3], [pad; 3], [1; 3], 1);
+            let [batch, channels, height, width] = layer.output;
+            let found = conv3d(inputs[0].clone(), kernel.clone(), None, options).dims();
+            assert_eq!(found, [batch, channels, layer.depth[1], height, width], "{}", layer.name);
         }
     }
 }

@@ -64,7 +64,7 @@ impl Resnet3dConfig {
     }
 
     /// Input channels, output channels and stride of each block.
-    fn plan(&self) -> Vec<[usize; 3]> {
+    pub(crate) fn plan(&self) -> Vec<[usize; 3]> {
         let mut input = self.width;
         let mut plan = Vec::new();
         for (stage, blocks) in self.blocks.iter().enumerate() {
@@ -218,7 +218,8 @@ fn skipped_and_padded(maps: Tensor<5>, stride: usize, channels: usize) -> Tensor
     if own == channels {
         return skipped;
     }
-    let zeros = Tensor::zeros([batch, channels - own, depth, height, width], &skipped.device());
+    let shape = [batch, channels - own, depth, height, width];
+    let zeros = Tensor::zeros(shape, (&skipped.device(), skipped.dtype()));
     Tensor::cat(vec![skipped, zeros], 1)
 }
 

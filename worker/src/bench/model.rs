@@ -7,6 +7,7 @@ use models::bench::cost::{Kind, Layer, layers};
 use models::bench::forward::{Loaded, Part, Subject};
 use models::bench::kernel::Kernel;
 use models::bench::{Precision, WorkError};
+use models::cpu::Computed;
 use serde::Serialize;
 
 use super::device::Roof;
@@ -45,6 +46,8 @@ pub struct Swept {
 pub struct Detail {
     /// Milliseconds until weights and networks are on the device; a bundle's self-test is part of it.
     pub load_ms: f64,
+    /// What computes the whole: `a plan for the CPU`, or `Burn`. Layers alone are always Burn's.
+    pub computed_by: &'static str,
     /// The bounds that rooflines are drawn with.
     pub roof: Roof,
     /// One a batch size.
@@ -166,18 +169,22 @@ pub fn measure(sweep: &Sweep, roof: Roof, device: &Device) -> Result<Swept, Work
         figures.push(figure);
     }
     let rows = if sweep.layers { rows(sweep, &parts, roof, device)? } else { Vec::new() };
-    Ok(Swept { figures, detail: Detail { load_ms: 1e3 * load, roof, batches, layers: rows } })
+    let computed_by = match loaded.computed() {
+        Computed::Plan => "a plan for the CPU",
+        Computed::Burn | Computed::Mismatch(_) => "Burn",
+    };
+    Ok(Swept { figures, detail: Detail { load_ms: 1e3 * load, computed_by, roof, batches, layers: rows } })
 }
 
 /// Each layer by itself for the first batch size; layers of one shape are measured once.
 fn rows(sweep: &Sweep, parts: &[Part], roof: Roof, device: &Device) -> Result<Vec<LayerRow>, WorkError> {
     let batch = sweep.batches.first().copied().unwrap_or(1);
     let plan = Plan { rounds: 1, round: sweep.plan.round / 20 };
-    let mut known: BTreeMap<(String, [usize; 4], [usize; 4]), Option<f64>> = BTreeMap::new();
+    let mut known: BTreeMap<(String, [usize; 4], [usize; 4], usize), Option<f64>> = BTreeMap::new();
     let mut rows = Vec::new();
     for part in parts {
         for layer in layers(&part.architecture, batch, part.picture.0, part.picture.1) {
-            let shape = (kind_words(layer.kind), layer.input, layer.output);
+            let shape = (kind_words(layer.kind), layer.input, layer.output, layer.depth[0]);
             let alone = if let Some(own) = known.get(&shape) {
                 *own
             } else {
@@ -219,6 +226,9 @@ pub fn kind_words(kind: Kind) -> String {
         Kind::Patches { side } => format!("{side}x{side} patches"),
         Kind::Depthwise { kernel } => format!("{kernel}x{kernel} depthwise"),
         Kind::Upsampling => "up 2x2".to_owned(),
+        Kind::Cube { kernel, stride: 1 } => format!("{kernel}x{kernel}x{kernel}"),
+        Kind::Cube { kernel, stride } => format!("{kernel}x{kernel}x{kernel} / {stride}"),
+        Kind::CubeUpsampling => "up 2x2x2".to_owned(),
         Kind::Linear => "linear".to_owned(),
     }
 }
@@ -248,6 +258,7 @@ mod tests {
         assert_eq!(swept.figures.len(), 2);
         let [one, two] = &swept.detail.batches[..] else { panic!("two batch sizes") };
         assert_eq!(2 * one.flop, two.flop, "doubled work is exactly double");
+        assert_eq!(swept.detail.computed_by, "a plan for the CPU");
         assert!(one.images_per_second > 0.0 && one.first_ms > 0.0 && one.bound_ms > 0.0);
         let layers: u64 = swept.detail.layers.iter().map(|row| row.flop).sum();
         assert_eq!(layers, one.flop, "the layers of the first batch size make the whole");

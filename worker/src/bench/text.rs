@@ -124,8 +124,9 @@ pub fn model(detail: &Detail) -> String {
         .collect();
     let roof = detail.roof;
     let mut text = format!(
-        "loaded in {} ms; measured bounds: {} GFLOP/s, {} GB/s\n\n",
+        "loaded in {} ms, computed by {}; measured bounds, through Burn: {} GFLOP/s, {} GB/s\n\n",
         short(detail.load_ms),
+        detail.computed_by,
         short(roof.flop_per_second / 1e9),
         short(roof.bytes_per_second / 1e9)
     );
@@ -155,7 +156,10 @@ fn layers(detail: &Detail) -> String {
     let copies = |value: f64, copies: usize| value * copies as f64;
     let sum: f64 =
         detail.layers.iter().filter_map(|row| row.alone_ms.map(|own| copies(own, row.copies))).sum();
-    let shape = |[_, channels, height, width]: [usize; 4]| format!("{channels} x {height} x {width}");
+    let shape = |[_, channels, height, width]: [usize; 4], depth: usize| {
+        let slices = if depth > 1 { format!("{depth} x ") } else { String::new() };
+        format!("{channels} x {slices}{height} x {width}")
+    };
     let rows: Vec<Vec<String>> = detail
         .layers
         .iter()
@@ -165,8 +169,8 @@ fn layers(detail: &Detail) -> String {
             vec![
                 format!("{times}{} {}", row.part, row.layer.name),
                 kind_words(row.layer.kind),
-                shape(row.layer.input),
-                shape(row.layer.output),
+                shape(row.layer.input, row.layer.depth[0]),
+                shape(row.layer.output, row.layer.depth[1]),
                 short(row.flop as f64 / 1e6),
                 short(row.bytes as f64 / 1e6),
                 row.alone_ms.map_or_else(missing, short),
@@ -243,19 +247,27 @@ pub fn pipeline(groups: &[Vec<Run>], grows: Option<f64>) -> String {
     let rows: Vec<Vec<String>> = stages
         .into_iter()
         .map(|(stage, seconds)| {
-            vec![stage.clone(), short(1e3 * seconds / studies), percent(seconds / run.wall_s)]
+            vec![
+                stage.clone(),
+                short(1e3 * seconds / studies),
+                short(studies / seconds),
+                percent(seconds / run.wall_s),
+            ]
         })
         .collect();
     text.push('\n');
-    text.push_str(&table(&["stage", "ms a study", "of the run"], &rows));
+    text.push_str(&table(&["stage", "ms a study", "studies/s alone", "of the run"], &rows));
     text
 }
 
-/// How memory grew: MiB an hour of the worker and of the device's process.
-pub fn growth(hourly: (Option<f64>, Option<f64>)) -> String {
-    let words =
-        |own: Option<f64>| own.map_or_else(|| "not known".to_owned(), |own| format!("{own:+.1} MiB an hour"));
-    format!("memory grew: worker {}, device process {}\n", words(hourly.0), words(hourly.1))
+/// How memory grew, MiB an hour of the worker and of the device's process, and the median latency of a study, ms an hour.
+pub fn growth(memory: (Option<f64>, Option<f64>), latency: Option<f64>) -> String {
+    let words = |own: Option<f64>, unit: &str| {
+        own.map_or_else(|| "not known".to_owned(), |own| format!("{own:+.1} {unit} an hour"))
+    };
+    let (worker, device) = (words(memory.0, "MiB"), words(memory.1, "MiB"));
+    let latency = words(latency, "ms");
+    format!("memory grew: worker {worker}, device process {device}\nlatency grew: {latency}\n")
 }
 
 /// What an adapter says of itself.
@@ -313,6 +325,8 @@ pub fn comparison(own: &Comparison) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::compare::compare;
     use super::super::file::tests::file;
     use super::*;
@@ -330,6 +344,37 @@ mod tests {
         for (value, wanted) in cases {
             assert_eq!(short(value), wanted);
         }
+    }
+
+    #[test]
+    fn a_stage_that_takes_twice_as_long_has_half_the_rate() {
+        let run = Run {
+            decoders: 1,
+            wall_s: 4.0,
+            ended: BTreeMap::new(),
+            stage_s: BTreeMap::from([("decode".to_owned(), 1.0), ("score".to_owned(), 2.0)]),
+            device_busy_s: 2.0,
+            batch_fill: None,
+            study_ms: vec![300.0; 10],
+            resident_bytes: (None, None),
+        };
+        let text = pipeline(&[vec![run]], None);
+        let cells = |stage: &str| {
+            let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            lines.find(|cells| cells.first() == Some(&stage)).unwrap()
+        };
+        assert_eq!(cells("decode"), ["decode", "100", "10.0", "25", "%"]);
+        assert_eq!(cells("score"), ["score", "200", "5.00", "50", "%"]);
+        assert!(!text.contains("power"), "one number of decoders has no exponent: {text}");
+    }
+
+    #[test]
+    fn growth_has_its_sign_and_what_is_not_known_is_said() {
+        let text = growth((Some(1.5), None), Some(-0.5));
+        assert_eq!(
+            text,
+            "memory grew: worker +1.5 MiB an hour, device process not known\nlatency grew: -0.5 ms an hour\n"
+        );
     }
 
     #[test]

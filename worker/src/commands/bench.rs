@@ -73,8 +73,9 @@ impl Begun {
     }
 }
 
-/// Prints the table, and writes the file and its plot where that was asked for.
-fn finish(file: &BenchFile, table: &str, plot: &Plot, json: Option<&Path>) -> anyhow::Result<()> {
+/// Prints the table, and writes the file and its plots where that was asked for. Each plot comes with what its name has beside
+/// the file's.
+fn finish(file: &BenchFile, table: &str, plots: &[(&str, &Plot)], json: Option<&Path>) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}\n{table}", text::head(file))?;
     let Some(path) = json else { return Ok(()) };
@@ -84,9 +85,12 @@ fn finish(file: &BenchFile, table: &str, plot: &Plot, json: Option<&Path>) -> an
     let mut bytes = serde_json::to_vec_pretty(file)?;
     bytes.push(b'\n');
     write(path, &bytes)?;
-    write(&path.with_extension("svg"), plot.svg().as_bytes())?;
-    write(&path.with_extension("png"), &raster::png(plot)?)?;
-    writeln!(out, "written to {} (plot: .svg, .png)", path.display())?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    for (own, plot) in plots {
+        write(&path.with_file_name(format!("{stem}{own}.svg")), plot.svg().as_bytes())?;
+        write(&path.with_file_name(format!("{stem}{own}.png")), &raster::png(plot)?)?;
+    }
+    writeln!(out, "written to {} (plots: .svg, .png)", path.display())?;
     Ok(())
 }
 
@@ -111,7 +115,7 @@ fn device(args: &DeviceBenchArgs) -> anyhow::Result<u8> {
     let detail = device_bench::detail(&device, &roofs);
     let settings = json!({ "seed": measure.seed });
     let file = begun.file("device", Some(device.description()), settings, figures, detail);
-    finish(&file, &words, &plot, measure.json.as_deref())?;
+    finish(&file, &words, &[("", &plot)], measure.json.as_deref())?;
     Ok(0)
 }
 
@@ -156,7 +160,7 @@ fn model(args: &ModelBenchArgs) -> anyhow::Result<u8> {
         "seed": measure.seed,
     });
     let file = begun.file("model", Some(device.description()), settings, swept.figures, json!(swept.detail));
-    finish(&file, &words, &plot, measure.json.as_deref())?;
+    finish(&file, &words, &[("", &plot)], measure.json.as_deref())?;
     Ok(0)
 }
 

@@ -18,6 +18,27 @@ fn every_architecture_runs_in_the_precisions_that_the_cpu_has() {
     }
 }
 
+/// A volume of a network that has a last layer, of one that has none, and of one that outlines.
+#[test]
+fn networks_for_volumes_run_on_cubes_and_every_voxel_counts() {
+    let device = Device::open(DeviceChoice::Cpu).unwrap();
+    let architecture = Architecture::preset("medicalnet-resnet18", 1, 0).unwrap();
+    let backbone = Subject::Network { name: "medicalnet-resnet18".to_owned(), architecture, side: 8 };
+    for precision in [Precision::F32, Precision::F16] {
+        let loaded = Loaded::new(&network("resnet18-3d", 8), precision, &device, 1).unwrap();
+        assert_eq!(loaded.computed(), Computed::Burn);
+        assert_eq!(loaded.batches(2, 1).run().unwrap(), 2 * 3, "{precision:?}");
+        let loaded = Loaded::new(&backbone, precision, &device, 1).unwrap();
+        assert_eq!(loaded.batches(1, 1).run().unwrap(), 512, "{precision:?}");
+    }
+    let loaded = Loaded::new(&network("basic-unet-3d", 32), Precision::F32, &device, 1).unwrap();
+    assert_eq!(loaded.batches(1, 1).run().unwrap(), 3 * 32 * 32 * 32);
+    assert_eq!(
+        Loaded::new(&network("basic-unet-3d", 16), Precision::F32, &device, 1).err().unwrap().code(),
+        "BenchSide"
+    );
+}
+
 /// 120 convolutions one after the other, without statistics that would hold their values together.
 #[test]
 fn a_deep_network_of_drawn_weights_stays_in_the_range_of_f16() {

@@ -10,7 +10,7 @@ use crate::bench::file::{Better, Figure};
 use crate::bench::ground::Ground;
 use crate::bench::pipeline::{Bench, Run};
 use crate::bench::plot::{Across, Bar, Curve, bars, curves};
-use crate::bench::statistics::{exponent, slope};
+use crate::bench::statistics::{Summary, exponent, slope};
 use crate::bench::text;
 use crate::cli::bench::{PipelineBenchArgs, SoakBenchArgs, WayArgs};
 
@@ -41,10 +41,13 @@ pub(super) fn pipeline(args: &PipelineBenchArgs) -> anyhow::Result<u8> {
     let last = runs.last().and_then(|runs| runs.last());
     let rows: Vec<Bar> = last.map(stage_bars).unwrap_or_default();
     let plot = bars("pipeline", "A study's stages", "ms", &rows);
+    let curve = Curve { name: "studies a second".to_owned(), points };
+    let titles = ["Studies a second by readers", "processes that read files", "1/s"];
+    let scaling = curves("pipeline-decoders", titles, Across::Doubling, &[curve]);
     let settings = json!({ "studies": way.studies, "seed": way.seed });
     let detail = json!({ "runs": runs, "exponent_of_decoders": grows });
     let file = begun.file("pipeline", Some(&bench.device()), settings, figures, detail);
-    finish(&file, &words, &plot, way.json.as_deref())?;
+    finish(&file, &words, &[("", &plot), ("-decoders", &scaling)], way.json.as_deref())?;
     Ok(0)
 }
 
@@ -53,11 +56,14 @@ pub(super) fn soak(args: &SoakBenchArgs) -> anyhow::Result<u8> {
     let begun = Begun::now();
     let way = &args.way;
     let (ground, bench) = open(way)?;
+    let decoders = args.decoders as usize;
+    // what a first run allocates and warms up is no growth
+    bench.run(&ground, 0, decoders)?;
     let began = Instant::now();
     let minutes = || began.elapsed().as_secs_f64() / 60.0;
     let mut runs: Vec<(f64, Run)> = Vec::new();
     while runs.len() < 3 || minutes() < args.minutes {
-        let run = bench.run(&ground, runs.len(), args.decoders as usize)?;
+        let run = bench.run(&ground, runs.len() + 1, decoders)?;
         runs.push((minutes(), run));
     }
     let memory = |of: fn(&Run) -> Option<u64>| -> Vec<(f64, f64)> {
@@ -65,6 +71,11 @@ pub(super) fn soak(args: &SoakBenchArgs) -> anyhow::Result<u8> {
         runs.iter().filter_map(point).collect()
     };
     let (worker, device) = (memory(|run| run.resident_bytes.0), memory(|run| run.resident_bytes.1));
+    let latency = |of: fn(&Summary) -> f64| -> Vec<(f64, f64)> {
+        let point = |(at, run): &(f64, Run)| Some((*at, of(&Summary::of(&run.study_ms)?)));
+        runs.iter().filter_map(point).collect()
+    };
+    let (median, p99) = (latency(|own| own.median), latency(|own| own.p99));
     let only: Vec<Run> = runs.iter().map(|(_, run)| run.clone()).collect();
     let mut figures = figures(&only);
     for (name, points) in [("resident, worker", &worker), ("resident, device process", &device)] {
@@ -72,16 +83,22 @@ pub(super) fn soak(args: &SoakBenchArgs) -> anyhow::Result<u8> {
         figures.extend(Figure::new(name, "MiB", Better::Less, samples));
     }
     let hourly = |points: &[(f64, f64)]| slope(points).map(|minute| 60.0 * minute);
-    let grows = (hourly(&worker), hourly(&device));
-    let words = format!("{}\n{}", text::figures(&figures), text::growth(grows));
+    let (grows, slows) = ((hourly(&worker), hourly(&device)), hourly(&median));
+    let words = format!("{}\n{}", text::figures(&figures), text::growth(grows, slows));
     let curve = |name: &str, points: &[(f64, f64)]| Curve { name: name.to_owned(), points: points.to_vec() };
     let both = [curve("worker", &worker), curve("device process", &device)];
     let plot = curves("soak", ["Resident memory", "minutes", "MiB"], Across::Even, &both);
+    let both = [curve("median", &median), curve("99th percentile", &p99)];
+    let latency = curves("soak-latency", ["A study's stages", "minutes", "ms"], Across::Even, &both);
     let settings = json!({ "studies": way.studies, "seed": way.seed, "decoders": args.decoders });
     let series: Vec<Value> = runs.iter().map(|(at, run)| json!({ "minutes": at, "run": run })).collect();
-    let detail = json!({ "series": series, "growth_mib_per_hour": { "worker": grows.0, "device": grows.1 } });
+    let detail = json!({
+        "series": series,
+        "growth_mib_per_hour": { "worker": grows.0, "device": grows.1 },
+        "growth_ms_per_hour": slows,
+    });
     let file = begun.file("soak", Some(&bench.device()), settings, figures, detail);
-    finish(&file, &words, &plot, way.json.as_deref())?;
+    finish(&file, &words, &[("", &plot), ("-latency", &latency)], way.json.as_deref())?;
     Ok(0)
 }
 
