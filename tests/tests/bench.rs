@@ -57,27 +57,6 @@ fn a_measured_model_is_a_file_with_its_plots_and_doubled_work_is_counted_double(
     assert!(fs::read_to_string(json.with_extension("svg")).unwrap().contains("resnet18-28"));
 }
 
-/// Twice the pictures take about twice the time: no run lives on what another has computed. What else the machine does bears
-/// least on the least of many runs; where it leaves none undisturbed, the pair is measured again.
-#[test]
-fn doubled_work_takes_twice_the_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let json = folder.path().join("model.json").to_str().unwrap().to_owned();
-    let sweep = ["model", "--arch", "resnet18-28", "--side", "28", "--batch", "4,8", "--no-layers"];
-    let how = ["--seconds", "1", "--rounds", "5", "--device", "cpu", "--json", json.as_str()];
-    let arguments = [&sweep[..], &how[..]].concat();
-    let mut ratios = Vec::new();
-    let near_two = |ratio: &f64| (1.6..2.5).contains(ratio);
-    while ratios.len() < 4 && !ratios.iter().any(near_two) {
-        let (code, _, error) = bench(&arguments);
-        assert_eq!(code, Some(0), "{error}");
-        let file: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
-        let least = |figure: usize| file["figures"][figure]["summary"]["least"].as_f64().unwrap();
-        ratios.push(least(1) / least(0));
-    }
-    assert!(ratios.iter().any(near_two), "{ratios:?}");
-}
-
 #[test]
 fn a_measurement_against_itself_is_noise_against_another_setting_is_refused() {
     let folder = tempfile::tempdir().unwrap();
