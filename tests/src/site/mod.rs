@@ -7,6 +7,7 @@ pub mod cohort;
 pub mod evidence;
 pub mod nemesis;
 pub mod remote;
+mod sent;
 pub mod servers;
 pub mod submit;
 pub mod workers;

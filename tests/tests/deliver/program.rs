@@ -183,3 +183,27 @@ fn whose_a_report_is_is_asked_where_its_record_came_from() {
     assert_eq!(site.shown()["state"], "reported");
     assert!(reports.join(&site.study).join("report.html").exists());
 }
+
+#[test]
+fn a_refusal_for_the_records_sake_goes_out_once_a_person_lets_it() {
+    let site = Site::with(|url| {
+        format!(
+            "default_targets = ['reports']\ndefault_record = 'server'\n[targets.reports]\nkind = 'folder'\n\
+             path = 'reports'\n[records.server]\nkind = 'fhir'\nurl = '{url}'\n"
+        )
+    });
+    let reports = site.folder.path().join("reports");
+    std::fs::create_dir(&reports).unwrap();
+    let mut man = chiasm_tests::patient();
+    man["gender"] = json!("male");
+    site.server.put(&man);
+    assert!(site.chiasm(&["submit", "--study", &site.study]).status.success());
+    site.work();
+    let shown = site.shown();
+    assert_eq!(shown["state"], "held", "{shown}");
+    site.jobs(&["release", shown["job"].as_str().unwrap()]);
+    site.work();
+    assert_eq!(site.shown()["state"], "refused");
+    let page = std::fs::read_to_string(reports.join(&site.study).join("report.html")).unwrap();
+    assert!(page.contains("SexConflict"));
+}

@@ -133,6 +133,10 @@ mod tests {
         let after = read(&with_server_ids(&stored, Some("17")).unwrap());
         assert_eq!(after[0]["request"], json!({ "method": "PUT", "url": "DiagnosticReport/17" }));
         assert_eq!(after[0]["resource"]["id"], "17");
+        // a version that is the newest again finds its own taken back
+        let mut asserted = after.iter().filter(|one| taken_back::is_asserted(one)).peekable();
+        assert!(asserted.peek().is_some());
+        assert!(asserted.all(|one| one["request"]["method"] == "PUT"));
         let mut bundle: Value = serde_json::from_slice(&stored).unwrap();
         let taken_back = bundle["entry"].as_array_mut().unwrap();
         let observation =
