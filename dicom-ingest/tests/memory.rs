@@ -54,7 +54,10 @@ fn main() {
     }
 }
 
-const TESTS: &[(&str, fn(usize))] = &[
+/// A test by its name; it is told the side of a slice in pixels.
+type Test = (&'static str, fn(usize));
+
+const TESTS: &[Test] = &[
     ("a_series_takes_little_more_than_its_volume", a_series_takes_little_more_than_its_volume),
     ("a_resampled_series_is_never_held_as_it_is", a_resampled_series_is_never_held_as_it_is),
 ];

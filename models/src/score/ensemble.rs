@@ -234,12 +234,12 @@ impl Ensemble {
                 chunk.iter().map(|image| resize(image.borrow(), side, side)).collect();
             let mut rows = vec![Vec::new(); chunk.len()];
             let values = standardised(&whole);
-            let given: Vec<Vec<f32>> = match self.planned(|plans| &plans.findings, &values) {
-                Some(given) => given.into_iter().map(|given| given.features).collect(),
-                None => {
-                    let outputs = self.forward(&self.findings, &self.pictures(values, side));
-                    outputs.into_iter().map(|outputs| numbers(outputs.features)).collect::<Result<_, _>>()?
-                }
+            let planned = self.planned(|plans| &plans.findings, &values);
+            let given: Vec<Vec<f32>> = if let Some(given) = planned {
+                given.into_iter().map(|given| given.features).collect()
+            } else {
+                let outputs = self.forward(&self.findings, &self.pictures(values, side));
+                outputs.into_iter().map(|outputs| numbers(outputs.features)).collect::<Result<_, _>>()?
             };
             for features in given {
                 let width = features.len() / chunk.len();

@@ -176,11 +176,14 @@ pub fn measure(sweep: &Sweep, roof: Roof, device: &Device) -> Result<Swept, Work
     Ok(Swept { figures, detail: Detail { load_ms: 1e3 * load, computed_by, roof, batches, layers: rows } })
 }
 
+/// What makes two layers one measurement: kind, input, output, and depth of the input.
+type Shape = (String, [usize; 4], [usize; 4], usize);
+
 /// Each layer by itself for the first batch size; layers of one shape are measured once.
 fn rows(sweep: &Sweep, parts: &[Part], roof: Roof, device: &Device) -> Result<Vec<LayerRow>, WorkError> {
     let batch = sweep.batches.first().copied().unwrap_or(1);
     let plan = Plan { rounds: 1, round: sweep.plan.round / 20 };
-    let mut known: BTreeMap<(String, [usize; 4], [usize; 4], usize), Option<f64>> = BTreeMap::new();
+    let mut known: BTreeMap<Shape, Option<f64>> = BTreeMap::new();
     let mut rows = Vec::new();
     for part in parts {
         for layer in layers(&part.architecture, batch, part.picture.0, part.picture.1) {

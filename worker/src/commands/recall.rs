@@ -111,13 +111,12 @@ async fn answer(
         tell(args.json, &row, standing, out)?;
     }
     if count == 0 && !args.json {
-        match wanted {
-            Wanted::Model(model) => writeln!(out, "no stored report was made by {model}")?,
-            Wanted::Job(job) => {
-                writeln!(out, "job {} has no report that can be withdrawn", jobs::short(&job))?
-            }
-            Wanted::Study(study) => writeln!(out, "no stored report is of study {study}")?,
-        }
+        let nothing = match wanted {
+            Wanted::Model(model) => format!("no stored report was made by {model}"),
+            Wanted::Job(job) => format!("job {} has no report that can be withdrawn", jobs::short(&job)),
+            Wanted::Study(study) => format!("no stored report is of study {study}"),
+        };
+        writeln!(out, "{nothing}")?;
     }
     Ok(0)
 }

@@ -10,9 +10,9 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::references;
 use super::taken_back::{self, Why};
 use super::withdrawal::Stored;
-use super::{references, terms};
 use crate::report::language::Language;
 
 /// An earlier version of a report that a target may hold.
