@@ -1,13 +1,12 @@
 //! The header facts of an instance, without its pixels.
 
-use std::collections::BTreeSet;
-
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::code::Code;
 use crate::codec;
 use crate::dataset::View;
+use crate::identity::{Laterality, Side, SideConflict};
 use crate::patient::PatientIdentity;
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;
@@ -77,8 +76,12 @@ pub struct Instance {
     /// Codes of View Code Sequence (0054,0220).
     pub view_codes: Vec<Code>,
     /// Image Laterality (0020,0062), else Laterality (0020,0060), else the Frame Laterality (0020,9072) of all frames, upper
-    /// case.
+    /// case; `None` where they contradict each other.
     pub laterality: Option<String>,
+    /// The one side that the order names (Requested Procedure (0032,1060), (0032,1064), also of (0040,0275)).
+    pub ordered_side: Option<Side>,
+    /// A contradiction about the side.
+    pub side_conflict: Option<SideConflict>,
     /// Values of Patient Orientation (0020,0020).
     pub patient_orientation: Vec<String>,
     /// The attribute whose text names a lateral projection, by keyword.
@@ -135,6 +138,7 @@ impl Instance {
         let integer = |tag| view.first(tag).and_then(|text| text.parse().ok());
         let sop_class_uid = sop_class(found, &view)?;
         let study_uid = uid(&view, tags::STUDY_INSTANCE_UID, "StudyInstanceUID")?;
+        let laterality = Laterality::read(&view);
         Ok(Self {
             rejection: Rejection::read(&view, &sop_class_uid, &study_uid),
             sop_class_uid,
@@ -158,7 +162,9 @@ impl Instance {
             anatomic_regions: view.codes(tags::ANATOMIC_REGION_SEQUENCE),
             view_position: upper(tags::VIEW_POSITION),
             view_codes: view.codes(tags::VIEW_CODE_SEQUENCE),
-            laterality: laterality(&view)?,
+            laterality: laterality.stated,
+            ordered_side: laterality.ordered,
+            side_conflict: laterality.conflict,
             patient_orientation: view.texts(tags::PATIENT_ORIENTATION),
             lateral_evidence: lateral_evidence(&view),
             presentation_intent: upper(tags::PRESENTATION_INTENT_TYPE),
@@ -233,31 +239,6 @@ fn sop_class(found: &Prescan<'_>, view: &View<'_>) -> Result<Uid, Refusal> {
         (false, Some(text)) => text.parse(),
         _ => uid(view, tags::SOP_CLASS_UID, "SOPClassUID"),
     }
-}
-
-/// The side that image and series state, or all frames. One that contradicts another tells which of them is wrong to nobody.
-fn laterality(view: &View<'_>) -> Result<Option<String>, Refusal> {
-    let upper = |item: &View<'_>, tag| item.first(tag).map(|text| text.to_uppercase());
-    let whole = [tags::IMAGE_LATERALITY, tags::LATERALITY].into_iter().filter_map(|tag| upper(view, tag));
-    let whole: Vec<String> = whole.collect();
-    let groups =
-        [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE].into_iter();
-    let frames: BTreeSet<String> = groups
-        .flat_map(|tag| view.items(tag))
-        .filter_map(|group| upper(&group.item(tags::FRAME_ANATOMY_SEQUENCE)?, tags::FRAME_LATERALITY))
-        .collect();
-    // frames may differ among themselves: an image of both sides
-    let all = || whole.iter().chain(&frames);
-    let opposed =
-        |side: &str, other: &str| whole.iter().any(|one| one == side) && all().any(|one| one == other);
-    if opposed("L", "R") || opposed("R", "L") {
-        return Err(Refusal::new(
-            RefusalCode::MissingAttribute,
-            "ImageLaterality (0020,0062), Laterality (0020,0060) and FrameLaterality (0020,9072) contradict each other",
-        ));
-    }
-    let of_all_frames = if frames.len() == 1 { frames.into_iter().next() } else { None };
-    Ok(whole.into_iter().next().or(of_all_frames))
 }
 
 /// Whether the transfer syntax, or what a codestream says of itself, loses something.

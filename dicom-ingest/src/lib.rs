@@ -26,6 +26,7 @@ pub mod pixel_facts;
 pub mod prescan;
 
 pub mod code;
+pub mod identity;
 pub mod instance;
 pub mod patient;
 pub mod plane;

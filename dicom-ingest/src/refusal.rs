@@ -77,6 +77,12 @@ refusal_codes! {
     RejectedByArchive,
     /// Instances of one study name different patients.
     MixedPatient,
+    /// Images contradict each other, or their order, about the side of the body.
+    LateralityConflict,
+    /// Instances of one study name different orders.
+    OrderConflict,
+    /// A date that cannot be: a birth after the study, or a study that has not been yet.
+    ImplausibleDate,
     /// The file could not be read from its source.
     UnreadableFile,
     /// A ZIP archive whose directory cannot be read or contradicts its entries, or an entry that is not what the directory says.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::identity::StatedIdentity;
 use crate::instance::Instance;
 use crate::own::is_own;
-use crate::patient::PatientIdentity;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::rejection::Reason;
 use crate::study_time::StudyTime;
@@ -38,13 +38,13 @@ pub enum DropReason {
     Refused(Refusal),
 }
 
-/// A study, checked: one patient, no instance twice.
+/// A study, checked: one patient, one order, no side that contradicts another, no instance twice.
 #[derive(Debug, Clone)]
 pub struct Study {
     /// Study Instance UID.
     pub uid: Uid,
-    /// The patient; what one instance leaves out, another may state.
-    pub patient: PatientIdentity,
+    /// What its instances state of patient, order and side; none of them contradicts another.
+    pub identity: StatedIdentity,
     /// The earliest start that an instance states.
     pub started: Option<StudyTime>,
     /// The instances, by series, then instance number, then SOP Instance UID.
@@ -155,9 +155,13 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
     });
     let paths = files.iter().map(|file| file.path.clone()).collect();
     let refuse = |refusal| StudyOutcome::Refused(RefusedStudy { uid: uid.clone(), refusal, paths });
-    let (instances, patient) = of_one_patient(deduplicate(files, &mut dropped), &mut dropped);
+    let instances = deduplicate(files, &mut dropped);
     if let Some(refusal) = dropped.iter().find_map(costly) {
         return refuse(refusal.clone());
+    }
+    let identity = StatedIdentity::of(instances.iter().map(|file| &file.instance));
+    if let Some(conflict) = identity.conflicts.first() {
+        return refuse(conflict.refusal());
     }
     let mut warnings: Vec<String> = Vec::new();
     for warning in instances.iter().flat_map(|file| &file.instance.warnings) {
@@ -172,7 +176,7 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
         .cloned();
     StudyOutcome::Ready(Box::new(Study {
         uid,
-        patient,
+        identity,
         started,
         instances,
         dropped,
@@ -205,24 +209,6 @@ fn costly(dropped: &Dropped) -> Option<&Refusal> {
         DropReason::Refused(refusal) if refusal.code.outcome().costs_study() => Some(refusal),
         DropReason::Refused(_) | DropReason::Duplicate => None,
     }
-}
-
-/// Keeps the instances of one patient: what one leaves out, another may state, and none may state otherwise.
-fn of_one_patient(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> (Vec<StudyFile>, PatientIdentity) {
-    let mut patient = PatientIdentity::default();
-    let mut kept = Vec::with_capacity(files.len());
-    for file in files {
-        if let Some(keyword) = patient.conflict(&file.instance.patient) {
-            let message =
-                format!("instances of the study differ in {keyword}; correct the study at its source");
-            let reason = DropReason::Refused(Refusal::new(RefusalCode::MixedPatient, message));
-            dropped.push(Dropped { path: file.path, reason });
-        } else {
-            patient.complete_from(&file.instance.patient);
-            kept.push(file);
-        }
-    }
-    (kept, patient)
 }
 
 /// Keeps every instance once, and not the same UID with other bytes.

@@ -104,7 +104,7 @@ fn studies_are_told_apart_and_bad_files_find_their_study() {
     assert_eq!(found.studies.len(), 2);
     let study = ready(&found.studies[0]);
     assert_eq!((study.uid.as_str(), study.instances.len()), ("1.2.1", 2));
-    assert_eq!(study.patient.id.as_ref().unwrap().expose(), "T1");
+    assert_eq!(study.identity.patient.id.as_ref().unwrap().expose(), "T1");
     let dropped: Vec<_> =
         study.dropped.iter().map(|dropped| (dropped.path.clone(), dropped.reason.clone())).collect();
     assert_eq!(dropped[1], (at("deep/er/copy"), DropReason::Duplicate));

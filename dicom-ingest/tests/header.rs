@@ -11,6 +11,7 @@ mod support;
 use std::path::PathBuf;
 
 use dicom_ingest::decode::{Decoded, decode};
+use dicom_ingest::identity::{Conflict, Side, SideConflict, StatedIdentity};
 use dicom_ingest::instance::Instance;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
@@ -121,8 +122,18 @@ fn padding_is_no_measurement() {
     assert!(of(vec![63_536; 256]).iter().all(|value| *value == -3024.0), "nothing was measured");
 }
 
+/// The refusal of the study that these are the instances of.
+fn refusal_of(instances: Vec<Instance>) -> Option<RefusalCode> {
+    let files = instances.into_iter().enumerate();
+    let files = files.map(|(at, instance)| StudyFile { path: PathBuf::from(at.to_string()), instance });
+    match &group(files.collect(), Vec::new()).0[0] {
+        StudyOutcome::Ready(_) => None,
+        StudyOutcome::Refused(refused) => Some(refused.refusal.code),
+    }
+}
+
 #[test]
-fn a_side_that_contradicts_another_is_refused() {
+fn a_side_that_contradicts_another_refuses_the_study() {
     let image = |side: &str| text(0x20, 0x62, "CS", side);
     let series = |side: &str| text(0x20, 0x60, "CS", side);
     let frame = |side: &str| {
@@ -130,13 +141,70 @@ fn a_side_that_contradicts_another_is_refused() {
         items(0x5200, 0x9230, vec![vec![items(0x20, 0x9071, vec![anatomy])]])
     };
     for more in [vec![image("L"), series("R")], vec![image("R"), frame("L")], vec![series("L"), frame("R")]] {
-        let bytes = with(more.clone()).file(Encoding::Explicit);
-        let refusal = read_header(&bytes, &Limits::default()).unwrap_err();
-        assert_eq!(refusal.code, RefusalCode::MissingAttribute, "{more:?}");
+        let instance = read(more.clone());
+        assert_eq!((&instance.laterality, instance.side_conflict), (&None, Some(SideConflict::Pictured)));
+        assert_eq!(refusal_of(vec![instance]), Some(RefusalCode::LateralityConflict), "{more:?}");
     }
-    assert_eq!(read(vec![image("L"), series("L"), frame("L")]).laterality.as_deref(), Some("L"));
+    let sound = read(vec![image("L"), series("L"), frame("L")]);
+    assert_eq!((sound.laterality.as_deref(), sound.side_conflict), (Some("L"), None));
+    assert_eq!(refusal_of(vec![sound]), None);
     assert_eq!(read(vec![image("U"), series("R")]).laterality.as_deref(), Some("U"));
     assert_eq!(read(vec![frame("R")]).laterality.as_deref(), Some("R"));
+}
+
+#[test]
+fn a_side_that_was_not_ordered_refuses_the_study() {
+    let ordered = |words: &str| text(0x32, 0x1060, "LO", words);
+    let requested = |words: &[&str]| {
+        let request = |words: &&str| vec![items(0x32, 0x1064, vec![code("99X", "1", words)])];
+        items(0x40, 0x275, words.iter().map(request).collect())
+    };
+    let image = |side: &str| text(0x20, 0x62, "CS", side);
+    for (side, order, conflicts) in [
+        ("R", ordered("XR HAND LEFT"), true),
+        ("L", ordered("XR HAND LEFT"), false),
+        ("L", requested(&["Right knee"]), true),
+        ("L", requested(&["Right knee", "Left knee"]), false),
+        ("R", ordered("CHEST PA AND LEFT LATERAL"), false),
+        ("B", ordered("XR HAND LEFT"), false),
+        ("U", ordered("XR HAND LEFT"), false),
+    ] {
+        let code = refusal_of(vec![read(vec![image(side), order.clone()])]);
+        assert_eq!(code, conflicts.then_some(RefusalCode::LateralityConflict), "{side} {order:?}");
+    }
+}
+
+#[test]
+fn patient_order_and_side_are_one_value_with_its_conflicts() {
+    let other = |more: Vec<Element>| read([vec![text(8, 0x18, "UI", "1.2.3.5")], more].concat());
+    let one = read(vec![
+        text(8, 0x50, "SH", "A1"),
+        text(0x20, 0x62, "CS", "L"),
+        text(0x10, 0x30, "DA", "19500102"),
+    ]);
+    let stated = StatedIdentity::of([&one, &other(vec![text(0x20, 0x62, "CS", "R")])].into_iter());
+    assert_eq!(
+        stated.conflicts,
+        [],
+        "an instance that states less contradicts nothing, nor do the hands of one patient"
+    );
+    assert_eq!(stated.accession_number.as_ref().unwrap().expose(), "A1");
+    assert_eq!(stated.sides.into_iter().collect::<Vec<_>>(), [Side::Left, Side::Right]);
+    for (more, conflict, code) in [
+        (vec![text(8, 0x50, "SH", "A2")], Conflict::Order, RefusalCode::OrderConflict),
+        (vec![text(0x10, 0x20, "LO", "T2")], Conflict::Patient("PatientID"), RefusalCode::MixedPatient),
+    ] {
+        let second = other(more);
+        assert_eq!(StatedIdentity::of([&one, &second].into_iter()).conflicts, [conflict]);
+        assert_eq!(refusal_of(vec![one.clone(), second]), Some(code));
+    }
+    // the gravest speaks
+    let worst = other(vec![text(8, 0x50, "SH", "A2"), text(0x10, 0x20, "LO", "T2")]);
+    assert_eq!(refusal_of(vec![one.clone(), worst]), Some(RefusalCode::MixedPatient));
+    // the day of birth itself is sound: a newborn is pictured at once
+    assert_eq!(refusal_of(vec![read(vec![text(0x10, 0x30, "DA", "20200102")])]), None);
+    let unborn = read(vec![text(0x10, 0x30, "DA", "20200103")]);
+    assert_eq!(refusal_of(vec![unborn]), Some(RefusalCode::ImplausibleDate));
 }
 
 #[test]

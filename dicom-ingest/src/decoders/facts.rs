@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
+use crate::identity::{Side, SideConflict};
 use crate::instance::Instance;
 use crate::patient::{PatientIdentity, PersonName, Sex};
 use crate::phi::Phi;
@@ -51,6 +52,8 @@ struct InstanceDef {
     view_position: Option<String>,
     view_codes: Vec<Code>,
     laterality: Option<String>,
+    ordered_side: Option<Side>,
+    side_conflict: Option<SideConflict>,
     patient_orientation: Vec<String>,
     lateral_evidence: Option<String>,
     presentation_intent: Option<String>,

@@ -138,7 +138,7 @@ fn zone_rule(started: Option<(Timestamp, TimeRule)>, site_zone: &str) -> String 
 
 /// The person: the record's reference where it was confirmed, else the images' own identifier.
 pub(super) fn patient(parts: &Parts<'_>) -> doc::Patient {
-    let stated = parts.evidence.study.as_deref().map(|study| &study.patient);
+    let stated = parts.evidence.study.as_deref().map(|study| &study.identity.patient);
     let id = stated.and_then(|stated| stated.id.as_ref()).map(|id| id.expose().clone());
     let subject = match (&parts.evidence.record, &id) {
         (Some(record), _) => doc::Subject::Reference(record.patient().reference.clone()),

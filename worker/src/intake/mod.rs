@@ -202,7 +202,7 @@ pub fn new_job(
 
 /// The person as the images state it; empty where they cannot be read.
 pub fn person_of(found: &StudyOutcome) -> Person {
-    ready(found).map(|study| convert::person_of_images(&study.patient)).unwrap_or_default()
+    ready(found).map(|study| convert::person_of_images(&study.identity.patient)).unwrap_or_default()
 }
 
 /// How many reports of our own lie in the study; they are none of its files.
