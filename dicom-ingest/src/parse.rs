@@ -54,8 +54,9 @@ struct Parser<'a> {
     stack: Vec<Open>,
     /// Where the zeros begin that the body ends in.
     zeros_at: usize,
-    /// Where the Study Instance UID of the root stands, once it was read.
+    /// Where the Study and Series Instance UID of the root stand, once they were read.
     study_uid: Option<Range<usize>>,
+    series_uid: Option<Range<usize>>,
     warnings: &'a mut Vec<String>,
 }
 
@@ -82,9 +83,12 @@ pub(crate) fn parse(
         stack: vec![root],
         zeros_at: body.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
         study_uid: None,
+        series_uid: None,
         warnings,
     };
-    parser.root().map_err(|refusal| Broken { refusal, study_uid: parser.study_uid })
+    let read = parser.root();
+    let Parser { study_uid, series_uid, .. } = parser;
+    read.map_err(|refusal| Broken { refusal, study_uid, series_uid })
 }
 
 /// A data set that could not be read to its end.
@@ -93,6 +97,8 @@ pub(crate) struct Broken {
     pub(crate) refusal: Refusal,
     /// Where its Study Instance UID stands, when it was read before.
     pub(crate) study_uid: Option<Range<usize>>,
+    /// The same of its Series Instance UID.
+    pub(crate) series_uid: Option<Range<usize>>,
 }
 
 impl Parser<'_> {
@@ -171,8 +177,14 @@ impl Parser<'_> {
                     if header.length % 2 == 1 {
                         self.warn(format!("element {} has an odd length", header.tag));
                     }
-                    if header.tag == tags::STUDY_INSTANCE_UID && self.stack.is_empty() {
-                        self.study_uid = Some(range.clone());
+                    match header.tag {
+                        tags::STUDY_INSTANCE_UID if self.stack.is_empty() => {
+                            self.study_uid = Some(range.clone());
+                        }
+                        tags::SERIES_INSTANCE_UID if self.stack.is_empty() => {
+                            self.series_uid = Some(range.clone());
+                        }
+                        _ => {}
                     }
                     elements.push(Element { tag: header.tag, vr: header.vr, value: Value::Bytes(range) });
                 }

@@ -109,7 +109,7 @@ refusal_codes! {
     NoGeometry,
     /// Slices of a series differ in orientation, size, spacing or coordinate system.
     MixedSeries,
-    /// A series with gaps, uneven steps, several slices at one place, or fewer than two slices.
+    /// A series with gaps, uneven steps, several slices at one place, fewer than two slices, or a file that could not be read.
     IncompleteSeries,
     /// All grey values of an image are the same.
     BlankImage,

@@ -9,7 +9,7 @@ use crate::own::is_own;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::rejection::Reason;
 use crate::study_time::StudyTime;
-use crate::uid::Uid;
+use crate::uid::{Home, Uid};
 
 /// An instance of a study and where it was found.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct StudyFile {
 pub struct Dropped {
     /// The file.
     pub path: PathBuf,
+    /// The series that it names, as far as that can be told.
+    pub series_uid: Option<Uid>,
     /// Why it was left out.
     pub reason: DropReason,
 }
@@ -97,13 +99,13 @@ impl StudyOutcome {
     }
 }
 
-/// A file that claims to be DICOM and was refused, with the study it names, as far as that can be read.
+/// A file that claims to be DICOM and was refused, with the study and series it names, as far as that can be read.
 #[derive(Debug, Clone)]
 pub struct RefusedFile {
     /// The file.
     pub path: PathBuf,
-    /// The study it names.
-    pub study_uid: Option<Uid>,
+    /// Where it belongs.
+    pub home: Home,
     /// Why it was refused.
     pub refusal: Refusal,
 }
@@ -117,9 +119,14 @@ pub fn group(files: Vec<StudyFile>, refused: Vec<RefusedFile>) -> (Vec<StudyOutc
     }
     let mut homeless = Vec::new();
     for file in refused {
-        match file.study_uid.as_ref().and_then(|uid| by_study.get_mut(uid)) {
+        match file.home.study_uid.as_ref().and_then(|uid| by_study.get_mut(uid)) {
             Some((_, dropped)) => {
-                dropped.push(Dropped { path: file.path, reason: DropReason::Refused(file.refusal) });
+                let RefusedFile { path, home, refusal } = file;
+                dropped.push(Dropped {
+                    path,
+                    series_uid: home.series_uid,
+                    reason: DropReason::Refused(refusal),
+                });
             }
             None => homeless.push(file),
         }
@@ -149,7 +156,9 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
         Some(reason) => {
             let message = format!("the archive rejected the instance: {}", reason.words());
             let refusal = Refusal::new(RefusalCode::RejectedByArchive, message);
-            dropped.push(Dropped { path: file.path.clone(), reason: DropReason::Refused(refusal) });
+            let series_uid = Some(file.instance.series_uid.clone());
+            let reason = DropReason::Refused(refusal);
+            dropped.push(Dropped { path: file.path.clone(), series_uid, reason });
             false
         }
     });
@@ -217,18 +226,19 @@ fn deduplicate(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> Vec<StudyFi
     let mut kept = Vec::with_capacity(files.len());
     for file in files {
         let Instance { sop_instance_uid, sha256, .. } = &file.instance;
+        let series_uid = Some(file.instance.series_uid.clone());
         match digests.get(sop_instance_uid) {
             None => {
                 digests.insert(sop_instance_uid.clone(), *sha256);
                 kept.push(file);
             }
             Some(known) if known == sha256 => {
-                dropped.push(Dropped { path: file.path, reason: DropReason::Duplicate });
+                dropped.push(Dropped { path: file.path, series_uid, reason: DropReason::Duplicate });
             }
             Some(_) => {
                 let message = format!("instance {sop_instance_uid} is there twice with different contents");
                 let reason = DropReason::Refused(Refusal::new(RefusalCode::ConflictingInstance, message));
-                dropped.push(Dropped { path: file.path, reason });
+                dropped.push(Dropped { path: file.path, series_uid, reason });
             }
         }
     }

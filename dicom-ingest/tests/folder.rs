@@ -15,6 +15,7 @@ use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::folder::{Discovery, discover};
 use dicom_ingest::species::Species;
 use dicom_ingest::study::{DropReason, RefusedFile, Study, StudyFile, StudyOutcome, group};
+use dicom_ingest::uid::Home;
 use support::data;
 use support::file::{Element, Encoding, identified, plain, text};
 
@@ -61,7 +62,7 @@ fn the_code_of_a_refused_file_says_what_becomes_of_its_study() {
     for code in RefusalCode::ALL {
         let refused = RefusedFile {
             path: PathBuf::from("refused"),
-            study_uid: Some(sound.instance.study_uid.clone()),
+            home: Home { study_uid: Some(sound.instance.study_uid.clone()), series_uid: None },
             refusal: Refusal::new(*code, "for a test"),
         };
         let (studies, homeless) = group(vec![sound.clone()], vec![refused]);

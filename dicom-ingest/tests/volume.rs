@@ -15,7 +15,11 @@ use dicom_ingest::instance::Instance;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::outcome::Outcome;
 use dicom_ingest::read::read_header;
+use dicom_ingest::reader::InProcess;
 use dicom_ingest::refusal::{Refusal, RefusalCode};
+use dicom_ingest::series::Series;
+use dicom_ingest::source::folder::discover;
+use dicom_ingest::study::StudyOutcome;
 use dicom_ingest::volume::{Plan, Volume, Wanted};
 use proptest::prelude::*;
 use support::file::{Element, Encoding, Picture, items, text};
@@ -152,6 +156,38 @@ fn gaps_copies_and_uneven_steps_are_named() {
     for few in [0, 1] {
         refused(&stack(few, 3.0), RefusalCode::IncompleteSeries);
     }
+}
+
+#[test]
+fn a_slice_that_cannot_be_read_makes_a_series_incomplete_where_it_leaves_no_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    let volume = || {
+        let paths = [folder.path().to_owned()];
+        let found = discover(&paths, &InProcess::default(), &mut |_| {}).unwrap();
+        let StudyOutcome::Ready(study) = &found.studies[0] else { panic!("{found:?}") };
+        let series = Series::of(study);
+        assert_eq!(series.len(), 1);
+        series[0].volume.clone().unwrap().map(|plan| plan.grid.size).map_err(|refusal| refusal.code)
+    };
+    let files = files(&stack(5, 2.0));
+    for (index, bytes) in files.iter().enumerate().take(4) {
+        write(&index.to_string(), bytes);
+    }
+    assert_eq!(volume(), Ok([4, 6, 5]), "of a slice that never came nothing is known");
+    // the last slice, cut inside its pixels
+    write("4", &files[4][..files[4].len() - 3]);
+    assert_eq!(volume(), Err(RefusalCode::IncompleteSeries));
+    // a file of another series takes nothing away from this one
+    let other = axial([0.0; 3]);
+    let other = Slice { more: vec![text(0x20, 0x0E, "UI", "1.2.3.2")], ..other };
+    let other = file(4, &other);
+    write("4", &other[..other.len() - 3]);
+    assert_eq!(volume(), Ok([4, 6, 5]));
+    // one that ends before it names its series may be of any
+    let series_at = other.windows(7).position(|bytes| bytes == b"1.2.3.2").unwrap();
+    write("4", &other[..series_at]);
+    assert_eq!(volume(), Err(RefusalCode::IncompleteSeries));
 }
 
 #[test]

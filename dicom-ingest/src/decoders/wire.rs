@@ -16,7 +16,7 @@ use crate::frame::GreyTransform;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 use crate::sr::SrReport;
-use crate::uid::Uid;
+use crate::uid::Home;
 
 /// Longest head, in bytes: header facts with every text as long as its representation allows are far below.
 const MOST_HEAD: u32 = 16 << 20;
@@ -54,7 +54,7 @@ pub(super) enum Answered {
     /// An instance without what identified its patient; the body is the file.
     Deidentified(Named),
     /// It is not read.
-    Refused(Option<Uid>, Refusal),
+    Refused(Home, Refusal),
 }
 
 /// A head, and how long the body is that follows.
