@@ -16,6 +16,7 @@ use crate::pixel_facts::{PixelData, PixelFacts};
 use crate::prescan::{Prescan, prescan};
 use crate::read::sha256;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::warning::{Warning, WarningCode};
 
 /// A decoded instance.
 #[derive(Debug, Clone)]
@@ -62,14 +63,15 @@ pub fn pixels(bytes: &[u8], limits: &Limits) -> Result<Vec<Frame>, Refusal> {
 }
 
 /// The frames of a scanned file.
-fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>, Refusal> {
+fn frames(found: &Prescan<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Frame>, Refusal> {
     let mut frames = Vec::new();
     walk(found, warnings, &mut |_, frame| {
         frames.push(frame);
         Ok(())
     })?;
     if frames.iter().any(|frame| frame.transform.voi.is_none()) {
-        warnings.push("no window is stated: grey values map the range of the stored values".to_owned());
+        let message = "no window is stated: grey values map the range of the stored values";
+        warnings.push(Warning::new(WarningCode::NoWindow, message));
     }
     Ok(frames)
 }
@@ -77,7 +79,7 @@ fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>,
 /// Hands over the frames of a scanned file.
 fn walk(
     found: &Prescan<'_>,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
     take: &mut dyn FnMut(usize, Frame) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let view = found.view();

@@ -18,6 +18,7 @@ use crate::species::Species;
 use crate::study_time::StudyTime;
 use crate::transfer_syntax::TransferSyntax;
 use crate::uid::Uid;
+use crate::warning::Warning;
 
 /// Free text and codes in which a projection is named.
 const PROJECTION_TEXT: [(Tag, &str); 6] = [
@@ -121,7 +122,7 @@ pub struct Instance {
     /// Which instances of the study it rejects, where it is a note by which an archive does.
     pub rejection: Option<Rejection>,
     /// What was odd but harmless, for people; no patient data.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Instance {
@@ -130,9 +131,7 @@ impl Instance {
         let view = found.view();
         let mut warnings = found.warnings.clone();
         let patient = PatientIdentity::read(&view);
-        if patient.name_undecoded {
-            warnings.push("PatientName could not be decoded with the stated character set".to_owned());
-        }
+        warnings.extend(patient.name_warning());
         let study_time = StudyTime::read(&view);
         let upper = |tag| view.first(tag).map(|text| text.to_uppercase());
         let integer = |tag| view.first(tag).and_then(|text| text.parse().ok());

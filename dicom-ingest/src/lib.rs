@@ -14,6 +14,7 @@ pub mod phi;
 pub mod refusal;
 pub mod transfer_syntax;
 pub mod uid;
+pub mod warning;
 
 mod charset;
 mod dataset;

@@ -12,6 +12,7 @@ use crate::dataset::{ByteOrder, Dataset, Element, Value, standard_vr};
 use crate::header::{Encoding, Header, ITEM, Source};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::warning::{Warning, WarningCode};
 
 /// The length that means: until the delimiter.
 const UNDEFINED: u32 = 0xFFFF_FFFF;
@@ -57,7 +58,7 @@ struct Parser<'a> {
     /// Where the Study and Series Instance UID of the root stand, once they were read.
     study_uid: Option<Range<usize>>,
     series_uid: Option<Range<usize>>,
-    warnings: &'a mut Vec<String>,
+    warnings: &'a mut Vec<Warning>,
 }
 
 /// Whether the standard makes the element a sequence.
@@ -71,7 +72,7 @@ pub(crate) fn parse(
     start: usize,
     encoding: Encoding,
     limits: &Limits,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Dataset, Broken> {
     let root = Open::Dataset { elements: Vec::new(), sorted: true, end: End::At(body.len()), encoding };
     let source = Source { body, limits };
@@ -119,7 +120,8 @@ impl Parser<'_> {
         }
     }
 
-    fn warn(&mut self, warning: String) {
+    fn warn(&mut self, code: WarningCode, message: impl Into<String>) {
+        let warning = Warning::new(code, message);
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -175,7 +177,10 @@ impl Parser<'_> {
                     let range = self.source.value(&header, bound)?;
                     self.at = range.end;
                     if header.length % 2 == 1 {
-                        self.warn(format!("element {} has an odd length", header.tag));
+                        self.warn(
+                            WarningCode::OddLength,
+                            format!("element {} has an odd length", header.tag),
+                        );
                     }
                     match header.tag {
                         tags::STUDY_INSTANCE_UID if self.stack.is_empty() => {
@@ -315,7 +320,7 @@ impl Parser<'_> {
                     ),
                 ));
             }
-            self.warn("elements are not in ascending order".to_owned());
+            self.warn(WarningCode::UnsortedElements, "elements are not in ascending order");
         }
         let dataset = Dataset { elements, order };
         match self.stack.last_mut() {
@@ -357,7 +362,7 @@ impl Parser<'_> {
     fn only_padding_left(&mut self) -> bool {
         let padding = (self.zeros_at..self.source.body.len()).contains(&self.at);
         if padding {
-            self.warn("zeros follow the last element".to_owned());
+            self.warn(WarningCode::TrailingZeros, "zeros follow the last element");
             self.at = self.source.body.len();
         }
         padding

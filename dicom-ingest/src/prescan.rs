@@ -19,6 +19,7 @@ use crate::pixel_facts::{PixelData, PixelFacts};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;
 use crate::uid::Home;
+use crate::warning::Warning;
 
 /// What the pass found.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct Prescan<'a> {
     pub(crate) charset: CharacterSet,
     pub(crate) pixels: Option<(PixelFacts, PixelData)>,
     /// What was odd but harmless, for people; no patient data.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Prescan<'_> {

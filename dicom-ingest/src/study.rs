@@ -10,6 +10,7 @@ use crate::refusal::{Refusal, RefusalCode};
 use crate::rejection::Reason;
 use crate::study_time::StudyTime;
 use crate::uid::{Home, Uid};
+use crate::warning::Warning;
 
 /// An instance of a study and where it was found.
 #[derive(Debug, Clone)]
@@ -59,7 +60,7 @@ pub struct Study {
     /// said of them.
     pub own_reports: usize,
     /// What was odd but harmless, each once; no patient data.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Study {
@@ -172,7 +173,7 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
     if let Some(conflict) = identity.conflicts.first() {
         return refuse(conflict.refusal());
     }
-    let mut warnings: Vec<String> = Vec::new();
+    let mut warnings: Vec<Warning> = Vec::new();
     for warning in instances.iter().flat_map(|file| &file.instance.warnings) {
         if !warnings.contains(warning) {
             warnings.push(warning.clone());

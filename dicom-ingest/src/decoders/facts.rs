@@ -17,6 +17,7 @@ use crate::species::Species;
 use crate::study_time::StudyTime;
 use crate::transfer_syntax::TransferSyntax;
 use crate::uid::Uid;
+use crate::warning::Warning;
 
 /// An instance in a frame.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,7 +73,7 @@ struct InstanceDef {
     burned_in_annotation: Option<bool>,
     lossy: bool,
     rejection: Option<Rejection>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 #[derive(Serialize, Deserialize)]

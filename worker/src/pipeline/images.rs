@@ -12,6 +12,7 @@ use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::archive::read_file;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
+use dicom_ingest::warning::Warning;
 use jiff::tz::TimeZone;
 use models::{GreyImage, Outside, Present as ModelPresent, Scores, Segment};
 
@@ -132,13 +133,13 @@ fn score_candidate(
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
-    let (image, input) = {
+    let (image, input, odd) = {
         let _turn = room.turns.take();
-        let frame = timings.time("decode", || decode_frame(candidate, stages.reader.as_ref()))?;
+        let (frame, odd) = timings.time("decode", || decode_frame(candidate, stages.reader.as_ref()))?;
         timings.time("preprocess", || {
             let image = grey_image(&frame)?;
             let input = Arc::new(reading.bundle.prepare(&image));
-            Ok::<_, Ending>((image, input))
+            Ok::<_, Ending>((image, input, odd))
         })?
     };
     let device = timings.time("load", || room.scoring.device(reading.model))?;
@@ -169,7 +170,7 @@ fn score_candidate(
         frontal: scores.chest.map(|chest| storable(chest.frontal)),
         novelty: scores.out_of_distribution.map(|novelty| storable(novelty.score)),
         dropped: Vec::new(),
-        warnings: warnings(candidate, &scores, reading),
+        warnings: warnings(candidate, &odd, &scores, reading),
         picture: timings.time("picture", || picture(&image, over.as_ref(), label))?,
     })
 }
@@ -246,7 +247,8 @@ fn check_size(candidate: Candidate<'_>) -> Result<(), Ending> {
     Ok(())
 }
 
-fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<Frame, Ending> {
+/// The one frame of an image, and what was odd about it but harmless, in its header and in its pixels.
+fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<(Frame, Vec<Warning>), Ending> {
     check_size(candidate)?;
     let bytes = read_file(&candidate.file.path, reader.limits())
         .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?;
@@ -254,9 +256,10 @@ fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<Frame, 
     if decoded.instance.sha256 != candidate.file.instance.sha256 {
         return Err(Ending::refused("SourceChanged", "a file of the study was changed while it was read"));
     }
+    let odd = decoded.instance.warnings;
     let mut frames = decoded.frames.into_iter();
     match (frames.next(), frames.next()) {
-        (Some(frame), None) => Ok(frame),
+        (Some(frame), None) => Ok((frame, odd)),
         _ => Err(Ending::refused(
             "UnsupportedPixel",
             "the image has more than one frame where one radiograph is expected",
@@ -318,14 +321,14 @@ fn finding(score: &models::Score) -> FindingScore {
     }
 }
 
-fn warnings(candidate: Candidate<'_>, scores: &Scores, reading: &Reading) -> Vec<Note> {
+fn warnings(candidate: Candidate<'_>, odd: &[Warning], scores: &Scores, reading: &Reading) -> Vec<Note> {
     let instance = &candidate.file.instance;
     let note = |code: &str, text: String| Note {
         sop_instance_uid: Some(instance.sop_instance_uid.to_string()),
         code: code.to_owned(),
         text,
     };
-    let mut notes: Vec<_> = instance.warnings.iter().map(|text| note("OddHeader", text.clone())).collect();
+    let mut notes: Vec<_> = odd.iter().map(|one| note(one.code.as_str(), one.message.clone())).collect();
     if instance.burned_in_annotation == Some(true) {
         notes.push(note("BurnedInAnnotation", "the image says that it carries burned-in annotation".into()));
     }
