@@ -64,6 +64,13 @@ pub struct Study {
 }
 
 impl Study {
+    /// Takes in refused files that name no study, where whoever found them knows that they lie in this one: they are left out of
+    /// it by name.
+    pub fn adopt(&mut self, files: Vec<RefusedFile>) {
+        self.dropped.extend(files.into_iter().map(Dropped::from));
+        self.dropped.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
     /// Whether no image is left because the archive rejected those that there were.
     pub fn is_rejected(&self) -> bool {
         !self.rejected.is_empty() && self.instances.iter().all(|file| file.instance.pixels.is_none())
@@ -111,6 +118,12 @@ pub struct RefusedFile {
     pub refusal: Refusal,
 }
 
+impl From<RefusedFile> for Dropped {
+    fn from(RefusedFile { path, home, refusal }: RefusedFile) -> Self {
+        Self { path, series_uid: home.series_uid, reason: DropReason::Refused(refusal) }
+    }
+}
+
 /// Groups instances by study. Refused files go to the study they name, when that study has an instance that
 /// could be read; the others are handed back. Reports of our own are counted and left aside. The order of the input decides nothing.
 pub fn group(files: Vec<StudyFile>, refused: Vec<RefusedFile>) -> (Vec<StudyOutcome>, Vec<RefusedFile>) {
@@ -121,14 +134,7 @@ pub fn group(files: Vec<StudyFile>, refused: Vec<RefusedFile>) -> (Vec<StudyOutc
     let mut homeless = Vec::new();
     for file in refused {
         match file.home.study_uid.as_ref().and_then(|uid| by_study.get_mut(uid)) {
-            Some((_, dropped)) => {
-                let RefusedFile { path, home, refusal } = file;
-                dropped.push(Dropped {
-                    path,
-                    series_uid: home.series_uid,
-                    reason: DropReason::Refused(refusal),
-                });
-            }
+            Some((_, dropped)) => dropped.push(file.into()),
             None => homeless.push(file),
         }
     }

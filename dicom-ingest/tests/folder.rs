@@ -122,6 +122,25 @@ fn studies_are_told_apart_and_bad_files_find_their_study() {
 }
 
 #[test]
+fn files_that_name_no_study_can_be_taken_in() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("b"), instance("1.2.1", "1.2.1.1", vec![])).unwrap();
+    for name in ["a", "c"] {
+        fs::write(folder.path().join(name), [&[0; 128][..], b"DICM\x02\0"].concat()).unwrap();
+    }
+    let mut found = look(folder.path());
+    assert!(ready(&found.studies[0]).dropped.is_empty(), "nobody knows whose they are");
+    let StudyOutcome::Ready(study) = &mut found.studies[0] else { unreachable!() };
+    study.adopt(found.unreadable);
+    let dropped: Vec<_> = study.dropped.iter().map(|dropped| dropped.path.file_name().unwrap()).collect();
+    assert_eq!(dropped, ["a", "c"]);
+    for dropped in &study.dropped {
+        let DropReason::Refused(refusal) = &dropped.reason else { unreachable!() };
+        assert_eq!(refusal.code, RefusalCode::Truncated);
+    }
+}
+
+#[test]
 fn two_patients_or_two_contents_refuse_a_study() {
     let contradictions = [
         vec![text(0x10, 0x20, "LO", "T2")],

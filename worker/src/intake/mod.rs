@@ -222,11 +222,7 @@ pub const UNREADABLE: &str = "unreadable";
 
 /// Every file of the study, those that were left out too, with its digest.
 pub fn source_files(found: &StudyOutcome, limits: &Limits) -> Vec<SourceFile> {
-    let digest = |path: &PathBuf| {
-        let sha256 =
-            read_file(path, limits).map_or_else(|_| UNREADABLE.into(), |bytes| hex(&Sha256::digest(bytes)));
-        SourceFile { path: path.clone(), sha256 }
-    };
+    let digest = |path: &PathBuf| source_file(path, limits);
     match found {
         StudyOutcome::Refused(refused) => refused.paths.iter().map(digest).collect(),
         StudyOutcome::Ready(study) => {
@@ -237,6 +233,13 @@ pub fn source_files(found: &StudyOutcome, limits: &Limits) -> Vec<SourceFile> {
             read.chain(study.dropped.iter().map(|dropped| digest(&dropped.path))).collect()
         }
     }
+}
+
+/// A file with its digest.
+pub fn source_file(path: &Path, limits: &Limits) -> SourceFile {
+    let sha256 =
+        read_file(path, limits).map_or_else(|_| UNREADABLE.into(), |bytes| hex(&Sha256::digest(bytes)));
+    SourceFile { path: path.to_owned(), sha256 }
 }
 
 fn latest_of_study(study: &Study, config: &Config) -> Option<Timestamp> {

@@ -88,7 +88,11 @@ fn read(study_uid: &str, paths: &[PathBuf], reader: &dyn Reader) -> Result<Optio
     }
     match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
         None => Ok(None),
-        Some(StudyOutcome::Ready(study)) => Ok(Some(*study)),
+        Some(StudyOutcome::Ready(mut study)) => {
+            // they were accepted as files of this study, whatever they say
+            study.adopt(discovery.unreadable);
+            Ok(Some(*study))
+        }
         Some(StudyOutcome::Refused(refused)) => {
             Err(Ending::refused(refused.refusal.code.as_str(), refused.refusal.message))
         }

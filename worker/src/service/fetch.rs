@@ -220,7 +220,11 @@ impl Sources {
         }
         let readable = |study: &StudyOutcome| study.uid() == &request.study_uid;
         let unreadable = discovery.unreadable.len() as u64;
-        let Some(found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };
+        // The folder is the study's: where no other study lies in it, what names none is of this one.
+        let is_alone = discovery.studies.len() == 1;
+        let names_none = |file: &RefusedFile| is_alone && file.home.study_uid.is_none();
+        let nameless: Vec<RefusedFile> = discovery.unreadable.into_iter().filter(names_none).collect();
+        let Some(mut found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };
         let mut files = intake::source_files(&found, stages.reader.limits());
         // whoever counted may have counted our reports too
         let there = distinct(&files) + intake::own_reports(&found) as u64;
@@ -231,6 +235,11 @@ impl Sources {
             let reason =
                 format!("the source holds {there} instances of the study, fewer than were announced");
             return Err(FetchError::NotThere { code: "StudyIncomplete", reason });
+        }
+        if let StudyOutcome::Ready(study) = &mut found {
+            let limits = stages.reader.limits();
+            files.extend(nameless.iter().map(|file| intake::source_file(&file.path, limits)));
+            study.adopt(nameless);
         }
         let from = request.record.as_ref().or(self.places.default_record.as_ref());
         let person = intake::person_of(&found);
