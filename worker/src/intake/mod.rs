@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::convert;
 use crate::identity::Person;
-use crate::job::{KeyParts, Request, SourceFile, hex, keys};
+use crate::job::{KeyParts, Request, SourceFile, UNREADABLE, hex, keys};
 use crate::lane::Lane;
 use crate::ledger::NewJob;
 use crate::message::{Mode, Name};
@@ -216,9 +216,6 @@ fn ready(found: &StudyOutcome) -> Option<&Study> {
         StudyOutcome::Refused(_) => None,
     }
 }
-
-/// The digest of a file that cannot be read.
-pub const UNREADABLE: &str = "unreadable";
 
 /// Every file of the study, those that were left out too, with its digest.
 pub fn source_files(found: &StudyOutcome, limits: &Limits) -> Vec<SourceFile> {

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::config::site::Places;
 use crate::deliver::{OpenError, Targets};
 use crate::intake::{self, new_job};
-use crate::job::{RecordSource, Request, SourceFile, Unread};
+use crate::job::{RecordSource, Request, SourceFile, UNREADABLE, Unread};
 use crate::ledger::NewJob;
 use crate::message::{JobRequest, Mode, Name};
 use crate::pipeline::Stages;
@@ -238,7 +238,11 @@ impl Sources {
         }
         if let StudyOutcome::Ready(study) = &mut found {
             let limits = stages.reader.limits();
-            files.extend(nameless.iter().map(|file| intake::source_file(&file.path, limits)));
+            files.extend(nameless.iter().map(|file| {
+                let ended = file.refusal.code.is_of_the_process();
+                let unread = || SourceFile { path: file.path.clone(), sha256: UNREADABLE.to_owned() };
+                if ended { unread() } else { intake::source_file(&file.path, limits) }
+            }));
             study.adopt(nameless);
         }
         let from = request.record.as_ref().or(self.places.default_record.as_ref());
@@ -317,7 +321,7 @@ impl Sources {
 /// The number of instances among files: copies of one have the same bytes. What cannot be read is nobody's copy.
 fn distinct(files: &[SourceFile]) -> u64 {
     let (unreadable, read): (Vec<_>, Vec<_>) =
-        files.iter().map(|file| file.sha256.as_str()).partition(|digest| *digest == intake::UNREADABLE);
+        files.iter().map(|file| file.sha256.as_str()).partition(|digest| *digest == UNREADABLE);
     (unreadable.len() + read.into_iter().collect::<BTreeSet<_>>().len()) as u64
 }
 
@@ -350,7 +354,7 @@ mod tests {
 
     #[test]
     fn copies_of_an_instance_do_not_make_a_study_whole() {
-        let files: Vec<SourceFile> = ["aa", "aa", "bb", intake::UNREADABLE, "aa", intake::UNREADABLE]
+        let files: Vec<SourceFile> = ["aa", "aa", "bb", UNREADABLE, "aa", UNREADABLE]
             .iter()
             .enumerate()
             .map(|(number, digest)| SourceFile {
