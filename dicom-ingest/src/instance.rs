@@ -111,9 +111,7 @@ pub struct Instance {
     pub frame_of_reference_uid: Option<Uid>,
     /// Where each frame lies in the patient; empty for an instance without Pixel Data.
     pub planes: Vec<Plane>,
-    /// The unit of modality values: Rescale Type (0028,1054), Hounsfield units of a CT with a rescale that states none, or
-    /// Units
-    /// (0054,1001) of a PET.
+    /// The unit of modality values ([`Plane::unit`]); `None` where frames differ.
     pub unit: Option<String>,
     /// Burned In Annotation (0028,0301) is `YES`; `None` when not stated.
     pub burned_in_annotation: Option<bool>,
@@ -138,6 +136,7 @@ impl Instance {
         let sop_class_uid = sop_class(found, &view)?;
         let study_uid = uid(&view, tags::STUDY_INSTANCE_UID, "StudyInstanceUID")?;
         let laterality = Laterality::read(&view);
+        let planes = Plane::read_all(&view, found.pixel_facts());
         Ok(Self {
             rejection: Rejection::read(&view, &sop_class_uid, &study_uid),
             sop_class_uid,
@@ -180,8 +179,8 @@ impl Instance {
             frame_of_reference_uid: view
                 .first(tags::FRAME_OF_REFERENCE_UID)
                 .and_then(|text| text.parse().ok()),
-            planes: Plane::read_all(&view, found.pixel_facts()),
-            unit: unit(&view, upper(tags::MODALITY).as_deref()),
+            unit: unit(&planes),
+            planes,
             burned_in_annotation: upper(tags::BURNED_IN_ANNOTATION).map(|text| text == "YES"),
             lossy: view.first(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01") || is_lossy(found),
             warnings,
@@ -270,26 +269,10 @@ fn spacing(view: &View<'_>, tag: Tag) -> Option<[f64; 2]> {
     }
 }
 
-/// The unit of modality values. `US` says that there is none to name; a CT image with a rescale and without a statement is in
-/// Hounsfield units unless it is a localizer (PS3.3 C.8.2.1.1.2, C.11.1.1.2). Without a rescale its values are what the maker
-/// stored, in whatever unit.
-fn unit(view: &View<'_>, modality: Option<&str>) -> Option<String> {
-    let shared = view.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
-    let frame = view.item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
-    let group = [frame, shared]
-        .into_iter()
-        .flatten()
-        .find_map(|groups| groups.item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE))
-        .unwrap_or(*view);
-    let rescaled =
-        [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter().all(|tag| group.number(tag).is_some());
-    let localizer = view.texts(tags::IMAGE_TYPE).iter().any(|text| text == "LOCALIZER");
-    match (group.first(tags::RESCALE_TYPE), modality) {
-        (Some(stated), _) => Some(stated).filter(|unit| unit != "US"),
-        (None, Some("CT")) if rescaled && !localizer => Some("HU".to_owned()),
-        (None, Some("PT")) => view.first(tags::UNITS),
-        (None, _) => None,
-    }
+/// The unit that all frames have.
+fn unit(planes: &[Plane]) -> Option<String> {
+    let unit = planes.first()?.unit.as_ref()?;
+    planes.iter().all(|plane| plane.unit.as_ref() == Some(unit)).then(|| unit.clone())
 }
 
 fn age_years(view: &View<'_>, patient: &PatientIdentity, study_time: Option<&StudyTime>) -> Option<f64> {

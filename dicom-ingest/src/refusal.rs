@@ -107,7 +107,7 @@ refusal_codes! {
     NoSpacing,
     /// Position or orientation of a slice is absent or contradicts itself.
     NoGeometry,
-    /// Slices of a series differ in orientation, size, spacing or coordinate system.
+    /// Slices of a series differ in orientation, size, spacing, unit or coordinate system.
     MixedSeries,
     /// A series with gaps, uneven steps, several slices at one place, fewer than two slices, or a file that could not be read.
     IncompleteSeries,

@@ -379,7 +379,7 @@ fn a_tilted_gantry_is_named() {
 #[test]
 fn frames_of_one_instance_become_slices() {
     let frames = 4_usize;
-    let place = |at: usize| {
+    let place = |(at, unit): (usize, &str)| {
         vec![
             items(0x20, 0x9113, vec![vec![text(0x20, 0x32, "DS", &decimals(&[0.0, 0.0, -2.0 * at as f64]))]]),
             items(
@@ -388,7 +388,7 @@ fn frames_of_one_instance_become_slices() {
                 vec![vec![
                     text(0x28, 0x1052, "DS", &format!("{}", 100 * at)),
                     text(0x28, 0x1053, "DS", "2"),
-                    text(0x28, 0x1054, "LO", "HU"),
+                    text(0x28, 0x1054, "LO", unit),
                 ]],
             ),
         ]
@@ -397,24 +397,30 @@ fn frames_of_one_instance_become_slices() {
         items(0x20, 0x9116, vec![vec![text(0x20, 0x37, "DS", "1\\0\\0\\0\\1\\0")]]),
         items(0x28, 0x9110, vec![vec![text(0x28, 0x30, "DS", "1\\1"), text(0x18, 0x50, "DS", "2")]]),
     ];
+    let picture = |units: [&str; 4]| Picture {
+        rows: 2,
+        columns: 2,
+        allocated: 16,
+        stored: 16,
+        high: 15,
+        signed: false,
+        photometric: "MONOCHROME2",
+        frames,
+        samples: (0..16).collect(),
+        more: vec![
+            text(8, 0x60, "CS", "CT"),
+            items(0x5200, 0x9229, vec![shared.clone()]),
+            items(0x5200, 0x9230, units.into_iter().enumerate().map(place).collect()),
+        ],
+    };
+    // one frame of another unit, and one of none
+    for odd in ["HU_MOD", "US"] {
+        let files = vec![picture(["HU", "HU", odd, "HU"]).file(Encoding::Explicit)];
+        assert_eq!(read_header(&files[0], &Limits::default()).unwrap().unit, None);
+        assert_eq!(plan(&files).unwrap_err().code, RefusalCode::MixedSeries, "{odd}");
+    }
     for encoding in Encoding::ALL {
-        let picture = Picture {
-            rows: 2,
-            columns: 2,
-            allocated: 16,
-            stored: 16,
-            high: 15,
-            signed: false,
-            photometric: "MONOCHROME2",
-            frames,
-            samples: (0..16).collect(),
-            more: vec![
-                text(8, 0x60, "CS", "CT"),
-                items(0x5200, 0x9229, vec![shared.clone()]),
-                items(0x5200, 0x9230, (0..frames).map(place).collect()),
-            ],
-        };
-        let files = vec![picture.file(encoding)];
+        let files = vec![picture(["HU"; 4]).file(encoding)];
         assert_eq!(read_header(&files[0], &Limits::default()).unwrap().unit.as_deref(), Some("HU"));
         let plan = plan(&files).unwrap();
         assert_eq!(plan.members.iter().map(|member| member.frame).collect::<Vec<_>>(), [3, 2, 1, 0]);
