@@ -49,6 +49,8 @@ pub enum Conflict {
     Patient(&'static str),
     /// The patient was born after the study.
     Born,
+    /// The patient's age is one that nobody reaches.
+    Age,
     /// They name different orders.
     Order,
     /// An image contradicts itself, or its order, about the side.
@@ -66,6 +68,10 @@ impl Conflict {
             Self::Born => (
                 RefusalCode::ImplausibleDate,
                 "Patient's Birth Date (0010,0030) lies after the study".to_owned(),
+            ),
+            Self::Age => (
+                RefusalCode::ImplausibleDate,
+                "Patient's Age (0010,1010) is one that nobody reaches, and no dates tell it".to_owned(),
             ),
             Self::Order => (
                 RefusalCode::OrderConflict,
@@ -126,6 +132,9 @@ impl StatedIdentity {
         let began = instance.study_time.as_ref().map(|began| began.date);
         if born.zip(began).is_some_and(|(born, began)| born > began) {
             self.conflicts.push(Conflict::Born);
+        }
+        if instance.impossible_age {
+            self.conflicts.push(Conflict::Age);
         }
         self.sides.extend(instance.laterality.as_deref().and_then(Side::of));
         self.ordered_sides.extend(instance.ordered_side);

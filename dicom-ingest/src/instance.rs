@@ -54,6 +54,8 @@ pub struct Instance {
     /// The patient's age at the study in years: from birth date and study date when both are there, else
     /// Patient's Age (0010,1010).
     pub age_years: Option<f64>,
+    /// Patient's Age (0010,1010) is one that nobody reaches, such as `999Y`, and no dates tell it.
+    pub impossible_age: bool,
     /// When the study began.
     pub study_time: Option<StudyTime>,
     /// Accession Number (0008,0050).
@@ -131,6 +133,7 @@ impl Instance {
         let patient = PatientIdentity::read(&view);
         warnings.extend(patient.name_warning());
         let study_time = StudyTime::read(&view);
+        let age_years = age_years(&view, &patient, study_time.as_ref());
         let upper = |tag| view.first(tag).map(|text| text.to_uppercase());
         let integer = |tag| view.first(tag).and_then(|text| text.parse().ok());
         let sop_class_uid = sop_class(found, &view)?;
@@ -147,7 +150,8 @@ impl Instance {
             transfer_syntax_uid: found.meta.transfer_syntax_uid.clone(),
             sha256,
             species: Species::read(&view),
-            age_years: age_years(&view, &patient, study_time.as_ref()),
+            age_years,
+            impossible_age: age_years.is_none() && is_impossible(view.first(tags::PATIENT_AGE).as_deref()),
             patient,
             study_time,
             accession_number: view.first(tags::ACCESSION_NUMBER).map(Phi::new),
@@ -288,24 +292,36 @@ fn years_between(born: jiff::civil::Date, then: jiff::civil::Date) -> Option<f64
     let rest = born.checked_add(jiff::Span::new().try_years(span.get_years()).ok()?).ok()?;
     let rest_days = then.since((jiff::Unit::Day, rest)).ok()?.get_days();
     let years = f64::from(span.get_years()) + f64::from(rest_days) / days_in_year;
-    (0.0..150.0).contains(&years).then_some(years)
+    (0.0..MOST_YEARS).contains(&years).then_some(years)
 }
 
-/// Reads an AS value, `nnnD`, `nnnW`, `nnnM` or `nnnY` (PS3.5 6.2), as years below 150.
+/// An age in years that nobody reaches.
+const MOST_YEARS: f64 = 150.0;
+
+/// Reads an AS value as years that somebody can have reached.
 fn parse_age(text: &str) -> Option<f64> {
+    stated_age(text).filter(|years| *years < MOST_YEARS)
+}
+
+/// Whether a stated age is one that nobody reaches; what is no age is none.
+fn is_impossible(text: Option<&str>) -> bool {
+    text.and_then(stated_age).is_some_and(|years| years >= MOST_YEARS)
+}
+
+/// Reads an AS value, `nnnD`, `nnnW`, `nnnM` or `nnnY` (PS3.5 6.2), as years.
+fn stated_age(text: &str) -> Option<f64> {
     let (number, unit) = text.split_at_checked(3)?;
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let number: f64 = number.parse().ok()?;
-    let years = match unit {
+    Some(match unit {
         "Y" => number,
         "M" => number / 12.0,
         "W" => number * 7.0 / 365.25,
         "D" => number / 365.25,
         _ => return None,
-    };
-    (years < 150.0).then_some(years)
+    })
 }
 
 /// The attribute whose text holds the word LATERAL or LAT (or LL, RL as a view position), by keyword. "LATERAL

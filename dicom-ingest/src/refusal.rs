@@ -81,7 +81,7 @@ refusal_codes! {
     LateralityConflict,
     /// Instances of one study name different orders.
     OrderConflict,
-    /// A date that cannot be: a birth after the study, or a study that has not been yet.
+    /// A date or an age that cannot be: a birth after the study, a study that has not been yet, 999 years.
     ImplausibleDate,
     /// The file could not be read from its source.
     UnreadableFile,

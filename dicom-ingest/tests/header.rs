@@ -204,6 +204,15 @@ fn patient_order_and_side_are_one_value_with_its_conflicts() {
     assert_eq!(refusal_of(vec![one.clone(), worst]), Some(RefusalCode::MixedPatient));
     // the day of birth itself is sound: a newborn is pictured at once
     assert_eq!(refusal_of(vec![read(vec![text(0x10, 0x30, "DA", "20200102")])]), None);
+    let age = |age: &str, born: &str| read(vec![text(0x10, 0x1010, "AS", age), text(0x10, 0x30, "DA", born)]);
+    for (instance, code) in [
+        (age("999Y", ""), Some(RefusalCode::ImplausibleDate)),
+        (age("999Y", "19500102"), None), // the dates tell it
+        (age("999D", ""), None),
+        (age("22Y", ""), None),
+    ] {
+        assert_eq!(refusal_of(vec![instance]), code);
+    }
     let unborn = read(vec![text(0x10, 0x30, "DA", "20200103")]);
     assert_eq!(refusal_of(vec![unborn]), Some(RefusalCode::ImplausibleDate));
 }

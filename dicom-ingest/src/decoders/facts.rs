@@ -38,6 +38,7 @@ struct InstanceDef {
     patient: PatientIdentity,
     species: Species,
     age_years: Option<f64>,
+    impossible_age: bool,
     study_time: Option<StudyTime>,
     #[serde(with = "exposed")]
     accession_number: Option<Phi<String>>,
