@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dicom_ingest::limits::Limits;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::source::{Fate, FetchLimits, Holding, Source, SourceError};
@@ -238,11 +239,7 @@ impl Sources {
         }
         if let StudyOutcome::Ready(study) = &mut found {
             let limits = stages.reader.limits();
-            files.extend(nameless.iter().map(|file| {
-                let ended = file.refusal.code.is_of_the_process();
-                let unread = || SourceFile { path: file.path.clone(), sha256: UNREADABLE.to_owned() };
-                if ended { unread() } else { intake::source_file(&file.path, limits) }
-            }));
+            files.extend(nameless.iter().map(|file| left_out(file, limits)));
             study.adopt(nameless);
         }
         let from = request.record.as_ref().or(self.places.default_record.as_ref());
@@ -316,6 +313,15 @@ impl Sources {
     pub fn witnesses(&self) -> Targets {
         self.records.witnesses()
     }
+}
+
+/// A file of the study that is left out of it. One that ended its reader has no digest: it is left out again when the job is read
+/// again.
+fn left_out(file: &RefusedFile, limits: &Limits) -> SourceFile {
+    if file.refusal.code.is_of_the_process() {
+        return SourceFile { path: file.path.clone(), sha256: UNREADABLE.to_owned() };
+    }
+    intake::source_file(&file.path, limits)
 }
 
 /// The number of instances among files: copies of one have the same bytes. What cannot be read is nobody's copy.
