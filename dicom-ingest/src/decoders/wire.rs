@@ -150,7 +150,7 @@ mod tests {
         let mut pipe = Vec::new();
         write(&mut pipe, 7, &Asked::Decode, b"file").unwrap();
         let refusal = Refusal::new(RefusalCode::TooDeep, "65 levels");
-        write(&mut pipe, 7, &Answered::Refused(None, refusal.clone()), &[]).unwrap();
+        write(&mut pipe, 7, &Answered::Refused(Home::default(), refusal.clone()), &[]).unwrap();
         let mut pipe = pipe.as_slice();
         let asked = read_head::<Asked>(&mut pipe).unwrap().unwrap();
         assert!(matches!(asked, Framed { number: 7, head: Asked::Decode, body: 4 }));
@@ -158,7 +158,9 @@ mod tests {
         read_body(&mut pipe, 4, &mut body).unwrap();
         assert_eq!(body, b"file");
         let answered = read_head::<Answered>(&mut pipe).unwrap().unwrap();
-        assert!(matches!(answered.head, Answered::Refused(None, read) if read == refusal));
+        assert!(
+            matches!(answered.head, Answered::Refused(home, read) if home == Home::default() && read == refusal)
+        );
         assert!(read_head::<Answered>(&mut pipe).unwrap().is_none());
     }
 
