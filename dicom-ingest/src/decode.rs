@@ -100,11 +100,31 @@ fn walk(
                 codec::decode_frame(coded, found.transfer_syntax(), facts, warnings)?
             }
         };
+        check_sign(found, facts, &stored)?;
         let transform = GreyTransform::read(&view, facts, index)?;
         let (rows, columns) = (facts.rows as usize, facts.columns as usize);
         take(index, Frame { rows, columns, stored, transform })?;
     }
     Ok(())
+}
+
+/// Bits of samples that are without a sign where nothing is said: no grey picture of a byte has one.
+const BITS_WITHOUT_SIGN: u32 = 8;
+
+/// Refuses stored values that a sign would make others of, where Pixel Representation is absent. Without one they were read.
+fn check_sign(found: &Prescan<'_>, facts: &PixelFacts, stored: &[i32]) -> Result<(), Refusal> {
+    let is_unstated = found.warnings.iter().any(|warning| warning.code == WarningCode::SignUnstated);
+    if !is_unstated || facts.bits_stored <= BITS_WITHOUT_SIGN {
+        return Ok(());
+    }
+    let sign = 1 << (facts.bits_stored.min(16) - 1);
+    if stored.iter().all(|value| *value < sign) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::MissingAttribute,
+        "PixelRepresentation (0028,0103) is absent, and stored values can be read with a sign and without one",
+    ))
 }
 
 /// The bytes of every frame, still encoded.

@@ -74,10 +74,21 @@ fn an_attribute_of_the_pixels_that_is_stated_and_unusable_is_not_guessed() {
             assert_eq!(refused(vec![odd]), RefusalCode::MissingAttribute, "(0028,{element:04X})");
         }
     }
-    let mut picture = pictures()[1].elements();
-    picture.retain(|element| (element.0, element.1) != (0x28, 0x103));
-    let bytes = support::file::file(&picture, Encoding::Explicit, &pictures()[1]);
-    let read = decode(&bytes, &Limits::default()).unwrap();
+    let unsigned = |picture: &Picture| {
+        let mut elements = picture.elements();
+        elements.retain(|element| (element.0, element.1) != (0x28, 0x103));
+        decode(&support::file::file(&elements, Encoding::Explicit, picture), &Limits::default())
+    };
+    let read = unsigned(&pictures()[1]).unwrap();
+    // a value of 16 bits that a sign makes another of; one of 8 bits
+    let with_last = |picture: &Picture, last: u16| {
+        let mut samples = picture.samples.clone();
+        samples[255] = last;
+        unsigned(&Picture { samples, ..picture.clone() }).map(|_| ()).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(with_last(&pictures()[1], 0x7FFF), Ok(()));
+    assert_eq!(with_last(&pictures()[1], 0x8000), Err(RefusalCode::MissingAttribute));
+    assert_eq!(with_last(&pictures()[0], 0xFF), Ok(()));
     assert!(read.instance.warnings.iter().any(|warning| warning.code == WarningCode::SignUnstated));
 }
 
