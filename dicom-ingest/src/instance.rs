@@ -6,7 +6,7 @@ use dicom_dictionary_std::tags;
 use crate::code::Code;
 use crate::codec;
 use crate::dataset::View;
-use crate::identity::{Laterality, Side, SideConflict};
+use crate::laterality::{Laterality, Side, SideConflict};
 use crate::patient::PatientIdentity;
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;

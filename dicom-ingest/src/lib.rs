@@ -27,8 +27,8 @@ pub mod pixel_facts;
 pub mod prescan;
 
 pub mod code;
-pub mod identity;
 pub mod instance;
+pub mod laterality;
 pub mod patient;
 pub mod plane;
 pub mod read;
@@ -51,6 +51,7 @@ pub mod reader;
 
 #[cfg(feature = "s3")]
 pub mod bucket;
+pub mod identity;
 pub mod source;
 pub mod storage;
 pub mod study;

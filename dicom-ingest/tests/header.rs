@@ -11,8 +11,9 @@ mod support;
 use std::path::PathBuf;
 
 use dicom_ingest::decode::{Decoded, decode};
-use dicom_ingest::identity::{Conflict, Side, SideConflict, StatedIdentity};
+use dicom_ingest::identity::{Conflict, StatedIdentity};
 use dicom_ingest::instance::Instance;
+use dicom_ingest::laterality::{Side, SideConflict};
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
 use dicom_ingest::refusal::RefusalCode;

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
-use crate::identity::{Side, SideConflict};
 use crate::instance::Instance;
+use crate::laterality::{Side, SideConflict};
 use crate::patient::{PatientIdentity, PersonName, Sex};
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;
