@@ -4,8 +4,8 @@
 //! comparing identities.
 
 use encoding_rs::{
-    BIG5, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, ISO_8859_2, ISO_8859_3, ISO_8859_4, ISO_8859_5,
-    ISO_8859_6, ISO_8859_7, ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1252,
+    BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, ISO_8859_2, ISO_8859_3, ISO_8859_4,
+    ISO_8859_5, ISO_8859_6, ISO_8859_7, ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1252,
     WINDOWS_1254,
 };
 
@@ -20,6 +20,8 @@ enum Set {
     Plain(&'static Encoding),
     /// JIS X 0208 as ISO 2022-JP: decoded together with its escape sequence.
     Jis,
+    /// JIS X 0212: decoded as the three-byte characters of EUC-JP, which are the same with their high bits set.
+    JisSupplement,
     /// A defined term that this crate does not know, or a set it cannot decode.
     Unknown,
 }
@@ -69,7 +71,8 @@ impl CharacterSet {
             let rest = segment.get(escape_length..).unwrap_or_default();
             let delimiter = |byte: &u8| matches!(byte, b'\\' | b'^' | b'=' | b'\r' | b'\n' | 0x0C | b'\t');
             // In a two-byte set of seven bits a delimiter's byte can be half of a character.
-            let end = if set == Set::Jis { None } else { rest.iter().position(delimiter) };
+            let two_bytes = matches!(set, Set::Jis | Set::JisSupplement);
+            let end = if two_bytes { None } else { rest.iter().position(delimiter) };
             let (inside, outside) = rest.split_at(end.unwrap_or(rest.len()));
             if set == Set::Jis {
                 let escaped: Vec<u8> = [&[ESCAPE], segment].concat();
@@ -101,6 +104,7 @@ fn set_of_term(term: &str) -> Set {
         "166" => Set::Plain(WINDOWS_874),
         "13" => Set::Plain(SHIFT_JIS),
         "87" => Set::Jis,
+        "159" => Set::JisSupplement,
         "149" => Set::Plain(EUC_KR),
         "58" | "GBK" => Set::Plain(GBK),
         "192" => Set::Plain(UTF_8),
@@ -112,10 +116,10 @@ fn set_of_term(term: &str) -> Set {
 
 /// The set that an escape sequence selects, and the length of the sequence without its escape byte.
 fn set_of_escape(after_escape: &[u8]) -> (Set, usize) {
-    let sets: [(&[u8], Set); 18] = [
+    let sets: [(&[u8], Set); 19] = [
         (b"$)C", Set::Plain(EUC_KR)),
         (b"$)A", Set::Plain(GBK)),
-        (b"$(D", Set::Unknown),
+        (b"$(D", Set::JisSupplement),
         (b"$B", Set::Jis),
         (b"$@", Set::Jis),
         (b"(B", Set::Ascii),
@@ -131,6 +135,7 @@ fn set_of_escape(after_escape: &[u8]) -> (Set, usize) {
         (b"-H", Set::Plain(ISO_8859_8)),
         (b"-M", Set::Plain(WINDOWS_1254)),
         (b"-T", Set::Plain(WINDOWS_874)),
+        (b"-b", Set::Plain(ISO_8859_15)),
     ];
     let found = sets.into_iter().find(|(sequence, _)| after_escape.starts_with(sequence));
     found.map_or((Set::Unknown, 0), |(sequence, set)| (set, sequence.len()))
@@ -140,6 +145,7 @@ fn decode(set: Set, bytes: &[u8]) -> Result<String, String> {
     let encoding = match set {
         Set::Plain(encoding) => encoding,
         Set::Jis => ISO_2022_JP,
+        Set::JisSupplement => return decode_supplement(bytes),
         Set::Ascii if bytes.is_ascii() && !bytes.contains(&ESCAPE) => {
             return Ok(bytes.iter().map(|byte| char::from(*byte)).collect());
         }
@@ -149,6 +155,17 @@ fn decode(set: Set, bytes: &[u8]) -> Result<String, String> {
     };
     let (text, malformed) = encoding.decode_without_bom_handling(bytes);
     if malformed { Err(text.into_owned()) } else { Ok(text.into_owned()) }
+}
+
+/// Decodes JIS X 0212 (row and cell, seven bits each).
+fn decode_supplement(bytes: &[u8]) -> Result<String, String> {
+    const SUPPLEMENT: u8 = 0x8F;
+    let (characters, rest) = bytes.as_chunks::<2>();
+    let seven_bits = rest.is_empty() && bytes.is_ascii();
+    let coded: Vec<u8> =
+        characters.iter().flat_map(|[row, cell]| [SUPPLEMENT, *row | 0x80, *cell | 0x80]).collect();
+    let (text, malformed) = EUC_JP.decode_without_bom_handling(&coded);
+    if malformed || !seven_bits { Err(text.into_owned()) } else { Ok(text.into_owned()) }
 }
 
 #[cfg(test)]
@@ -173,13 +190,30 @@ mod tests {
         assert_eq!(decode_with("ISO_IR 192", "Wang^小东".as_bytes()).unwrap(), "Wang^小东");
     }
 
+    /// Tables C.12-3 and C.12-4: several values, one of them the second plane of kanji, Latin 9, GB18030.
+    #[test]
+    fn sets_that_are_seldom() {
+        // one character of JIS X 0212 (row 16, cell 1) between two of JIS X 0208
+        let kanji = b"Yamada=\x1b$B;3\x1b$(D\x30\x21\x1b$BED\x1b(B^\x1b$BB@O:\x1b(B";
+        let sets = "\\ISO 2022 IR 87\\ISO 2022 IR 159";
+        assert_eq!(decode_with(sets, kanji).unwrap(), "Yamada=山丂田^太郎");
+        assert_eq!(decode_with("ISO 2022 IR 6\\ISO 2022 IR 203", b"A\x1b-b\xa4").unwrap(), "A€");
+        assert_eq!(decode_with("ISO_IR 203", b"\xbd").unwrap(), "œ");
+        let chinese = "\u{738b}^\u{5c0f}\u{4e1c}";
+        let (gb, ..) = GB18030.encode(chinese);
+        assert_eq!(decode_with("GB18030", &gb).unwrap(), chinese);
+    }
+
     #[test]
     fn what_is_not_certain_is_an_error() {
         for (terms, bytes) in [
             ("", b"J\xe9r\xf4me".as_slice()),
             ("ISO_IR 192", b"J\xe9r\xf4me"),
             ("ISO_IR 999", b"J\xe9r\xf4me"),
-            ("\\ISO 2022 IR 159", b"a\x1b$(D\x30\x21\x1b(B"),
+            // half a character, a place that is empty, a byte of eight bits
+            ("\\ISO 2022 IR 159", b"a\x1b$(D\x30\x1b(B"),
+            ("\\ISO 2022 IR 159", b"a\x1b$(D\x21\x21\x1b(B"),
+            ("\\ISO 2022 IR 159", b"a\x1b$(D\xb0\x21\x1b(B"),
             ("\\ISO 2022 IR 87", b"a\x1b%Xabc"),
         ] {
             assert!(decode_with(terms, bytes).is_err(), "{terms}");

@@ -16,6 +16,7 @@ use crate::pixel_facts::{PixelData, PixelFacts};
 use crate::prescan::{Prescan, prescan};
 use crate::read::sha256;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::warning::{Warning, WarningCode};
 
 /// A decoded instance.
 #[derive(Debug, Clone)]
@@ -62,14 +63,15 @@ pub fn pixels(bytes: &[u8], limits: &Limits) -> Result<Vec<Frame>, Refusal> {
 }
 
 /// The frames of a scanned file.
-fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>, Refusal> {
+fn frames(found: &Prescan<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Frame>, Refusal> {
     let mut frames = Vec::new();
     walk(found, warnings, &mut |_, frame| {
         frames.push(frame);
         Ok(())
     })?;
     if frames.iter().any(|frame| frame.transform.voi.is_none()) {
-        warnings.push("no window is stated: grey values map the range of the stored values".to_owned());
+        let message = "no window is stated: grey values map the range of the stored values";
+        warnings.push(Warning::new(WarningCode::NoWindow, message));
     }
     Ok(frames)
 }
@@ -77,7 +79,7 @@ fn frames(found: &Prescan<'_>, warnings: &mut Vec<String>) -> Result<Vec<Frame>,
 /// Hands over the frames of a scanned file.
 fn walk(
     found: &Prescan<'_>,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
     take: &mut dyn FnMut(usize, Frame) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let view = found.view();
@@ -98,11 +100,31 @@ fn walk(
                 codec::decode_frame(coded, found.transfer_syntax(), facts, warnings)?
             }
         };
+        check_sign(found, facts, &stored)?;
         let transform = GreyTransform::read(&view, facts, index)?;
         let (rows, columns) = (facts.rows as usize, facts.columns as usize);
         take(index, Frame { rows, columns, stored, transform })?;
     }
     Ok(())
+}
+
+/// Bits of samples that are without a sign where nothing is said: no grey picture of a byte has one.
+const BITS_WITHOUT_SIGN: u32 = 8;
+
+/// Refuses stored values that a sign would make others of, where Pixel Representation is absent. Without one they were read.
+fn check_sign(found: &Prescan<'_>, facts: &PixelFacts, stored: &[i32]) -> Result<(), Refusal> {
+    let is_unstated = found.warnings.iter().any(|warning| warning.code == WarningCode::SignUnstated);
+    if !is_unstated || facts.bits_stored <= BITS_WITHOUT_SIGN {
+        return Ok(());
+    }
+    let sign = 1 << (facts.bits_stored.min(16) - 1);
+    if stored.iter().all(|value| *value < sign) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::MissingAttribute,
+        "PixelRepresentation (0028,0103) is absent, and stored values can be read with a sign and without one",
+    ))
 }
 
 /// The bytes of every frame, still encoded.

@@ -1,13 +1,12 @@
 //! The header facts of an instance, without its pixels.
 
-use std::collections::BTreeSet;
-
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::code::Code;
 use crate::codec;
 use crate::dataset::View;
+use crate::laterality::{Laterality, Side, SideConflict};
 use crate::patient::PatientIdentity;
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;
@@ -19,6 +18,7 @@ use crate::species::Species;
 use crate::study_time::StudyTime;
 use crate::transfer_syntax::TransferSyntax;
 use crate::uid::Uid;
+use crate::warning::Warning;
 
 /// Free text and codes in which a projection is named.
 const PROJECTION_TEXT: [(Tag, &str); 6] = [
@@ -54,6 +54,8 @@ pub struct Instance {
     /// The patient's age at the study in years: from birth date and study date when both are there, else
     /// Patient's Age (0010,1010).
     pub age_years: Option<f64>,
+    /// Patient's Age (0010,1010) is one that nobody reaches, such as `999Y`, and no dates tell it.
+    pub impossible_age: bool,
     /// When the study began.
     pub study_time: Option<StudyTime>,
     /// Accession Number (0008,0050).
@@ -77,8 +79,12 @@ pub struct Instance {
     /// Codes of View Code Sequence (0054,0220).
     pub view_codes: Vec<Code>,
     /// Image Laterality (0020,0062), else Laterality (0020,0060), else the Frame Laterality (0020,9072) of all frames, upper
-    /// case.
+    /// case; `None` where they contradict each other.
     pub laterality: Option<String>,
+    /// The one side that the order names (Requested Procedure (0032,1060), (0032,1064), also of (0040,0275)).
+    pub ordered_side: Option<Side>,
+    /// A contradiction about the side.
+    pub side_conflict: Option<SideConflict>,
     /// Values of Patient Orientation (0020,0020).
     pub patient_orientation: Vec<String>,
     /// The attribute whose text names a lateral projection, by keyword.
@@ -107,9 +113,7 @@ pub struct Instance {
     pub frame_of_reference_uid: Option<Uid>,
     /// Where each frame lies in the patient; empty for an instance without Pixel Data.
     pub planes: Vec<Plane>,
-    /// The unit of modality values: Rescale Type (0028,1054), Hounsfield units of a CT with a rescale that states none, or
-    /// Units
-    /// (0054,1001) of a PET.
+    /// The unit of modality values ([`Plane::unit`]); `None` where frames differ.
     pub unit: Option<String>,
     /// Burned In Annotation (0028,0301) is `YES`; `None` when not stated.
     pub burned_in_annotation: Option<bool>,
@@ -118,7 +122,7 @@ pub struct Instance {
     /// Which instances of the study it rejects, where it is a note by which an archive does.
     pub rejection: Option<Rejection>,
     /// What was odd but harmless, for people; no patient data.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Instance {
@@ -127,14 +131,15 @@ impl Instance {
         let view = found.view();
         let mut warnings = found.warnings.clone();
         let patient = PatientIdentity::read(&view);
-        if patient.name_undecoded {
-            warnings.push("PatientName could not be decoded with the stated character set".to_owned());
-        }
+        warnings.extend(patient.name_warning());
         let study_time = StudyTime::read(&view);
+        let age_years = age_years(&view, &patient, study_time.as_ref());
         let upper = |tag| view.first(tag).map(|text| text.to_uppercase());
         let integer = |tag| view.first(tag).and_then(|text| text.parse().ok());
         let sop_class_uid = sop_class(found, &view)?;
         let study_uid = uid(&view, tags::STUDY_INSTANCE_UID, "StudyInstanceUID")?;
+        let laterality = Laterality::read(&view);
+        let planes = Plane::read_all(&view, found.pixel_facts());
         Ok(Self {
             rejection: Rejection::read(&view, &sop_class_uid, &study_uid),
             sop_class_uid,
@@ -145,7 +150,8 @@ impl Instance {
             transfer_syntax_uid: found.meta.transfer_syntax_uid.clone(),
             sha256,
             species: Species::read(&view),
-            age_years: age_years(&view, &patient, study_time.as_ref()),
+            age_years,
+            impossible_age: age_years.is_none() && is_impossible(view.first(tags::PATIENT_AGE).as_deref()),
             patient,
             study_time,
             accession_number: view.first(tags::ACCESSION_NUMBER).map(Phi::new),
@@ -158,7 +164,9 @@ impl Instance {
             anatomic_regions: view.codes(tags::ANATOMIC_REGION_SEQUENCE),
             view_position: upper(tags::VIEW_POSITION),
             view_codes: view.codes(tags::VIEW_CODE_SEQUENCE),
-            laterality: laterality(&view)?,
+            laterality: laterality.stated,
+            ordered_side: laterality.ordered,
+            side_conflict: laterality.conflict,
             patient_orientation: view.texts(tags::PATIENT_ORIENTATION),
             lateral_evidence: lateral_evidence(&view),
             presentation_intent: upper(tags::PRESENTATION_INTENT_TYPE),
@@ -175,8 +183,8 @@ impl Instance {
             frame_of_reference_uid: view
                 .first(tags::FRAME_OF_REFERENCE_UID)
                 .and_then(|text| text.parse().ok()),
-            planes: Plane::read_all(&view, found.pixel_facts()),
-            unit: unit(&view, upper(tags::MODALITY).as_deref()),
+            unit: unit(&planes),
+            planes,
             burned_in_annotation: upper(tags::BURNED_IN_ANNOTATION).map(|text| text == "YES"),
             lossy: view.first(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01") || is_lossy(found),
             warnings,
@@ -235,31 +243,6 @@ fn sop_class(found: &Prescan<'_>, view: &View<'_>) -> Result<Uid, Refusal> {
     }
 }
 
-/// The side that image and series state, or all frames. One that contradicts another tells which of them is wrong to nobody.
-fn laterality(view: &View<'_>) -> Result<Option<String>, Refusal> {
-    let upper = |item: &View<'_>, tag| item.first(tag).map(|text| text.to_uppercase());
-    let whole = [tags::IMAGE_LATERALITY, tags::LATERALITY].into_iter().filter_map(|tag| upper(view, tag));
-    let whole: Vec<String> = whole.collect();
-    let groups =
-        [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE].into_iter();
-    let frames: BTreeSet<String> = groups
-        .flat_map(|tag| view.items(tag))
-        .filter_map(|group| upper(&group.item(tags::FRAME_ANATOMY_SEQUENCE)?, tags::FRAME_LATERALITY))
-        .collect();
-    // frames may differ among themselves: an image of both sides
-    let all = || whole.iter().chain(&frames);
-    let opposed =
-        |side: &str, other: &str| whole.iter().any(|one| one == side) && all().any(|one| one == other);
-    if opposed("L", "R") || opposed("R", "L") {
-        return Err(Refusal::new(
-            RefusalCode::MissingAttribute,
-            "ImageLaterality (0020,0062), Laterality (0020,0060) and FrameLaterality (0020,9072) contradict each other",
-        ));
-    }
-    let of_all_frames = if frames.len() == 1 { frames.into_iter().next() } else { None };
-    Ok(whole.into_iter().next().or(of_all_frames))
-}
-
 /// Whether the transfer syntax, or what a codestream says of itself, loses something.
 fn is_lossy(found: &Prescan<'_>) -> bool {
     let syntax = &found.meta.transfer_syntax;
@@ -290,26 +273,10 @@ fn spacing(view: &View<'_>, tag: Tag) -> Option<[f64; 2]> {
     }
 }
 
-/// The unit of modality values. `US` says that there is none to name; a CT image with a rescale and without a statement is in
-/// Hounsfield units unless it is a localizer (PS3.3 C.8.2.1.1.2, C.11.1.1.2). Without a rescale its values are what the maker
-/// stored, in whatever unit.
-fn unit(view: &View<'_>, modality: Option<&str>) -> Option<String> {
-    let shared = view.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
-    let frame = view.item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
-    let group = [frame, shared]
-        .into_iter()
-        .flatten()
-        .find_map(|groups| groups.item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE))
-        .unwrap_or(*view);
-    let rescaled =
-        [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter().all(|tag| group.number(tag).is_some());
-    let localizer = view.texts(tags::IMAGE_TYPE).iter().any(|text| text == "LOCALIZER");
-    match (group.first(tags::RESCALE_TYPE), modality) {
-        (Some(stated), _) => Some(stated).filter(|unit| unit != "US"),
-        (None, Some("CT")) if rescaled && !localizer => Some("HU".to_owned()),
-        (None, Some("PT")) => view.first(tags::UNITS),
-        (None, _) => None,
-    }
+/// The unit that all frames have.
+fn unit(planes: &[Plane]) -> Option<String> {
+    let unit = planes.first()?.unit.as_ref()?;
+    planes.iter().all(|plane| plane.unit.as_ref() == Some(unit)).then(|| unit.clone())
 }
 
 fn age_years(view: &View<'_>, patient: &PatientIdentity, study_time: Option<&StudyTime>) -> Option<f64> {
@@ -325,24 +292,36 @@ fn years_between(born: jiff::civil::Date, then: jiff::civil::Date) -> Option<f64
     let rest = born.checked_add(jiff::Span::new().try_years(span.get_years()).ok()?).ok()?;
     let rest_days = then.since((jiff::Unit::Day, rest)).ok()?.get_days();
     let years = f64::from(span.get_years()) + f64::from(rest_days) / days_in_year;
-    (0.0..150.0).contains(&years).then_some(years)
+    (0.0..MOST_YEARS).contains(&years).then_some(years)
 }
 
-/// Reads an AS value, `nnnD`, `nnnW`, `nnnM` or `nnnY` (PS3.5 6.2), as years below 150.
+/// An age in years that nobody reaches.
+const MOST_YEARS: f64 = 150.0;
+
+/// Reads an AS value as years that somebody can have reached.
 fn parse_age(text: &str) -> Option<f64> {
+    stated_age(text).filter(|years| *years < MOST_YEARS)
+}
+
+/// Whether a stated age is one that nobody reaches; what is no age is none.
+fn is_impossible(text: Option<&str>) -> bool {
+    text.and_then(stated_age).is_some_and(|years| years >= MOST_YEARS)
+}
+
+/// Reads an AS value, `nnnD`, `nnnW`, `nnnM` or `nnnY` (PS3.5 6.2), as years.
+fn stated_age(text: &str) -> Option<f64> {
     let (number, unit) = text.split_at_checked(3)?;
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let number: f64 = number.parse().ok()?;
-    let years = match unit {
+    Some(match unit {
         "Y" => number,
         "M" => number / 12.0,
         "W" => number * 7.0 / 365.25,
         "D" => number / 365.25,
         _ => return None,
-    };
-    (years < 150.0).then_some(years)
+    })
 }
 
 /// The attribute whose text holds the word LATERAL or LAT (or LL, RL as a view position), by keyword. "LATERAL

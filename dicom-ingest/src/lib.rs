@@ -14,6 +14,7 @@ pub mod phi;
 pub mod refusal;
 pub mod transfer_syntax;
 pub mod uid;
+pub mod warning;
 
 mod charset;
 mod dataset;
@@ -27,6 +28,7 @@ pub mod prescan;
 
 pub mod code;
 pub mod instance;
+pub mod laterality;
 pub mod patient;
 pub mod plane;
 pub mod read;
@@ -49,6 +51,7 @@ pub mod reader;
 
 #[cfg(feature = "s3")]
 pub mod bucket;
+pub mod identity;
 pub mod source;
 pub mod storage;
 pub mod study;

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;
 use crate::uid::Uid;
+use crate::warning::{Warning, WarningCode};
 
 /// Length of the preamble; the prefix `DICM` follows it (PS3.10 7.1).
 const PREAMBLE: usize = 128;
@@ -39,7 +40,7 @@ pub(crate) fn start(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Reads the file meta information, element by element; its group length is not relied on.
-pub(crate) fn read(bytes: &[u8], limits: &Limits, warnings: &mut Vec<String>) -> Result<Meta, Refusal> {
+pub(crate) fn read(bytes: &[u8], limits: &Limits, warnings: &mut Vec<Warning>) -> Result<Meta, Refusal> {
     let Some(mut at) = start(bytes) else {
         return Err(Refusal::new(
             RefusalCode::NotDicom,
@@ -47,9 +48,10 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits, warnings: &mut Vec<String>) ->
         ));
     };
     if at < PREAMBLE {
-        warnings.push("the file has no preamble".to_owned());
+        warnings.push(Warning::new(WarningCode::NoPreamble, "the file has no preamble"));
     } else if suspicious(&bytes[..PREAMBLE]) {
-        warnings.push("the preamble holds an executable, an archive or a page".to_owned());
+        let message = "the preamble holds an executable, an archive or a page";
+        warnings.push(Warning::new(WarningCode::SuspiciousPreamble, message));
     }
     let source = Source { body: bytes, limits };
     let mut transfer_syntax = None;

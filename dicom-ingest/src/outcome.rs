@@ -14,7 +14,8 @@ pub enum Outcome {
     RefuseSeries,
     /// The study is refused as a whole: it cannot be told which part of it is right.
     RefuseStudy,
-    /// The study is refused, and a person looks before that goes out: the picture may have been lost on its way.
+    /// The study is refused, and a person looks before that goes out: the picture may have been lost on its way, or a person
+    /// can find out which of two statements is right.
     Hold,
 }
 
@@ -37,7 +38,9 @@ impl RefusalCode {
                 Outcome::RefuseSeries
             }
             Self::ConflictingInstance | Self::MixedPatient => Outcome::RefuseStudy,
-            Self::BlankImage => Outcome::Hold,
+            Self::BlankImage | Self::LateralityConflict | Self::OrderConflict | Self::ImplausibleDate => {
+                Outcome::Hold
+            }
             Self::NotDicom
             | Self::Truncated
             | Self::LengthOverrun

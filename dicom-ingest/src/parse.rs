@@ -12,6 +12,7 @@ use crate::dataset::{ByteOrder, Dataset, Element, Value, standard_vr};
 use crate::header::{Encoding, Header, ITEM, Source};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::warning::{Warning, WarningCode};
 
 /// The length that means: until the delimiter.
 const UNDEFINED: u32 = 0xFFFF_FFFF;
@@ -54,9 +55,10 @@ struct Parser<'a> {
     stack: Vec<Open>,
     /// Where the zeros begin that the body ends in.
     zeros_at: usize,
-    /// Where the Study Instance UID of the root stands, once it was read.
+    /// Where the Study and Series Instance UID of the root stand, once they were read.
     study_uid: Option<Range<usize>>,
-    warnings: &'a mut Vec<String>,
+    series_uid: Option<Range<usize>>,
+    warnings: &'a mut Vec<Warning>,
 }
 
 /// Whether the standard makes the element a sequence.
@@ -70,7 +72,7 @@ pub(crate) fn parse(
     start: usize,
     encoding: Encoding,
     limits: &Limits,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Dataset, Broken> {
     let root = Open::Dataset { elements: Vec::new(), sorted: true, end: End::At(body.len()), encoding };
     let source = Source { body, limits };
@@ -82,9 +84,12 @@ pub(crate) fn parse(
         stack: vec![root],
         zeros_at: body.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
         study_uid: None,
+        series_uid: None,
         warnings,
     };
-    parser.root().map_err(|refusal| Broken { refusal, study_uid: parser.study_uid })
+    let read = parser.root();
+    let Parser { study_uid, series_uid, .. } = parser;
+    read.map_err(|refusal| Broken { refusal, study_uid, series_uid })
 }
 
 /// A data set that could not be read to its end.
@@ -93,6 +98,8 @@ pub(crate) struct Broken {
     pub(crate) refusal: Refusal,
     /// Where its Study Instance UID stands, when it was read before.
     pub(crate) study_uid: Option<Range<usize>>,
+    /// The same of its Series Instance UID.
+    pub(crate) series_uid: Option<Range<usize>>,
 }
 
 impl Parser<'_> {
@@ -113,7 +120,8 @@ impl Parser<'_> {
         }
     }
 
-    fn warn(&mut self, warning: String) {
+    fn warn(&mut self, code: WarningCode, message: impl Into<String>) {
+        let warning = Warning::new(code, message);
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -169,10 +177,19 @@ impl Parser<'_> {
                     let range = self.source.value(&header, bound)?;
                     self.at = range.end;
                     if header.length % 2 == 1 {
-                        self.warn(format!("element {} has an odd length", header.tag));
+                        self.warn(
+                            WarningCode::OddLength,
+                            format!("element {} has an odd length", header.tag),
+                        );
                     }
-                    if header.tag == tags::STUDY_INSTANCE_UID && self.stack.is_empty() {
-                        self.study_uid = Some(range.clone());
+                    match header.tag {
+                        tags::STUDY_INSTANCE_UID if self.stack.is_empty() => {
+                            self.study_uid = Some(range.clone());
+                        }
+                        tags::SERIES_INSTANCE_UID if self.stack.is_empty() => {
+                            self.series_uid = Some(range.clone());
+                        }
+                        _ => {}
                     }
                     elements.push(Element { tag: header.tag, vr: header.vr, value: Value::Bytes(range) });
                 }
@@ -303,7 +320,7 @@ impl Parser<'_> {
                     ),
                 ));
             }
-            self.warn("elements are not in ascending order".to_owned());
+            self.warn(WarningCode::UnsortedElements, "elements are not in ascending order");
         }
         let dataset = Dataset { elements, order };
         match self.stack.last_mut() {
@@ -345,7 +362,7 @@ impl Parser<'_> {
     fn only_padding_left(&mut self) -> bool {
         let padding = (self.zeros_at..self.source.body.len()).contains(&self.at);
         if padding {
-            self.warn("zeros follow the last element".to_owned());
+            self.warn(WarningCode::TrailingZeros, "zeros follow the last element");
             self.at = self.source.body.len();
         }
         padding

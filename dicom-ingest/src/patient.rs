@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::View;
 use crate::phi::Phi;
 use crate::study_time::parse_date;
+use crate::warning::{Warning, WarningCode};
 
 /// Patient's Sex (0010,0040).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,7 +67,8 @@ impl PersonName {
 /// Folds a part of a name for comparing; see [`PersonName`]. Use it on the other side of a comparison too.
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
+    let seen: String = text.chars().filter(|letter| letter.is_whitespace() || !is_unseen(*letter)).collect();
+    for word in seen.split_whitespace() {
         if !folded.is_empty() {
             folded.push(' ');
         }
@@ -78,6 +80,22 @@ pub fn fold(text: &str) -> String {
         }
     }
     folded
+}
+
+/// Whether a letter is none that people see: a control character, a mark of direction, a blank without width. The joiners of
+/// Persian and Indic scripts (U+200C, U+200D) are letters of names.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{00ad}'
+                | '\u{061c}'
+                | '\u{200b}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}'
+                | '\u{feff}'
+        )
 }
 
 /// The letters without diacritics of an upper-case Latin letter.
@@ -153,6 +171,18 @@ impl PatientIdentity {
         }
     }
 
+    /// What is odd about the name, for people.
+    pub(crate) fn name_warning(&self) -> Option<Warning> {
+        let name = self.display_name.as_ref()?.expose();
+        if self.name_undecoded {
+            let message = "PatientName could not be decoded with the stated character set";
+            return Some(Warning::new(WarningCode::NameUndecoded, message));
+        }
+        let message =
+            "PatientName holds control characters or marks of direction; they are shown, and not compared";
+        name.chars().any(is_unseen).then(|| Warning::new(WarningCode::OddName, message))
+    }
+
     /// The first attribute in which two identities contradict each other, by keyword; what only one of them
     /// states is no contradiction.
     pub fn conflict(&self, other: &Self) -> Option<&'static str> {
@@ -200,6 +230,28 @@ mod tests {
         assert_eq!(name.ideographic, "山田^太郎");
         assert_eq!(PersonName::parse("MULLER-LUK^ANNA MARIA=山田^太郎"), name);
         assert!(PersonName::parse(" ^^ ").is_empty());
+    }
+
+    #[test]
+    fn what_nobody_sees_is_said_and_not_compared() {
+        let of = |name: &str| PatientIdentity {
+            name: Some(Phi::new(PersonName::parse(name))),
+            display_name: Some(Phi::new(name.to_owned())),
+            ..PatientIdentity::default()
+        };
+        let plain = of("Canary^Carla");
+        for odd in
+            ["Ca\u{202e}nary^Carla", "Canary\0^Carla", "\u{200b} Canary^\u{feff}Carla", "Canary^Car\u{1b}la"]
+        {
+            let warning = of(odd).name_warning().unwrap();
+            assert_eq!(warning.code, WarningCode::OddName, "{odd:?}");
+            assert!(!warning.message.contains("Canary"));
+            assert_eq!(plain.conflict(&of(odd)), None, "{odd:?}");
+        }
+        assert_eq!(plain.conflict(&of("Canary^Car\u{202e}lo")), Some("PatientName"));
+        for sound in ["Canary^Carla", "\u{645}\u{6cc}\u{200c}\u{646}", "Müller^Änne"] {
+            assert_eq!(of(sound).name_warning(), None, "{sound}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::dataset::{Value, View};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;
+use crate::warning::{Warning, WarningCode};
 
 /// Photometric Interpretation (0028,0004).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,11 +148,11 @@ impl PixelFacts {
         &self,
         view: &View<'_>,
         transfer_syntax: &TransferSyntax,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<Warning>,
     ) -> Result<PixelData, Refusal> {
         if !is_stated(view, tags::PIXEL_REPRESENTATION) {
-            warnings
-                .push("PixelRepresentation (0028,0103) is absent: samples are read as unsigned".to_owned());
+            let message = "PixelRepresentation (0028,0103) is absent: samples are read as unsigned";
+            warnings.push(Warning::new(WarningCode::SignUnstated, message));
         }
         let value = view.element(tags::PIXEL_DATA).map(|element| &element.value);
         match (value, transfer_syntax.is_native()) {
@@ -170,7 +171,7 @@ impl PixelFacts {
         }
     }
 
-    fn check_native(&self, length: u64, warnings: &mut Vec<String>) -> Result<(), Refusal> {
+    fn check_native(&self, length: u64, warnings: &mut Vec<Warning>) -> Result<(), Refusal> {
         if matches!(&self.photometric, Photometric::Colour(term) if term.ends_with("422") || term.ends_with("420"))
         {
             return Ok(()); // subsampled colour is refused at decoding, whatever its size
@@ -188,7 +189,8 @@ impl PixelFacts {
                     "the pixel data hold {length} bytes where {expected} are needed"
                 )));
             }
-            warnings.push(format!("{} bytes follow the pixels", length - expected));
+            let message = format!("{} bytes follow the pixels", length - expected);
+            warnings.push(Warning::new(WarningCode::BytesAfterPixels, message));
         }
         Ok(())
     }

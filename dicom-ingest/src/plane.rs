@@ -30,6 +30,9 @@ pub struct Plane {
     pub stated_step: Option<f64>,
     /// Image Type or Frame Type names a localizer.
     pub localizer: bool,
+    /// The unit of modality values: Rescale Type (0028,1054), Hounsfield units of a CT with a rescale that states none, or Units
+    /// (0054,1001) of a PET.
+    pub unit: Option<String>,
 }
 
 /// How a plane lies in the patient, by its normal.
@@ -90,6 +93,12 @@ impl Plane {
                     tags::PET_FRAME_TYPE_SEQUENCE,
                 ];
                 let measures = group(tags::PIXEL_MEASURES_SEQUENCE);
+                let localizer = whole
+                    || frame_types.into_iter().any(|tag| {
+                        groups.iter().any(|group| {
+                            group.item(tag).is_some_and(|item| is_localizer(item.texts(tags::FRAME_TYPE)))
+                        })
+                    });
                 Self {
                     position: vector(
                         &group(tags::PLANE_POSITION_SEQUENCE).numbers(tags::IMAGE_POSITION_PATIENT),
@@ -106,15 +115,26 @@ impl Plane {
                         .number(tags::SPACING_BETWEEN_SLICES)
                         .map(f64::abs)
                         .and_then(positive),
-                    localizer: whole
-                        || frame_types.into_iter().any(|tag| {
-                            groups.iter().any(|group| {
-                                group.item(tag).is_some_and(|item| is_localizer(item.texts(tags::FRAME_TYPE)))
-                            })
-                        }),
+                    localizer,
+                    unit: unit(root, &group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE), localizer),
                 }
             })
             .collect()
+    }
+}
+
+/// The unit of modality values. `US` says that there is none to name; a CT image with a rescale and without a statement is in
+/// Hounsfield units unless it is a localizer (PS3.3 C.8.2.1.1.2, C.11.1.1.2). Without a rescale its values are what the maker
+/// stored, in whatever unit.
+fn unit(root: &View<'_>, transformation: &View<'_>, localizer: bool) -> Option<String> {
+    let modality = root.first(tags::MODALITY).map(|text| text.to_uppercase());
+    let mut rescale = [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter();
+    let rescaled = rescale.all(|tag| transformation.number(tag).is_some());
+    match (transformation.first(tags::RESCALE_TYPE), modality.as_deref()) {
+        (Some(stated), _) => Some(stated).filter(|unit| unit != "US"),
+        (None, Some("CT")) if rescaled && !localizer => Some("HU".to_owned()),
+        (None, Some("PT")) => root.first(tags::UNITS),
+        (None, _) => None,
     }
 }
 

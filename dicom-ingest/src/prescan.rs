@@ -18,7 +18,8 @@ use crate::parse::parse;
 use crate::pixel_facts::{PixelData, PixelFacts};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;
-use crate::uid::Uid;
+use crate::uid::Home;
+use crate::warning::Warning;
 
 /// What the pass found.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct Prescan<'a> {
     pub(crate) charset: CharacterSet,
     pub(crate) pixels: Option<(PixelFacts, PixelData)>,
     /// What was odd but harmless, for people; no patient data.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Prescan<'_> {
@@ -70,16 +71,16 @@ pub fn prescan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Prescan<'a>, Refu
     with_pixels(found, limits)
 }
 
-/// A file whose structure is refused, with the study that it names, when that could be read.
+/// A file whose structure is refused, with the study and series that it names, when those could be read.
 #[derive(Debug)]
 pub(crate) struct Rejected {
     pub(crate) refusal: Refusal,
-    pub(crate) study_uid: Option<Uid>,
+    pub(crate) home: Home,
 }
 
 impl From<Refusal> for Rejected {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, study_uid: None }
+        Self { refusal, home: Home::default() }
     }
 }
 
@@ -103,8 +104,9 @@ pub(crate) fn scan_structure<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Pre
         _ => Encoding::EXPLICIT_LITTLE,
     };
     let dataset = parse(&body, start, encoding, limits, &mut warnings).map_err(|broken| {
-        let uid = broken.study_uid.and_then(|range| meta::text(&body[range]).parse().ok());
-        Rejected { refusal: broken.refusal, study_uid: uid }
+        let uid = |range: Option<Range<usize>>| range.and_then(|range| meta::text(&body[range]).parse().ok());
+        let home = Home { study_uid: uid(broken.study_uid), series_uid: uid(broken.series_uid) };
+        Rejected { refusal: broken.refusal, home }
     })?;
     let ascii = CharacterSet::from_terms(&[]);
     let root = View { body: &body, dataset: &dataset, charset: ascii };

@@ -15,7 +15,7 @@ use crate::prescan::{scan_structure, with_pixels};
 use crate::read::sha256;
 use crate::refusal::Refusal;
 use crate::sr::{self, SrReport};
-use crate::uid::Uid;
+use crate::uid::Home;
 
 /// Media Storage Directory Storage: the index of a medium, no image.
 const DICOMDIR_SOP_CLASS: &str = "1.2.840.10008.1.3.10";
@@ -27,8 +27,8 @@ pub enum Header {
     Instance(Box<Instance>),
     /// A DICOMDIR, which holds no image.
     Directory,
-    /// It is not read; the study that it names, as far as that can be told.
-    Refused(Option<Uid>, Refusal),
+    /// It is not read; the study and series that it names, as far as that can be told.
+    Refused(Home, Refusal),
 }
 
 /// Reads the bytes of files that nobody vouches for.
@@ -86,21 +86,24 @@ impl Reader for InProcess {
 
 /// The header facts of a file, whose digest `digest` makes.
 pub(crate) fn header_as(bytes: &[u8], limits: &Limits, digest: fn(&[u8]) -> [u8; 32]) -> Header {
-    let mut study_uid = None;
+    let mut home = Home::default();
     let read = contain(|| {
         let found = scan_structure(bytes, limits).map_err(|rejected| {
-            study_uid = rejected.study_uid;
+            home = rejected.home;
             rejected.refusal
         })?;
         if found.meta.media_storage_sop_class.as_deref() == Some(DICOMDIR_SOP_CLASS) {
             return Ok(None);
         }
-        study_uid = uid(&found.view(), tags::STUDY_INSTANCE_UID, "StudyInstanceUID").ok();
+        home = Home {
+            study_uid: uid(&found.view(), tags::STUDY_INSTANCE_UID, "StudyInstanceUID").ok(),
+            series_uid: uid(&found.view(), tags::SERIES_INSTANCE_UID, "SeriesInstanceUID").ok(),
+        };
         Instance::read(&with_pixels(found, limits)?, digest(bytes)).map(Some)
     });
     match read {
         Ok(Some(instance)) => Header::Instance(Box::new(instance)),
         Ok(None) => Header::Directory,
-        Err(refusal) => Header::Refused(study_uid, refusal),
+        Err(refusal) => Header::Refused(home, refusal),
     }
 }

@@ -77,6 +77,12 @@ refusal_codes! {
     RejectedByArchive,
     /// Instances of one study name different patients.
     MixedPatient,
+    /// Images contradict each other, or their order, about the side of the body.
+    LateralityConflict,
+    /// Instances of one study name different orders.
+    OrderConflict,
+    /// A date or an age that cannot be: a birth after the study, a study that has not been yet, 999 years.
+    ImplausibleDate,
     /// The file could not be read from its source.
     UnreadableFile,
     /// A ZIP archive whose directory cannot be read or contradicts its entries, or an entry that is not what the directory says.
@@ -101,9 +107,9 @@ refusal_codes! {
     NoSpacing,
     /// Position or orientation of a slice is absent or contradicts itself.
     NoGeometry,
-    /// Slices of a series differ in orientation, size, spacing or coordinate system.
+    /// Slices of a series differ in orientation, size, spacing, unit or coordinate system.
     MixedSeries,
-    /// A series with gaps, uneven steps, several slices at one place, or fewer than two slices.
+    /// A series with gaps, uneven steps, several slices at one place, fewer than two slices, or a file that could not be read.
     IncompleteSeries,
     /// All grey values of an image are the same.
     BlankImage,

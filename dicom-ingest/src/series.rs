@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use crate::instance::Instance;
 use crate::phi::Phi;
 use crate::plane::{Orientation, Plane};
-use crate::refusal::Refusal;
-use crate::study::{Study, StudyFile};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::study::{DropReason, Dropped, Study, StudyFile};
 use crate::uid::Uid;
 use crate::volume::Plan;
 
@@ -39,7 +39,8 @@ pub struct Series<'a> {
     /// Least and greatest Slice Thickness (0018,0050) in mm, localizers left out in the same way.
     pub thickness_mm: Option<[f64; 2]>,
     /// The volume that its images make, or why they make none; `None` where no image states how it lies in the patient, as in
-    /// projection radiography, and where there is one image alone.
+    /// projection radiography, and where there is one image alone. Where a file of the series could not be read they make none:
+    /// what is missing at an end leaves no gap.
     pub volume: Option<Result<Plan, Refusal>>,
 }
 
@@ -56,7 +57,7 @@ impl<'a> Series<'a> {
                 None => series.push((uid, vec![file])),
             }
         }
-        series.into_iter().map(|(uid, files)| Self::read(uid, files)).collect()
+        series.into_iter().map(|(uid, files)| Self::read(uid, files, unreadable(study, uid))).collect()
     }
 
     /// The header facts of its instances.
@@ -70,7 +71,7 @@ impl<'a> Series<'a> {
         plan.grid.spacing.first().copied()
     }
 
-    fn read(uid: &'a Uid, files: Vec<&'a StudyFile>) -> Self {
+    fn read(uid: &'a Uid, files: Vec<&'a StudyFile>, unreadable: usize) -> Self {
         let instances = || files.iter().map(|file| &file.instance);
         let planes = || instances().flat_map(|instance| &instance.planes);
         let localizers = planes().filter(|plane| plane.localizer).count();
@@ -92,10 +93,32 @@ impl<'a> Series<'a> {
             thickness_mm: thickness.fold(None, |range, mm| {
                 Some(range.map_or([mm, mm], |[least, most]: [f64; 2]| [least.min(mm), most.max(mm)]))
             }),
-            volume: lies.then(|| Plan::new(&instances().collect::<Vec<_>>())),
+            volume: lies.then(|| {
+                let plan = Plan::new(&instances().collect::<Vec<_>>());
+                plan.and_then(|plan| if unreadable == 0 { Ok(plan) } else { Err(unread(unreadable)) })
+            }),
             files,
         }
     }
+}
+
+/// How many files of a series could not be read: those that name it, and those that may be of it. What the archive took back
+/// is none.
+fn unreadable(study: &Study, series: &Uid) -> usize {
+    let is_missing = |dropped: &&Dropped| match &dropped.reason {
+        DropReason::Duplicate => false,
+        DropReason::Refused(refusal) => {
+            refusal.code != RefusalCode::RejectedByArchive
+                && dropped.series_uid.as_ref().is_none_or(|named| named == series)
+        }
+    };
+    study.dropped.iter().filter(is_missing).count()
+}
+
+fn unread(files: usize) -> Refusal {
+    let message =
+        format!("{files} files that are of the series, or may be, could not be read: slices may be missing");
+    Refusal::new(RefusalCode::IncompleteSeries, message)
 }
 
 /// Each value once, in order.

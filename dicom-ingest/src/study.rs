@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::identity::StatedIdentity;
 use crate::instance::Instance;
 use crate::own::is_own;
-use crate::patient::PatientIdentity;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::rejection::Reason;
 use crate::study_time::StudyTime;
-use crate::uid::Uid;
+use crate::uid::{Home, Uid};
+use crate::warning::Warning;
 
 /// An instance of a study and where it was found.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct StudyFile {
 pub struct Dropped {
     /// The file.
     pub path: PathBuf,
+    /// The series that it names, as far as that can be told.
+    pub series_uid: Option<Uid>,
     /// Why it was left out.
     pub reason: DropReason,
 }
@@ -38,13 +41,13 @@ pub enum DropReason {
     Refused(Refusal),
 }
 
-/// A study, checked: one patient, no instance twice.
+/// A study, checked: one patient, one order, no side that contradicts another, no instance twice.
 #[derive(Debug, Clone)]
 pub struct Study {
     /// Study Instance UID.
     pub uid: Uid,
-    /// The patient; what one instance leaves out, another may state.
-    pub patient: PatientIdentity,
+    /// What its instances state of patient, order and side; none of them contradicts another.
+    pub identity: StatedIdentity,
     /// The earliest start that an instance states.
     pub started: Option<StudyTime>,
     /// The instances, by series, then instance number, then SOP Instance UID.
@@ -57,10 +60,17 @@ pub struct Study {
     /// said of them.
     pub own_reports: usize,
     /// What was odd but harmless, each once; no patient data.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Study {
+    /// Takes in refused files that name no study, where whoever found them knows that they lie in this one: they are left out of
+    /// it by name.
+    pub fn adopt(&mut self, files: Vec<RefusedFile>) {
+        self.dropped.extend(files.into_iter().map(Dropped::from));
+        self.dropped.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
     /// Whether no image is left because the archive rejected those that there were.
     pub fn is_rejected(&self) -> bool {
         !self.rejected.is_empty() && self.instances.iter().all(|file| file.instance.pixels.is_none())
@@ -97,15 +107,21 @@ impl StudyOutcome {
     }
 }
 
-/// A file that claims to be DICOM and was refused, with the study it names, as far as that can be read.
+/// A file that claims to be DICOM and was refused, with the study and series it names, as far as that can be read.
 #[derive(Debug, Clone)]
 pub struct RefusedFile {
     /// The file.
     pub path: PathBuf,
-    /// The study it names.
-    pub study_uid: Option<Uid>,
+    /// Where it belongs.
+    pub home: Home,
     /// Why it was refused.
     pub refusal: Refusal,
+}
+
+impl From<RefusedFile> for Dropped {
+    fn from(RefusedFile { path, home, refusal }: RefusedFile) -> Self {
+        Self { path, series_uid: home.series_uid, reason: DropReason::Refused(refusal) }
+    }
 }
 
 /// Groups instances by study. Refused files go to the study they name, when that study has an instance that
@@ -117,10 +133,8 @@ pub fn group(files: Vec<StudyFile>, refused: Vec<RefusedFile>) -> (Vec<StudyOutc
     }
     let mut homeless = Vec::new();
     for file in refused {
-        match file.study_uid.as_ref().and_then(|uid| by_study.get_mut(uid)) {
-            Some((_, dropped)) => {
-                dropped.push(Dropped { path: file.path, reason: DropReason::Refused(file.refusal) });
-            }
+        match file.home.study_uid.as_ref().and_then(|uid| by_study.get_mut(uid)) {
+            Some((_, dropped)) => dropped.push(file.into()),
             None => homeless.push(file),
         }
     }
@@ -149,17 +163,23 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
         Some(reason) => {
             let message = format!("the archive rejected the instance: {}", reason.words());
             let refusal = Refusal::new(RefusalCode::RejectedByArchive, message);
-            dropped.push(Dropped { path: file.path.clone(), reason: DropReason::Refused(refusal) });
+            let series_uid = Some(file.instance.series_uid.clone());
+            let reason = DropReason::Refused(refusal);
+            dropped.push(Dropped { path: file.path.clone(), series_uid, reason });
             false
         }
     });
     let paths = files.iter().map(|file| file.path.clone()).collect();
     let refuse = |refusal| StudyOutcome::Refused(RefusedStudy { uid: uid.clone(), refusal, paths });
-    let (instances, patient) = of_one_patient(deduplicate(files, &mut dropped), &mut dropped);
+    let instances = deduplicate(files, &mut dropped);
     if let Some(refusal) = dropped.iter().find_map(costly) {
         return refuse(refusal.clone());
     }
-    let mut warnings: Vec<String> = Vec::new();
+    let identity = StatedIdentity::of(instances.iter().map(|file| &file.instance));
+    if let Some(conflict) = identity.conflicts.first() {
+        return refuse(conflict.refusal());
+    }
+    let mut warnings: Vec<Warning> = Vec::new();
     for warning in instances.iter().flat_map(|file| &file.instance.warnings) {
         if !warnings.contains(warning) {
             warnings.push(warning.clone());
@@ -172,7 +192,7 @@ fn assemble(uid: Uid, mut files: Vec<StudyFile>, mut dropped: Vec<Dropped>) -> S
         .cloned();
     StudyOutcome::Ready(Box::new(Study {
         uid,
-        patient,
+        identity,
         started,
         instances,
         dropped,
@@ -207,42 +227,25 @@ fn costly(dropped: &Dropped) -> Option<&Refusal> {
     }
 }
 
-/// Keeps the instances of one patient: what one leaves out, another may state, and none may state otherwise.
-fn of_one_patient(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> (Vec<StudyFile>, PatientIdentity) {
-    let mut patient = PatientIdentity::default();
-    let mut kept = Vec::with_capacity(files.len());
-    for file in files {
-        if let Some(keyword) = patient.conflict(&file.instance.patient) {
-            let message =
-                format!("instances of the study differ in {keyword}; correct the study at its source");
-            let reason = DropReason::Refused(Refusal::new(RefusalCode::MixedPatient, message));
-            dropped.push(Dropped { path: file.path, reason });
-        } else {
-            patient.complete_from(&file.instance.patient);
-            kept.push(file);
-        }
-    }
-    (kept, patient)
-}
-
 /// Keeps every instance once, and not the same UID with other bytes.
 fn deduplicate(files: Vec<StudyFile>, dropped: &mut Vec<Dropped>) -> Vec<StudyFile> {
     let mut digests: BTreeMap<Uid, [u8; 32]> = BTreeMap::new();
     let mut kept = Vec::with_capacity(files.len());
     for file in files {
         let Instance { sop_instance_uid, sha256, .. } = &file.instance;
+        let series_uid = Some(file.instance.series_uid.clone());
         match digests.get(sop_instance_uid) {
             None => {
                 digests.insert(sop_instance_uid.clone(), *sha256);
                 kept.push(file);
             }
             Some(known) if known == sha256 => {
-                dropped.push(Dropped { path: file.path, reason: DropReason::Duplicate });
+                dropped.push(Dropped { path: file.path, series_uid, reason: DropReason::Duplicate });
             }
             Some(_) => {
                 let message = format!("instance {sop_instance_uid} is there twice with different contents");
                 let reason = DropReason::Refused(Refusal::new(RefusalCode::ConflictingInstance, message));
-                dropped.push(Dropped { path: file.path, reason });
+                dropped.push(Dropped { path: file.path, series_uid, reason });
             }
         }
     }

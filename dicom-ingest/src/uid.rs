@@ -57,6 +57,15 @@ impl From<Uid> for String {
     }
 }
 
+/// The study and series that a file names, as far as that can be told of one that is not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// Study Instance UID (0020,000D).
+    pub study_uid: Option<Uid>,
+    /// Series Instance UID (0020,000E).
+    pub series_uid: Option<Uid>,
+}
+
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

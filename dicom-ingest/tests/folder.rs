@@ -15,6 +15,7 @@ use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::folder::{Discovery, discover};
 use dicom_ingest::species::Species;
 use dicom_ingest::study::{DropReason, RefusedFile, Study, StudyFile, StudyOutcome, group};
+use dicom_ingest::uid::Home;
 use support::data;
 use support::file::{Element, Encoding, identified, plain, text};
 
@@ -61,7 +62,7 @@ fn the_code_of_a_refused_file_says_what_becomes_of_its_study() {
     for code in RefusalCode::ALL {
         let refused = RefusedFile {
             path: PathBuf::from("refused"),
-            study_uid: Some(sound.instance.study_uid.clone()),
+            home: Home { study_uid: Some(sound.instance.study_uid.clone()), series_uid: None },
             refusal: Refusal::new(*code, "for a test"),
         };
         let (studies, homeless) = group(vec![sound.clone()], vec![refused]);
@@ -104,7 +105,7 @@ fn studies_are_told_apart_and_bad_files_find_their_study() {
     assert_eq!(found.studies.len(), 2);
     let study = ready(&found.studies[0]);
     assert_eq!((study.uid.as_str(), study.instances.len()), ("1.2.1", 2));
-    assert_eq!(study.patient.id.as_ref().unwrap().expose(), "T1");
+    assert_eq!(study.identity.patient.id.as_ref().unwrap().expose(), "T1");
     let dropped: Vec<_> =
         study.dropped.iter().map(|dropped| (dropped.path.clone(), dropped.reason.clone())).collect();
     assert_eq!(dropped[1], (at("deep/er/copy"), DropReason::Duplicate));
@@ -118,6 +119,25 @@ fn studies_are_told_apart_and_bad_files_find_their_study() {
     assert_eq!(unreadable, [(at("cut"), RefusalCode::Truncated), (at("lost"), RefusalCode::BadUid)]);
     // Nothing that was found prints who the patient is.
     assert!(!format!("{found:?}").contains("Test^Case"));
+}
+
+#[test]
+fn files_that_name_no_study_can_be_taken_in() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("b"), instance("1.2.1", "1.2.1.1", vec![])).unwrap();
+    for name in ["a", "c"] {
+        fs::write(folder.path().join(name), [&[0; 128][..], b"DICM\x02\0"].concat()).unwrap();
+    }
+    let mut found = look(folder.path());
+    assert!(ready(&found.studies[0]).dropped.is_empty(), "nobody knows whose they are");
+    let StudyOutcome::Ready(study) = &mut found.studies[0] else { unreachable!() };
+    study.adopt(found.unreadable);
+    let dropped: Vec<_> = study.dropped.iter().map(|dropped| dropped.path.file_name().unwrap()).collect();
+    assert_eq!(dropped, ["a", "c"]);
+    for dropped in &study.dropped {
+        let DropReason::Refused(refusal) = &dropped.reason else { unreachable!() };
+        assert_eq!(refusal.code, RefusalCode::Truncated);
+    }
 }
 
 #[test]

@@ -11,11 +11,14 @@ mod support;
 use std::path::PathBuf;
 
 use dicom_ingest::decode::{Decoded, decode};
+use dicom_ingest::identity::{Conflict, StatedIdentity};
 use dicom_ingest::instance::Instance;
+use dicom_ingest::laterality::{Side, SideConflict};
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::study::{StudyFile, StudyOutcome, group};
+use dicom_ingest::warning::WarningCode;
 use support::file::{
     Element, Encoding, Picture, Value, code, encapsulated, head, identified, items, plain, text,
 };
@@ -72,11 +75,22 @@ fn an_attribute_of_the_pixels_that_is_stated_and_unusable_is_not_guessed() {
             assert_eq!(refused(vec![odd]), RefusalCode::MissingAttribute, "(0028,{element:04X})");
         }
     }
-    let mut picture = pictures()[1].elements();
-    picture.retain(|element| (element.0, element.1) != (0x28, 0x103));
-    let bytes = support::file::file(&picture, Encoding::Explicit, &pictures()[1]);
-    let read = decode(&bytes, &Limits::default()).unwrap();
-    assert!(read.instance.warnings.iter().any(|warning| warning.contains("(0028,0103) is absent")));
+    let unsigned = |picture: &Picture| {
+        let mut elements = picture.elements();
+        elements.retain(|element| (element.0, element.1) != (0x28, 0x103));
+        decode(&support::file::file(&elements, Encoding::Explicit, picture), &Limits::default())
+    };
+    let read = unsigned(&pictures()[1]).unwrap();
+    // a value of 16 bits that a sign makes another of; one of 8 bits
+    let with_last = |picture: &Picture, last: u16| {
+        let mut samples = picture.samples.clone();
+        samples[255] = last;
+        unsigned(&Picture { samples, ..picture.clone() }).map(|_| ()).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(with_last(&pictures()[1], 0x7FFF), Ok(()));
+    assert_eq!(with_last(&pictures()[1], 0x8000), Err(RefusalCode::MissingAttribute));
+    assert_eq!(with_last(&pictures()[0], 0xFF), Ok(()));
+    assert!(read.instance.warnings.iter().any(|warning| warning.code == WarningCode::SignUnstated));
 }
 
 #[test]
@@ -121,8 +135,18 @@ fn padding_is_no_measurement() {
     assert!(of(vec![63_536; 256]).iter().all(|value| *value == -3024.0), "nothing was measured");
 }
 
+/// The refusal of the study that these are the instances of.
+fn refusal_of(instances: Vec<Instance>) -> Option<RefusalCode> {
+    let files = instances.into_iter().enumerate();
+    let files = files.map(|(at, instance)| StudyFile { path: PathBuf::from(at.to_string()), instance });
+    match &group(files.collect(), Vec::new()).0[0] {
+        StudyOutcome::Ready(_) => None,
+        StudyOutcome::Refused(refused) => Some(refused.refusal.code),
+    }
+}
+
 #[test]
-fn a_side_that_contradicts_another_is_refused() {
+fn a_side_that_contradicts_another_refuses_the_study() {
     let image = |side: &str| text(0x20, 0x62, "CS", side);
     let series = |side: &str| text(0x20, 0x60, "CS", side);
     let frame = |side: &str| {
@@ -130,13 +154,79 @@ fn a_side_that_contradicts_another_is_refused() {
         items(0x5200, 0x9230, vec![vec![items(0x20, 0x9071, vec![anatomy])]])
     };
     for more in [vec![image("L"), series("R")], vec![image("R"), frame("L")], vec![series("L"), frame("R")]] {
-        let bytes = with(more.clone()).file(Encoding::Explicit);
-        let refusal = read_header(&bytes, &Limits::default()).unwrap_err();
-        assert_eq!(refusal.code, RefusalCode::MissingAttribute, "{more:?}");
+        let instance = read(more.clone());
+        assert_eq!((&instance.laterality, instance.side_conflict), (&None, Some(SideConflict::Pictured)));
+        assert_eq!(refusal_of(vec![instance]), Some(RefusalCode::LateralityConflict), "{more:?}");
     }
-    assert_eq!(read(vec![image("L"), series("L"), frame("L")]).laterality.as_deref(), Some("L"));
+    let sound = read(vec![image("L"), series("L"), frame("L")]);
+    assert_eq!((sound.laterality.as_deref(), sound.side_conflict), (Some("L"), None));
+    assert_eq!(refusal_of(vec![sound]), None);
     assert_eq!(read(vec![image("U"), series("R")]).laterality.as_deref(), Some("U"));
     assert_eq!(read(vec![frame("R")]).laterality.as_deref(), Some("R"));
+}
+
+#[test]
+fn a_side_that_was_not_ordered_refuses_the_study() {
+    let ordered = |words: &str| text(0x32, 0x1060, "LO", words);
+    let requested = |words: &[&str]| {
+        let request = |words: &&str| vec![items(0x32, 0x1064, vec![code("99X", "1", words)])];
+        items(0x40, 0x275, words.iter().map(request).collect())
+    };
+    let image = |side: &str| text(0x20, 0x62, "CS", side);
+    for (side, order, conflicts) in [
+        ("R", ordered("XR HAND LEFT"), true),
+        ("L", ordered("XR HAND LEFT"), false),
+        ("L", requested(&["Right knee"]), true),
+        ("L", requested(&["Right knee", "Left knee"]), false),
+        ("R", ordered("CHEST PA AND LEFT LATERAL"), false),
+        ("B", ordered("XR HAND LEFT"), false),
+        ("U", ordered("XR HAND LEFT"), false),
+    ] {
+        let code = refusal_of(vec![read(vec![image(side), order.clone()])]);
+        assert_eq!(code, conflicts.then_some(RefusalCode::LateralityConflict), "{side} {order:?}");
+    }
+}
+
+#[test]
+fn patient_order_and_side_are_one_value_with_its_conflicts() {
+    let other = |more: Vec<Element>| read([vec![text(8, 0x18, "UI", "1.2.3.5")], more].concat());
+    let one = read(vec![
+        text(8, 0x50, "SH", "A1"),
+        text(0x20, 0x62, "CS", "L"),
+        text(0x10, 0x30, "DA", "19500102"),
+    ]);
+    let stated = StatedIdentity::of([&one, &other(vec![text(0x20, 0x62, "CS", "R")])].into_iter());
+    assert_eq!(
+        stated.conflicts,
+        [],
+        "an instance that states less contradicts nothing, nor do the hands of one patient"
+    );
+    assert_eq!(stated.accession_number.as_ref().unwrap().expose(), "A1");
+    assert_eq!(stated.sides.into_iter().collect::<Vec<_>>(), [Side::Left, Side::Right]);
+    for (more, conflict, code) in [
+        (vec![text(8, 0x50, "SH", "A2")], Conflict::Order, RefusalCode::OrderConflict),
+        (vec![text(0x10, 0x20, "LO", "T2")], Conflict::Patient("PatientID"), RefusalCode::MixedPatient),
+    ] {
+        let second = other(more);
+        assert_eq!(StatedIdentity::of([&one, &second].into_iter()).conflicts, [conflict]);
+        assert_eq!(refusal_of(vec![one.clone(), second]), Some(code));
+    }
+    // the gravest speaks
+    let worst = other(vec![text(8, 0x50, "SH", "A2"), text(0x10, 0x20, "LO", "T2")]);
+    assert_eq!(refusal_of(vec![one.clone(), worst]), Some(RefusalCode::MixedPatient));
+    // the day of birth itself is sound: a newborn is pictured at once
+    assert_eq!(refusal_of(vec![read(vec![text(0x10, 0x30, "DA", "20200102")])]), None);
+    let age = |age: &str, born: &str| read(vec![text(0x10, 0x1010, "AS", age), text(0x10, 0x30, "DA", born)]);
+    for (instance, code) in [
+        (age("999Y", ""), Some(RefusalCode::ImplausibleDate)),
+        (age("999Y", "19500102"), None), // the dates tell it
+        (age("999D", ""), None),
+        (age("22Y", ""), None),
+    ] {
+        assert_eq!(refusal_of(vec![instance]), code);
+    }
+    let unborn = read(vec![text(0x10, 0x30, "DA", "20200103")]);
+    assert_eq!(refusal_of(vec![unborn]), Some(RefusalCode::ImplausibleDate));
 }
 
 #[test]

@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 use dicom_ingest::decode::{decode, pixels};
 use dicom_ingest::limits::Limits;
 use dicom_ingest::prescan::prescan;
+use dicom_ingest::read::read_header;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::sr;
+use dicom_ingest::warning::WarningCode;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use rand::{Rng, RngExt, SeedableRng};
@@ -192,7 +194,26 @@ fn text_and_pages_are_not_dicom() {
     // No preamble, but valid file meta information: read, with a warning.
     let bare = grey_picture().file(Encoding::Explicit)[132..].to_vec();
     let decoded = decode(&bare, &Limits::default()).unwrap();
-    assert_eq!(decoded.instance.warnings[0], "the file has no preamble");
+    assert_eq!(decoded.instance.warnings[0].code, WarningCode::NoPreamble);
+}
+
+#[test]
+fn a_preamble_that_is_another_file_is_said() {
+    let whole = grey_picture().file(Encoding::Explicit);
+    for (start, codes) in [
+        (&b"MZ"[..], &[WarningCode::SuspiciousPreamble][..]),
+        (b"\x7fELF", &[WarningCode::SuspiciousPreamble]),
+        (b"#!/bin/sh", &[WarningCode::SuspiciousPreamble]),
+        (b"<html>", &[WarningCode::SuspiciousPreamble]),
+        (b"II*\0", &[]), // TIFF, for slides that are both
+        (b"", &[]),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[..start.len()].copy_from_slice(start);
+        let header = read_header(&bytes, &Limits::default()).unwrap();
+        let said: Vec<WarningCode> = header.warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(said, codes, "{start:?}");
+    }
 }
 
 /// Files of many encodings, small enough for many rounds.

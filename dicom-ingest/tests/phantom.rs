@@ -37,7 +37,7 @@ fn reads_back_as_it_was_specified() {
     std::fs::write(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("phantom.dcm"), &bytes).unwrap();
     let decoded = decode(&bytes, &Limits::default()).unwrap();
     let instance = &decoded.instance;
-    assert_eq!(instance.warnings, Vec::<String>::new());
+    assert_eq!(instance.warnings, []);
     assert_eq!(instance.patient.id.as_ref().unwrap().expose(), "DEMO-1");
     assert_eq!(instance.patient.name.as_ref().unwrap().expose().family, "MOBIUS");
     assert_eq!(instance.patient.sex, Some(Sex::Female));

@@ -15,7 +15,11 @@ use dicom_ingest::instance::Instance;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::outcome::Outcome;
 use dicom_ingest::read::read_header;
+use dicom_ingest::reader::InProcess;
 use dicom_ingest::refusal::{Refusal, RefusalCode};
+use dicom_ingest::series::Series;
+use dicom_ingest::source::folder::discover;
+use dicom_ingest::study::StudyOutcome;
 use dicom_ingest::volume::{Plan, Volume, Wanted};
 use proptest::prelude::*;
 use support::file::{Element, Encoding, Picture, items, text};
@@ -152,6 +156,38 @@ fn gaps_copies_and_uneven_steps_are_named() {
     for few in [0, 1] {
         refused(&stack(few, 3.0), RefusalCode::IncompleteSeries);
     }
+}
+
+#[test]
+fn a_slice_that_cannot_be_read_makes_a_series_incomplete_where_it_leaves_no_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    let volume = || {
+        let paths = [folder.path().to_owned()];
+        let found = discover(&paths, &InProcess::default(), &mut |_| {}).unwrap();
+        let StudyOutcome::Ready(study) = &found.studies[0] else { panic!("{found:?}") };
+        let series = Series::of(study);
+        assert_eq!(series.len(), 1);
+        series[0].volume.clone().unwrap().map(|plan| plan.grid.size).map_err(|refusal| refusal.code)
+    };
+    let files = files(&stack(5, 2.0));
+    for (index, bytes) in files.iter().enumerate().take(4) {
+        write(&index.to_string(), bytes);
+    }
+    assert_eq!(volume(), Ok([4, 6, 5]), "of a slice that never came nothing is known");
+    // the last slice, cut inside its pixels
+    write("4", &files[4][..files[4].len() - 3]);
+    assert_eq!(volume(), Err(RefusalCode::IncompleteSeries));
+    // a file of another series takes nothing away from this one
+    let other = axial([0.0; 3]);
+    let other = Slice { more: vec![text(0x20, 0x0E, "UI", "1.2.3.2")], ..other };
+    let other = file(4, &other);
+    write("4", &other[..other.len() - 3]);
+    assert_eq!(volume(), Ok([4, 6, 5]));
+    // one that ends before it names its series may be of any
+    let series_at = other.windows(7).position(|bytes| bytes == b"1.2.3.2").unwrap();
+    write("4", &other[..series_at]);
+    assert_eq!(volume(), Err(RefusalCode::IncompleteSeries));
 }
 
 #[test]
@@ -343,7 +379,7 @@ fn a_tilted_gantry_is_named() {
 #[test]
 fn frames_of_one_instance_become_slices() {
     let frames = 4_usize;
-    let place = |at: usize| {
+    let place = |(at, unit): (usize, &str)| {
         vec![
             items(0x20, 0x9113, vec![vec![text(0x20, 0x32, "DS", &decimals(&[0.0, 0.0, -2.0 * at as f64]))]]),
             items(
@@ -352,7 +388,7 @@ fn frames_of_one_instance_become_slices() {
                 vec![vec![
                     text(0x28, 0x1052, "DS", &format!("{}", 100 * at)),
                     text(0x28, 0x1053, "DS", "2"),
-                    text(0x28, 0x1054, "LO", "HU"),
+                    text(0x28, 0x1054, "LO", unit),
                 ]],
             ),
         ]
@@ -361,24 +397,30 @@ fn frames_of_one_instance_become_slices() {
         items(0x20, 0x9116, vec![vec![text(0x20, 0x37, "DS", "1\\0\\0\\0\\1\\0")]]),
         items(0x28, 0x9110, vec![vec![text(0x28, 0x30, "DS", "1\\1"), text(0x18, 0x50, "DS", "2")]]),
     ];
+    let picture = |units: [&str; 4]| Picture {
+        rows: 2,
+        columns: 2,
+        allocated: 16,
+        stored: 16,
+        high: 15,
+        signed: false,
+        photometric: "MONOCHROME2",
+        frames,
+        samples: (0..16).collect(),
+        more: vec![
+            text(8, 0x60, "CS", "CT"),
+            items(0x5200, 0x9229, vec![shared.clone()]),
+            items(0x5200, 0x9230, units.into_iter().enumerate().map(place).collect()),
+        ],
+    };
+    // one frame of another unit, and one of none
+    for odd in ["HU_MOD", "US"] {
+        let files = vec![picture(["HU", "HU", odd, "HU"]).file(Encoding::Explicit)];
+        assert_eq!(read_header(&files[0], &Limits::default()).unwrap().unit, None);
+        assert_eq!(plan(&files).unwrap_err().code, RefusalCode::MixedSeries, "{odd}");
+    }
     for encoding in Encoding::ALL {
-        let picture = Picture {
-            rows: 2,
-            columns: 2,
-            allocated: 16,
-            stored: 16,
-            high: 15,
-            signed: false,
-            photometric: "MONOCHROME2",
-            frames,
-            samples: (0..16).collect(),
-            more: vec![
-                text(8, 0x60, "CS", "CT"),
-                items(0x5200, 0x9229, vec![shared.clone()]),
-                items(0x5200, 0x9230, (0..frames).map(place).collect()),
-            ],
-        };
-        let files = vec![picture.file(encoding)];
+        let files = vec![picture(["HU"; 4]).file(encoding)];
         assert_eq!(read_header(&files[0], &Limits::default()).unwrap().unit.as_deref(), Some("HU"));
         let plan = plan(&files).unwrap();
         assert_eq!(plan.members.iter().map(|member| member.frame).collect::<Vec<_>>(), [3, 2, 1, 0]);

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use chiasm_tests::{PATIENT_ID, lines, phantom, phantom_study, run};
+use chiasm_tests::{PATIENT_ID, lines, phantom, phantom_series, phantom_study, run};
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
 use dicom_ingest::limits::Limits;
@@ -93,6 +93,33 @@ fn what_may_show_the_patient_is_refused_until_somebody_declares_it_clean() {
     let key = folder.path().join("key");
     fs::write(&key, "no key").unwrap();
     assert_eq!(deidentify(&study, &out, &["--key", key.to_str().unwrap()]).status.code(), Some(2));
+}
+
+#[test]
+fn a_study_that_is_held_for_its_orders_is_written_and_one_of_two_patients_is_not() {
+    for (tag, vr, value, written) in
+        [(tags::ACCESSION_NUMBER, VR::SH, "ACC9", 2), (tags::PATIENT_ID, VR::LO, "ANOTHER", 0)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let study = folder.path().join("study");
+        fs::create_dir(&study).unwrap();
+        for (number, bytes) in phantom_series(3, 2).iter().enumerate() {
+            let mut object = dicom_object::from_reader(&bytes[..]).unwrap();
+            if number == 1 {
+                object.put(DataElement::new(tag, vr, value));
+            }
+            object.write_to_file(study.join(number.to_string())).unwrap();
+        }
+        let (out, reports) = (folder.path().join("out"), folder.path().join("reports"));
+        let output = deidentify(&study, &out, &[]);
+        assert_eq!(output.status.code(), Some(if written > 0 { 0 } else { 3 }), "{value}");
+        assert_eq!(files(&out).len(), written, "{value}");
+        // to whoever analyses it, it is refused
+        let arguments = ["analyze", "--device", "cpu", "--json", "--out"].map(Path::new);
+        let analyzed = run(&[&arguments[..], &[reports.as_path(), study.as_path()]].concat());
+        let code = if written > 0 { "OrderConflict" } else { "MixedPatient" };
+        assert_eq!(lines(&analyzed)[0]["code"], code);
+    }
 }
 
 /// A ZIP archive of a study is as good as its folder for every command, also for a worker that takes the job up later.

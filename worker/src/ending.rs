@@ -81,7 +81,10 @@ fn next_step(code: &str) -> &'static str {
         | "SeveralRecords"
         | "RecordMixedPatients"
         | "NoPatientId"
-        | "MixedPatient" => {
+        | "MixedPatient"
+        | "LateralityConflict"
+        | "OrderConflict"
+        | "ImplausibleDate" => {
             "Check whose images and whose record these are, correct the source, and submit the study again."
         }
         "RecordUnreadable" => "Offer a FHIR R4 bundle of this patient, or leave the record out.",
@@ -113,11 +116,11 @@ mod tests {
         let named = |code: &&str| is_held(code) && section.contains(&format!("`{code}`"));
         let codes: Vec<&str> = list.split("| `").skip(1).filter_map(|row| row.split('`').next()).collect();
         let held: Vec<&str> = codes.iter().copied().filter(|code| is_held(code)).collect();
-        assert_eq!(held.len(), 8, "{held:?}");
+        assert_eq!(held.len(), 11, "{held:?}");
         assert!(held.iter().all(named), "{held:?}");
         assert_eq!(
             codes.iter().filter(|code| section.contains(&format!("`{code}`"))).count(),
-            9,
+            12,
             "and StudyIncomplete"
         );
     }

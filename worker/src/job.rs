@@ -97,6 +97,9 @@ pub struct SourceFile {
     pub sha256: String,
 }
 
+/// The digest of a file that cannot be read, or whose reader ended over it.
+pub const UNREADABLE: &str = "unreadable";
+
 /// The record that was offered for a study.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, tag = "kind", rename_all = "snake_case")]

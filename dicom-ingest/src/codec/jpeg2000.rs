@@ -7,6 +7,7 @@ use super::jpeg::{Segment, failed, segment};
 use super::samples::{mask, overflow, refuse_left_aligned, sign_extend};
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::warning::{Warning, WarningCode};
 
 /// Samples a byte may hold above the plausible size: a blank tile costs a few bytes.
 const SAMPLES_PER_BYTE: u64 = 4096;
@@ -37,7 +38,7 @@ struct Size {
 pub(super) fn decode(
     coded: &[u8],
     facts: &PixelFacts,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Vec<i32>, Refusal> {
     let size = size(codestream(coded)?)?;
     size.header.check(facts, coded.len(), SAMPLES_PER_BYTE)?;
@@ -53,10 +54,10 @@ pub(super) fn decode(
         return Err(failed("the JPEG 2000 decoder did not return the frame that the header promised"));
     }
     if size.signed != facts.signed {
-        let warning =
+        let message =
             "the sign of the JPEG 2000 codestream differs from PixelRepresentation, which was followed";
-        if !warnings.iter().any(|known| known == warning) {
-            warnings.push(warning.to_owned());
+        if !warnings.iter().any(|known| known.code == WarningCode::CodestreamSign) {
+            warnings.push(Warning::new(WarningCode::CodestreamSign, message));
         }
     }
     store(component.data(), size.header.precision, facts)

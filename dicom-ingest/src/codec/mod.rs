@@ -16,6 +16,7 @@ use crate::dataset::ByteOrder;
 use crate::pixel_facts::{Photometric, PixelFacts};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::transfer_syntax::TransferSyntax;
+use crate::warning::Warning;
 
 pub(crate) use native::Layout;
 
@@ -117,7 +118,7 @@ pub(crate) fn decode_frame(
     coded: &[u8],
     transfer_syntax: &TransferSyntax,
     facts: &PixelFacts,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Vec<i32>, Refusal> {
     match transfer_syntax {
         TransferSyntax::Rle => rle::decode(coded, facts),

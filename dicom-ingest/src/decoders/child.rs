@@ -72,7 +72,7 @@ impl Child {
         self.ask(&Asked::Header, file, timeout, |link, number, digest| match answer(link, number)? {
             Answered::Instance(sent) => Ok(Header::Instance(Box::new(instance(*sent, digest)?))),
             Answered::Directory => Ok(Header::Directory),
-            Answered::Refused(study_uid, refusal) => Ok(Header::Refused(study_uid, refused(refusal)?)),
+            Answered::Refused(home, refusal) => Ok(Header::Refused(home, refused(refusal)?)),
             _ => Err(invalid("an answer to another question")),
         })
     }

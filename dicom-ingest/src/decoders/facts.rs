@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::instance::Instance;
+use crate::laterality::{Side, SideConflict};
 use crate::patient::{PatientIdentity, PersonName, Sex};
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;
@@ -16,6 +17,7 @@ use crate::species::Species;
 use crate::study_time::StudyTime;
 use crate::transfer_syntax::TransferSyntax;
 use crate::uid::Uid;
+use crate::warning::Warning;
 
 /// An instance in a frame.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,6 +38,7 @@ struct InstanceDef {
     patient: PatientIdentity,
     species: Species,
     age_years: Option<f64>,
+    impossible_age: bool,
     study_time: Option<StudyTime>,
     #[serde(with = "exposed")]
     accession_number: Option<Phi<String>>,
@@ -51,6 +54,8 @@ struct InstanceDef {
     view_position: Option<String>,
     view_codes: Vec<Code>,
     laterality: Option<String>,
+    ordered_side: Option<Side>,
+    side_conflict: Option<SideConflict>,
     patient_orientation: Vec<String>,
     lateral_evidence: Option<String>,
     presentation_intent: Option<String>,
@@ -69,7 +74,7 @@ struct InstanceDef {
     burned_in_annotation: Option<bool>,
     lossy: bool,
     rejection: Option<Rejection>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::reader::{Header, header_as};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::sr;
+use crate::uid::Home;
 
 /// Memory that is kept from one file to the next, in bytes.
 const KEPT_BYTES: usize = 32 << 20;
@@ -62,28 +63,28 @@ fn answer(
         Asked::Header => match header_as(file, limits, |_| [0; 32]) {
             Header::Instance(instance) => Answered::Instance(Box::new(SentInstance(*instance))),
             Header::Directory => Answered::Directory,
-            Header::Refused(study_uid, refusal) => Answered::Refused(study_uid, refusal),
+            Header::Refused(home, refusal) => Answered::Refused(home, refusal),
         },
         Asked::Decode => match decode_as(file, limits, |_| [0; 32]) {
             Ok(decoded) => return send(number, decoded, answers),
-            Err(refusal) => Answered::Refused(None, refusal),
+            Err(refusal) => Answered::Refused(Home::default(), refusal),
         },
         Asked::Report => match sr::read(file, limits) {
             Ok(report) => Answered::Report(Box::new(report)),
-            Err(refusal) => Answered::Refused(None, refusal),
+            Err(refusal) => Answered::Refused(Home::default(), refusal),
         },
         Asked::Deidentify(options) => match deidentify(file, limits, options) {
             Ok(done) => {
                 return wire::write(answers, number, &Answered::Deidentified(done.named), &done.bytes);
             }
-            Err(refusal) => Answered::Refused(None, refusal),
+            Err(refusal) => Answered::Refused(Home::default(), refusal),
         },
     };
     match wire::write(answers, number, &answered, &[]) {
         // Nothing was written yet.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             let refusal = Refusal::new(RefusalCode::TooLarge, "the header facts do not fit into a frame");
-            wire::write(answers, number, &Answered::Refused(None, refusal), &[])
+            wire::write(answers, number, &Answered::Refused(Home::default(), refusal), &[])
         }
         written => written,
     }

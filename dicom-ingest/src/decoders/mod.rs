@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::reader::{Header, Reader};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::sr::SrReport;
+use crate::uid::Home;
 
 use child::Child;
 
@@ -195,8 +196,8 @@ impl Reader for Pool {
         match self.bounded(bytes) {
             Ok(()) => self
                 .ask(|child| child.header(bytes, self.options.timeout))
-                .unwrap_or_else(|refusal| Header::Refused(None, refusal)),
-            Err(refusal) => Header::Refused(None, refusal),
+                .unwrap_or_else(|refusal| Header::Refused(Home::default(), refusal)),
+            Err(refusal) => Header::Refused(Home::default(), refusal),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::frame::GreyTransform;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 use crate::sr::SrReport;
-use crate::uid::Uid;
+use crate::uid::Home;
 
 /// Longest head, in bytes: header facts with every text as long as its representation allows are far below.
 const MOST_HEAD: u32 = 16 << 20;
@@ -54,7 +54,7 @@ pub(super) enum Answered {
     /// An instance without what identified its patient; the body is the file.
     Deidentified(Named),
     /// It is not read.
-    Refused(Option<Uid>, Refusal),
+    Refused(Home, Refusal),
 }
 
 /// A head, and how long the body is that follows.
@@ -150,7 +150,7 @@ mod tests {
         let mut pipe = Vec::new();
         write(&mut pipe, 7, &Asked::Decode, b"file").unwrap();
         let refusal = Refusal::new(RefusalCode::TooDeep, "65 levels");
-        write(&mut pipe, 7, &Answered::Refused(None, refusal.clone()), &[]).unwrap();
+        write(&mut pipe, 7, &Answered::Refused(Home::default(), refusal.clone()), &[]).unwrap();
         let mut pipe = pipe.as_slice();
         let asked = read_head::<Asked>(&mut pipe).unwrap().unwrap();
         assert!(matches!(asked, Framed { number: 7, head: Asked::Decode, body: 4 }));
@@ -158,7 +158,9 @@ mod tests {
         read_body(&mut pipe, 4, &mut body).unwrap();
         assert_eq!(body, b"file");
         let answered = read_head::<Answered>(&mut pipe).unwrap().unwrap();
-        assert!(matches!(answered.head, Answered::Refused(None, read) if read == refusal));
+        assert!(
+            matches!(answered.head, Answered::Refused(home, read) if home == Home::default() && read == refusal)
+        );
         assert!(read_head::<Answered>(&mut pipe).unwrap().is_none());
     }
 

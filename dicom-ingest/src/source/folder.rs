@@ -12,6 +12,7 @@ use crate::prescan::claims_to_be_dicom;
 use crate::reader::{Header, Reader};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::study::{RefusedFile, StudyFile, StudyOutcome, group};
+use crate::uid::Home;
 
 /// Bytes that decide whether a file claims to be DICOM: preamble and prefix.
 const HEAD_BYTES: usize = 132;
@@ -188,14 +189,12 @@ impl Found {
         match reader.header(bytes) {
             Header::Instance(instance) => self.files.push(StudyFile { path, instance: *instance }),
             Header::Directory => self.directories += 1,
-            Header::Refused(study_uid, refusal) => {
-                self.refused.push(RefusedFile { path, study_uid, refusal });
-            }
+            Header::Refused(home, refusal) => self.refused.push(RefusedFile { path, home, refusal }),
         }
     }
 
     fn refuse(&mut self, path: PathBuf, refusal: Refusal) {
-        self.refused.push(RefusedFile { path, study_uid: None, refusal });
+        self.refused.push(RefusedFile { path, home: Home::default(), refusal });
     }
 }
 

@@ -85,7 +85,8 @@ impl Plan {
         }
         let units: BTreeSet<_> = slices
             .iter()
-            .filter_map(|slice| Some(series.get(slice.member.instance)?.unit.as_deref()))
+            .filter_map(|Slice { member, .. }| series.get(member.instance)?.planes.get(member.frame))
+            .map(|plane| plane.unit.as_deref())
             .collect();
         if units.len() > 1 {
             return Err(mixed("its values are of more than one unit"));

@@ -220,7 +220,7 @@ fn write(out: &mut Vec<u8>, elements: &[Element], encoding: Encoding, picture: O
             out.extend(u32_bytes(length));
         } else {
             out.extend(vr.as_bytes());
-            if matches!(vr, "OB" | "OW" | "SQ" | "UC" | "UN" | "UR" | "UT") {
+            if matches!(vr, "OB" | "OD" | "OF" | "OW" | "SQ" | "UC" | "UN" | "UR" | "UT") {
                 out.extend([0, 0]);
                 out.extend(u32_bytes(length));
             } else {

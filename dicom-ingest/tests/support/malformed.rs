@@ -118,6 +118,16 @@ fn image_attributes(set: &mut Set) {
         set.without(class, MissingAttribute, tag);
     }
     set.without("no pixel data", NoPixelData, (0x7FE0, 0x10));
+    for (element, vr, bytes) in [(8, "OF", 4), (9, "OD", 8)] {
+        for picture in pictures() {
+            let mut elements = picture.elements();
+            elements.retain(|own| own.0 != 0x7FE0);
+            elements.push((0x7FE0, element, vr, Value::Bytes(vec![0; 256 * bytes])));
+            for encoding in Encoding::ALL {
+                set.add("floating point pixels", UnsupportedPixel, file(&elements, encoding, &picture));
+            }
+        }
+    }
 }
 
 fn values(set: &mut Set) {

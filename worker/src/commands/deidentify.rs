@@ -120,6 +120,14 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     bytes?.try_into().ok()
 }
 
+/// Whether a study that is refused for this is one patient's all the same.
+const fn is_of_one_patient(code: RefusalCode) -> bool {
+    matches!(
+        code,
+        RefusalCode::ImplausibleDate | RefusalCode::LateralityConflict | RefusalCode::OrderConflict
+    )
+}
+
 /// One run.
 struct Run<'a> {
     args: &'a DeidentifyArgs,
@@ -133,13 +141,19 @@ impl Run<'_> {
         match study {
             StudyOutcome::Ready(study) => {
                 for file in &study.instances {
-                    self.file(&file.path, file.instance.sha256)?;
+                    self.file(&file.path, Some(file.instance.sha256))?;
                 }
                 for dropped in &study.dropped {
                     match &dropped.reason {
                         DropReason::Duplicate => self.counts.duplicates += 1,
                         DropReason::Refused(refusal) => self.refuse(&dropped.path, refusal)?,
                     }
+                }
+            }
+            // A contradiction of dates, orders or sides leaves no doubt whose it is.
+            StudyOutcome::Refused(refused) if is_of_one_patient(refused.refusal.code) => {
+                for path in &refused.paths {
+                    self.file(path, None)?;
                 }
             }
             // Whose it is cannot be told, so neither which pseudonym is right.
@@ -152,10 +166,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, digest: [u8; 32]) -> anyhow::Result<()> {
+    fn file(&mut self, path: &Path, digest: Option<[u8; 32]>) -> anyhow::Result<()> {
         use sha2::Digest as _;
         let read = read_file(path, self.reader.limits()).ok();
-        let Some(bytes) = read.filter(|bytes| sha2::Sha256::digest(bytes).as_slice() == digest) else {
+        let is_same =
+            |bytes: &Vec<u8>| digest.is_none_or(|digest| sha2::Sha256::digest(bytes).as_slice() == digest);
+        let Some(bytes) = read.filter(is_same) else {
             let message = "the file was changed or removed while it was read";
             return self.refuse(path, &Refusal::new(RefusalCode::UnreadableFile, message));
         };

@@ -107,13 +107,20 @@ fn dropped(study: Option<&Study>, output: Option<&ModelOutput>) -> Vec<doc::Drop
 fn warnings(parts: &Parts<'_>, output: Option<&ModelOutput>) -> Vec<doc::Warning> {
     let warning = |code: &str, text: &str| doc::Warning { code: code.to_owned(), text: text.to_owned() };
     let of_study = parts.evidence.study.iter().flat_map(|study| &study.warnings);
+    let mut warnings: Vec<doc::Warning> = Vec::new();
     let of_run = parts.evidence.warnings.iter();
     let of_image = output.into_iter().flat_map(|output| &output.warnings);
-    of_study
-        .map(|text| warning("OddStudy", text))
+    let all = of_study
+        .map(|one| warning(one.code.as_str(), &one.message))
         .chain(of_run.map(|(code, text)| warning(code, text)))
-        .chain(of_image.map(|Note { code, text, .. }| warning(code, text)))
-        .collect()
+        .chain(of_image.map(|Note { code, text, .. }| warning(code, text)));
+    for one in all {
+        // what the headers of the study say, the image that was read says again
+        if !warnings.contains(&one) {
+            warnings.push(one);
+        }
+    }
+    warnings
 }
 
 fn started_text(study: Option<&Study>) -> String {
@@ -138,7 +145,7 @@ fn zone_rule(started: Option<(Timestamp, TimeRule)>, site_zone: &str) -> String 
 
 /// The person: the record's reference where it was confirmed, else the images' own identifier.
 pub(super) fn patient(parts: &Parts<'_>) -> doc::Patient {
-    let stated = parts.evidence.study.as_deref().map(|study| &study.patient);
+    let stated = parts.evidence.study.as_deref().map(|study| &study.identity.patient);
     let id = stated.and_then(|stated| stated.id.as_ref()).map(|id| id.expose().clone());
     let subject = match (&parts.evidence.record, &id) {
         (Some(record), _) => doc::Subject::Reference(record.patient().reference.clone()),

@@ -42,7 +42,7 @@ pub struct InspectedStudy {
     /// Reports of our own beside the images; they are no input.
     pub own_reports: usize,
     /// What was odd about the files but harmless.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Coded>,
 }
 
 /// A stable code and a sentence.
@@ -226,7 +226,7 @@ fn ready(study: &Study, asked: &[Asked<'_>]) -> InspectedStudy {
         refused: refused().count(),
         duplicates: study.dropped.iter().filter(|dropped| dropped.reason == DropReason::Duplicate).count(),
         own_reports: study.own_reports,
-        warnings: study.warnings.clone(),
+        warnings: study.warnings.iter().map(|one| coded(one.code.as_str(), &one.message)).collect(),
     }
 }
 

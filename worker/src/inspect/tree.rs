@@ -13,7 +13,7 @@ pub fn study(study: &InspectedStudy) -> String {
     if study.refused > 0 {
         branches.push(refused(study));
     }
-    let notes: Vec<String> = study.warnings.iter().map(|warning| plain(warning)).collect();
+    let notes: Vec<String> = study.warnings.iter().map(coded).collect();
     if let Some(first) = notes.first() {
         let lines =
             std::iter::once(format!("odd but harmless: {first}")).chain(notes.iter().skip(1).cloned());

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::convert;
 use crate::identity::Person;
-use crate::job::{KeyParts, Request, SourceFile, hex, keys};
+use crate::job::{KeyParts, Request, SourceFile, UNREADABLE, hex, keys};
 use crate::lane::Lane;
 use crate::ledger::NewJob;
 use crate::message::{Mode, Name};
@@ -202,7 +202,7 @@ pub fn new_job(
 
 /// The person as the images state it; empty where they cannot be read.
 pub fn person_of(found: &StudyOutcome) -> Person {
-    ready(found).map(|study| convert::person_of_images(&study.patient)).unwrap_or_default()
+    ready(found).map(|study| convert::person_of_images(&study.identity.patient)).unwrap_or_default()
 }
 
 /// How many reports of our own lie in the study; they are none of its files.
@@ -217,16 +217,9 @@ fn ready(found: &StudyOutcome) -> Option<&Study> {
     }
 }
 
-/// The digest of a file that cannot be read.
-pub const UNREADABLE: &str = "unreadable";
-
 /// Every file of the study, those that were left out too, with its digest.
 pub fn source_files(found: &StudyOutcome, limits: &Limits) -> Vec<SourceFile> {
-    let digest = |path: &PathBuf| {
-        let sha256 =
-            read_file(path, limits).map_or_else(|_| UNREADABLE.into(), |bytes| hex(&Sha256::digest(bytes)));
-        SourceFile { path: path.clone(), sha256 }
-    };
+    let digest = |path: &PathBuf| source_file(path, limits);
     match found {
         StudyOutcome::Refused(refused) => refused.paths.iter().map(digest).collect(),
         StudyOutcome::Ready(study) => {
@@ -237,6 +230,13 @@ pub fn source_files(found: &StudyOutcome, limits: &Limits) -> Vec<SourceFile> {
             read.chain(study.dropped.iter().map(|dropped| digest(&dropped.path))).collect()
         }
     }
+}
+
+/// A file with its digest.
+pub fn source_file(path: &Path, limits: &Limits) -> SourceFile {
+    let sha256 =
+        read_file(path, limits).map_or_else(|_| UNREADABLE.into(), |bytes| hex(&Sha256::digest(bytes)));
+    SourceFile { path: path.to_owned(), sha256 }
 }
 
 fn latest_of_study(study: &Study, config: &Config) -> Option<Timestamp> {

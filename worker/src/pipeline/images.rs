@@ -11,7 +11,8 @@ use dicom_ingest::reader::Reader;
 use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::archive::read_file;
 use dicom_ingest::source::folder::discover;
-use dicom_ingest::study::{Study, StudyFile, StudyOutcome};
+use dicom_ingest::study::{RefusedFile, Study, StudyFile, StudyOutcome};
+use dicom_ingest::warning::Warning;
 use jiff::tz::TimeZone;
 use models::{GreyImage, Outside, Present as ModelPresent, Scores, Segment};
 
@@ -21,7 +22,7 @@ use super::png;
 use super::timings::Timings;
 use super::{Room, Stages};
 use crate::ending::Ending;
-use crate::job::{Request, hex};
+use crate::job::{Request, UNREADABLE, hex};
 use crate::outcome::Present;
 use crate::readings::Reading;
 use crate::select::Candidate;
@@ -56,7 +57,10 @@ pub(super) fn study(
         fetched
     } else {
         let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
-        Arc::new(read(study_uid, &paths, reader)?.ok_or_else(changed)?)
+        let files = paths.iter().zip(&request.files);
+        let unread: BTreeSet<&Path> =
+            files.filter(|(_, file)| file.sha256 == UNREADABLE).map(|(path, _)| path.as_path()).collect();
+        Arc::new(read(study_uid, &paths, &unread, reader)?.ok_or_else(changed)?)
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
@@ -78,16 +82,29 @@ fn paths(request: &Request, root: Option<&Path>) -> Option<Vec<PathBuf>> {
     }
 }
 
-/// The study as its files stand now; `None` when they are not what was accepted.
-fn read(study_uid: &str, paths: &[PathBuf], reader: &dyn Reader) -> Result<Option<Study>, Ending> {
+/// The study as its files stand now; `None` when they are not what was accepted. `unread` are those that could not be read then.
+fn read(
+    study_uid: &str,
+    paths: &[PathBuf],
+    unread: &BTreeSet<&Path>,
+    reader: &dyn Reader,
+) -> Result<Option<Study>, Ending> {
     let Ok(discovery) = discover(paths, reader, &mut |_| {}) else { return Ok(None) };
-    // A file that was accepted could be read then: that it cannot be now is its reader's doing, not another content's.
-    if let Some(file) = discovery.unreadable.iter().find(|file| file.refusal.code.is_of_the_process()) {
+    // Another file that was accepted could be read then: that it cannot be now is its reader's doing, not another content's.
+    let is_lost = |file: &&RefusedFile| match file.refusal.code {
+        RefusalCode::DecoderUnavailable => true,
+        code => code.is_of_the_process() && !unread.contains(file.path.as_path()),
+    };
+    if let Some(file) = discovery.unreadable.iter().find(is_lost) {
         return Err(ending(file.refusal.clone()));
     }
     match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
         None => Ok(None),
-        Some(StudyOutcome::Ready(study)) => Ok(Some(*study)),
+        Some(StudyOutcome::Ready(mut study)) => {
+            // they were accepted as files of this study, whatever they say
+            study.adopt(discovery.unreadable);
+            Ok(Some(*study))
+        }
         Some(StudyOutcome::Refused(refused)) => {
             Err(Ending::refused(refused.refusal.code.as_str(), refused.refusal.message))
         }
@@ -132,13 +149,13 @@ fn score_candidate(
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
-    let (image, input) = {
+    let (image, input, odd) = {
         let _turn = room.turns.take();
-        let frame = timings.time("decode", || decode_frame(candidate, stages.reader.as_ref()))?;
+        let (frame, odd) = timings.time("decode", || decode_frame(candidate, stages.reader.as_ref()))?;
         timings.time("preprocess", || {
             let image = grey_image(&frame)?;
             let input = Arc::new(reading.bundle.prepare(&image));
-            Ok::<_, Ending>((image, input))
+            Ok::<_, Ending>((image, input, odd))
         })?
     };
     let device = timings.time("load", || room.scoring.device(reading.model))?;
@@ -169,7 +186,7 @@ fn score_candidate(
         frontal: scores.chest.map(|chest| storable(chest.frontal)),
         novelty: scores.out_of_distribution.map(|novelty| storable(novelty.score)),
         dropped: Vec::new(),
-        warnings: warnings(candidate, &scores, reading),
+        warnings: warnings(candidate, &odd, &scores, reading),
         picture: timings.time("picture", || picture(&image, over.as_ref(), label))?,
     })
 }
@@ -246,7 +263,8 @@ fn check_size(candidate: Candidate<'_>) -> Result<(), Ending> {
     Ok(())
 }
 
-fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<Frame, Ending> {
+/// The one frame of an image, and what was odd about it but harmless, in its header and in its pixels.
+fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<(Frame, Vec<Warning>), Ending> {
     check_size(candidate)?;
     let bytes = read_file(&candidate.file.path, reader.limits())
         .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?;
@@ -254,9 +272,10 @@ fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<Frame, 
     if decoded.instance.sha256 != candidate.file.instance.sha256 {
         return Err(Ending::refused("SourceChanged", "a file of the study was changed while it was read"));
     }
+    let odd = decoded.instance.warnings;
     let mut frames = decoded.frames.into_iter();
     match (frames.next(), frames.next()) {
-        (Some(frame), None) => Ok(frame),
+        (Some(frame), None) => Ok((frame, odd)),
         _ => Err(Ending::refused(
             "UnsupportedPixel",
             "the image has more than one frame where one radiograph is expected",
@@ -318,14 +337,14 @@ fn finding(score: &models::Score) -> FindingScore {
     }
 }
 
-fn warnings(candidate: Candidate<'_>, scores: &Scores, reading: &Reading) -> Vec<Note> {
+fn warnings(candidate: Candidate<'_>, odd: &[Warning], scores: &Scores, reading: &Reading) -> Vec<Note> {
     let instance = &candidate.file.instance;
     let note = |code: &str, text: String| Note {
         sop_instance_uid: Some(instance.sop_instance_uid.to_string()),
         code: code.to_owned(),
         text,
     };
-    let mut notes: Vec<_> = instance.warnings.iter().map(|text| note("OddHeader", text.clone())).collect();
+    let mut notes: Vec<_> = odd.iter().map(|one| note(one.code.as_str(), one.message.clone())).collect();
     if instance.burned_in_annotation == Some(true) {
         notes.push(note("BurnedInAnnotation", "the image says that it carries burned-in annotation".into()));
     }
@@ -402,74 +421,4 @@ fn pixels(length: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use dicom_ingest::decode::Decoded;
-    use dicom_ingest::deidentify::{Deidentified, Options};
-    use dicom_ingest::limits::Limits;
-    use dicom_ingest::patient::Sex;
-    use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
-    use dicom_ingest::read::read_header;
-    use dicom_ingest::reader::Header;
-    use dicom_ingest::sr::SrReport;
-    use jiff::civil::date;
-
-    use super::*;
-
-    /// A reader that must not be asked.
-    #[derive(Debug)]
-    struct Nobody(Limits);
-
-    impl Reader for Nobody {
-        fn limits(&self) -> &Limits {
-            &self.0
-        }
-
-        fn header(&self, _: &[u8]) -> Header {
-            panic!("no header is read")
-        }
-
-        fn decode(&self, _: &[u8]) -> Result<Decoded, Refusal> {
-            panic!("nothing is decoded")
-        }
-
-        fn report(&self, _: &[u8]) -> Result<SrReport, Refusal> {
-            panic!("no report is read")
-        }
-
-        fn deidentify(&self, _: &[u8], _: &Options) -> Result<Deidentified, Refusal> {
-            panic!("nothing is written")
-        }
-    }
-
-    #[test]
-    fn what_the_header_makes_no_radiograph_is_refused_before_it_is_decoded() {
-        let bytes = phantom_chest(&PhantomSpec {
-            seed: 1,
-            patient_id: "T1".into(),
-            issuer: "TESTS".into(),
-            patient_name: "Test^Case".into(),
-            birth_date: date(1950, 2, 3),
-            sex: Sex::Female,
-            study_time: date(2024, 5, 6).at(7, 8, 9, 0),
-            offset_minutes: None,
-            accession_number: "A1".into(),
-            opacity: None,
-        });
-        let sound = read_header(&bytes.unwrap(), &Limits::default()).unwrap();
-        let refused = |frames: u32, rows: u32, columns: u32| {
-            let mut instance = sound.clone();
-            let pixels = instance.pixels.as_mut().unwrap();
-            (pixels.frames, pixels.rows, pixels.columns) = (frames, rows, columns);
-            let file = StudyFile { path: PathBuf::from("nowhere"), instance };
-            let candidate = Candidate { file: &file, check_frontal: false };
-            match decode_frame(candidate, &Nobody(Limits::default())) {
-                Err(Ending::Refused(why)) => why.code,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(refused(2, 8, 8), "UnsupportedPixel");
-        assert_eq!(refused(1, 8192, 8193), "PixelLimit");
-        assert_eq!(refused(1, 65_535, 65_535), "PixelLimit");
-        assert_eq!(refused(1, 8192, 8192), "UnreadableFile", "a size that a radiograph can have");
-    }
-}
+mod tests;

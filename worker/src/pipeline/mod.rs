@@ -217,6 +217,7 @@ impl Stages {
         if study.is_rejected() {
             return Err(rejected());
         }
+        record::has_been(&job.accepted_at, evidence)?;
         let candidates = select::candidates(&study, reading.bundle.model_card(), &reading.pipeline)?;
         timings.time("read", || record::confirm(request, &study, evidence))?;
         drop(turn);

@@ -23,6 +23,22 @@ use crate::readings::Reading;
 /// How long after the study's start a structured report still counts as its own reading.
 const REPORTED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
+/// How far a study may begin after its job was accepted: clocks differ, and so do zones that nobody states.
+const BEGINS_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// Refuses a study that has not been yet: whoever reads a record at its time would look ahead. `accepted_at` is the job's.
+pub(super) fn has_been(accepted_at: &str, evidence: &Evidence) -> Result<(), Ending> {
+    let accepted = accepted_at.parse::<Timestamp>().ok();
+    let started = evidence.started.as_ref().map(|(started, _)| *started);
+    match started.zip(accepted) {
+        Some((started, accepted)) if started.duration_since(accepted) > BEGINS_WITHIN => {
+            let reason = "the study begins more than a day after it was accepted: its date is wrong, or the clock here";
+            Err(Ending::refused(RefusalCode::ImplausibleDate.as_str(), reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads the record that was offered: it must be readable and surely this patient's. Without t0 nothing is read.
 pub(super) fn confirm(request: &Request, study: &Study, evidence: &mut Evidence) -> Result<(), Ending> {
     let refused = |refusal: IdentityRefusal| Ending::refused(refusal.code(), refusal.to_string());
@@ -36,7 +52,7 @@ pub(super) fn confirm(request: &Request, study: &Study, evidence: &mut Evidence)
         RecordSource::File { file } => file,
     };
     let record = read(file)?;
-    let images = convert::person_of_images(&study.patient);
+    let images = convert::person_of_images(&study.identity.patient);
     identity::confirm(&images, &convert::person_of_record(record.patient())).map_err(refused)?;
     evidence.record = Some(record);
     Ok(())
@@ -160,6 +176,7 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
 #[cfg(test)]
 mod tests {
     use dicom_ingest::sr::SrProstate;
+    use dicom_ingest::study_time::TimeRule;
 
     use super::*;
 
@@ -173,6 +190,25 @@ mod tests {
             nodule_faults: Vec::new(),
             prostate: SrProstate::default(),
         }
+    }
+
+    #[test]
+    fn a_study_that_has_not_been_is_refused() {
+        let began = |hours: i64| {
+            let accepted: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+            let started = accepted + SignedDuration::from_hours(hours);
+            let evidence = Evidence { started: Some((started, TimeRule::SiteZone)), ..Evidence::default() };
+            has_been(&accepted.to_string(), &evidence)
+        };
+        assert_eq!([began(-80_000), began(0), began(24)], [Ok(()), Ok(()), Ok(())]);
+        let refused = began(25).unwrap_err();
+        assert_eq!(refused.why().code, "ImplausibleDate");
+        assert!(crate::ending::is_held(&refused.why().code));
+        assert_eq!(
+            has_been("2026-01-02T03:04:05Z", &Evidence::default()),
+            Ok(()),
+            "no date has its own code"
+        );
     }
 
     #[test]

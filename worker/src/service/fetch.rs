@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dicom_ingest::limits::Limits;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::discover;
 use dicom_ingest::source::{Fate, FetchLimits, Holding, Source, SourceError};
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::config::site::Places;
 use crate::deliver::{OpenError, Targets};
 use crate::intake::{self, new_job};
-use crate::job::{RecordSource, Request, SourceFile, Unread};
+use crate::job::{RecordSource, Request, SourceFile, UNREADABLE, Unread};
 use crate::ledger::NewJob;
 use crate::message::{JobRequest, Mode, Name};
 use crate::pipeline::Stages;
@@ -220,7 +221,11 @@ impl Sources {
         }
         let readable = |study: &StudyOutcome| study.uid() == &request.study_uid;
         let unreadable = discovery.unreadable.len() as u64;
-        let Some(found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };
+        // The folder is the study's: where no other study lies in it, what names none is of this one.
+        let is_alone = discovery.studies.len() == 1;
+        let names_none = |file: &RefusedFile| is_alone && file.home.study_uid.is_none();
+        let nameless: Vec<RefusedFile> = discovery.unreadable.into_iter().filter(names_none).collect();
+        let Some(mut found) = discovery.studies.into_iter().find(readable) else { return Err(not_there()) };
         let mut files = intake::source_files(&found, stages.reader.limits());
         // whoever counted may have counted our reports too
         let there = distinct(&files) + intake::own_reports(&found) as u64;
@@ -231,6 +236,11 @@ impl Sources {
             let reason =
                 format!("the source holds {there} instances of the study, fewer than were announced");
             return Err(FetchError::NotThere { code: "StudyIncomplete", reason });
+        }
+        if let StudyOutcome::Ready(study) = &mut found {
+            let limits = stages.reader.limits();
+            files.extend(nameless.iter().map(|file| left_out(file, limits)));
+            study.adopt(nameless);
         }
         let from = request.record.as_ref().or(self.places.default_record.as_ref());
         let person = intake::person_of(&found);
@@ -305,10 +315,19 @@ impl Sources {
     }
 }
 
+/// A file of the study that is left out of it. One that ended its reader has no digest: it is left out again when the job is read
+/// again.
+fn left_out(file: &RefusedFile, limits: &Limits) -> SourceFile {
+    if file.refusal.code.is_of_the_process() {
+        return SourceFile { path: file.path.clone(), sha256: UNREADABLE.to_owned() };
+    }
+    intake::source_file(&file.path, limits)
+}
+
 /// The number of instances among files: copies of one have the same bytes. What cannot be read is nobody's copy.
 fn distinct(files: &[SourceFile]) -> u64 {
     let (unreadable, read): (Vec<_>, Vec<_>) =
-        files.iter().map(|file| file.sha256.as_str()).partition(|digest| *digest == intake::UNREADABLE);
+        files.iter().map(|file| file.sha256.as_str()).partition(|digest| *digest == UNREADABLE);
     (unreadable.len() + read.into_iter().collect::<BTreeSet<_>>().len()) as u64
 }
 
@@ -341,7 +360,7 @@ mod tests {
 
     #[test]
     fn copies_of_an_instance_do_not_make_a_study_whole() {
-        let files: Vec<SourceFile> = ["aa", "aa", "bb", intake::UNREADABLE, "aa", intake::UNREADABLE]
+        let files: Vec<SourceFile> = ["aa", "aa", "bb", UNREADABLE, "aa", UNREADABLE]
             .iter()
             .enumerate()
             .map(|(number, digest)| SourceFile {

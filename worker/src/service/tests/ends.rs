@@ -84,6 +84,25 @@ async fn the_news_that_the_images_are_gone_replaces_no_report() {
 }
 
 #[tokio::test]
+async fn a_file_that_names_no_study_is_left_out_of_the_one_it_lies_in_by_name() {
+    let place = Place::new();
+    let worker = place.worker(10);
+    let study = place.image();
+    let folder = place.folder.path().join("studies").join(&study);
+    fs::write(folder.join("cut"), [&[0; 128][..], b"DICM\x02\0"].concat()).unwrap();
+    place.doors.say(&study, Answer::Holds(1));
+    let carry = || soon(worker.feeds.arrivals.carry(place.delivery(&request(&study), false)));
+    carry().await.unwrap();
+    let page = place.folder.path().join("reports").join(&study).join("report.html");
+    assert!(fs::read_to_string(&page).unwrap().contains("Truncated"));
+    // it is one of the study's files: without it, it is another job
+    fs::remove_file(folder.join("cut")).unwrap();
+    carry().await.unwrap();
+    assert_eq!(place.jobs().await.len(), 2);
+    assert!(!fs::read_to_string(&page).unwrap().contains("Truncated"));
+}
+
+#[tokio::test]
 async fn what_is_read_in_the_shadow_takes_no_reports_place() {
     let place = Place::new();
     let worker = place.worker(10);
