@@ -39,7 +39,7 @@ steps = 5
 rate = 1e-9
 
 [table]
-id = "made-up-formula"
+id = "made-up-sides"
 version = "1"
 title = "t"
 outcome = "o"
@@ -257,7 +257,7 @@ fn an_evaluation_and_a_file_have_the_formula_too() {
     let model = &stated().model;
     let report = evaluate_fused(model, &table, &embeddings, &Device::flex()).unwrap();
     let names: Vec<&str> = report.arms.iter().map(|arm| arm.name.as_str()).collect();
-    assert_eq!(names, ["made-up-formula", "image only", "record only", "formula only"]);
+    assert_eq!(names, ["made-up-sides", "image only", "record only", "formula only"]);
     assert_eq!(report.arms[3].cases, 400, "every fifth row states none");
     let read = FusedModel::from_json(model.to_json().as_bytes(), &Device::flex()).unwrap();
     assert_eq!(answer(&read, true, "0.3", "0.8"), answer(model, true, "0.3", "0.8"));
