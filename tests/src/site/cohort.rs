@@ -98,6 +98,8 @@ pub struct Cohort {
     patients: Vec<Patient>,
     /// Study Instance UID to the index of its patient.
     studies: BTreeMap<String, usize>,
+    /// Study Instance UID to the number of its order.
+    orders: BTreeMap<String, usize>,
     made: usize,
 }
 
@@ -113,7 +115,7 @@ impl Cohort {
             let record = serde_json::to_vec(&patient.record()).expect("JSON");
             fs::write(records.join(format!("record-{number}.json")), record).expect("a written record");
         }
-        Self { seed, patients, studies: BTreeMap::new(), made: 0 }
+        Self { seed, patients, studies: BTreeMap::new(), orders: BTreeMap::new(), made: 0 }
     }
 
     /// Writes `count` more studies below `source`, one folder each, and gives their UIDs.
@@ -129,6 +131,7 @@ impl Cohort {
         self.made += 1;
         let of = number % self.patients.len();
         let study = format!("2.25.{}", digest(self.seed, "study", number));
+        self.orders.insert(study.clone(), number);
         self.write(source, &study, "image", number, (&self.patients[of], &self.patients[of]));
         self.studies.insert(study.clone(), of);
         study
@@ -147,7 +150,7 @@ impl Cohort {
             (tags::PATIENT_ID, VR::LO, &patient.id),
             (tags::PATIENT_NAME, VR::PN, &format!("{}^{}", named.family, named.given)),
             (tags::PATIENT_BIRTH_DATE, VR::DA, &named.birth_date),
-            (tags::ACCESSION_NUMBER, VR::SH, &accession(number)),
+            (tags::ACCESSION_NUMBER, VR::SH, &accession(self.orders.get(study).copied().unwrap_or(number))),
         ] {
             dataset.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
         }
