@@ -13,10 +13,11 @@ use super::view::{feature, missing, strongest};
 use super::{Feature, FeatureValue, Group, MissingReason, View};
 use crate::record::{Concept, Observation, ObservedValue};
 
-/// HL7 v3 RoleCode of parents, siblings and children.
-const FIRST_DEGREE: [&str; 21] = [
+/// HL7 v3 RoleCode of parents, siblings and children; half, step, adoptive and foster ones are not of the first degree.
+const FIRST_DEGREE: [&str; 27] = [
     "PRN", "FTH", "MTH", "NFTH", "NMTH", "NPRN", "SIB", "BRO", "SIS", "NSIB", "NBRO", "NSIS", "CHILD", "SON",
-    "DAU", "NCHILD", "SONC", "DAUC", "TWIN", "TWINBRO", "TWINSIS",
+    "DAU", "NCHILD", "SONC", "DAUC", "TWIN", "TWINBRO", "TWINSIS", "FTWIN", "FTWINBRO", "FTWINSIS", "ITWIN",
+    "ITWINBRO", "ITWINSIS",
 ];
 const ROLE_CODE: [&str; 2] =
     ["http://terminology.hl7.org/CodeSystem/v3-RoleCode", "http://hl7.org/fhir/v3/RoleCode"];

@@ -133,10 +133,7 @@ fn described(view: &View<'_>, measurement: &Measurement, last: &Point<'_>) -> Fe
     let mut found = of_point(view, &measurement.id, &measurement.label, last.value, last);
     found.group = measurement.group;
     found.unit = Some(measurement.unit.clone());
-    found.comparator = last.quantity.comparator.map(|comparator| match comparator {
-        QuantityComparator::Less | QuantityComparator::LessOrEqual => Comparator::Below,
-        QuantityComparator::Greater | QuantityComparator::GreaterOrEqual => Comparator::Above,
-    });
+    found.comparator = bound(last.quantity);
     let (system, code) = last.code.pair();
     found.original = Some(Original {
         value: last.quantity.written.clone(),
@@ -146,6 +143,30 @@ fn described(view: &View<'_>, measurement: &Measurement, last: &Point<'_>) -> Fe
     found.factor = ((last.factor - 1.0).abs() > f64::EPSILON).then_some(last.factor);
     found.note.clone_from(&last.code.note);
     found
+}
+
+/// Whether a quantity is below or above what could be measured.
+pub(super) fn bound(quantity: &Quantity) -> Option<Comparator> {
+    quantity.comparator.map(|comparator| match comparator {
+        QuantityComparator::Less | QuantityComparator::LessOrEqual => Comparator::Below,
+        QuantityComparator::Greater | QuantityComparator::GreaterOrEqual => Comparator::Above,
+    })
+}
+
+/// Makes of a quotient the bound that its parts make it: what divides turns round. Where the two point apart, it is none, and
+/// that is said.
+pub(super) fn bounded(found: &mut Feature, over: Option<Comparator>, under: Option<Comparator>) {
+    let turned = under.map(|bound| match bound {
+        Comparator::Below => Comparator::Above,
+        Comparator::Above => Comparator::Below,
+    });
+    let apart = over.is_some() && turned.is_some() && over != turned;
+    found.comparator = if apart { None } else { over.or(turned) };
+    if apart {
+        let said = "both parts are bounds, so that the value may lie on either side";
+        found.note =
+            Some(found.note.take().map_or_else(|| said.to_owned(), |note| format!("{note}; {said}")));
+    }
 }
 
 /// A derived number that is stated by one point.
@@ -180,6 +201,7 @@ fn body_mass_index(view: &View<'_>) -> Feature {
     found.unit = Some(index.unit.clone());
     found.other_sources.extend(height.known.fact.origin.reference.clone());
     found.note = Some("from the last weight and the last height".to_owned());
+    bounded(&mut found, bound(weight.quantity), bound(height.quantity));
     found
 }
 
@@ -204,6 +226,7 @@ fn ratio_of(view: &View<'_>, ratio: &Ratio) -> Option<Feature> {
     found.available = Some(top.known.available.max(bottom.known.available));
     found.other_sources.extend(newer.known.fact.origin.reference.clone());
     found.unit = Some(ratio.unit.clone());
+    bounded(&mut found, bound(top.quantity), bound(bottom.quantity));
     Some(found)
 }
 

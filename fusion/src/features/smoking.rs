@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::schema::{Smoking, Token, any_of};
 use super::statistics::DAYS_PER_YEAR;
 use super::view::{Known, feature, missing};
-use super::{Feature, FeatureValue, Group, MissingReason, Original, View, tobacco};
+use super::{Comparator, Feature, FeatureValue, Group, MissingReason, Original, View, labs, tobacco};
 use crate::record::{Concept, Observation, ObservedValue, Quantity};
 use crate::time::days_between;
 
@@ -80,6 +80,7 @@ pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
             years.original = None;
             years.other_sources = per_day.source.iter().cloned().collect();
             years.note = Some("from pack-years and cigarettes per day".to_owned());
+            labs::bounded(&mut years, pack_years.comparator, per_day.comparator);
         }
     }
     let quit = years_quit(view, &status);
@@ -138,6 +139,7 @@ fn measured(view: &View<'_>, amount: &Amount) -> Feature {
                 let mut found = feature(amount.id, amount.label, GROUP, FeatureValue::Number(value))
                     .stated_by(view, &fact.origin, fact.effective.as_ref(), times);
                 found.unit = Some(amount.shown_unit.to_owned());
+                found.comparator = stated_bound(fact);
                 return found;
             }
             Err(why) => {
@@ -146,6 +148,11 @@ fn measured(view: &View<'_>, amount: &Amount) -> Feature {
         }
     }
     missing(amount.id, amount.label, GROUP, reason.unwrap_or_else(|| view.why_unstated(codes)))
+}
+
+/// `> 40` pack-years are at least so many: the number stands, and it is said.
+fn stated_bound(fact: &Observation) -> Option<Comparator> {
+    if let ObservedValue::Quantity(quantity) = &fact.value { labs::bound(quantity) } else { None }
 }
 
 fn number(known: &Known<'_, Observation>, amount: &Amount) -> Result<f64, MissingReason> {
@@ -198,7 +205,8 @@ fn years_quit(view: &View<'_>, status: &Feature) -> Feature {
         let Some(stated) = tobacco::years(quantity) else { continue };
         let years = stated + completed_years(view, known.effective);
         if (0.0..=100.0).contains(&years) {
-            return made(years, "as stated, plus the completed years since then", Some(&known));
+            let note = "as stated, plus the completed years since then";
+            return Feature { comparator: labs::bound(quantity), ..made(years, note, Some(&known)) };
         }
     }
     missing(id, label, GROUP, view.why_unstated(&smoking.quit_date))

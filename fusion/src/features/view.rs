@@ -305,7 +305,7 @@ fn medication_times(fact: &Medication) -> Times<'_> {
     }
 }
 
-/// A procedure is known from its record's last change, else from when it was done: that it will be done is not said.
+/// A procedure is known from when it was done, else from its record's last change: that it will be done is not said.
 fn procedure_times(fact: &Procedure) -> Times<'_> {
     Times {
         origin: &fact.origin,

@@ -192,6 +192,36 @@ fn a_unit_that_does_not_fit_is_missing_with_its_reason() {
     assert_eq!(agrees.number("d-dimer"), Some(1.0));
 }
 
+/// A ratio of bounds is one, turned round for what divides, and none where its parts point apart.
+#[test]
+fn a_ratio_of_a_bound_is_a_bound() {
+    let part = |loinc: &str, comparator: Option<&str>, value: f64, unit: &str| {
+        let mut made = lab(loinc, loinc, "2024-05-01T08:00:00Z", value, unit);
+        if let Some(comparator) = comparator {
+            made["valueQuantity"]["comparator"] = json!(comparator);
+        }
+        made
+    };
+    let (below, above) = (Some(fusion::Comparator::Below), Some(fusion::Comparator::Above));
+    for (crp, albumin, expected) in [
+        (None, None, None),
+        (Some("<"), None, below),
+        (Some(">="), None, above),
+        (None, Some("<"), above),
+        (None, Some(">"), below),
+        (Some("<"), Some(">"), below),
+        (Some("<"), Some("<"), None),
+    ] {
+        let resources =
+            vec![patient(), part("1988-5", crp, 5.0, "mg/L"), part("1751-7", albumin, 10.0, "g/L")];
+        let found = table(resources, t0());
+        let ratio = found.feature("crp-albumin").unwrap();
+        assert_eq!((found.number("crp-albumin"), ratio.comparator), (Some(0.5), expected));
+        let said = ratio.note.as_deref().is_some_and(|note| note.contains("either side"));
+        assert_eq!(said, crp == Some("<") && albumin == Some("<"));
+    }
+}
+
 #[test]
 fn a_later_unusable_value_is_said() {
     let found = table(

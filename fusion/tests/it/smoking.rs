@@ -1,6 +1,6 @@
 //! Tobacco: status, amounts and years since quitting.
 
-use fusion::MissingReason;
+use fusion::{Comparator, FeatureTable, MissingReason};
 use serde_json::{Value, json};
 
 use crate::features::{reason, table};
@@ -58,4 +58,31 @@ fn time_since_quitting_grows_by_completed_years() {
     assert_eq!(quit("2023-05-03T10:00:00Z"), Some(6.0));
     assert_eq!(quit("2023-05-02T10:00:00Z"), Some(7.0));
     assert_eq!(quit("2021-12-31"), Some(8.0));
+}
+
+/// `> 40 pack-years` is at least so many, and so is what is made from it.
+#[test]
+fn a_bound_of_an_amount_stays_a_bound() {
+    let bounded = |code: &str, comparator: &str, value: f64, unit: &str| {
+        let mut made = lab(code, code, "2024-01-01T00:00:00Z", value, unit);
+        made["valueQuantity"]["comparator"] = json!(comparator);
+        made
+    };
+    let bound = |found: &FeatureTable, id: &str| found.feature(id).unwrap().comparator;
+    let daily = lab("daily", "63640-7", "2024-01-01T00:00:00Z", 20.0, "{cigarettes}/d");
+    let found = table(vec![patient(), bounded("8664-5", ">", 40.0, "{pack-years}"), daily], t0());
+    assert_eq!((found.number("pack-years"), found.number("years-smoked")), (Some(40.0), Some(40.0)));
+    assert_eq!(bound(&found, "pack-years"), Some(Comparator::Above));
+    assert_eq!(bound(&found, "years-smoked"), Some(Comparator::Above));
+    assert_eq!(bound(&found, "cigarettes-per-day"), None);
+    let packs = lab("packs", "8664-5", "2024-01-01T00:00:00Z", 40.0, "{pack-years}");
+    let found = table(vec![patient(), packs, bounded("63640-7", ">=", 20.0, "{cigarettes}/d")], t0());
+    assert_eq!(bound(&found, "years-smoked"), Some(Comparator::Below), "more a day are fewer years");
+    let mut quit = observation("x", SNOMED, "228486009", "2024-04-29T10:00:00Z", &quantity(15.0, "a"));
+    quit["valueQuantity"]["comparator"] = json!(">");
+    let found = table(vec![patient(), quit], t0());
+    assert_eq!(
+        (found.number("years-quit"), bound(&found, "years-quit")),
+        (Some(15.0), Some(Comparator::Above))
+    );
 }

@@ -264,7 +264,11 @@ fn whose_disease_it_is_is_never_swapped() {
         assert_eq!(mothers.truth(family), Some(true), "{family}");
         assert_eq!((mothers.truth(own), mothers.truth("cancer")), (None, None), "{own} of the mother");
         assert_ne!(mothers.truth(other), Some(true), "{disease} as {other}");
-        for role in ["HUSB", "GRMTH", "COUSN", "NBOR"] {
+        for role in ["FTWINBRO", "ITWINSIS", "ITWIN", "NFTH", "SONC"] {
+            let found = table(vec![patient(), relative(role, SNOMED, disease)], t0());
+            assert_eq!(found.truth(family), Some(true), "{family} by {role}");
+        }
+        for role in ["HUSB", "GRMTH", "COUSN", "NBOR", "HBRO", "STPFTH", "DAUADOPT"] {
             let found = table(vec![patient(), relative(role, SNOMED, disease)], t0());
             assert_eq!(found.truth(family), None, "{family} by {role}");
         }
