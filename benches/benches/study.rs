@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use fusion::{AssessInput, ChestView, HeaderDemographics, ImageScores, Record, Sex};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Device, DeviceChoice, GreyImage, Scorer, Scores};
 use tempfile::TempDir;
@@ -35,7 +34,7 @@ impl Analysed {
         let config = ground.config(0, 1).expect("a configuration");
         let reader = Arc::new(dicom_ingest::reader::InProcess::default());
         let stages = Stages::new(config.clone(), reader).expect("the stages");
-        let accepted = Acceptance::Now(Timestamp::UNIX_EPOCH);
+        let accepted = Acceptance::LatestInput;
         let (archive, records, reports) = (ground.archive(), ground.records(), ground.reports(0));
         let asked = Offered { paths: &[archive], record: Some(&records), pipeline: None };
         let offered = intake::intake(&stages, &asked, &reports, accepted, &mut |_| {}).expect("a job");
