@@ -22,6 +22,19 @@ impl Site {
         Self::with(|url| format!("default_targets = ['ehr']\n[targets.ehr]\nkind = 'fhir'\nurl = '{url}'\n"))
     }
 
+    /// The server holds the records, and a folder is the target: the second of the two.
+    fn of_records() -> (Self, PathBuf) {
+        let site = Self::with(|url| {
+            format!(
+                "default_targets = ['reports']\ndefault_record = 'server'\n[targets.reports]\nkind = 'folder'\n\
+                 path = 'reports'\n[records.server]\nkind = 'fhir'\nurl = '{url}'\n"
+            )
+        });
+        let reports = site.folder.path().join("reports");
+        std::fs::create_dir(&reports).unwrap();
+        (site, reports)
+    }
+
     /// A site with these lines beside its source; they are told the server's URL.
     fn with(lines: impl FnOnce(&str) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -158,14 +171,7 @@ fn what_an_earlier_version_said_is_taken_back_where_the_newer_one_is_written() {
 
 #[test]
 fn whose_a_report_is_is_asked_where_its_record_came_from() {
-    let site = Site::with(|url| {
-        format!(
-            "default_targets = ['reports']\ndefault_record = 'server'\n[targets.reports]\nkind = 'folder'\n\
-             path = 'reports'\n[records.server]\nkind = 'fhir'\nurl = '{url}'\n"
-        )
-    });
-    let reports = site.folder.path().join("reports");
-    std::fs::create_dir(&reports).unwrap();
+    let (site, reports) = Site::of_records();
     assert!(site.chiasm(&["submit", "--study", &site.study]).status.success());
     site.die();
     // the patient is registered twice before the report goes out
@@ -193,14 +199,7 @@ fn whose_a_report_is_is_asked_where_its_record_came_from() {
 
 #[test]
 fn a_refusal_for_the_records_sake_goes_out_once_a_person_lets_it() {
-    let site = Site::with(|url| {
-        format!(
-            "default_targets = ['reports']\ndefault_record = 'server'\n[targets.reports]\nkind = 'folder'\n\
-             path = 'reports'\n[records.server]\nkind = 'fhir'\nurl = '{url}'\n"
-        )
-    });
-    let reports = site.folder.path().join("reports");
-    std::fs::create_dir(&reports).unwrap();
+    let (site, reports) = Site::of_records();
     let mut man = chiasm_tests::patient();
     man["gender"] = json!("male");
     site.server.put(&man);
