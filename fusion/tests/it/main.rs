@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod assess;
+mod case;
 mod evaluation;
 mod features;
 mod formula_arm;

@@ -1,37 +1,11 @@
 //! What if one input were another: the formulas answer again, and nothing else moves.
 
 use fusion::formulas::{brock, mayo};
-use fusion::{
-    AssessInput, FeatureTable, Nodule, NoduleKind, Record, Risk, WhatIf, WhatIfError, assess, features,
-    nodules, what_if,
-};
-use jiff::tz::TimeZone;
+use fusion::{AssessInput, NoduleKind, Risk, WhatIf, WhatIfError, assess, what_if};
 use serde_json::Value;
 
-use crate::support::{LOINC, SNOMED, bundle, bytes, coded, observation, patient, resources, t0};
-
-struct Case {
-    table: FeatureTable,
-    nodules: Vec<Nodule>,
-}
-
-fn case(resources: Vec<Value>) -> Case {
-    let record = Record::from_json(&bytes(&bundle(resources))).unwrap();
-    Case { table: features(&record, t0(), &TimeZone::UTC), nodules: nodules(&record, t0(), &TimeZone::UTC) }
-}
-
-fn input(case: &Case) -> AssessInput<'_> {
-    AssessInput {
-        t0: t0(),
-        features: Some(&case.table),
-        nodules: &case.nodules,
-        prostate: &[],
-        lesions: &[],
-        image: None,
-        header: None,
-        late_fusion: None,
-    }
-}
+use crate::case::{case, input};
+use crate::support::{LOINC, SNOMED, coded, observation, patient, resources};
 
 fn one(all: &[WhatIf], id: &str) -> (Risk, Risk, Option<f64>) {
     let found = all.iter().find(|one| one.id == id).unwrap();

@@ -7,39 +7,16 @@ mod prostate;
 
 use fusion::formulas::{brock, mayo};
 use fusion::{
-    AssessInput, FeatureTable, FeatureValue, HeaderDemographics, IntervalKind, MissingReason, Nodule,
-    NoduleKind, Record, Risk, Sex, assess, features, nodules,
+    AssessInput, FeatureValue, HeaderDemographics, IntervalKind, MissingReason, Nodule, NoduleKind, Risk,
+    Sex, assess,
 };
 use jiff::SignedDuration;
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use course::{doubling, with_before};
 
-use crate::support::{ICD10, bundle, bytes, condition, resources, t0};
-
-struct Case {
-    table: FeatureTable,
-    nodules: Vec<Nodule>,
-}
-
-fn case(resources: Vec<Value>) -> Case {
-    let record = Record::from_json(&bytes(&bundle(resources))).unwrap();
-    Case { table: features(&record, t0(), &TimeZone::UTC), nodules: nodules(&record, t0(), &TimeZone::UTC) }
-}
-
-fn input(case: &Case) -> AssessInput<'_> {
-    AssessInput {
-        t0: t0(),
-        features: Some(&case.table),
-        nodules: &case.nodules,
-        prostate: &[],
-        lesions: &[],
-        image: None,
-        header: None,
-        late_fusion: None,
-    }
-}
+use crate::case::{Case, case, input};
+use crate::support::{ICD10, condition, resources, t0};
 
 fn risk(input: &AssessInput<'_>, id: &str) -> Risk {
     let all = assess(input);
