@@ -35,6 +35,12 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     let extrathoracic = truth_of(input, "extrathoracic-cancer", "Cancer outside the chest", &mut risk);
     // it stands whether the formula is for the patient or not: it knows several nodules, and small ones
     guideline::found_by_chance(input, &index, years, &mut risk);
+    if index.count > 1 && nodule.outlined.is_some() {
+        return risk.lacks(
+            &["nodule-count"],
+            "the formula is for a solitary nodule, and the model outlines more than one",
+        );
+    }
     if index.count > 1 {
         let reason =
             format!("the formula is for a solitary nodule; the latest examination has {}", index.count);
