@@ -54,7 +54,7 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     if since.is_some_and(|years| years < CANCER_FREE_YEARS) {
         return risk.outside("a cancer was diagnosed within 5 years");
     }
-    // a note that names a cancer does not say when it was diagnosed
+    // a note that names a cancer, or its personal history, does not say when it was diagnosed
     if since.is_none() && table.and_then(|table| table.truth("cancer")) == Some(true) {
         return risk.lacks(
             &["years-since-cancer"],
