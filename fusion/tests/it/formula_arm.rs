@@ -1,15 +1,17 @@
 //! A published formula's probability as a side of a fused model: an arm of the ladder, and a part of late fusion with a term for
-//! each side that is missing.
+//! each side that is missing; and as an input and an arm of a model of a table alone.
 
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
 use fusion::learned::ModelFileError;
 use fusion::learned::fused::{
-    Answered, Embeddings, FusedConfig, FusedModel, FusedPrediction, FusedTrainError, FusedTrained, Level,
-    evaluate_fused, train_fused,
+    Answered, Embeddings, FusedConfig, FusedConfigError, FusedModel, FusedPrediction, FusedTrainError,
+    FusedTrained, Level, evaluate_fused, train_fused,
 };
-use fusion::learned::tabular::Table;
+use fusion::learned::tabular::{
+    Table, TabularModel, TabularTrainError, TabularTrained, evaluate_table, train_table,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -289,4 +291,69 @@ fn a_cell_that_is_no_probability_stops_the_training() {
     let (table, embeddings) = made_up(Column::Stated);
     let error = train_fused(&absent, &table, &embeddings, &Device::flex(), &mut |_, _| {}).unwrap_err();
     assert!(matches!(error, FusedTrainError::Table(_)), "{error}");
+}
+
+/// The same rows without their pictures.
+fn table_alone(column: Column, with_formula: bool) -> TabularTrained {
+    let mut config = config();
+    config.table.formula = config.formula.filter(|_| with_formula);
+    train_table(&config.table, &made_up(column).0).unwrap()
+}
+
+#[test]
+fn a_table_alone_has_the_formula_as_an_input_and_as_an_arm() {
+    let (with, without) = (table_alone(Column::Stated, true), table_alone(Column::Stated, false));
+    let names = |report: &fusion::evaluation::Report| -> Vec<String> {
+        report.arms.iter().map(|arm| arm.name.clone()).collect()
+    };
+    assert_eq!(names(&with.report), ["made-up-sides", "formula only"]);
+    assert_eq!(names(&without.report), ["made-up-sides"]);
+    assert!(with.card.contains("| formula | Brock 2b, column `brock`; its logit is an input"));
+    assert!(!without.model.to_json().contains("formula") && !without.card.contains("formula"));
+    let auroc = |model: &TabularModel| {
+        let report = evaluate_table(model, made_up(Column::Stated).0).unwrap();
+        report.arms[0].auroc.unwrap().value
+    };
+    assert!(auroc(&with.model) > auroc(&without.model) + 0.02);
+
+    let names = ["x", "brock"].map(str::to_owned);
+    let rows = [["0.3", "0.8"], ["0.3", "0.2"], ["", "0.8"], ["0.3", ""], ["", ""], ["", "80"]];
+    let rows = rows.map(|row| row.map(str::to_owned).to_vec()).to_vec();
+    let table = Table::new(&names, rows).unwrap();
+    let read = TabularModel::from_json(with.model.to_json().as_bytes()).unwrap();
+    let found: Vec<_> = table.rows().map(|row| read.predict(row)).collect();
+    let [high, low] = [0, 1].map(|at: usize| found[at].as_ref().unwrap());
+    assert!(high.probability > low.probability && high.formula_only > low.formula_only);
+    assert!(high.contributions.iter().any(|(name, _)| name == "Brock 2b"));
+    assert_eq!(found[2].as_ref().unwrap().formula_only, high.formula_only, "by the formula alone");
+    let bare = found[3].as_ref().unwrap();
+    assert_eq!((bare.formula_only, bare.missing.as_slice()), (None, &["Brock 2b".to_owned()][..]));
+    assert!(found[4].is_none() && found[5].is_none(), "no probability is no formula");
+
+    let mut file: serde_json::Value = serde_json::from_str(with.model.to_json()).unwrap();
+    file.as_object_mut().unwrap().remove("formula_alone").unwrap();
+    let error = TabularModel::from_json(&serde_json::to_vec(&file).unwrap()).unwrap_err();
+    assert!(matches!(error, ModelFileError::Unsound), "{error}");
+}
+
+#[test]
+fn a_table_alone_gives_a_formula_that_is_wrong_way_round_no_weight() {
+    let model = table_alone(Column::Reversed, true).model;
+    let names = ["x", "brock"].map(str::to_owned);
+    let rows = ["0.9", "0.1"].map(|brock| vec!["0.3".to_owned(), brock.to_owned()]).to_vec();
+    let table = Table::new(&names, rows).unwrap();
+    let found: Vec<u64> = table.rows().map(|row| model.predict(row).unwrap().probability.to_bits()).collect();
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn a_table_alone_refuses_a_cell_that_is_no_probability_and_pictures_refuse_a_formula_in_the_table() {
+    let mut config = config();
+    config.table.formula = config.formula.clone();
+    assert_eq!(config.check(), Err(FusedConfigError::Formula));
+    let names = ["who", "y", "x", "brock"].map(str::to_owned);
+    let row = |brock: &str| ["w", "1", "0.1", brock].map(str::to_owned).to_vec();
+    let table = Table::new(&names, vec![row("0.5"), row(""), row("12.5")]).unwrap();
+    let error = train_table(&config.table, &table).unwrap_err();
+    assert!(matches!(error, TabularTrainError::Formula { row: 3, .. }), "{error}");
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::learned::tabular::{CalibrationMethod, Row, TabularConfig};
+use crate::learned::formula::FormulaInput;
+use crate::learned::tabular::{CalibrationMethod, TabularConfig};
 
 /// A model of a table with pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,28 +45,6 @@ pub struct ImageInput {
     pub source: String,
     /// Principal components that are kept of the vectors.
     pub components: usize,
-}
-
-/// The side of a published formula that was computed outside, such as Brock: an arm of its own, and a part of late fusion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FormulaInput {
-    /// Column of its probability, 0 to 1; empty where it is not computable.
-    pub column: String,
-    /// Title for a reader, with the formula's version.
-    pub label: String,
-}
-
-impl FormulaInput {
-    /// Whether the cell is empty or a probability.
-    pub(super) fn is_usable(&self, row: Row<'_>) -> bool {
-        row.text(&self.column).is_none() || self.probability(row).is_some()
-    }
-
-    /// The probability that a row states; `None` where it states none, or something that is no probability.
-    pub(super) fn probability(&self, row: Row<'_>) -> Option<f64> {
-        row.number(&self.column).filter(|value| (0.0..=1.0).contains(value))
-    }
 }
 
 /// How the levels are compared.
@@ -142,6 +121,11 @@ pub enum FusedConfigError {
         "`calibration` is for models of a table alone; both sides here are calibrated by Platt, cross-fitted by patient"
     )]
     Calibration,
+    /// The table's side has a formula.
+    #[error(
+        "`[table.formula]` is for models of a table alone; with pictures it stands as `[formula]` beside `[table]`"
+    )]
+    Formula,
     /// A share or a rate is not between 0 and 1.
     #[error("the configuration has `{0}` outside 0 to 1")]
     Share(&'static str),
@@ -153,6 +137,9 @@ impl FusedConfig {
         let (splits, network) = (&self.splits, &self.network);
         if self.table.calibration != CalibrationMethod::Platt {
             return Err(FusedConfigError::Calibration);
+        }
+        if self.table.formula.is_some() {
+            return Err(FusedConfigError::Formula);
         }
         for (what, value, least, most) in [
             ("image.components", self.image.components, 1, 256),

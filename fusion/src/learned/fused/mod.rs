@@ -19,7 +19,8 @@ mod network;
 mod prepared;
 mod train;
 
-pub use config::{FormulaInput, FusedConfig, FusedConfigError, ImageInput, NetworkShape, Splits, Subset};
+pub use super::formula::FormulaInput;
+pub use config::{FusedConfig, FusedConfigError, ImageInput, NetworkShape, Splits, Subset};
 pub use decision::{Decision, Level, Worse};
 pub use embedding::{EmbeddingError, Embeddings};
 pub use gated::NetworkError;

@@ -12,7 +12,6 @@ use super::gated::{Gated, GatedCase, NetworkError, Stored};
 use super::ladder::{FORMULA_ARM, STRESSES, Tested};
 use super::late::{self, Case, Sides, by_outcome};
 use super::train::FusedTrainError;
-use crate::calibrate::bounded_logit;
 use crate::formulas::logistic;
 use crate::learned::late::Late;
 use crate::learned::tabular::Comparator;
@@ -55,10 +54,11 @@ impl<'a> Prepared<'a> {
             Self { config, rows: Vec::new(), vectors: Vec::new(), cases: Vec::new(), device, width: 0 };
         made.width = columns(&config.table).len();
         let mut patients = BTreeMap::new();
-        for (at, row) in table.rows().enumerate() {
-            if let Some(formula) = config.formula.as_ref().filter(|formula| !formula.is_usable(row)) {
-                return Err(FusedTrainError::Formula { column: formula.column.clone(), row: at + 1 });
-            }
+        let unusable = config.formula.as_ref().and_then(|formula| Some((formula, formula.unusable(table)?)));
+        if let Some((formula, row)) = unusable {
+            return Err(FusedTrainError::Formula { column: formula.column.clone(), row });
+        }
+        for row in table.rows() {
             let (label, patient) = (row.label(&config.table), row.text(&config.table.patient));
             let (Some(label), Some(patient)) = (label, patient) else { continue };
             let vector = row.text(&config.image.key).and_then(|key| embeddings.vector(key));
@@ -311,5 +311,5 @@ pub(super) fn record(config: &FusedConfig, row: Row<'_>) -> Option<Vec<Option<f6
 
 /// Logit of the formula's probability; `None` where none is declared or stated.
 pub(super) fn formula(config: &FusedConfig, row: Row<'_>) -> Option<f64> {
-    config.formula.as_ref()?.probability(row).map(bounded_logit)
+    config.formula.as_ref()?.logit(row)
 }

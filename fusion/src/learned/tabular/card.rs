@@ -79,6 +79,13 @@ fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
         body.columns.len(),
         if config.missing_flags { " with missing flags" } else { ", no missing flags" }
     )?;
+    if let Some(formula) = &config.formula {
+        writeln!(
+            card,
+            "| formula | {}, column `{}`; its logit is an input with a weight of at least 0 |",
+            formula.label, formula.column
+        )?;
+    }
     let curve = match &body.calibration.pooled {
         Curve::Platt { intercept, slope } => format!("Platt, intercept {intercept:.3}, slope {slope:.3}"),
         Curve::Isotonic { at, .. } => format!("isotonic, {} points", at.len()),

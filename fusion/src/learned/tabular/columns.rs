@@ -91,6 +91,12 @@ pub(in crate::learned) fn columns(config: &TabularConfig) -> Vec<Column> {
             add(flag(&one.column), &one.label, ColumnSign::Any);
         }
     }
+    if let Some(formula) = &config.formula {
+        add(formula.column.clone(), &formula.label, ColumnSign::NonNegative);
+        if config.missing_flags {
+            add(flag(&formula.column), &formula.label, ColumnSign::Any);
+        }
+    }
     all
 }
 
@@ -142,6 +148,10 @@ pub(in crate::learned) fn encode(config: &TabularConfig, row: Row<'_>) -> Encode
             one.values.iter().map(|value| is(text == Some(value.as_str()))).collect();
         values.push(is(!known));
         add(values, text.is_some());
+    }
+    if let Some(formula) = &config.formula {
+        let logit = formula.logit(row);
+        add(vec![logit], logit.is_some());
     }
     made
 }

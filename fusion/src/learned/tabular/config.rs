@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Row;
 use crate::features::Schema;
+use crate::learned::formula::FormulaInput;
 use crate::learned::holdout::TimeColumn;
 
 /// A model of a table.
@@ -43,6 +44,9 @@ pub struct TabularConfig {
     /// Closed lists of values.
     #[serde(default)]
     pub category: Vec<Category>,
+    /// A published formula whose probability the table holds: its logit is an input that never lowers the risk, and an arm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formula: Option<FormulaInput>,
     /// Whether it is an input that a value is missing. Not where missing depends on the outcome.
     pub missing_flags: bool,
     /// How the logit becomes a probability.

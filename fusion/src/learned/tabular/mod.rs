@@ -13,6 +13,7 @@ pub(super) mod shown;
 pub(super) mod table;
 pub(super) mod train;
 
+pub use super::formula::FormulaInput;
 pub use config::{
     Band, CalibrationMethod, Category, ColumnSign, Comparator, ForeignUnit, LabelRule, Numeric,
     TabularConfig, Truth,

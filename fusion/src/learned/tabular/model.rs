@@ -12,6 +12,7 @@ use crate::evaluation::{Report, quantile};
 use crate::explain::{MAX_GROUPS, shapley};
 use crate::learned::familiarity::{Distance, Familiarity};
 use crate::learned::file::ModelFileError;
+use crate::learned::formula;
 use crate::learned::linear::Linear;
 
 /// Version of the file's form.
@@ -33,6 +34,9 @@ pub(super) struct Body {
     /// Which rows it knows; a file of an older program has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) familiarity: Option<Familiarity>,
+    /// Intercept and slope of the formula alone, where the configuration has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) formula_alone: Option<[f64; 2]>,
     /// Rows, patients and events that it was fitted on, and that it was calibrated on.
     pub(super) fitted: [usize; 3],
     pub(super) calibrated: [usize; 3],
@@ -58,6 +62,9 @@ pub struct TabularPrediction {
     pub high: f64,
     /// Neither class, or both, would be surprising.
     pub indeterminate: bool,
+    /// The calibrated formula alone, where the model has one and the row states it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formula_only: Option<f64>,
     /// What each input adds to the logit before calibration, against the average row; the largest first.
     pub contributions: Vec<(String, f64)>,
     /// Inputs without a value, by title.
@@ -85,6 +92,10 @@ impl TabularModel {
             && body.members.iter().all(|member| member.is_sound(names.len()))
             && !body.members.is_empty()
             && names == body.columns
+            && body.formula_alone.is_some() == body.config.formula.is_some()
+            && body
+                .formula_alone
+                .is_none_or(|[at, slope]| at.is_finite() && slope.is_finite() && slope >= 0.0)
             && body.familiarity.as_ref().is_none_or(|known| known.is_sound(names.len()));
         if !sound {
             return Err(ModelFileError::Unsound);
@@ -131,10 +142,16 @@ impl TabularModel {
             low: quantile(&members, 0.025).min(probability),
             high: quantile(&members, 0.975).max(probability),
             indeterminate: self.body.conformal.is_indeterminate(stratum, probability),
+            formula_only: self.formula_only(row),
             contributions: self.contributions(&encoded.columns),
             missing: self.missing(row),
             distance: self.body.familiarity.as_ref().map(|known| known.distance(&encoded.columns)),
         })
+    }
+
+    fn formula_only(&self, row: Row<'_>) -> Option<f64> {
+        let (input, alone) = self.body.config.formula.as_ref().zip(self.body.formula_alone)?;
+        input.logit(row).map(|logit| formula::answer(alone, logit))
     }
 
     /// The calibrated probability alone.
@@ -192,7 +209,8 @@ impl TabularModel {
         let numeric = config.numeric.iter().map(|one| (&one.column, &one.label));
         let truth = config.truth.iter().map(|one| (&one.column, &one.label));
         let category = config.category.iter().map(|one| (&one.column, &one.label));
-        let all = numeric.chain(truth).chain(category);
+        let formula = config.formula.iter().map(|one| (&one.column, &one.label));
+        let all = numeric.chain(truth).chain(category).chain(formula);
         all.filter(|(column, _)| row.text(column).is_none()).map(|(_, label)| label.clone()).collect()
     }
 }

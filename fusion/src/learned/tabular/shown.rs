@@ -7,6 +7,7 @@ use super::columns::encode;
 use super::config::{Comparator, TabularConfig};
 use super::model::TabularModel;
 use crate::evaluation::{self, Estimate, Report, ReportInput, SampleSize, SubgroupColumn};
+use crate::learned::formula;
 use crate::learned::holdout::{self, Member};
 
 /// Draws of patients.
@@ -27,6 +28,10 @@ impl Shown {
         let body = &model.body;
         let own: Vec<Option<f64>> = cases.iter().map(|case| model.probability(case.row)).collect();
         let mut arms = vec![(config.id.clone(), own)];
+        if let Some((input, alone)) = config.formula.as_ref().zip(body.formula_alone) {
+            let said = |case: &Member<'_>| input.logit(case.row).map(|logit| formula::answer(alone, logit));
+            arms.push(("formula only".to_owned(), cases.iter().map(said).collect()));
+        }
         for comparator in &config.comparators {
             let raw: Vec<Option<f64>> = cases.iter().map(|case| case.row.compared(comparator)).collect();
             let shown = match comparator {
@@ -104,6 +109,7 @@ pub(in crate::learned) fn masked(
     let widths = config.numeric.iter().map(|_| 1);
     let widths = widths.chain(config.truth.iter().map(|_| 1));
     let widths = widths.chain(config.category.iter().map(|one| one.values.len() + 1));
+    let widths = widths.chain(config.formula.iter().map(|_| 1));
     for width in widths {
         let gone = random.random_range(0..100) < percent;
         let at = made.len();

@@ -136,6 +136,7 @@ fn read_by(config: &TabularConfig) -> (BTreeSet<&str>, BTreeSet<&str>) {
     texts.extend(config.category.iter().map(|one| one.column.as_str()));
     texts.extend(config.subgroups.iter().chain(&config.site).map(String::as_str));
     texts.extend(config.time.iter().map(|one| one.column.as_str()));
+    numbers.extend(config.formula.iter().map(|formula| formula.column.as_str()));
     numbers.extend(config.bands.iter().map(|band| band.column.as_str()));
     for comparator in &config.comparators {
         match comparator {
@@ -252,6 +253,7 @@ impl Table {
         let inputs = config.numeric.iter().map(|one| &one.column);
         let inputs = inputs.chain(config.truth.iter().map(|one| &one.column));
         let mut wanted: Vec<&String> = inputs.chain(config.category.iter().map(|one| &one.column)).collect();
+        wanted.extend(config.formula.iter().map(|formula| &formula.column));
         if whole {
             wanted.extend([&config.patient, &config.label.column]);
             wanted.extend(config.grouped());

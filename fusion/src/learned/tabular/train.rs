@@ -16,6 +16,7 @@ use crate::calibrate::{Calibration, Case as CalibrationCase, Conformal};
 use crate::evaluation::Report;
 use crate::learned::familiarity::Familiarity;
 use crate::learned::file::ModelFileError;
+use crate::learned::formula::{self, FormulaInput};
 use crate::learned::holdout::{self, Holdout, Member};
 use crate::learned::linear::{self, Linear};
 
@@ -50,6 +51,16 @@ pub enum TabularTrainError {
     /// What was fitted is no sound model.
     #[error(transparent)]
     Model(#[from] ModelFileError),
+    /// A cell of the formula's column is neither empty nor a probability.
+    #[error(
+        "column `{column}` of the formula has no probability from 0 to 1 in row {row}: empty where it is not computable"
+    )]
+    Formula {
+        /// The column.
+        column: String,
+        /// The row, from 1.
+        row: usize,
+    },
     /// Too few patients, or one class only in one of the parts.
     #[error(
         "the table has {rows} labelled rows of {patients} patients; fitting, calibration and evaluation each need both outcomes"
@@ -93,6 +104,10 @@ fn members<'a>(config: &TabularConfig, table: &'a Table) -> (Vec<Member<'a>>, us
 /// Trains, calibrates and evaluates.
 pub fn train_table(config: &TabularConfig, table: &Table) -> Result<TabularTrained, TabularTrainError> {
     table.check(config, true)?;
+    let unusable = config.formula.as_ref().and_then(|input| Some((input, input.unusable(table)?)));
+    if let Some((input, row)) = unusable {
+        return Err(TabularTrainError::Formula { column: input.column.clone(), row });
+    }
     let (all, patients) = members(config, table);
     let too_few = || TabularTrainError::TooFew { rows: all.len(), patients };
     let all: Vec<Case<'_>> = all
@@ -150,6 +165,10 @@ fn develop(
         .map(|case| (case.stratum.clone(), calibration.apply(&case.stratum, case.logit), case.label))
         .collect();
     let conformal = Conformal::fit(&probable, ALPHA)?;
+    let formula_alone = match &config.formula {
+        Some(input) => Some(alone(input, calibrate_on)?),
+        None => None,
+    };
     let known: Vec<Vec<Option<f64>>> = fit_on.iter().map(|case| case.encoded.columns.clone()).collect();
     let body = Body {
         format: FORMAT,
@@ -161,10 +180,18 @@ fn develop(
         conformal,
         members,
         familiarity: Familiarity::fit(&known),
+        formula_alone,
         fitted: counts(fit_on),
         calibrated: counts(calibrate_on),
     };
     Some(TabularModel::of(&body))
+}
+
+/// The formula alone, calibrated on the same patients as the model.
+fn alone(input: &FormulaInput, cases: &[&Case<'_>]) -> Option<[f64; 2]> {
+    let logits: Vec<Option<f64>> = cases.iter().map(|case| input.logit(case.row)).collect();
+    let labels: Vec<f64> = cases.iter().map(|case| f64::from(u8::from(case.label))).collect();
+    formula::alone(&logits, &labels, &vec![1.0; cases.len()])
 }
 
 /// The model made anew for each split that is not by chance. Three quarters of the developing patients are fitted on, one is
