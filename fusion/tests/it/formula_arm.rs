@@ -15,6 +15,8 @@ use fusion::learned::tabular::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::support::made_up_table;
+
 /// The network learns nothing, so that L1 is kept.
 const CONFIG: &str = r#"
 [image]
@@ -42,29 +44,14 @@ rate = 1e-9
 
 [table]
 id = "made-up-sides"
-version = "1"
-title = "t"
-outcome = "o"
-horizon = "h"
-population = "p"
-data = "made in code"
-intended_use = "a test"
+MADE_UP
 created = "2026-11-29"
 patient = "who"
 missing_flags = false
 thresholds = [0.5]
 seed = 7
 
-[table.label]
-column = "y"
-positive = ["1"]
-negative = ["0"]
-
-[[table.numeric]]
-column = "x"
-label = "X"
-unit = "1"
-range = [-10.0, 10.0]
+OUTCOME_AND_X
 "#;
 
 /// How the formula's column is made of what the outcome follows.
@@ -114,7 +101,7 @@ fn made_up(column: Column) -> (Table, Embeddings) {
 }
 
 fn config() -> FusedConfig {
-    toml::from_str(CONFIG).unwrap()
+    toml::from_str(&made_up_table(CONFIG)).unwrap()
 }
 
 fn train(config: &FusedConfig, column: Column) -> FusedTrained {

@@ -14,6 +14,8 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::support::made_up_table;
+
 const CONFIG: &str = r#"
 record_needs = ["x", "z"]
 shortcuts = ["ward"]
@@ -44,13 +46,7 @@ value = "A"
 
 [table]
 id = "made-up-fused"
-version = "1"
-title = "t"
-outcome = "o"
-horizon = "h"
-population = "p"
-data = "made in code"
-intended_use = "a test"
+MADE_UP
 created = "2026-11-25"
 patient = "who"
 missing_flags = true
@@ -58,16 +54,7 @@ subgroups = ["ward"]
 thresholds = [0.5]
 seed = 7
 
-[table.label]
-column = "y"
-positive = ["1"]
-negative = ["0"]
-
-[[table.numeric]]
-column = "x"
-label = "X"
-unit = "1"
-range = [-10.0, 10.0]
+OUTCOME_AND_X
 
 [[table.numeric]]
 column = "z"
@@ -103,7 +90,7 @@ fn made_up(interact: bool) -> (Table, Embeddings) {
 }
 
 fn config() -> FusedConfig {
-    toml::from_str(CONFIG).unwrap()
+    toml::from_str(&made_up_table(CONFIG)).unwrap()
 }
 
 fn train(interact: bool) -> FusedTrained {

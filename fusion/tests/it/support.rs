@@ -33,6 +33,28 @@ pub(crate) fn json_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// A configuration of a model of made-up rows with what all of them say: who made the table, the outcome `y` and the number `x`.
+pub(crate) fn made_up_table(config: &str) -> String {
+    const MADE_UP: &str = r#"version = "1"
+title = "t"
+outcome = "o"
+horizon = "h"
+population = "p"
+data = "made in code"
+intended_use = "a test""#;
+    const OUTCOME_AND_X: &str = r#"[table.label]
+column = "y"
+positive = ["1"]
+negative = ["0"]
+
+[[table.numeric]]
+column = "x"
+label = "X"
+unit = "1"
+range = [-10.0, 10.0]"#;
+    config.replace("MADE_UP", MADE_UP).replace("OUTCOME_AND_X", OUTCOME_AND_X)
+}
+
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }

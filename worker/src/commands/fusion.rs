@@ -152,12 +152,18 @@ fn change(before: &serde_json::Value, after: &serde_json::Value) -> Option<f64> 
 
 fn table_line(model: &TabularModel, row: Row<'_>) -> serde_json::Value {
     match model.predict(row) {
-        Some(found) => json!({
-            "probability": found.probability, "low": found.low, "high": found.high,
-            "indeterminate": found.indeterminate, "missing": found.missing,
-            "distance": found.distance, "warning": found.distance.and_then(|distance| distance.warning()),
-            "contributions": found.contributions, "shapley": model.shapley(row),
-        }),
+        Some(found) => {
+            let mut line = json!({
+                "probability": found.probability, "low": found.low, "high": found.high,
+                "indeterminate": found.indeterminate, "missing": found.missing,
+                "distance": found.distance, "warning": found.distance.and_then(|distance| distance.warning()),
+                "contributions": found.contributions, "shapley": model.shapley(row),
+            });
+            if let Some(alone) = found.formula_only {
+                line["formula_only"] = json!(alone);
+            }
+            line
+        }
         None => json!({ "probability": null, "reason": "no input has a value" }),
     }
 }
