@@ -35,7 +35,7 @@ const INDETERMINATE: &str = "indeterminate: the number speaks for neither outcom
 const RADIOGRAPHS: [&str; 3] = ["CR", "DX", "RF"];
 
 pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
-    let mut risk = CARD.empty();
+    let mut risk = Risk { learned: true, ..CARD.empty() };
     if let Some(model) = input.late_fusion {
         risk.method.version =
             format!("{} ({})", model.version(), model.digest().get(..12).unwrap_or_default());

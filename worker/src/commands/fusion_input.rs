@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
-use fusion::features::FeatureValue;
-use fusion::{FeatureTable, features};
+use fusion::features;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Bundle, Scorer};
@@ -84,8 +83,9 @@ pub(super) fn table(args: &FusionTableArgs) -> anyhow::Result<u8> {
             .map(|column| row.text(column).map(str::to_owned))
             .collect::<Result<_, _>>()?;
         for name in &args.features {
+            let stated = features::cells(&found, name, args.max_age_days);
             cells
-                .extend(stated(&found, name, args.max_age_days).with_context(|| {
+                .extend(stated.with_context(|| {
                     format!("there is no feature `{name}`; `chiasm features` lists them")
                 })?);
         }
@@ -93,18 +93,4 @@ pub(super) fn table(args: &FusionTableArgs) -> anyhow::Result<u8> {
     }
     writer.flush().with_context(writing)?;
     Ok(0)
-}
-
-/// Value and age in days of a feature, empty where it is missing or too old; `None` where there is no such feature.
-fn stated(table: &FeatureTable, name: &str, most: Option<f64>) -> Option<[String; 2]> {
-    let feature = table.feature(name)?;
-    let value = match &feature.value {
-        FeatureValue::Number(value) => value.to_string(),
-        FeatureValue::Code(code) => code.clone(),
-        FeatureValue::Bool(truth) => truth.to_string(),
-        FeatureValue::Missing { .. } => return Some([String::new(), String::new()]),
-    };
-    let fresh = most.zip(feature.age_days).is_none_or(|(most, age)| age <= most);
-    let age = feature.age_days.map_or_else(String::new, |age| format!("{age:.4}"));
-    Some(if fresh { [value, age] } else { [String::new(), String::new()] })
 }

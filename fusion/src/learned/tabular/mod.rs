@@ -9,6 +9,7 @@ pub(super) mod checklist;
 pub(super) mod columns;
 mod config;
 mod model;
+mod record;
 pub(super) mod shown;
 pub(super) mod table;
 pub(super) mod train;
@@ -18,5 +19,6 @@ pub use config::{
     TabularConfig, Truth,
 };
 pub use model::{TabularModel, TabularPrediction};
+pub use record::{NotOfRecord, RecordRow, RecordRule, Requirement};
 pub use table::{Row, Table, TableBuilder, TableError};
 pub use train::{TabularTrainError, TabularTrained, evaluate_table, train_table};

@@ -7,7 +7,7 @@ use super::card;
 use super::columns::{columns, encode};
 use super::config::TabularConfig;
 use super::table::Row;
-use crate::calibrate::{Calibration, Conformal, bounded_logit};
+use crate::calibrate::{Calibration, Conformal, Curve, bounded_logit};
 use crate::evaluation::{Report, quantile};
 use crate::explain::{MAX_GROUPS, shapley};
 use crate::learned::familiarity::{Distance, Familiarity};
@@ -107,6 +107,34 @@ impl TabularModel {
     /// What it reads and predicts.
     pub fn config(&self) -> &TabularConfig {
         &self.body.config
+    }
+
+    /// Rows, patients and outcomes that it was fitted on.
+    pub fn fitted_on(&self) -> [usize; 3] {
+        self.body.fitted
+    }
+
+    /// Share of outcomes among the rows that it was fitted and calibrated on, 0 to 1.
+    pub fn base_rate(&self) -> f64 {
+        let [fitted, calibrated] = [self.body.fitted, self.body.calibrated];
+        (fitted[2] + calibrated[2]) as f64 / (fitted[0] + calibrated[0]).max(1) as f64
+    }
+
+    /// How it is calibrated, in one sentence.
+    pub fn calibration(&self) -> String {
+        let [rows, patients, events] = self.body.calibrated;
+        let method = match &self.body.calibration.pooled {
+            Curve::Platt { .. } => "Platt",
+            Curve::Isotonic { .. } => "isotonic",
+        };
+        format!(
+            "{method} calibration on {rows} rows of {patients} patients that it was not fitted on, {events} with the outcome"
+        )
+    }
+
+    /// Share of the cases that the conformal bounds keep, in percent.
+    pub fn conformal_percent(&self) -> f64 {
+        ((1.0 - self.body.conformal.alpha) * 100.0).round()
     }
 
     /// An evaluation of this model on another table, in Markdown, with the TRIPOD+AI checklist as far as it is known.

@@ -29,3 +29,12 @@ pub struct PipelineConfig {
     /// Which series it reads, beside what the bundle says that it applies to.
     pub series: SeriesRule,
 }
+
+/// A model of a table that the site trained, whose risk reports carry.
+#[derive(Debug, Clone)]
+pub struct RiskConfig {
+    /// The folder that `chiasm fusion train` wrote: `model.json` and `card.md`.
+    pub folder: PathBuf,
+    /// The pipelines whose reports carry it; all where none is named.
+    pub pipelines: Vec<String>,
+}
