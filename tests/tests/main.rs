@@ -26,6 +26,7 @@ mod killed;
 mod mercure;
 mod orthanc;
 mod pacs;
+mod own_risks;
 mod page;
 mod paper;
 mod pipelines;
