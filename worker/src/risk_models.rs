@@ -8,7 +8,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fusion::learned::ModelFileError;
-use fusion::learned::tabular::{NotOfRecord, TabularModel};
+use fusion::learned::fused::{FusedModel, Vectors};
+use fusion::learned::tabular::{NotOfRecord, TabularConfig, TabularModel};
+use fusion::{AssessInput, Risk};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
@@ -27,7 +29,7 @@ const CURVE: &str = "\n### Calibration curve\n";
 #[derive(Debug, Clone)]
 pub struct RiskModel {
     /// The model.
-    pub model: TabularModel,
+    pub model: Learned,
     /// Its card, Markdown.
     pub card: String,
     /// The card's calibration curve: predicted, observed, cases.
@@ -36,6 +38,57 @@ pub struct RiskModel {
     identity: String,
     /// Pipelines; all where none is named.
     pipelines: Vec<String>,
+}
+
+/// A model of a table, with or without pictures.
+#[derive(Debug, Clone)]
+pub enum Learned {
+    /// Of the record alone.
+    Record(Box<TabularModel>),
+    /// Late fusion of the image model's findings and the record.
+    Fused(Box<FusedModel>),
+}
+
+impl Learned {
+    /// What it reads of the record, what it predicts, and for whom.
+    pub fn config(&self) -> &TabularConfig {
+        match self {
+            Self::Record(model) => model.config(),
+            Self::Fused(model) => &model.config().table,
+        }
+    }
+
+    /// SHA-256 of the model file.
+    pub fn digest(&self) -> &str {
+        match self {
+            Self::Record(model) => model.digest(),
+            Self::Fused(model) => model.digest(),
+        }
+    }
+
+    /// Rows, patients and outcomes that it was fitted on.
+    pub fn fitted_on(&self) -> [usize; 3] {
+        match self {
+            Self::Record(model) => model.fitted_on(),
+            Self::Fused(model) => model.fitted_on(),
+        }
+    }
+
+    /// How it is calibrated, in one sentence.
+    pub fn calibration(&self) -> String {
+        match self {
+            Self::Record(model) => model.calibration(),
+            Self::Fused(model) => model.calibration(),
+        }
+    }
+
+    /// Its risk of an examination; `others` are the risks that are computed before, of which it may read a formula's.
+    pub fn assess(&self, input: &AssessInput<'_>, others: &[Risk]) -> Risk {
+        match self {
+            Self::Record(model) => fusion::assess_tabular(model, input),
+            Self::Fused(model) => fusion::assess_fused(model, input, others),
+        }
+    }
 }
 
 /// The models of a site, by the names of their configuration.
@@ -69,11 +122,27 @@ pub enum RiskModelFault {
     /// The model reads what no record states.
     #[error(transparent)]
     Record(#[from] NotOfRecord),
-    /// The model reads pictures.
+    /// The model reads of pictures what a report does not have.
     #[error(
-        "the model reads vectors of pictures (`[image]`), which a report does not have: train one of the table alone, without `[image]`"
+        "the model reads what a network's last layers see of a picture, which a report does not have: train it on the findings' logits \
+         (`chiasm fusion embed --logits`, and `vectors = \"logits\"` in `[image]`), or on the table alone"
     )]
     Pictures,
+    /// The model keeps networks of its own.
+    #[error(
+        "the model keeps the gated networks (L2), whose last digits depend on the processor; a report's must not: only late fusion (L1) is \
+         carried by reports"
+    )]
+    Level,
+    /// No report with the risk is read with the model's bundle.
+    #[error(
+        "`image.bundle` of the model's configuration is `{bundle}`, and no pipeline whose reports carry the risk reads with that bundle \
+         (`chiasm fusion embed` tells the digest)"
+    )]
+    Bundle {
+        /// The digest that is stated; empty where none is.
+        bundle: String,
+    },
     /// The card is of another model.
     #[error("`card.md` does not name the digest {digest} of `model.json`: it is the card of another model")]
     Card {
@@ -111,6 +180,8 @@ impl RiskModelFault {
             Self::TooLarge { .. } | Self::File(_) => "RiskModelFile",
             Self::Record(_) => "RiskModelColumn",
             Self::Pictures => "RiskModelPictures",
+            Self::Level => "RiskModelLevel",
+            Self::Bundle { .. } => "RiskModelBundle",
             Self::Card { .. } => "RiskModelCard",
             Self::Identifier { .. } => "RiskModelId",
         }
@@ -120,25 +191,24 @@ impl RiskModelFault {
 impl RiskModels {
     /// Reads and checks every model that the site configured, against the names of its image models too.
     pub fn open(config: &Config, readings: &Readings) -> Result<Self, RiskModelError> {
-        let taken = readings.all().iter().map(|reading| reading.bundle.id().to_owned()).collect();
         let mut faults = Vec::new();
-        let models = opened(config, taken, &mut faults);
+        let models = opened(config, Some(readings), &mut faults);
         faults.into_iter().next().map_or(Ok(models), Err)
     }
 
-    /// Everything that is wrong with the models that the site configured; no image model is opened.
+    /// Everything that is wrong with the models that the site configured. Where a pipeline cannot be opened, which is told elsewhere, its
+    /// bundle is not compared.
     pub fn faults(config: &Config) -> Vec<RiskModelError> {
         let mut faults = Vec::new();
-        opened(config, Vec::new(), &mut faults);
+        if !config.risks.is_empty() {
+            opened(config, Readings::open(config).ok().as_ref(), &mut faults);
+        }
         faults
     }
 
     /// The models whose risks the reports of a pipeline carry.
     pub fn of<'a>(&'a self, pipeline: &'a str) -> impl Iterator<Item = &'a RiskModel> {
-        let carries = move |own: &&RiskModel| {
-            own.pipelines.is_empty() || own.pipelines.iter().any(|name| name == pipeline)
-        };
-        self.all.iter().filter(carries)
+        self.all.iter().filter(move |own| is_of(&own.pipelines, pipeline))
     }
 
     /// What of them can change a report of a pipeline, as text for the job key; empty where there are none.
@@ -150,16 +220,18 @@ impl RiskModels {
     }
 }
 
-fn opened(config: &Config, mut taken: Vec<String>, faults: &mut Vec<RiskModelError>) -> RiskModels {
+fn opened(config: &Config, readings: Option<&Readings>, faults: &mut Vec<RiskModelError>) -> RiskModels {
+    let bundles = readings.into_iter().flat_map(Readings::all);
+    let mut taken: Vec<String> = bundles.map(|reading| reading.bundle.id().to_owned()).collect();
     let mut all: Vec<RiskModel> = Vec::new();
     for (name, own) in &config.risks {
-        match RiskModel::open(own, &taken) {
+        match RiskModel::open(own, readings, &taken) {
             Ok(model) => {
                 taken.push(model.model.config().id.clone());
                 all.push(model);
             }
             Err(source) => {
-                faults.push(RiskModelError { name: name.to_string(), code: source.code(), source })
+                faults.push(RiskModelError { name: name.to_string(), code: source.code(), source });
             }
         }
     }
@@ -168,14 +240,16 @@ fn opened(config: &Config, mut taken: Vec<String>, faults: &mut Vec<RiskModelErr
 
 impl RiskModel {
     /// Reads the files of a folder and checks that reports can carry the risk; `taken` are identifiers of others.
-    fn open(own: &RiskConfig, taken: &[String]) -> Result<Self, RiskModelFault> {
-        let file = read(&own.folder.join("model.json"))?;
-        if has_pictures(&file) {
-            return Err(RiskModelFault::Pictures);
-        }
-        let model = TabularModel::from_json(&file)?;
-        model.config().check_record()?;
+    fn open(own: &RiskConfig, readings: Option<&Readings>, taken: &[String]) -> Result<Self, RiskModelFault> {
+        let model = learned(&read(&own.folder.join("model.json"))?)?;
         check_id(&model.config().id, taken)?;
+        if let (Learned::Fused(fused), Some(readings)) = (&model, readings) {
+            let stated = fused.config().image.bundle.as_deref().unwrap_or_default();
+            let mut carrying = readings.all().iter().filter(|one| is_of(&own.pipelines, &one.pipeline.id));
+            if !carrying.any(|reading| reading.bundle.digest() == stated) {
+                return Err(RiskModelFault::Bundle { bundle: stated.to_owned() });
+            }
+        }
         let card = read(&own.folder.join("card.md"))?;
         let identity = format!("{}/{}", model.digest(), hex(&Sha256::digest(&card)));
         let card = String::from_utf8_lossy(&card).into_owned();
@@ -185,6 +259,26 @@ impl RiskModel {
         let pipelines = own.pipelines.clone();
         Ok(Self { curve: curve(&card), model, card, identity, pipelines })
     }
+}
+
+/// The model of a file, where everything that it reads is what a report has.
+fn learned(file: &[u8]) -> Result<Learned, RiskModelFault> {
+    if !has_pictures(file) {
+        let model = TabularModel::from_json(file)?;
+        model.config().check_record()?;
+        return Ok(Learned::Record(Box::new(model)));
+    }
+    let model = FusedModel::late_from_json(file)?.ok_or(RiskModelFault::Level)?;
+    if model.config().image.vectors != Vectors::Logits {
+        return Err(RiskModelFault::Pictures);
+    }
+    model.config().check_record()?;
+    Ok(Learned::Fused(Box::new(model)))
+}
+
+/// Whether the reports of a pipeline are among these; all are where none is named.
+fn is_of(pipelines: &[String], pipeline: &str) -> bool {
+    pipelines.is_empty() || pipelines.iter().any(|name| name == pipeline)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RiskModelFault> {
@@ -335,6 +429,10 @@ numeric = [{ column = "crp", label = "CRP", unit = "mg/L", range = [0.0, 500.0] 
         fs::write(path.join("model.json"), "{}").unwrap();
         assert_eq!(code(path), Some("RiskModelFile"));
         fs::write(path.join("model.json"), r#"{"config": {"image": {}}}"#).unwrap();
+        assert_eq!(code(path), Some("RiskModelFile"), "no model with pictures either");
+        // the committed one reads what the networks' last layers see
+        let committed = include_str!("../../fusion/models/icu-at-exam/model.json");
+        fs::write(path.join("model.json"), committed).unwrap();
         assert_eq!(code(path), Some("RiskModelPictures"));
     }
 }

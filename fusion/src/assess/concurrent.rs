@@ -7,8 +7,11 @@ use super::{
 use crate::features::{FeatureTable, FeatureValue};
 use crate::learned::{LateFusionModel, Prediction, Stratum};
 
+/// The risk's identifier.
+pub(super) const ID: &str = "icu-concurrent";
+
 const CARD: Card = Card {
-    id: "icu-concurrent",
+    id: ID,
     title: "In intensive care at the time of the examination",
     outcome: "the patient is in intensive care at the time of the examination; a state now, not a forecast",
     horizon: Some("at the time of the examination"),

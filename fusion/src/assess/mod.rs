@@ -8,6 +8,7 @@ mod brock;
 mod comparison;
 mod concurrent;
 mod course;
+mod fused;
 mod guideline;
 mod herder;
 mod inputs;
@@ -30,6 +31,7 @@ use crate::number::stored;
 use crate::prostate::{ProstateLesion, ProstateReport};
 
 pub use comparison::Comparison;
+pub use fused::assess_fused;
 pub use lesion::{EarlierLesion, Lesion, lesion};
 pub use tabular::assess_tabular;
 pub use what_if::{WhatIf, WhatIfError, what_if};
@@ -102,6 +104,11 @@ pub struct HeaderDemographics {
 /// Identifiers of the risks that are built in.
 pub const IDS: [&str; 8] =
     ["brock", "mayo", "herder", "plcom2012", "pbcg", "pbcg-mri", "tum-rc", "icu-concurrent"];
+
+/// Whether a built-in risk of this identifier is a published formula's, and no learned model's.
+pub fn is_formula(id: &str) -> bool {
+    IDS.contains(&id) && id != concurrent::ID
+}
 
 /// One risk: a probability of a state or of an outcome in a horizon, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

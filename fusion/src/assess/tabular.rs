@@ -4,13 +4,13 @@
 use super::inputs::described;
 use super::{AssessInput, Contribution, IntervalKind, Method, Risk, RiskInput, sort};
 use crate::features::{FeatureTable, MissingReason};
-use crate::learned::tabular::{RecordRow, TabularModel, TabularPrediction};
+use crate::learned::tabular::{RecordRow, TabularConfig, TabularModel, TabularPrediction};
 
 /// What the method is, for a reader.
 const METHOD: &str = "Ridge logistic regression of values of the record";
 
 /// The risk by a site's model, computed or with the reason why not. Its columns are features of a record
-/// ([`TabularConfig::check_record`](crate::learned::tabular::TabularConfig::check_record)); the picture takes no part.
+/// ([`TabularConfig::check_record`]); the picture takes no part.
 pub fn assess_tabular(model: &TabularModel, input: &AssessInput<'_>) -> Risk {
     let mut risk = said(model, input.features);
     risk.finish(input);
@@ -18,16 +18,21 @@ pub fn assess_tabular(model: &TabularModel, input: &AssessInput<'_>) -> Risk {
 }
 
 fn said(model: &TabularModel, features: Option<&FeatureTable>) -> Risk {
-    let mut risk = blank(model);
+    let config = model.config();
+    let about = About {
+        method: METHOD,
+        digest: model.digest(),
+        calibration: model.calibration(),
+        average: model.base_rate(),
+    };
+    let mut risk = about.risk(config);
     let Some(features) = features else {
         return risk.lacks(&["record"], "there is no record of this patient");
     };
-    let requires = model.config().record.iter().flat_map(|rule| &rule.requires);
-    risk.inputs.extend(requires.filter_map(|one| features.feature(&one.feature)).map(described));
-    if let Some(reason) = model.config().unmet(features) {
+    if let Some(reason) = outside(&mut risk, config, features) {
         return risk.outside(&reason);
     }
-    let Some(stated) = RecordRow::of(model.config(), features) else {
+    let Some(stated) = RecordRow::of(config, features) else {
         return risk.lacks(&["model"], "the model reads what is no feature of a record");
     };
     describe(&mut risk, &stated, features);
@@ -44,53 +49,66 @@ fn said(model: &TabularModel, features: Option<&FeatureTable>) -> Risk {
     risk
 }
 
-/// What the file says, before any patient.
-fn blank(model: &TabularModel) -> Risk {
-    let config = model.config();
-    let digest = model.digest().get(..12).unwrap_or_default();
-    let mut limits = vec![config.intended_use.clone()];
-    limits.extend(config.limits.iter().cloned());
-    if config.record.as_ref().is_none_or(|rule| rule.requires.is_empty()) {
-        limits.push(
-            "the model states its patients in words alone: whether this one is among them was not checked"
-                .to_owned(),
-        );
+/// What is known of a site's model before any patient, beside its configuration.
+pub(super) struct About<'a> {
+    pub(super) method: &'static str,
+    pub(super) digest: &'a str,
+    pub(super) calibration: String,
+    pub(super) average: f64,
+}
+
+impl About<'_> {
+    /// A risk without a probability yet.
+    pub(super) fn risk(self, config: &TabularConfig) -> Risk {
+        let mut limits = vec![config.intended_use.clone()];
+        limits.extend(config.limits.iter().cloned());
+        if config.record.as_ref().is_none_or(|rule| rule.requires.is_empty()) {
+            let unchecked = "the model states its patients in words alone: whether this one is among them was not checked";
+            limits.push(unchecked.to_owned());
+        }
+        Risk {
+            id: config.id.clone(),
+            learned: true,
+            title: config.title.clone(),
+            outcome: config.outcome.clone(),
+            horizon: Some(config.horizon.clone()).filter(|horizon| !horizon.is_empty()),
+            probability: None,
+            low: None,
+            high: None,
+            interval_kind: IntervalKind::None,
+            missing: Vec::new(),
+            could_be: None,
+            reason: None,
+            method: Method {
+                name: self.method.to_owned(),
+                version: format!("{} ({})", config.version, self.digest.get(..12).unwrap_or_default()),
+                citation: config.data.clone(),
+                variant: String::new(),
+            },
+            inputs: Vec::new(),
+            contributions: Vec::new(),
+            comparators: Vec::new(),
+            population: config.population.clone(),
+            in_population: true,
+            calibration: self.calibration,
+            average: Some(self.average),
+            category: None,
+            guidance: None,
+            limits,
+        }
     }
-    Risk {
-        id: config.id.clone(),
-        learned: true,
-        title: config.title.clone(),
-        outcome: config.outcome.clone(),
-        horizon: Some(config.horizon.clone()).filter(|horizon| !horizon.is_empty()),
-        probability: None,
-        low: None,
-        high: None,
-        interval_kind: IntervalKind::None,
-        missing: Vec::new(),
-        could_be: None,
-        reason: None,
-        method: Method {
-            name: METHOD.to_owned(),
-            version: format!("{} ({digest})", config.version),
-            citation: config.data.clone(),
-            variant: String::new(),
-        },
-        inputs: Vec::new(),
-        contributions: Vec::new(),
-        comparators: Vec::new(),
-        population: config.population.clone(),
-        in_population: true,
-        calibration: model.calibration(),
-        average: Some(model.base_rate()),
-        category: None,
-        guidance: None,
-        limits,
-    }
+}
+
+/// Why the model is not for the record's patient, where it is not; what was asked for is among the inputs.
+pub(super) fn outside(risk: &mut Risk, config: &TabularConfig, features: &FeatureTable) -> Option<String> {
+    let requires = config.record.iter().flat_map(|rule| &rule.requires);
+    risk.inputs.extend(requires.filter_map(|one| features.feature(&one.feature)).map(described));
+    config.unmet(features)
 }
 
 /// What the model reads, each feature once: what it does without is unknown and cites nothing, and where the record says something
 /// that is not used, a limit says why.
-fn describe(risk: &mut Risk, stated: &RecordRow, features: &FeatureTable) {
+pub(super) fn describe(risk: &mut Risk, stated: &RecordRow, features: &FeatureTable) {
     for feature in stated.read.iter().filter_map(|id| features.feature(id)) {
         let reason = stated.absent.iter().find(|(id, _)| *id == feature.id).map(|(_, reason)| *reason);
         if let Some(reason) = reason {
@@ -111,6 +129,21 @@ fn describe(risk: &mut Risk, stated: &RecordRow, features: &FeatureTable) {
     }
 }
 
+/// The parts of a risk's logit, those that say nothing left out.
+pub(super) fn contributions(parts: Vec<(String, f64)>) -> Vec<Contribution> {
+    let told = parts.into_iter().filter(|(_, logit)| *logit != 0.0);
+    let mut made: Vec<Contribution> = told.map(|(label, logit)| Contribution { label, logit }).collect();
+    sort(&mut made);
+    made
+}
+
+/// That a number says nothing, by bounds that keep so many percent of the cases.
+pub(super) fn indeterminate(percent: f64) -> String {
+    format!(
+        "indeterminate: the number speaks for neither outcome, or for both (conformal bounds of {percent} %, by outcome and by what is there)"
+    )
+}
+
 fn fill(
     risk: &mut Risk,
     model: &TabularModel,
@@ -122,18 +155,10 @@ fn fill(
         (Some(prediction.low), Some(prediction.high), IntervalKind::Confidence95);
     risk.limits.extend(prediction.distance.and_then(|distance| distance.warning()));
     if prediction.indeterminate {
-        risk.limits.push(format!(
-            "indeterminate: the number speaks for neither outcome, or for both (conformal bounds of {} %, by outcome and by what is there)",
-            model.conformal_percent()
-        ));
+        risk.limits.push(indeterminate(model.conformal_percent()));
     }
     if shapley.is_none() {
         risk.limits.push("contributions are those before calibration".to_owned());
     }
-    let parts = shapley.unwrap_or(prediction.contributions).into_iter();
-    risk.contributions = parts
-        .filter(|(_, logit)| *logit != 0.0)
-        .map(|(label, logit)| Contribution { label, logit })
-        .collect();
-    sort(&mut risk.contributions);
+    risk.contributions = contributions(shapley.unwrap_or(prediction.contributions));
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use fusion::features;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use models::{Bundle, Scorer};
+use models::{Bundle, GreyImage, Scorer};
 
 use super::Usage;
 use crate::cli::fusion::{FusionEmbedArgs, FusionTableArgs};
@@ -40,7 +40,7 @@ pub(super) fn embed(args: &FusionEmbedArgs) -> anyhow::Result<u8> {
             Some(image) => image,
             None => picture(&path, &dicom_ingest::limits::Limits::default())?,
         };
-        let vector = scorer.embed(&[image])?.into_iter().next().unwrap_or_default();
+        let vector = if args.logits { logits(&scorer, image)? } else { seen(&scorer, image)? };
         if written == 0 {
             let names = (0..vector.len()).map(|at| format!("e{at}"));
             writer.write_record(std::iter::once(args.column.clone()).chain(names)).with_context(writing)?;
@@ -53,6 +53,19 @@ pub(super) fn embed(args: &FusionEmbedArgs) -> anyhow::Result<u8> {
     writer.flush().with_context(writing)?;
     tracing::info!(pictures = written, bundle = bundle.id(), digest = bundle.digest(), "embedded");
     Ok(0)
+}
+
+/// What the networks' last layers see of a picture.
+fn seen(scorer: &Scorer, image: GreyImage) -> anyhow::Result<Vec<f32>> {
+    Ok(scorer.embed(&[image])?.into_iter().next().unwrap_or_default())
+}
+
+/// The logits of the findings, in the bundle's order: what a report has of a picture.
+#[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
+fn logits(scorer: &Scorer, image: GreyImage) -> anyhow::Result<Vec<f32>> {
+    let scores = scorer.score(&[image])?.into_iter().next();
+    let findings = scores.map(|scores| scores.findings).unwrap_or_default();
+    Ok(findings.iter().map(|score| score.logit as f32).collect())
 }
 
 /// The file, or one of the same name with another picture's ending: data sets are published again in other formats.

@@ -5,7 +5,7 @@ use fusion::{IntervalKind, LateFusionModel, Risk};
 
 use crate::outcome;
 use crate::report::document as doc;
-use crate::risk_models::RiskModel;
+use crate::risk_models::{Learned, RiskModel};
 
 /// The built-in learned fusion's identifier, as a risk and as a model.
 const LEARNED: &str = "icu-concurrent";
@@ -171,7 +171,7 @@ pub(super) fn model(model: &LateFusionModel) -> doc::Model {
     }
 }
 
-/// A site's own model of a record as the report names it.
+/// A site's own model as the report names it.
 pub(super) fn own_model(own: &RiskModel) -> doc::Model {
     let (config, [rows, patients, events]) = (own.model.config(), own.model.fitted_on());
     let point = |(predicted, observed, cases): &(f64, f64, u32)| doc::CalibrationPoint {
@@ -183,7 +183,10 @@ pub(super) fn own_model(own: &RiskModel) -> doc::Model {
         id: config.id.clone(),
         version: config.version.clone(),
         title: config.title.clone(),
-        kind: doc::ModelKind::Record,
+        kind: match own.model {
+            Learned::Record(_) => doc::ModelKind::Record,
+            Learned::Fused(_) => doc::ModelKind::Fusion,
+        },
         digest: own.model.digest().to_owned(),
         manufacturer: None,
         url: None,

@@ -170,8 +170,10 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
         late_fusion: stages.late_fusion.as_ref(),
     };
     let (mut risks, lesion) = (fusion::assess(&input), fusion::lesion(&input));
-    let own = stages.risk_models.of(&reading.pipeline.id);
-    risks.extend(own.map(|own| fusion::assess_tabular(&own.model, &input)));
+    for own in stages.risk_models.of(&reading.pipeline.id) {
+        let risk = own.model.assess(&input, &risks);
+        risks.push(risk);
+    }
     (evidence.risks, evidence.lesion) = (risks, lesion);
 }
 

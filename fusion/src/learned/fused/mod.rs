@@ -19,7 +19,9 @@ mod network;
 mod prepared;
 mod train;
 
-pub use config::{FormulaInput, FusedConfig, FusedConfigError, ImageInput, NetworkShape, Splits, Subset};
+pub use config::{
+    FormulaInput, FusedConfig, FusedConfigError, ImageInput, NetworkShape, Splits, Subset, Vectors,
+};
 pub use decision::{Decision, Level, Worse};
 pub use embedding::{EmbeddingError, Embeddings};
 pub use gated::NetworkError;

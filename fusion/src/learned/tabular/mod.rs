@@ -9,7 +9,7 @@ pub(super) mod checklist;
 pub(super) mod columns;
 mod config;
 mod model;
-mod record;
+pub(crate) mod record;
 pub(super) mod shown;
 pub(super) mod table;
 pub(super) mod train;

@@ -59,6 +59,15 @@ pub enum NotOfRecord {
         /// What is named.
         feature: String,
     },
+    /// The formula's column is no formula that a report computes.
+    #[error(
+        "`formula.column` of the model's configuration is `{column}`; a report computes `brock`, `mayo`, `herder`, `plcom2012`, `pbcg`, \
+         `pbcg-mri` and `tum-rc`: name the column so"
+    )]
+    Formula {
+        /// The column.
+        column: String,
+    },
     /// A bound that no value can keep.
     #[error("`record` of the model's configuration has {what} that no value can keep")]
     Bound {
@@ -67,12 +76,20 @@ pub enum NotOfRecord {
     },
 }
 
+impl NotOfRecord {
+    /// Whether all these columns are features of a record, or ages of them.
+    pub(in crate::learned) fn check<'a>(mut columns: impl Iterator<Item = &'a str>) -> Result<(), Self> {
+        match columns.find(|column| feature_of(column).is_none()) {
+            Some(column) => Err(Self::Column { column: column.to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
 impl TabularConfig {
     /// Whether every column is a feature of a record at a time, and what a record has to say can be said.
     pub fn check_record(&self) -> Result<(), NotOfRecord> {
-        if let Some(column) = inputs(self).map(Input::column).find(|column| feature_of(column).is_none()) {
-            return Err(NotOfRecord::Column { column: column.to_owned() });
-        }
+        NotOfRecord::check(inputs(self).map(Input::column))?;
         let Some(rule) = &self.record else { return Ok(()) };
         for one in &rule.requires {
             if !is_feature(&one.feature) {
@@ -141,16 +158,26 @@ pub struct RecordRow {
 impl RecordRow {
     /// The row; `None` where a column is no feature ([`TabularConfig::check_record`]).
     pub fn of(config: &TabularConfig, features: &FeatureTable) -> Option<Self> {
-        let most = config.record.as_ref().and_then(|rule| rule.max_age_days);
-        let (mut names, mut row) = (Vec::new(), Vec::new());
-        for input in inputs(config) {
-            let (id, is_age) = feature_of(input.column())?;
-            let [value, age] = cells(features, id, most)?;
-            names.push(input.column().to_owned());
-            row.push(if is_age { age } else { value });
+        Self::with(config, Some(features), Vec::new())
+    }
+
+    /// The same beside cells of other columns. Where there is no record every cell of a feature is empty, and nothing is read.
+    pub(crate) fn with(
+        config: &TabularConfig,
+        features: Option<&FeatureTable>,
+        others: Vec<(String, String)>,
+    ) -> Option<Self> {
+        let (mut names, mut row): (Vec<String>, Vec<String>) = others.into_iter().unzip();
+        for column in inputs(config).map(Input::column) {
+            let cell = cell(config, features, column)?;
+            if !names.iter().any(|name| name == column) {
+                names.push(column.to_owned());
+                row.push(cell);
+            }
         }
         let table = Table::new(&names, vec![row]).ok()?;
         let mut made = Self { table, read: Vec::new(), absent: Vec::new() };
+        let Some(features) = features else { return Some(made) };
         for input in inputs(config) {
             let (id, is_age) = feature_of(input.column())?;
             let feature = features.feature(id)?;
@@ -221,6 +248,15 @@ fn inputs(config: &TabularConfig) -> impl Iterator<Item = Input<'_>> {
     let numbers = config.numeric.iter().map(Input::Number);
     let truths = config.truth.iter().map(Input::Truth);
     numbers.chain(truths).chain(config.category.iter().map(Input::Category))
+}
+
+/// What a column of a model holds of a record, as text; nothing without one. `None` where the column is no feature.
+pub(crate) fn cell(config: &TabularConfig, features: Option<&FeatureTable>, column: &str) -> Option<String> {
+    let (id, is_age) = feature_of(column)?;
+    let Some(features) = features else { return Some(String::new()) };
+    let most = config.record.as_ref().and_then(|rule| rule.max_age_days);
+    let [value, age] = cells(features, id, most)?;
+    Some(if is_age { age } else { value })
 }
 
 /// The feature that a column holds, and whether the age of its value and not the value itself.
