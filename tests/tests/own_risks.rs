@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use chiasm_tests::{PATIENT_ID, chiasm, lines, phantom_study, record};
+use models::Bundle;
 use serde_json::{Value, json};
 
 /// The start of the phantom's study.
@@ -239,4 +240,129 @@ fn a_model_that_no_report_could_ask_is_refused_before_any_study() {
         String::from_utf8_lossy(&output.stderr).contains("RiskModelCard"),
         "nothing is analysed without it"
     );
+}
+
+const PICTURED: &str = r#"
+[image]
+key = "file"
+label = "Chest radiograph"
+source = "drawn numbers in the place of the findings' logits"
+bundle = "BUNDLE"
+vectors = "logits"
+components = 3
+[formula]
+column = "mayo"
+label = "Mayo"
+[splits]
+count = 4
+test_share = 0.3
+seeds = 1
+[network]
+members = 2
+width = 8
+meeting = 4
+seeds = 1
+steps = 20
+[table]
+id = "pictured"
+version = "2"
+title = "Inflamed as picture and record have it"
+outcome = "a drawn outcome of these tests"
+horizon = "now"
+population = "nobody"
+data = "200 drawn patients"
+intended_use = "A test of the program"
+created = "2026-11-30"
+patient = "who"
+missing_flags = false
+thresholds = [0.5]
+seed = 3
+label = { column = "sick", positive = ["1"], negative = ["0"] }
+numeric = [{ column = "crp", label = "C-reactive protein", unit = "mg/L", range = [0.0, 500.0] }]
+"#;
+
+/// 200 rows of 200 patients, whose outcome follows the sum of crp and the first of as many numbers as there are findings.
+fn pictured_site(folder: &Path, config: &str) {
+    let width = Bundle::embedded().unwrap().model_card().labels.len();
+    let names: Vec<String> = (0..width).map(|at| format!("e{at}")).collect();
+    let (mut table, mut vectors) =
+        ("who,sick,crp,mayo,file\n".to_owned(), format!("file,{}\n", names.join(",")));
+    for row in 0..200_u32 {
+        let mixed = row.wrapping_mul(2_654_435_761) >> 8;
+        let (crp, first) = (mixed % 100, mixed / 7 % 100);
+        let sick = u8::from(crp + first > 60 + mixed / 11 % 80);
+        let formula = if row % 3 == 0 { String::new() } else { format!("0.{}", 1 + mixed / 13 % 9) };
+        writeln!(table, "p{row},{sick},{crp},{formula},f{row}").unwrap();
+        let cell = |at: u32| f64::from(if at == 0 { first } else { mixed / (17 + at) % 50 }) / 25.0 - 2.0;
+        let cells: Vec<String> = (0..u32::try_from(width).unwrap()).map(|at| cell(at).to_string()).collect();
+        writeln!(vectors, "f{row},{}", cells.join(",")).unwrap();
+    }
+    fs::write(folder.join("table.csv"), table).unwrap();
+    fs::write(folder.join("vectors.csv"), vectors).unwrap();
+    fs::write(folder.join("config.toml"), config).unwrap();
+    let train = ["fusion", "train", "config.toml", "--data", "table.csv", "--embeddings", "vectors.csv"];
+    succeeded(&run(folder, &[&train[..], &["--out", "model"]].concat()));
+    fs::write(folder.join("chiasm.toml"), "[risks.own]\npath = \"model\"\n").unwrap();
+}
+
+#[test]
+fn late_fusion_of_a_site_reads_the_findings_of_the_bundle_that_read_the_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let digest = Bundle::embedded().unwrap().digest().to_owned();
+    pictured_site(folder, &PICTURED.replace("BUNDLE", &digest));
+    succeeded(&run(folder, &["config", "check", "--config", "chiasm.toml"]));
+    let (bundle, line) = analyzed(folder, &record(|_| {}), "out", "en");
+
+    let file = fs::read_dir(folder.join("study")).unwrap().next().unwrap().unwrap().file_name();
+    let row = format!("file,crp,mayo\n{},12.5,\n", file.to_str().unwrap());
+    fs::write(folder.join("row.csv"), row).unwrap();
+    let embed = ["fusion", "embed", "--data", "row.csv", "--column", "file", "--folder", "study", "--logits"];
+    succeeded(&run(folder, &[&embed[..], &["--out", "seen.csv"]].concat()));
+    let score = ["fusion", "score", "model/model.json", "--data", "row.csv", "--embeddings", "seen.csv"];
+    let expected: Value =
+        serde_json::from_str(succeeded(&run(folder, &score)).lines().next().unwrap()).unwrap();
+    assert_eq!((&expected["answered"], &expected["level"]), (&json!("fused"), &json!("L1")), "{expected}");
+
+    let own = line["risks"].as_array().unwrap().iter().find(|risk| risk["id"] == "pictured").unwrap();
+    let (found, wanted) = (own["probability"].as_f64().unwrap(), expected["probability"].as_f64().unwrap());
+    assert!((found - wanted).abs() < 1e-5, "{found} and {wanted}");
+    assert_eq!(own["missing"], json!(["formula"]));
+    let risk = of_model(&bundle, "pictured");
+    let notes = notes(risk);
+    for part in ["image only", "record only", "Mayo", "cross-fitted by patient", "was not checked"] {
+        assert!(notes.contains(part), "{part}: {notes}");
+    }
+    let basis = risk["basis"].as_array().unwrap();
+    assert!(basis.len() > 10, "every finding of the image, and the laboratory value: {basis:?}");
+
+    // without a record the calibrated picture answers
+    fs::remove_file(folder.join("record.json")).unwrap();
+    let alone =
+        ["analyze", "study", "--out", "alone", "--device", "cpu", "--json", "--config", "chiasm.toml"];
+    let output = run(folder, &alone);
+    succeeded(&output);
+    let line = lines(&output).remove(0);
+    let own = line["risks"].as_array().unwrap().iter().find(|risk| risk["id"] == "pictured").unwrap();
+    assert!((own["probability"].as_f64().unwrap() - expected["image_only"].as_f64().unwrap()).abs() < 1e-5);
+    assert_eq!(own["missing"], json!(["record", "formula"]));
+}
+
+#[test]
+fn late_fusion_of_another_bundle_or_of_what_no_report_has_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    pictured_site(folder, PICTURED);
+    let model = folder.join("model/model.json");
+    let file = fs::read_to_string(&model).unwrap();
+    let refused = |text: &str| {
+        fs::write(&model, text).unwrap();
+        let output = run(folder, &["config", "check", "--config", "chiasm.toml", "--json"]);
+        assert_eq!(output.status.code(), Some(2));
+        lines(&output).remove(0)["problems"][0]["problem"].as_str().unwrap().to_owned()
+    };
+    assert!(refused(&file).starts_with("RiskModelBundle"));
+    assert!(refused(&file.replace("\"logits\"", "\"embedding\"")).starts_with("RiskModelPictures"));
+    let said = refused(&file.replace("\"mayo\"", "\"our-own\""));
+    assert!(said.starts_with("RiskModelColumn") && said.contains("`our-own`"), "{said}");
 }
