@@ -40,7 +40,7 @@ pub(super) fn embed(args: &FusionEmbedArgs) -> anyhow::Result<u8> {
             Some(image) => image,
             None => picture(&path, &dicom_ingest::limits::Limits::default())?,
         };
-        let vector = if args.logits { logits(&scorer, image)? } else { seen(&scorer, image)? };
+        let vector = if args.logits { logits(&scorer, image)? } else { embedding(&scorer, image)? };
         if written == 0 {
             let names = (0..vector.len()).map(|at| format!("e{at}"));
             writer.write_record(std::iter::once(args.column.clone()).chain(names)).with_context(writing)?;
@@ -56,7 +56,7 @@ pub(super) fn embed(args: &FusionEmbedArgs) -> anyhow::Result<u8> {
 }
 
 /// What the networks' last layers see of a picture.
-fn seen(scorer: &Scorer, image: GreyImage) -> anyhow::Result<Vec<f32>> {
+fn embedding(scorer: &Scorer, image: GreyImage) -> anyhow::Result<Vec<f32>> {
     Ok(scorer.embed(&[image])?.into_iter().next().unwrap_or_default())
 }
 
