@@ -3,13 +3,16 @@
 //! A report asks each of them with the features of the record at t0, so that every column has to be one. What is wrong is told with a
 //! code, by `chiasm config check` and by whatever would make a report.
 
+mod fault;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use fusion::learned::ModelFileError;
 use fusion::learned::fused::{FusedModel, Vectors};
-use fusion::learned::tabular::{NotOfRecord, TabularConfig, TabularModel};
+use fusion::learned::tabular::{TabularConfig, TabularModel};
 use fusion::{AssessInput, Risk};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +20,8 @@ use crate::config::Config;
 use crate::config::site::RiskConfig;
 use crate::job::hex;
 use crate::readings::Readings;
+
+pub use fault::{RiskModelError, RiskModelFault};
 
 /// Most bytes of a model file or a card.
 const MOST_BYTES: u64 = 16 << 20;
@@ -95,97 +100,6 @@ impl Learned {
 #[derive(Debug, Clone, Default)]
 pub struct RiskModels {
     all: Vec<RiskModel>,
-}
-
-/// What is wrong with a model of a site.
-#[derive(Debug, thiserror::Error)]
-pub enum RiskModelFault {
-    /// A file cannot be read.
-    #[error("could not read `{path}`; `chiasm fusion train --out` writes it")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file is larger than any model.
-    #[error("`{path}` has more than {limit} bytes")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most that are read.
-        limit: u64,
-    },
-    /// The file is no model of a table.
-    #[error(transparent)]
-    File(#[from] ModelFileError),
-    /// The model reads what no record states.
-    #[error(transparent)]
-    Record(#[from] NotOfRecord),
-    /// The model reads of pictures what a report does not have.
-    #[error(
-        "the model reads what a network's last layers see of a picture, which a report does not have: train it on the findings' logits \
-         (`chiasm fusion embed --logits`, and `vectors = \"logits\"` in `[image]`), or on the table alone"
-    )]
-    Pictures,
-    /// The model keeps networks of its own.
-    #[error(
-        "the model keeps the gated networks (L2), whose last digits depend on the processor; a report's must not: only late fusion (L1) is \
-         carried by reports"
-    )]
-    Level,
-    /// No report with the risk is read with the model's bundle.
-    #[error(
-        "`image.bundle` of the model's configuration is `{bundle}`, and no pipeline whose reports carry the risk reads with that bundle \
-         (`chiasm fusion embed` tells the digest)"
-    )]
-    Bundle {
-        /// The digest that is stated; empty where none is.
-        bundle: String,
-    },
-    /// The card is of another model.
-    #[error("`card.md` does not name the digest {digest} of `model.json`: it is the card of another model")]
-    Card {
-        /// Digest of the model file.
-        digest: String,
-    },
-    /// The model's identifier cannot name a risk of a report.
-    #[error("the model's `id` is `{id}`: {why}; name it otherwise and train it again")]
-    Identifier {
-        /// The identifier.
-        id: String,
-        /// Why.
-        why: &'static str,
-    },
-}
-
-/// A model of a site that is not used.
-#[derive(Debug, thiserror::Error)]
-#[error("{code}: the model of `risks.{name}` is not used")]
-pub struct RiskModelError {
-    /// Its name in the configuration.
-    pub name: String,
-    /// The stable code of what is wrong.
-    pub code: &'static str,
-    /// What is wrong, and what to do.
-    pub source: RiskModelFault,
-}
-
-impl RiskModelFault {
-    /// The stable code.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "RiskModelRead",
-            Self::File(ModelFileError::Unit(_)) => "RiskModelUnit",
-            Self::TooLarge { .. } | Self::File(_) => "RiskModelFile",
-            Self::Record(_) => "RiskModelColumn",
-            Self::Pictures => "RiskModelPictures",
-            Self::Level => "RiskModelLevel",
-            Self::Bundle { .. } => "RiskModelBundle",
-            Self::Card { .. } => "RiskModelCard",
-            Self::Identifier { .. } => "RiskModelId",
-        }
-    }
 }
 
 impl RiskModels {
@@ -331,108 +245,4 @@ fn curve(card: &str) -> Vec<(f64, f64, u32)> {
         Some((predicted, observed, cells.next()?.parse().ok()?))
     };
     part.lines().filter_map(row).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use fusion::learned::tabular::{Table, TabularConfig, train_table};
-
-    use super::*;
-
-    /// A model of C-reactive protein, trained on 300 drawn patients; `change` alters its configuration.
-    fn trained(folder: &Path, change: impl FnOnce(String) -> String) {
-        let config = change(
-            r#"
-id = "drawn"
-version = "1"
-title = "t"
-outcome = "o"
-horizon = "h"
-population = "p"
-data = "made in code"
-intended_use = "a test"
-created = "2026-01-01"
-patient = "who"
-missing_flags = false
-thresholds = [0.5]
-seed = 1
-label = { column = "y", positive = ["1"], negative = ["0"] }
-numeric = [{ column = "crp", label = "CRP", unit = "mg/L", range = [0.0, 500.0] }]
-"#
-            .to_owned(),
-        );
-        let config: TabularConfig = toml::from_str(&config).unwrap();
-        let names: Vec<String> =
-            ["who", "y", config.numeric[0].column.as_str()].iter().map(|name| (*name).to_owned()).collect();
-        let rows = (0..300_u32).map(|at| {
-            let mixed = at.wrapping_mul(2_654_435_761) >> 8;
-            let x = mixed % 100;
-            vec![at.to_string(), u8::from(x > 30 + mixed / 7 % 40).to_string(), x.to_string()]
-        });
-        let made = train_table(&config, &Table::new(&names, rows.collect()).unwrap()).unwrap();
-        fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join("model.json"), made.model.to_json()).unwrap();
-        fs::write(folder.join("card.md"), made.card).unwrap();
-    }
-
-    fn open(folder: &Path) -> Result<RiskModel, RiskModelFault> {
-        RiskModel::open(
-            &RiskConfig { folder: folder.to_owned(), pipelines: Vec::new() },
-            &["taken".to_owned()],
-        )
-    }
-
-    fn code(folder: &Path) -> Option<&'static str> {
-        open(folder).err().map(|fault| fault.code())
-    }
-
-    #[test]
-    fn a_model_of_features_is_read_with_the_curve_of_its_card() {
-        let folder = tempfile::tempdir().unwrap();
-        trained(folder.path(), |config| config);
-        let own = open(folder.path()).unwrap();
-        assert!(own.curve.len() > 3, "{:?}", own.curve);
-        assert!(own.curve.iter().all(|(predicted, observed, cases)| {
-            (0.0..=1.0).contains(predicted) && (0.0..=1.0).contains(observed) && *cases > 0
-        }));
-        let models =
-            RiskModels { all: vec![RiskModel { pipelines: vec!["chest".to_owned()], ..own.clone() }] };
-        assert_eq!((models.of("chest").count(), models.of("other").count()), (1, 0));
-        assert_eq!(models.versions("other"), "");
-        let card = hex(&Sha256::digest(own.card.as_bytes()));
-        assert_eq!(models.versions("chest"), format!(";risk=drawn={}/{card}", own.model.digest()));
-    }
-
-    #[test]
-    fn what_a_report_could_not_carry_is_refused_with_its_code() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        assert_eq!(code(path), Some("RiskModelRead"));
-        trained(path, |config| config.replace("\"crp\"", "\"diameter\""));
-        assert_eq!(code(path), Some("RiskModelColumn"));
-        assert!(open(path).unwrap_err().to_string().contains("`diameter`"));
-        for (id, why) in [("brock", "built-in"), ("taken", "another model"), ("two words", "letters")] {
-            trained(path, |config| config.replace("id = \"drawn\"", &format!("id = \"{id}\"")));
-            assert_eq!(code(path), Some("RiskModelId"));
-            assert!(open(path).unwrap_err().to_string().contains(why), "{id}");
-        }
-        trained(path, |config| format!("{config}[record]\nrequires = [{{ feature = \"frailty\" }}]\n"));
-        assert_eq!(code(path), Some("RiskModelColumn"));
-        trained(path, |config| config);
-        let file = fs::read_to_string(path.join("model.json")).unwrap();
-        fs::write(path.join("model.json"), file.replace("\"mg/L\"", "\"g/L\"")).unwrap();
-        assert_eq!(code(path), Some("RiskModelUnit"));
-        fs::write(path.join("model.json"), format!("{file} ")).unwrap();
-        assert_eq!(code(path), Some("RiskModelCard"), "another file than the card's");
-        fs::write(path.join("model.json"), "{}").unwrap();
-        assert_eq!(code(path), Some("RiskModelFile"));
-        fs::write(path.join("model.json"), r#"{"config": {"image": {}}}"#).unwrap();
-        assert_eq!(code(path), Some("RiskModelFile"), "no model with pictures either");
-        // the committed one reads what the networks' last layers see
-        let committed = include_str!("../../fusion/models/icu-at-exam/model.json");
-        fs::write(path.join("model.json"), committed).unwrap();
-        assert_eq!(code(path), Some("RiskModelPictures"));
-    }
 }
