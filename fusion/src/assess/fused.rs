@@ -56,6 +56,12 @@ fn said(model: &FusedModel, input: &AssessInput<'_>, formulas: &[Risk]) -> Risk 
         return risk.lacks(&["image", "record"], reason);
     };
     fill(&mut risk, model, &stated, answer);
+    // what is said to be missing is then of the record alone
+    let has_sides =
+        !["image", "record", "formula"].iter().any(|side| risk.missing.iter().any(|one| one == side));
+    if has_sides {
+        risk.could_be = stated.row().and_then(|row| model.could_be(row, vector.as_deref()));
+    }
     if let Some(scores) = input.image.filter(|_| vector.is_some()) {
         risk.inputs.extend(scores.labels.iter().map(|(name, logit)| {
             plain(&format!("{} (logit)", name.replace('_', " ")), number(*logit), None)

@@ -45,6 +45,7 @@ fn said(model: &TabularModel, features: Option<&FeatureTable>) -> Risk {
     risk.missing = stated.absent.iter().map(|(id, _)| id.clone()).collect();
     let variant = if stated.absent.is_empty() { "all inputs" } else { "some inputs missing" };
     variant.clone_into(&mut risk.method.variant);
+    risk.could_be = stated.row().and_then(|row| model.could_be(row));
     fill(&mut risk, model, prediction, shapley);
     risk
 }

@@ -78,7 +78,14 @@ fn the_number_is_that_of_the_row_which_a_table_would_have() {
         .collect();
     assert_eq!((row[0].1.as_str(), row[4].1.as_str()), ("180", "female"));
     let (names, values): (Vec<String>, Vec<String>) = row.into_iter().unzip();
-    let table = Table::new(&names, vec![values]).unwrap();
+    let answer = |covid: &str| {
+        let mut known = values.clone();
+        known[3] = covid.to_owned();
+        let table = Table::new(&names, vec![known]).unwrap();
+        model.probability(table.rows().next().unwrap()).unwrap()
+    };
+    let (with, without) = (answer("true"), answer("false"));
+    let table = Table::new(&names, vec![values.clone()]).unwrap();
     let expected = model.predict(table.rows().next().unwrap()).unwrap();
 
     let risk = assess_tabular(&model, &input(&case));
@@ -91,6 +98,8 @@ fn the_number_is_that_of_the_row_which_a_table_would_have() {
     );
     assert_eq!(risk.missing, ["covid-19"], "what the record does not state");
     assert_eq!(risk.method.variant, "some inputs missing");
+    let (low, high) = risk.could_be.unwrap();
+    assert!(near(Some(low), with.min(without)) && near(Some(high), with.max(without)), "{low} {high}");
     assert!(risk.method.version.starts_with("3 (") && risk.method.version.contains(&model.digest()[..12]));
     let cited: Vec<&str> = risk.inputs.iter().filter_map(|one| one.source.as_deref()).collect();
     assert!(cited.contains(&"Observation/crp"), "{cited:?}");

@@ -43,7 +43,8 @@ numeric = [{ column = "crp", label = "CRP", unit = "mg/L", range = [0.0, 500.0] 
 }
 
 fn open(folder: &Path) -> Result<RiskModel, RiskModelFault> {
-    RiskModel::open(&RiskConfig { folder: folder.to_owned(), pipelines: Vec::new() }, &["taken".to_owned()])
+    let own = RiskConfig { folder: folder.to_owned(), pipelines: Vec::new() };
+    RiskModel::open(&own, None, &["taken".to_owned()])
 }
 
 fn code(folder: &Path) -> Option<&'static str> {

@@ -19,8 +19,9 @@ use crate::formulas::logistic;
 use crate::learned::familiarity::{Distance, Familiarity};
 use crate::learned::file::ModelFileError;
 use crate::learned::late::Late;
-use crate::learned::tabular::columns::{Column, columns};
+use crate::learned::tabular::columns::{Column, columns, encode};
 use crate::learned::tabular::table::Row;
+use crate::learned::tabular::usual;
 
 /// Version of the file's form.
 pub(super) const FORMAT: u32 = 1;
@@ -307,6 +308,20 @@ impl FusedModel {
                 .zip(sides.record.as_deref())
                 .map(|(known, row)| known.distance(row)),
         }))
+    }
+
+    /// With every input of the record that is missing: the least and the greatest probability of L1 over values that are usual among
+    /// the fitted rows. `None` where the record says nothing or all.
+    pub fn could_be(&self, row: Row<'_>, vector: Option<&[f32]>) -> Option<(f64, f64)> {
+        let (late, config) = (&self.body.late, &self.body.config.table);
+        let sides = self.sides(row, vector);
+        sides.record.as_ref()?;
+        let (least, greatest) = usual::bounds(config, &late.record, &encode(config, row))?;
+        let image: Option<Vec<Option<f64>>> =
+            sides.image.as_ref().map(|values| values.iter().copied().map(Some).collect());
+        let image = image.map(|columns| late.image.logit(&columns));
+        let of = |record: f64| late.offsets_of(image, Some(record), sides.formula).of(&sides).map(logistic);
+        of(least).zip(of(greatest))
     }
 
     /// L2's members, where L2 is kept and both sides are there.

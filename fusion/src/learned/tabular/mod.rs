@@ -13,6 +13,7 @@ pub(crate) mod record;
 pub(super) mod shown;
 pub(super) mod table;
 pub(super) mod train;
+pub(super) mod usual;
 
 pub use config::{
     Band, CalibrationMethod, Category, ColumnSign, Comparator, ForeignUnit, LabelRule, Numeric,

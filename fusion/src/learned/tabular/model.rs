@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::card;
-use super::columns::{columns, encode};
+use super::columns::{COMPLETE, columns, encode};
 use super::config::TabularConfig;
 use super::table::Row;
+use super::usual;
 use crate::calibrate::{Calibration, Conformal, Curve, bounded_logit};
 use crate::evaluation::{Report, quantile};
 use crate::explain::{MAX_GROUPS, shapley};
@@ -163,6 +164,15 @@ impl TabularModel {
             missing: self.missing(row),
             distance: self.body.familiarity.as_ref().map(|known| known.distance(&encoded.columns)),
         })
+    }
+
+    /// With every input that is missing: the least and the greatest probability over values that are usual among the fitted rows.
+    /// `None` where none is missing, or all are.
+    pub fn could_be(&self, row: Row<'_>) -> Option<(f64, f64)> {
+        let encoded = encode(&self.body.config, row);
+        let (least, greatest) = usual::bounds(&self.body.config, &self.body.linear, &encoded)?;
+        let of = |logit: f64| self.body.calibration.apply(COMPLETE, logit);
+        Some((of(least), of(greatest)))
     }
 
     /// The calibrated probability alone.
