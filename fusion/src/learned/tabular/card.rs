@@ -120,7 +120,7 @@ fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
 }
 
 /// Whose record the model answers for.
-fn of_record(rule: &RecordRule) -> String {
+pub(in crate::learned) fn of_record(rule: &RecordRule) -> String {
     let mut parts: Vec<String> = rule.requires.iter().map(Requirement::text).collect();
     parts.extend(rule.max_age_days.map(|days| format!("values of at most {days} days")));
     parts.join("; ")
