@@ -326,7 +326,7 @@ fn late_fusion_of_a_site_reads_the_findings_of_the_bundle_that_read_the_study() 
 
     let own = line["risks"].as_array().unwrap().iter().find(|risk| risk["id"] == "pictured").unwrap();
     let (found, wanted) = (own["probability"].as_f64().unwrap(), expected["probability"].as_f64().unwrap());
-    assert!((found - wanted).abs() < 1e-5, "{found} and {wanted}");
+    assert!((found - wanted).abs() < 1e-4, "{found} and {wanted}");
     assert_eq!(own["missing"], json!(["formula"]));
     let risk = of_model(&bundle, "pictured");
     let notes = notes(risk);
@@ -344,7 +344,7 @@ fn late_fusion_of_a_site_reads_the_findings_of_the_bundle_that_read_the_study() 
     succeeded(&output);
     let line = lines(&output).remove(0);
     let own = line["risks"].as_array().unwrap().iter().find(|risk| risk["id"] == "pictured").unwrap();
-    assert!((own["probability"].as_f64().unwrap() - expected["image_only"].as_f64().unwrap()).abs() < 1e-5);
+    assert!((own["probability"].as_f64().unwrap() - expected["image_only"].as_f64().unwrap()).abs() < 1e-4);
     assert_eq!(own["missing"], json!(["record", "formula"]));
 }
 
