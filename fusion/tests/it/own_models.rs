@@ -1,8 +1,10 @@
 //! Risks of a site's own models: the number of the row that the record makes, for whom the model is, and what it does without.
 
+use burn::tensor::Device;
 use fusion::features::cells;
+use fusion::learned::fused::{Embeddings, FusedConfig, FusedModel, train_fused};
 use fusion::learned::tabular::{NotOfRecord, RecordRow, Table, TabularConfig, TabularModel, train_table};
-use fusion::{AssessInput, IntervalKind, assess_tabular};
+use fusion::{AssessInput, ImageScores, IntervalKind, Risk, assess, assess_fused, assess_tabular};
 use serde_json::{Value, json};
 
 use crate::case::{Case, case, input};
@@ -185,4 +187,113 @@ fn a_column_that_no_record_has_is_told_by_its_name() {
     assert_eq!(error, NotOfRecord::Requirement { feature: "gender".to_owned() });
     let (error, _) = other("range = [18, 120]", "range = [120, 18]");
     assert!(matches!(error, NotOfRecord::Bound { .. }), "{error}");
+}
+
+const PICTURED: &str = r#"
+record_needs = ["crp"]
+[image]
+key = "file"
+label = "Radiograph"
+source = "made in code"
+bundle = "digest"
+vectors = "logits"
+components = 2
+[formula]
+column = "brock"
+label = "Brock"
+[splits]
+count = 3
+test_share = 0.3
+seeds = 1
+[network]
+members = 2
+width = 8
+meeting = 4
+seeds = 1
+steps = 10
+[table]
+id = "pictured"
+version = "1"
+title = "t"
+outcome = "o"
+horizon = "h"
+population = "p"
+data = "made in code"
+intended_use = "a test"
+created = "2026-01-01"
+patient = "who"
+missing_flags = false
+thresholds = [0.5]
+seed = 1
+label = { column = "y", positive = ["1"], negative = ["0"] }
+numeric = [{ column = "crp", label = "CRP", unit = "mg/L", range = [0.0, 300.0] }]
+"#;
+
+/// Late fusion of 200 drawn patients, whose outcome follows the sum of both sides.
+fn pictured() -> FusedModel {
+    let (mut rows, mut vectors) = (Vec::new(), Vec::new());
+    for at in 0..200_u16 {
+        let mixed = u32::from(at).wrapping_mul(2_654_435_761) >> 8;
+        let (crp, first, other) = (mixed % 100, mixed / 7 % 100, mixed / 17 % 50);
+        let sick = u8::from(crp + first > 60 + mixed / 11 % 80).to_string();
+        let formula = if at % 3 == 0 { String::new() } else { format!("0.{}", 1 + mixed / 13 % 9) };
+        rows.push(vec![at.to_string(), sick, crp.to_string(), formula, format!("f{at}")]);
+        let logit = |value: u32| f32::from(u8::try_from(value).unwrap()) / 25.0 - 2.0;
+        vectors.push((format!("f{at}"), vec![logit(first), logit(other), logit(mixed / 19 % 50)]));
+    }
+    let names = ["who", "y", "crp", "brock", "file"].map(str::to_owned);
+    let table = Table::new(&names, rows).unwrap();
+    let config: FusedConfig = toml::from_str(PICTURED).unwrap();
+    assert_eq!(config.check_record(), Ok(()));
+    let embeddings = Embeddings::new(vectors).unwrap();
+    let trained = train_fused(&config, &table, &embeddings, &Device::flex(), &mut |_, _| {}).unwrap();
+    let text = trained.model.to_json().as_bytes();
+    // the sides add up, so that late fusion is kept
+    FusedModel::late_from_json(text).unwrap().unwrap()
+}
+
+#[test]
+fn late_fusion_takes_scores_of_its_own_bundle_and_the_report_s_own_formula() {
+    let model = pictured();
+    let case = of(&quantity(80.0, "mg/L"));
+    let scores = |model: &str| ImageScores {
+        model: model.to_owned(),
+        labels: ["one", "two", "three"].map(|name| (name.to_owned(), 1.0)).to_vec(),
+        view: None,
+        modality: "DX".to_owned(),
+    };
+    let own = scores("digest");
+    let whole = AssessInput { image: Some(&own), ..input(&case) };
+    let brock = Risk { probability: Some(0.4), ..assess(&whole).remove(0) };
+    assert_eq!(brock.id, "brock");
+    let names = ["crp", "brock"].map(str::to_owned);
+    let row = |cells: [&str; 2]| Table::new(&names, vec![cells.map(str::to_owned).to_vec()]).unwrap();
+    let answer = |cells: [&str; 2], vector: Option<&[f32]>| {
+        model.predict(row(cells).rows().next().unwrap(), vector).unwrap().unwrap()
+    };
+    let near = |risk: &Risk, wanted: f64| (risk.probability.unwrap() - wanted).abs() < 1e-10;
+
+    let risk = assess_fused(&model, &whole, &[brock.clone()]);
+    let expected = answer(["80", "0.4"], Some(&[1.0, 1.0, 1.0]));
+    assert!(near(&risk, expected.probability) && risk.missing.is_empty(), "{:?}", risk.missing);
+    assert_eq!(risk.method.variant, "image and record");
+    let told: Vec<(&str, bool)> =
+        risk.comparators.iter().map(|one| (one.name.as_str(), one.probability.is_some())).collect();
+    assert_eq!(told, [("image only", true), ("record only", true), ("Brock", true)]);
+    assert!(risk.inputs.iter().any(|one| one.label == "one (logit)" && one.source.is_none()));
+
+    let other = scores("another");
+    let risk = assess_fused(&model, &AssessInput { image: Some(&other), ..whole }, &[brock]);
+    assert!(near(&risk, answer(["80", "0.4"], None).probability));
+    assert_eq!(
+        (risk.missing.as_slice(), risk.method.variant.as_str()),
+        (&["image".to_owned()][..], "record and formula")
+    );
+    assert!(risk.limits.iter().any(|limit| limit.contains("another version of the image model")));
+
+    let risk = assess_fused(&model, &AssessInput { features: None, ..whole }, &[]);
+    assert!(near(&risk, expected.image_only.unwrap()));
+    assert_eq!(risk.missing, ["record", "formula"]);
+    let nothing = assess_fused(&model, &AssessInput { features: None, image: None, ..whole }, &[]);
+    assert_eq!((nothing.probability, nothing.missing), (None, vec!["image".to_owned(), "record".to_owned()]));
 }
