@@ -144,8 +144,9 @@ fn opened(config: &Config, readings: Option<&Readings>, faults: &mut Vec<RiskMod
                 taken.push(model.model.config().id.clone());
                 all.push(model);
             }
-            Err(source) => {
-                faults.push(RiskModelError { name: name.to_string(), code: source.code(), source });
+            Err(fault) => {
+                let (name, code) = (name.to_string(), fault.code());
+                faults.push(RiskModelError { name, code, source: Box::new(fault) });
             }
         }
     }

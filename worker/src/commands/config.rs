@@ -35,7 +35,7 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<u8> {
 
 /// What is wrong with a model that the site configured.
 fn problem(error: &RiskModelError) -> Problem {
-    let problem = format!("{}: {}", error.code, with_source(&error.source));
+    let problem = format!("{}: {}", error.code, with_source(error.source.as_ref()));
     Problem { key: format!("risks.{}.path", error.name), origin: None, problem }
 }
 

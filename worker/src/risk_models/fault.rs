@@ -76,7 +76,7 @@ pub struct RiskModelError {
     /// The stable code of what is wrong.
     pub code: &'static str,
     /// What is wrong, and what to do.
-    pub source: RiskModelFault,
+    pub source: Box<RiskModelFault>,
 }
 
 impl RiskModelFault {
