@@ -6,7 +6,7 @@
 //! | [`time`] | dates and times of FHIR, and what they mean beside an index time |
 //! | [`notes`] | which concepts a clinical note mentions, and what the words around them say: NegEx and ConText |
 //! | [`mod@features`] | dated, coded features with units, as they were known at t0: [`FeatureTable`] |
-//! | [`nodule`] | lung nodules that the record states as coded facts: [`Nodule`] |
+//! | [`nodule`] | lung nodules that the record states as coded facts, and that models outline: [`Nodule`] |
 //! | [`prostate`] | what a structured report states of the prostate, and where its lesions lie: [`ProstateReport`], [`ProstateLesion`] |
 //! | [`formulas`] | published formulas and rules as tables: lung nodules, lung cancer, prostate cancer |
 //! | [`learned`] | the late fusion over image logits and laboratory values: [`LateFusionModel`]; record-only models of tables |
@@ -47,7 +47,7 @@ pub use features::{
     features, features_by,
 };
 pub use learned::{LateFusionModel, ModelError};
-pub use nodule::{Nodule, NoduleKind, Site, nodules};
+pub use nodule::{Nodule, NoduleKind, Outlined, Site, nodules};
 pub use phi::Phi;
 pub use prostate::{ProstateLesion, ProstateReport, prostate_lesions};
 pub use record::{Gender, HumanName, Identifier, Record, RecordError, RecordPatient};

@@ -1,4 +1,5 @@
-//! Lung nodules that the record states as coded facts. Nothing here looks at pixels.
+//! Lung nodules that the record states as coded facts, and the form in which a structured report's and a model's are taken.
+//! Nothing here looks at pixels.
 //!
 //! **The accepted form** is one FHIR Observation for each nodule, of status final, amended or corrected,
 //! known at t0:
@@ -18,6 +19,9 @@
 //! | component count | SNOMED CT 246205007 quantity, an integer or a pure number: nodules on the examination | this project's choice |
 //!
 //! The lingula is not counted as upper lobe or as another lobe: it reads as unknown.
+//!
+//! A nodule that a model outlined and nobody measured says so ([`Nodule::outlined`]). The risks are computed for one only where
+//! no person states a nodule.
 
 mod codes;
 
@@ -27,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::{Schema, View};
 use crate::record::{Concept, Observation, ObservedValue, Record};
+use crate::time::days_between;
 use codes::{
     Lobe, SNOMED, has_element, is_composition, is_diameter, is_lung_nodule, is_size, kind_of, lobe,
     millimetres, says_no, spiculation,
@@ -34,6 +39,9 @@ use codes::{
 pub(crate) use codes::{
     NODULE_ELEMENTS, NODULE_RADLEX, NODULE_SIZES, NODULE_SNOMED, RADELEMENT, has_radlex, is_site,
 };
+
+/// Nodules seen within this time of each other belong to one examination, in days.
+pub(crate) const SAME_EXAM_DAYS: f64 = 1.0;
 
 /// Texture of a nodule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +75,15 @@ pub struct Site {
     pub display: String,
 }
 
+/// The model that outlined a nodule, where no person measured it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outlined {
+    /// The model, as `name@version`.
+    pub model: String,
+    /// The model's own name of what it outlined.
+    pub segment: String,
+}
+
 /// What is stated of one nodule. `None` is unknown, never "no". Its `Debug` leaves the source out.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Nodule {
@@ -83,10 +100,13 @@ pub struct Nodule {
     pub site: Option<Site>,
     /// Nodules on the whole examination, this one included.
     pub count: Option<u32>,
-    /// Where it is stated: references of resources, or SOP instances of a DICOM SR.
+    /// Where it is stated: references of resources, or SOP instances of a DICOM SR; of an outline, the image.
     pub source: Vec<String>,
     /// When it was seen.
     pub dated: Option<Timestamp>,
+    /// The model that outlined it; `None` where a person states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlined: Option<Outlined>,
 }
 
 impl std::fmt::Debug for Nodule {
@@ -120,6 +140,23 @@ pub fn nodules(record: &Record, t0: Timestamp, zone: &TimeZone) -> Vec<Nodule> {
     found
 }
 
+/// Whether the record says of the examination at `t0` that there is no nodule. `zone` is the site's, for dates without a zone.
+pub fn denies_nodules(record: &Record, t0: Timestamp, zone: &TimeZone) -> bool {
+    let view = View::new(record, Schema::built_in(), t0, zone);
+    let mut known = view.observations.known.iter();
+    known.any(|known| {
+        let is_of_exam = days_between(known.effective, t0).abs() <= SAME_EXAM_DAYS;
+        is_of_exam && is_about_nodule(known.fact, &sites(known.fact)) && is_absent(known.fact)
+    })
+}
+
+/// Whether a code of SNOMED CT says by itself that something is a nodule of the lung: 427359005, 786838002 or 308689002. A nodule
+/// of which no place is stated is none.
+pub fn is_lung_nodule_code(system: &str, code: &str) -> bool {
+    let [solitary, of_lung, other, _] = NODULE_SNOMED;
+    system == SNOMED && [solitary, of_lung, other].contains(&code)
+}
+
 /// Whether an Observation states a nodule.
 pub(crate) fn is_nodule(fact: &Observation) -> bool {
     read(fact).is_some()
@@ -127,10 +164,7 @@ pub(crate) fn is_nodule(fact: &Observation) -> bool {
 
 fn read(fact: &Observation) -> Option<Nodule> {
     let sites = sites(fact);
-    let in_lung = sites.iter().any(|site| site.is_lung);
-    let by_value = matches!(&fact.value, ObservedValue::Concept(concept) if is_lung_nodule(concept, in_lung));
-    let by_size = is_size(&fact.code) && in_lung;
-    if !(is_lung_nodule(&fact.code, in_lung) || by_value || by_size) || is_absent(fact) {
+    if !is_about_nodule(fact, &sites) || is_absent(fact) {
         return None;
     }
     let measured = fact
@@ -150,7 +184,16 @@ fn read(fact: &Observation) -> Option<Nodule> {
         count: count(fact),
         source: fact.origin.reference.iter().cloned().collect(),
         dated: None,
+        outlined: None,
     })
+}
+
+/// Whether it is about a nodule of the lung, there or not.
+fn is_about_nodule(fact: &Observation, sites: &[Lobe]) -> bool {
+    let in_lung = sites.iter().any(|site| site.is_lung);
+    let by_value = matches!(&fact.value, ObservedValue::Concept(concept) if is_lung_nodule(concept, in_lung));
+    let by_size = is_size(&fact.code) && in_lung;
+    is_lung_nodule(&fact.code, in_lung) || by_value || by_size
 }
 
 fn sites(fact: &Observation) -> Vec<Lobe> {

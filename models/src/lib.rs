@@ -37,5 +37,6 @@ pub use device::{Device, DeviceChoice, DeviceError};
 pub use footprint::Footprint;
 pub use image::{GreyImage, ImageError};
 pub use score::{
-    Bounds, ChestCheck, Mask, Novelty, Present, Score, ScoreError, Scorer, ScorerError, Scores, Segment,
+    Bounds, ChestCheck, Mask, Novelty, Present, Region, Score, ScoreError, Scorer, ScorerError, Scores,
+    Segment,
 };

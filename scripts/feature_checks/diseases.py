@@ -1,6 +1,6 @@
 """Diseases, Charlson index, diagnoses by chapter, and what relatives have."""
 
-from .record import SYSTEMS, Answer, codings, listed, pairs, status_code, text, value_of, word
+from .record import SYSTEMS, Answer, codings, first_of, listed, pairs, status_code, text, value_of, word
 
 ICD10 = {
     "http://hl7.org/fhir/sid/icd-10", "http://hl7.org/fhir/sid/icd-10-cm", "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
@@ -60,7 +60,9 @@ def features(schema, record):
         yield (disease["id"], "last", None), answer
         if "years_since" in disease:
             since = Answer(reason=answer.reason or "not-recorded")
-            if answer.value == "true":
+            if answer.value == "true" and is_undated(schema, record, disease):
+                since = Answer(reason="undated")
+            elif answer.value == "true":
                 since = Answer(answer.age / 365.25, age=answer.age, changed=answer.changed)
                 since.source = answer.source
             yield (disease["years_since"]["id"], "last", None), since
@@ -69,8 +71,8 @@ def features(schema, record):
     yield from counts(schema, record)
 
 
-def stated(schema, record, disease):
-    """Stated wins over stated absent; of equals the latest."""
+def statements(schema, record, disease):
+    """(yes or no, row), the one that counts last: stated wins over stated absent; of equals the latest."""
     found = [(truth_of(row.resource), row) for row in record.known["Condition"].itertuples()]
     for row in record.known["Observation"].itertuples():
         kind, value = value_of(row.resource)
@@ -78,9 +80,22 @@ def stated(schema, record, disease):
         found.append((truth, row))
     found = [(truth, row) for truth, row in found
              if truth is not None and answers(schema, disease, row.resource.get("code"), truth)]
+    return sorted(found, key=lambda one: (one[0], one[1].effective, one[1].known))
+
+
+def is_undated(schema, record, disease):
+    """Whether what counts is a Condition that says that there once was one, and not since when."""
+    resource = statements(schema, record, disease)[-1][1].resource
+    begins = [first_of(resource, key, "start", record.zone) for key in ("onsetDateTime", "onsetPeriod")]
+    history = is_listed(schema, resource.get("code"), disease.get("past", {}))
+    return resource["resourceType"] == "Condition" and history and not any(begins)
+
+
+def stated(schema, record, disease):
+    found = statements(schema, record, disease)
     if not found:
         return Answer(reason=record.why("Condition", lambda one: answers(schema, disease, one.get("code"), True)))
-    truth, row = sorted(found, key=lambda one: (one[0], one[1].effective, one[1].known))[-1]
+    truth, row = found[-1]
     return Answer(str(truth).lower(), row)
 
 

@@ -6,8 +6,8 @@ use dicom_ingest::patient::{PatientIdentity, Sex as ImageSex};
 use dicom_ingest::species::Species;
 use dicom_ingest::sr::{Composition, Fault, Lobe, ProstateFact, SrLesion, SrNodule, SrReport};
 use fusion::{
-    ChestView, Gender, Nodule, NoduleKind, ProstateLesion, ProstateReport, RecordPatient, Sex as BinarySex,
-    Site,
+    ChestView, Gender, Nodule, NoduleKind, Outlined, ProstateLesion, ProstateReport, RecordPatient,
+    Sex as BinarySex, Site,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -191,7 +191,28 @@ pub fn nodule(
         count,
         source: vec![reference(report)],
         dated,
+        outlined: None,
     })
+}
+
+/// A nodule that a model outlined in an image at `t0`: a mask says how long it is, and the image perhaps on which side it lies.
+pub fn outlined_nodule(diameter_mm: f64, image: &Instance, t0: Timestamp, outlined: Outlined) -> Nodule {
+    let side = match image.laterality.as_deref() {
+        Some("R") => Some(("3341006", "Right lung structure")),
+        Some("L") => Some(("44029006", "Left lung structure")),
+        _ => None,
+    };
+    Nodule {
+        diameter_mm,
+        kind: None,
+        spiculated: None,
+        upper_lobe: None,
+        site: side.map(|(code, display)| Site { code: code.to_owned(), display: display.to_owned() }),
+        count: None,
+        source: vec![reference(image.sop_instance_uid.as_str())],
+        dated: Some(t0),
+        outlined: Some(outlined),
+    }
 }
 
 /// What a structured report states of the prostate, as the fusion takes it. A day counts at its end, as in a record.

@@ -35,6 +35,9 @@ pub struct Pipeline {
     /// The same for a picture that does not pass as frontal and whose distance from the training pictures is above this.
     #[serde(default = "any_distance")]
     pub most_novel: f64,
+    /// Whether a nodule that the model outlines is a fact for the formulas, where no person states one.
+    #[serde(default)]
+    pub outlines_are_facts: bool,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +88,7 @@ impl Pipeline {
             prefer_views: Vec::new(),
             least_frontal: 0.0,
             most_novel: f64::MAX,
+            outlines_are_facts: false,
         }
     }
 

@@ -47,6 +47,14 @@ pub enum ReadingsError {
         /// What is wrong, and what to do.
         source: BundleError,
     },
+    /// A pipeline takes facts from outlines that its model does not draw.
+    #[error(
+        "pipeline `{pipeline}` has `outlines_are_facts`, and no segment of its bundle is a nodule of the lung by its code: remove the key, or use a bundle that outlines nodules (SNOMED CT 427359005, 786838002 or 308689002 as the segment's type)"
+    )]
+    NoNodule {
+        /// The pipeline.
+        pipeline: String,
+    },
 }
 
 impl Readings {
@@ -79,6 +87,9 @@ impl Readings {
             Ok((bundle, model))
         });
         let (bundle, model) = opened.map_err(failed)?;
+        if pipeline.outlines_are_facts && !outlines_nodules(&bundle) {
+            return Err(ReadingsError::NoNodule { pipeline: pipeline.id });
+        }
         if pipeline.model.is_empty() {
             bundle.id().clone_into(&mut pipeline.model);
             bundle.version().clone_into(&mut pipeline.version);
@@ -158,7 +169,9 @@ impl Reading {
         // what a site declares has no version of its own
         let rule = serde_json::to_string(&(&self.pipeline.series, &self.pipeline.prefer_views));
         let rule = rule.unwrap_or_default();
-        format!("pipeline={id}/{version};{}={};rule={rule}", self.bundle.id(), self.identity)
+        // said only where it is so: jobs of other pipelines keep their keys
+        let facts = if self.pipeline.outlines_are_facts { ";outlines=facts" } else { "" };
+        format!("pipeline={id}/{version};{}={};rule={rule}{facts}", self.bundle.id(), self.identity)
     }
 }
 
@@ -174,5 +187,13 @@ fn site_pipeline(name: &Name, own: &PipelineConfig, declared: &Pipeline) -> Pipe
         // an ensemble of our own training has the checks of the built-in one; other models have none
         least_frontal: declared.least_frontal,
         most_novel: declared.most_novel,
+        outlines_are_facts: own.outlines_are_facts,
     }
+}
+
+/// Whether something that the model outlines is a nodule of the lung.
+fn outlines_nodules(bundle: &Bundle) -> bool {
+    let mut segments = bundle.model_card().segments.iter();
+    segments
+        .any(|segment| fusion::nodule::is_lung_nodule_code(&segment.property.system, &segment.property.code))
 }

@@ -69,7 +69,7 @@ pub(super) fn risk(input: &AssessInput<'_>, mayo: &Risk) -> Risk {
         diameter_mm: nodule.diameter_mm,
         kind: nodule.kind,
         upper_lobe: nodule.upper_lobe,
-        count: index.count,
+        count: index.known_count(),
         spiculated: index.spiculated,
     };
     match calculate(&inputs) {

@@ -3,18 +3,18 @@
 //! No source follows a nodule over time by an identifier that both examinations share. So a nodule is only taken for the same
 //! one where each of two examinations states one, and nothing that both state differs.
 
-use super::inputs::{SAME_EXAM_DAYS, number};
+use super::inputs::number;
 use super::{AssessInput, Risk, RiskInput};
 use crate::formulas::doubling::{Growth, Pace, growth, sphere_mm3};
 use crate::formulas::lung_rads::{Course, Finding, NotClassified, classify};
-use crate::nodule::{Nodule, NoduleKind};
+use crate::nodule::{Nodule, NoduleKind, SAME_EXAM_DAYS};
 use crate::time::days_between;
 
 /// Examinations nearer to each other say more of how they measured than of growth, in days.
 const LEAST_DAYS: f64 = 30.0;
 
 /// Growth on Lung-RADS v2022 is more than this, mm, within this time, days.
-const GROWN_MM: f64 = 1.5;
+pub(super) const GROWN_MM: f64 = 1.5;
 const WITHIN_DAYS: f64 = 365.25;
 
 /// The nodule as the examination before saw it.
@@ -37,7 +37,8 @@ pub(super) enum Before<'a> {
 
 /// What earlier examinations say of the nodule of `now`, one of `count` on its examination.
 pub(super) fn before<'a>(input: &AssessInput<'a>, now: &Nodule, count: u32) -> Before<'a> {
-    let same = if count == 1 { earlier(input, now) } else { None };
+    // an outline is of one image: how many nodules there are is not known, and a person measures otherwise
+    let same = if count == 1 && now.outlined.is_none() { earlier(input, now) } else { None };
     let seen = now.dated.unwrap_or(input.t0);
     let is_earlier =
         |nodule: &Nodule| nodule.dated.is_some_and(|dated| days_between(dated, seen) > SAME_EXAM_DAYS);

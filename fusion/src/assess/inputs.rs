@@ -1,21 +1,18 @@
 //! Inputs of the formulas, taken from features, headers and nodules, each with its source.
 
-use super::course::{self, Before};
+use super::course::{self, Before, GROWN_MM};
 use super::{AssessInput, Risk, RiskInput, Sex};
 use crate::features::{Feature, FeatureValue};
-use crate::nodule::Nodule;
+use crate::nodule::{Nodule, Outlined, SAME_EXAM_DAYS};
 use crate::time::days_between;
 
 /// A stated nodule older than this is not taken as the one of this examination, in days.
 pub(super) const NODULE_MAX_AGE_DAYS: f64 = 365.0;
 
-/// Nodules seen within this time of each other belong to one examination, in days.
-pub(super) const SAME_EXAM_DAYS: f64 = 1.0;
-
 /// The nodule that a formula is computed for.
 pub(super) struct IndexNodule<'a> {
     pub(super) nodule: &'a Nodule,
-    /// Nodules on the examination, as stated or counted.
+    /// Nodules on the examination, as stated or counted; of outlines, those in the one image that was read.
     pub(super) count: u32,
     /// Whether the count is the number of coded nodules.
     pub(super) counted: bool,
@@ -27,6 +24,8 @@ pub(super) struct IndexNodule<'a> {
     noted: Option<&'a Feature>,
     /// What a reader must know of a note that speaks of spiculation and does not answer.
     unanswered: Option<&'static str>,
+    /// What a model outlines beside the nodule that a person states, where the two differ.
+    conflict: Option<String>,
 }
 
 /// A note's statement of spiculation, where it can be of no other nodule than this one.
@@ -43,7 +42,7 @@ fn noted<'a>(
     let apart = (feature.age_days.unwrap_or(f64::INFINITY) - age).abs();
     if apart > SAME_EXAM_DAYS {
         Err("a note speaks of spiculation, but on another day than the nodule was seen")
-    } else if count > 1 {
+    } else if count > 1 || nodule.outlined.is_some() {
         Err("a note speaks of spiculation, and it cannot be told of which nodule")
     } else if feature.questioned {
         Err("notes contradict each other on spiculation")
@@ -52,7 +51,8 @@ fn noted<'a>(
     }
 }
 
-/// The largest nodule of the latest examination that states any; `Err` holds the reason.
+/// The largest nodule of the latest examination that states any; `Err` holds the reason. What a person states stands: a nodule
+/// that a model outlined is taken where no person states one that is not older than a year.
 pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a>, &'static str> {
     if input.nodules.is_empty() {
         return Err("no coded lung nodule is known");
@@ -60,13 +60,13 @@ pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a
     let age = |nodule: &Nodule| nodule.dated.map_or(0.0, |dated| days_between(dated, input.t0));
     // A structured report of the study itself may be dated a little after its start.
     let fresh = |nodule: &&Nodule| (-SAME_EXAM_DAYS..=NODULE_MAX_AGE_DAYS).contains(&age(nodule));
-    let newest = input.nodules.iter().filter(fresh).map(age).fold(f64::INFINITY, f64::min);
+    let (stated, outlined): (Vec<&Nodule>, Vec<&Nodule>) =
+        input.nodules.iter().filter(fresh).partition(|nodule| nodule.outlined.is_none());
+    let taken = if stated.is_empty() { &outlined } else { &stated };
+    let newest = taken.iter().map(|nodule| age(nodule)).fold(f64::INFINITY, f64::min);
     let exam: Vec<&Nodule> =
-        input.nodules.iter().filter(fresh).filter(|nodule| age(nodule) - newest <= SAME_EXAM_DAYS).collect();
-    let largest = exam.iter().max_by(|one, other| {
-        one.diameter_mm.total_cmp(&other.diameter_mm).then_with(|| other.source.cmp(&one.source))
-    });
-    let nodule = *largest.ok_or("every coded lung nodule is older than a year")?;
+        taken.iter().copied().filter(|nodule| age(nodule) - newest <= SAME_EXAM_DAYS).collect();
+    let nodule = largest(&exam).ok_or("every coded lung nodule is older than a year")?;
     let stated = exam.iter().filter_map(|nodule| nodule.count).max();
     let coded = u32::try_from(exam.len()).unwrap_or(u32::MAX);
     let count = stated.unwrap_or(coded).max(coded);
@@ -78,6 +78,7 @@ pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a
         before: course::before(input, nodule, count),
         noted: None,
         unanswered: None,
+        conflict: largest(&outlined).and_then(|outlined| conflict(nodule, outlined)),
     };
     match (nodule.spiculated, noted(input, nodule, count)) {
         (None, Ok(found)) => {
@@ -93,7 +94,38 @@ pub(super) fn index_nodule<'a>(input: &AssessInput<'a>) -> Result<IndexNodule<'a
     Ok(made)
 }
 
+fn largest<'a>(nodules: &[&'a Nodule]) -> Option<&'a Nodule> {
+    let largest = nodules.iter().max_by(|one, other| {
+        one.diameter_mm.total_cmp(&other.diameter_mm).then_with(|| other.source.cmp(&one.source))
+    });
+    largest.copied()
+}
+
+/// What a model outlines and a person states otherwise: another size, by more than counts as growth, or another examination's.
+fn conflict(stated: &Nodule, outlined: &Nodule) -> Option<String> {
+    let Outlined { model, .. } = outlined.outlined.as_ref().filter(|_| stated.outlined.is_none())?;
+    let size = number(outlined.diameter_mm);
+    let apart = stated.dated.zip(outlined.dated).map(|(one, other)| days_between(one, other).abs());
+    if apart.is_some_and(|days| days > SAME_EXAM_DAYS) {
+        return Some(format!(
+            "{model} outlines a nodule of {size} mm on this examination; what a person states of an earlier one counts"
+        ));
+    }
+    let differs = (stated.diameter_mm - outlined.diameter_mm).abs() > GROWN_MM;
+    let other = number(stated.diameter_mm);
+    differs.then(|| {
+        format!(
+            "{model} outlines a nodule of {size} mm where a person states {other} mm; the stated one counts"
+        )
+    })
+}
+
 impl IndexNodule<'_> {
+    /// Nodules on the examination, where that is known: an outline is of one image.
+    pub(super) fn known_count(&self) -> Option<u32> {
+        self.nodule.outlined.is_none().then_some(self.count)
+    }
+
     /// Diameter, type, lobe, margin and count as inputs of a risk.
     pub(super) fn describe(&self, risk: &mut Risk) {
         let nodule = self.nodule;
@@ -117,8 +149,17 @@ impl IndexNodule<'_> {
             None => add(risk, "spiculation", nodule.spiculated.map(yes_no), None),
         }
         risk.limits.extend(self.unanswered.map(str::to_owned));
-        add(risk, "number of nodules", Some(self.count.to_string()), None);
-        if self.counted {
+        add(risk, "number of nodules", self.known_count().map(|count| count.to_string()), None);
+        risk.limits.extend(self.conflict.clone());
+        if let Some(Outlined { model, .. }) = &nodule.outlined {
+            risk.limits.push(format!(
+                "the nodule is what {model} outlines in one image; no person has measured or confirmed it"
+            ));
+            risk.limits.push(format!(
+                "the number of nodules on the examination is not known: {} in the one image that was read",
+                self.count
+            ));
+        } else if self.counted {
             risk.limits
                 .push(format!("the number of nodules ({}) is the number of coded nodules", self.count));
         }

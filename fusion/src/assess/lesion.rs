@@ -1,4 +1,4 @@
-//! The nodule that the formulas were computed for, as data of its own: what somebody measured, cited and not measured here.
+//! The nodule that the formulas were computed for, as data of its own: what somebody measured, or what a model outlined.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::AssessInput;
 use super::course::Before;
 use super::inputs::index_nodule;
 use crate::formulas::doubling::Growth;
-use crate::nodule::{NoduleKind, Site};
+use crate::nodule::{NoduleKind, Outlined, Site};
 use crate::number::stored;
 
 /// The index nodule of an examination: the largest of the latest examination that states any. Its `Debug` leaves the
@@ -21,10 +21,12 @@ pub struct Lesion {
     pub spiculated: Option<bool>,
     /// Where it lies, in SNOMED CT: as stated, else what is known of its lobe.
     pub site: Site,
-    /// Nodules on its examination, this one included.
-    pub count: u32,
-    /// Reference of what states it: a resource of the record, or `urn:oid:` and a SOP Instance UID.
+    /// Nodules on its examination, this one included, where that is known.
+    pub count: Option<u32>,
+    /// Reference of what states it: a resource of the record, or `urn:oid:` and a SOP Instance UID; of an outline, the image's.
     pub source: Option<String>,
+    /// The model that outlined it; `None` where a person states it.
+    pub outlined: Option<Outlined>,
     /// When it was seen.
     pub dated: Option<Timestamp>,
     /// The same nodule on the examination before, where there is one on each.
@@ -82,8 +84,9 @@ pub fn lesion(input: &AssessInput<'_>) -> Option<Lesion> {
         kind: nodule.kind,
         spiculated: nodule.spiculated,
         site,
-        count: index.count,
+        count: index.known_count(),
         source: nodule.source.first().cloned(),
+        outlined: nodule.outlined.clone(),
         dated: nodule.dated,
         earlier,
     })

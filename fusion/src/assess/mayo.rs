@@ -35,6 +35,12 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     let extrathoracic = truth_of(input, "extrathoracic-cancer", "Cancer outside the chest", &mut risk);
     // it stands whether the formula is for the patient or not: it knows several nodules, and small ones
     guideline::found_by_chance(input, &index, years, &mut risk);
+    if index.count > 1 && nodule.outlined.is_some() {
+        return risk.lacks(
+            &["nodule-count"],
+            "the formula is for a solitary nodule, and the model outlines more than one",
+        );
+    }
     if index.count > 1 {
         let reason =
             format!("the formula is for a solitary nodule; the latest examination has {}", index.count);
@@ -48,7 +54,7 @@ pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
     if since.is_some_and(|years| years < CANCER_FREE_YEARS) {
         return risk.outside("a cancer was diagnosed within 5 years");
     }
-    // a note that names a cancer does not say when it was diagnosed
+    // a note that names a cancer, or its personal history, does not say when it was diagnosed
     if since.is_none() && table.and_then(|table| table.truth("cancer")) == Some(true) {
         return risk.lacks(
             &["years-since-cancer"],

@@ -50,6 +50,8 @@ pub(crate) fn presence(concept: &Concept) -> Option<bool> {
 /// What the record says of a disease in one place.
 struct Statement<'a> {
     truth: bool,
+    /// Whether `effective` is when it was, and not when somebody wrote that it had been.
+    is_dated: bool,
     available: Timestamp,
     effective: Timestamp,
     origin: &'a Origin,
@@ -59,18 +61,19 @@ struct Statement<'a> {
 
 pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
     for disease in &view.schema.diseases {
-        let found = stated(view, disease);
-        let since = disease.years_since.as_ref().map(|named| years_since(&found, named));
+        let statements = statements(view, disease);
+        let latest = statements.last();
+        let found = stated(view, disease, latest);
+        let is_dated = latest.is_some_and(|latest| latest.is_dated);
+        let since = disease.years_since.as_ref().map(|named| years_since(&found, is_dated, named));
         all.push(found);
         all.extend(since);
     }
 }
 
 /// The three states of a disease. Stated wins over stated absent; of equals the latest is taken.
-fn stated(view: &View<'_>, disease: &Disease) -> Feature {
-    let mut statements = statements(view, disease);
-    statements.sort_by_key(|statement| (statement.truth, statement.effective, statement.available));
-    let Some(found) = statements.last() else {
+fn stated(view: &View<'_>, disease: &Disease, latest: Option<&Statement<'_>>) -> Feature {
+    let Some(found) = latest else {
         return missing(&disease.id, &disease.label, GROUP, why(view, disease));
     };
     let value = FeatureValue::Bool(found.truth);
@@ -88,13 +91,16 @@ fn stated(view: &View<'_>, disease: &Disease) -> Feature {
     made
 }
 
+/// Stated absent before stated, each the latest last.
 fn statements<'a>(view: &View<'a>, disease: &Disease) -> Vec<Statement<'a>> {
     let mut found = Vec::new();
     for known in &view.conditions.known {
         let Some(truth) = truth_of(known.fact) else { continue };
         let Some(coding) = answering(&known.fact.code, disease, truth) else { continue };
         let text = known.fact.onset.as_ref().or(known.fact.recorded.as_ref());
-        found.push(statement(known, truth, &known.fact.origin, text, coding));
+        let is_dated = known.fact.onset.is_some() || disease.past.matching(&known.fact.code).is_none();
+        let made = statement(known, truth, &known.fact.origin, text, coding);
+        found.push(Statement { is_dated, ..made });
     }
     for known in &view.observations.known {
         let truth = match &known.fact.value {
@@ -108,6 +114,7 @@ fn statements<'a>(view: &View<'a>, disease: &Disease) -> Vec<Statement<'a>> {
         let Some(coding) = answering(&known.fact.code, disease, truth) else { continue };
         found.push(statement(known, truth, &known.fact.origin, known.fact.effective.as_ref(), coding));
     }
+    found.sort_by_key(|statement| (statement.truth, statement.effective, statement.available));
     found
 }
 
@@ -126,6 +133,7 @@ fn statement<'a, T>(
 ) -> Statement<'a> {
     Statement {
         truth,
+        is_dated: true,
         available: known.available,
         effective: known.effective,
         origin,
@@ -152,10 +160,12 @@ fn why(view: &View<'_>, disease: &Disease) -> MissingReason {
     )
 }
 
-/// Years from the latest statement of a disease to t0: from its onset, else from when it was recorded.
-fn years_since(any: &Feature, named: &Named) -> Feature {
+/// Years from the latest statement of a disease to t0: from its onset, else from when it was recorded. Unknown where the latest
+/// says that there once was one and not since when (`is_dated`): what is dated is earlier, and need not be the latest.
+fn years_since(any: &Feature, is_dated: bool, named: &Named) -> Feature {
     let (id, label) = (&named.id, &named.label);
     match (&any.value, any.age_days) {
+        (FeatureValue::Bool(true), _) if !is_dated => missing(id, label, GROUP, MissingReason::Undated),
         (FeatureValue::Bool(true), Some(days)) => {
             let value = FeatureValue::Number(days / super::statistics::DAYS_PER_YEAR);
             Feature { id: id.clone(), label: label.clone(), value, unit: Some("a".to_owned()), ..any.clone() }

@@ -51,7 +51,7 @@ pub use units::{Conversion, convert};
 pub(crate) use view::View;
 
 /// Identifier and version of the feature set. It changes whenever a code, a unit, a range, a window or a rule changes.
-pub const SCHEMA: &str = "chiasm-record-features/6";
+pub const SCHEMA: &str = "chiasm-record-features/7";
 
 /// The features of one record at one index time.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]

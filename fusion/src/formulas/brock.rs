@@ -11,6 +11,10 @@ use crate::nodule::NoduleKind;
 /// Greatest diameter of a nodule, mm; what is larger is a mass and outside the domain.
 pub const MAX_DIAMETER_MM: f64 = 30.0;
 
+/// Least and greatest number of nodules that an unknown one is taken to lie between. No domain is published; with twenty the term
+/// alone divides the odds by almost five.
+pub const COUNTS: (u32, u32) = (1, 20);
+
 /// (4 mm / 10 mm)^-0.5.
 const SIZE_CENTRE: f64 = 1.581_138_83;
 const AGE_CENTRE: f64 = 62.0;
@@ -63,7 +67,7 @@ const MODEL_2B: Coefficients = Coefficients {
     spiculation: Some(0.772_933_5),
 };
 
-/// What the formula needs. Age, sex, diameter and count are mandatory; `None` elsewhere is unknown.
+/// What the formula needs. Age, sex and diameter are mandatory; `None` elsewhere is unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Inputs {
     /// Age in years.
@@ -80,8 +84,8 @@ pub struct Inputs {
     pub kind: Option<NoduleKind>,
     /// Nodule in an upper lobe.
     pub upper_lobe: Option<bool>,
-    /// Nodules on the CT, at least 1.
-    pub count: u32,
+    /// Nodules on the CT, at least 1; unknown is any number within [`COUNTS`].
+    pub count: Option<u32>,
     /// Spiculated margin; unknown selects variant 2a.
     pub spiculated: Option<bool>,
 }
@@ -98,6 +102,7 @@ pub fn calculate(inputs: &Inputs) -> Option<Calculation> {
         NoduleKind::PartSolid => table.part_solid,
         NoduleKind::NonSolid => table.nonsolid,
     });
+    let count = |count: u32| table.count * (f64::from(count) - COUNT_CENTRE);
     let mut terms = vec![
         Term::known("age", "age", table.age * (inputs.age_years - AGE_CENTRE)),
         Term::known("sex", "sex", if inputs.female { table.female } else { 0.0 }),
@@ -106,10 +111,11 @@ pub fn calculate(inputs: &Inputs) -> Option<Calculation> {
         Term::known("nodule size", "nodule-diameter", table.size * size),
         Term::tri_state("nodule type", "nodule-type", kind, &[0.0, table.part_solid, table.nonsolid]),
         Term::yes_no("upper lobe", "upper-lobe", inputs.upper_lobe, table.upper_lobe),
-        Term::known(
+        Term::tri_state(
             "number of nodules",
             "nodule-count",
-            table.count * (f64::from(inputs.count) - COUNT_CENTRE),
+            inputs.count.map(count),
+            &[count(COUNTS.0), count(COUNTS.1)],
         ),
     ];
     if let (Some(coefficient), Some(spiculated)) = (table.spiculation, inputs.spiculated) {
@@ -134,7 +140,7 @@ mod tests {
             diameter_mm: row.4,
             kind: Some(row.5),
             upper_lobe: Some(row.6 == 1),
-            count: row.7,
+            count: Some(row.7),
             spiculated: row.8.map(|truth| truth == 1),
         }
     }
@@ -178,7 +184,7 @@ mod tests {
             (Inputs { upper_lobe: yes, ..base }, 0.047_366),
             (Inputs { spiculated: yes, ..base }, 0.052_824),
             (Inputs { age_years: 72.0, ..base }, 0.033_157),
-            (Inputs { count: 5, ..base }, 0.023_161),
+            (Inputs { count: Some(5), ..base }, 0.023_161),
         ];
         for (inputs, expected) in rows {
             let found = calculate(&inputs).unwrap().probability().unwrap();
@@ -224,6 +230,16 @@ mod tests {
                 assert!(low - 1e-12 <= value && value <= high + 1e-12);
             }
         }
+    }
+
+    #[test]
+    fn an_unknown_number_of_nodules_is_any_of_those_that_are_usual() {
+        let base = inputs(&(62.0, 0, 0, 0, 10.0, Solid, 0, 4, Some(0), 0.0, 0.0));
+        let found = calculate(&Inputs { count: None, ..base }).unwrap();
+        assert_eq!((found.probability(), found.missing()), (None, vec!["nodule-count"]));
+        let with = |count| calculate(&Inputs { count: Some(count), ..base }).unwrap().probability().unwrap();
+        let (low, high) = found.range();
+        assert!((low - with(20)).abs() < 1e-12 && (high - with(1)).abs() < 1e-12, "more nodules, less risk");
     }
 
     #[test]

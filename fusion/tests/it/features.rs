@@ -289,6 +289,38 @@ fn diseases_have_three_states() {
     assert!((years.number("years-since-cancer").unwrap() - 10.0).abs() < 0.02);
 }
 
+/// A personal history says that there was a cancer; when it was written down is not when it was.
+#[test]
+fn years_since_a_cancer_are_unknown_where_only_its_history_is_recorded() {
+    let history = |recorded: &str, onset: Option<&str>| {
+        let mut made = condition("history", ICD10, "Z85.3", "confirmed", recorded);
+        if let Some(onset) = onset {
+            made["onsetDateTime"] = onset.into();
+        }
+        made
+    };
+    let cancer = |onset: &str| condition("cancer", ICD10, "C50.9", "confirmed", onset);
+    let years = |conditions: Vec<Value>| {
+        let found = table([vec![patient()], conditions].concat(), t0());
+        assert_eq!(found.truth("cancer"), Some(true));
+        let since = found.feature("years-since-cancer").unwrap();
+        match &since.value {
+            FeatureValue::Number(years) => Ok(*years),
+            FeatureValue::Missing { reason } => Err(*reason),
+            _ => panic!("a number of years, or why there is none"),
+        }
+    };
+    let near = |found: Result<f64, MissingReason>, wanted: f64| (found.unwrap() - wanted).abs() < 0.02;
+    let late = "2024-03-01T10:00:00Z";
+    assert_eq!(years(vec![history(late, None)]), Err(MissingReason::Undated));
+    assert!(near(years(vec![history(late, Some("2012-05-02T10:00:00Z"))]), 12.0), "an onset says when");
+    // what was recorded later may be of another, later cancer
+    let dated = cancer("2014-05-02T10:00:00Z");
+    assert_eq!(years(vec![dated.clone(), history(late, None)]), Err(MissingReason::Undated));
+    // what was recorded before the dated one was before it
+    assert!(near(years(vec![dated, history("2013-01-01T10:00:00Z", None)]), 10.0));
+}
+
 #[test]
 fn whole_records_give_whole_tables() {
     let Some(folder) = data("synthea") else { return };

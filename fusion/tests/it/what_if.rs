@@ -29,7 +29,7 @@ const BROCK: brock::Inputs = brock::Inputs {
     diameter_mm: 12.0,
     kind: Some(NoduleKind::Solid),
     upper_lobe: Some(true),
-    count: 1,
+    count: Some(1),
     spiculated: Some(true),
 };
 

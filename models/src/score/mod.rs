@@ -7,6 +7,7 @@ mod maps;
 mod mask;
 pub mod overlay;
 mod readback;
+mod regions;
 mod saliency;
 mod segmenter;
 
@@ -29,6 +30,7 @@ pub(crate) use segmenter::SegmenterNetwork;
 pub use begun::Begun;
 pub use maps::LabelMaps;
 pub use mask::{Bounds, MAX_RUNS, Mask};
+pub use regions::Region;
 pub use saliency::Explanation;
 
 /// Pictures that go through the networks at once, at most; more are cut into such batches.

@@ -5,8 +5,8 @@ mod own;
 use fusion::assess::{ChestView, Sex};
 use fusion::features::{FeatureTable, FeatureValue, MissingReason, Passage};
 use fusion::{
-    AssessInput, HeaderDemographics, ImageScores, LateFusionModel, Nodule, NoduleKind, ProstateLesion,
-    ProstateReport, Record,
+    AssessInput, HeaderDemographics, ImageScores, LateFusionModel, Nodule, NoduleKind, Outlined,
+    ProstateLesion, ProstateReport, Record,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -126,6 +126,7 @@ fn prostates() -> Vec<Vec<ProstateReport>> {
 
 fn nodules() -> Vec<Vec<Nodule>> {
     let nodule = |diameter_mm: f64, kind, count| Nodule {
+        outlined: None,
         diameter_mm,
         kind,
         spiculated: Some(true),
@@ -138,6 +139,12 @@ fn nodules() -> Vec<Vec<Nodule>> {
     let before = |nodule: Nodule, days: i64| Nodule {
         dated: Some(t0() - SignedDuration::from_hours(24 * days)),
         ..nodule
+    };
+    let outlined = |diameter_mm: f64| Nodule {
+        spiculated: None,
+        upper_lobe: None,
+        outlined: Some(Outlined { model: "nodules@1.2.0".into(), segment: "nodule".into() }),
+        ..nodule(diameter_mm, None, None)
     };
     vec![
         vec![nodule(12.0, Some(NoduleKind::Solid), Some(1))],
@@ -154,6 +161,10 @@ fn nodules() -> Vec<Vec<Nodule>> {
         vec![nodule(40.0, Some(NoduleKind::Solid), Some(1))],
         vec![Nodule { spiculated: None, upper_lobe: None, dated: None, ..nodule(9.0, None, Some(1)) }],
         vec![Nodule { spiculated: None, ..nodule(9.0, Some(NoduleKind::Solid), Some(2)) }],
+        vec![outlined(9.5)],
+        vec![outlined(9.5), outlined(8.0)],
+        vec![outlined(9.5), nodule(12.0, Some(NoduleKind::Solid), Some(1))],
+        vec![outlined(9.5), before(nodule(12.0, Some(NoduleKind::Solid), Some(1)), 200)],
         Vec::new(),
     ]
 }

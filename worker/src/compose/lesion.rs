@@ -31,7 +31,7 @@ pub(super) fn lesion(lesion: &Lesion) -> doc::Lesion {
         display: display.to_owned(),
     };
     let (finding, display) = match lesion.count {
-        1 => ("427359005", "Solitary nodule of lung"),
+        Some(1) => ("427359005", "Solitary nodule of lung"),
         _ => ("786838002", "Nodule of lung"),
     };
     doc::Lesion {
@@ -51,6 +51,10 @@ pub(super) fn lesion(lesion: &Lesion) -> doc::Lesion {
         seen: lesion.dated,
         count: lesion.count,
         source: lesion.source.clone(),
+        outlined: lesion
+            .outlined
+            .as_ref()
+            .map(|own| doc::OutlinedLesion { model: own.model.clone(), segment: own.segment.clone() }),
         earlier: lesion.earlier.as_ref().map(|earlier| doc::EarlierLesion {
             diameter_mm: earlier.diameter_mm,
             seen: earlier.dated,

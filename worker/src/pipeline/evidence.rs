@@ -25,7 +25,7 @@ pub struct Evidence {
     pub output: Option<ModelOutput>,
     /// Features of the record at t0.
     pub features: Option<FeatureTable>,
-    /// Nodule facts of the record and of structured reports in the study.
+    /// Nodule facts of the record, of structured reports in the study, and of what the model outlines where that counts.
     pub nodules: Vec<Nodule>,
     /// What structured reports in the study state of the prostate.
     pub prostate: Vec<ProstateReport>,

@@ -7,6 +7,7 @@ pub mod scoring;
 
 pub mod evidence;
 mod images;
+mod outlined;
 mod png;
 mod record;
 mod timings;
@@ -236,7 +237,10 @@ impl Stages {
             evidence.output = Some(images::score((self, reading), &candidates, room, timings)?);
         }
         let _turn = room.turns.take();
-        timings.time("features", || record::features(&study, &self.config, self.reader.as_ref(), evidence));
+        timings.time("features", || {
+            record::features(&study, &self.config, self.reader.as_ref(), evidence);
+            outlined::add(reading, &self.config, evidence);
+        });
         timings.time("assess", || record::assess((self, reading), evidence));
         Ok(())
     }

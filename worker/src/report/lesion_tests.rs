@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::sample::sample;
+use super::document::OutlinedLesion;
+use super::sample::{sample, segmented};
 use super::tests::{bundle, of_type};
 use super::{html, sr};
 
@@ -85,6 +86,41 @@ fn a_lesion_of_a_structured_report_is_derived_from_it() {
     );
     assert_eq!((source.get("reference"), cited["component"].to_string().contains("earlier")), (None, false));
     assert!(html::page(&report).contains("structured report of the study"));
+}
+
+#[test]
+fn an_outlined_lesion_is_the_model_s_and_confirmed_by_nobody() {
+    let mut report = segmented();
+    report.lesion = sample().lesion;
+    let lesion = report.lesion.as_mut().expect("a lesion");
+    lesion.outlined = Some(OutlinedLesion { model: "lungs@1.2.0".into(), segment: "left_lung".into() });
+    lesion.source = Some("urn:oid:1.2.3".into());
+    (lesion.count, lesion.earlier) = (None, None);
+    let bundle = bundle(&report);
+    let observations = of_type(&bundle, "Observation");
+    let own = *observations.last().expect("an observation");
+    assert_eq!(own["code"]["coding"][0]["code"], "33728-7");
+    assert_eq!(own["meta"]["security"][0]["code"], "AIAST");
+    assert_eq!(own["meta"]["tag"][0]["code"], "cited", "no record that is read here has it");
+    let from: Vec<&Value> =
+        own["derivedFrom"].as_array().expect("sources").iter().map(|one| &one["reference"]).collect();
+    let urn = |resource: &Value| format!("urn:uuid:{}", resource["id"].as_str().expect("an id"));
+    assert_eq!(from[1], &json!(urn(observations[0])), "the segment");
+    let documents = of_type(&bundle, "DocumentReference");
+    assert!(documents.iter().any(|one| from[2] == &json!(urn(one))), "the segmentation");
+    assert!(!own["component"].to_string().contains("246205007"), "the number is not known");
+    let devices = of_type(&bundle, "Device");
+    let device = devices.iter().find(|one| own["device"]["reference"] == urn(one)).expect("a device");
+    assert!(device.to_string().contains("lungs"), "{device}");
+
+    let page = html::page(&report);
+    assert!(page.contains("data-outlined-by=\"lungs@1.2.0\"") && !page.contains("data-count="));
+    assert!(page.contains("outline by lungs@1.2.0"));
+    let sr = String::from_utf8_lossy(&sr::document(&report).expect("a structured report")).into_owned();
+    for written in [page.as_str(), &sr, &own["text"].to_string()] {
+        assert!(written.contains("not measured or confirmed by a reader"));
+    }
+    assert!(sr.contains("121191"), "the segment of the segmentation");
 }
 
 #[test]

@@ -115,7 +115,8 @@ fn what_was_made_by_ai_carries_the_label() {
         let bundle = bundle(&report);
         for kind in ["DiagnosticReport", "Observation", "RiskAssessment"] {
             for resource in of_type(&bundle, kind) {
-                if resource["code"]["coding"][0]["code"] == "33728-7" {
+                let is_cited = report.lesion.as_ref().is_some_and(|lesion| lesion.outlined.is_none());
+                if is_cited && resource["code"]["coding"][0]["code"] == "33728-7" {
                     assert!(
                         resource["meta"].get("security").is_none(),
                         "{name}: a cited measurement is nobody's assertion here"

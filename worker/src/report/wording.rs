@@ -9,7 +9,7 @@ use super::document::{
 use super::language::{Language, Message};
 use super::text::{sentence, visible};
 
-pub(crate) use lesion::{difference, growth, lesion, millimetres_of};
+pub(crate) use lesion::{difference, growth, lesion, lesion_source, millimetres_of};
 
 /// Warnings that take trust from every finding, so that they stand beside them.
 const DOUBTS: [&str; 3] = ["OutOfDistribution", "FrontalDoubt", "AgeOutsideTraining"];

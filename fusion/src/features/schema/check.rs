@@ -127,7 +127,7 @@ impl Findings {
         let lists = schema
             .diseases
             .iter()
-            .flat_map(|one| [(&one.id, &one.whole), (&one.id, &one.part), (&one.id, &one.wider)])
+            .flat_map(|one| [&one.whole, &one.part, &one.wider, &one.past].map(|list| (&one.id, list)))
             .chain(families.flat_map(|one| {
                 [(&one.id, &one.history), (&one.id, &one.no_history), (&one.id, &one.disease)]
             }));
@@ -227,6 +227,7 @@ fn expand(schema: &mut Schema, found: &mut Findings) {
         all(&mut disease.whole);
         all(&mut disease.part);
         all(&mut disease.wider);
+        all(&mut disease.past);
     }
     for family in &mut schema.families {
         all(&mut family.history);

@@ -215,6 +215,9 @@ pub(crate) struct Disease {
     /// What it is a kind of: stated absent is no; that there is some kind says nothing.
     #[serde(default)]
     pub(crate) wider: CodeList,
+    /// Those of the above that say that there once was one: when that was is their onset's to say, and not when it was recorded.
+    #[serde(default)]
+    pub(crate) past: CodeList,
     /// A feature that says how long ago it was stated.
     pub(crate) years_since: Option<Named>,
 }

@@ -44,7 +44,7 @@ impl Row<'_> {
                     diameter_mm: self.number(diameter)?,
                     kind: Some(kind),
                     upper_lobe: Some(false),
-                    count: 4,
+                    count: Some(4),
                     spiculated: Some(spiculated),
                 })?
                 .probability()

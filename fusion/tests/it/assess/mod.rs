@@ -3,6 +3,7 @@
 mod comparators;
 mod course;
 mod guideline;
+mod outlined;
 mod prostate;
 
 use fusion::formulas::{brock, mayo};
@@ -43,7 +44,7 @@ fn a_full_record_gives_all_formulas() {
         diameter_mm: 12.0,
         kind: Some(NoduleKind::Solid),
         upper_lobe: Some(true),
-        count: 1,
+        count: Some(1),
         spiculated: Some(true),
     });
     let expected = expected.unwrap();
@@ -199,7 +200,7 @@ fn the_untrained_model_says_so() {
 fn the_lesion_is_the_nodule_that_was_computed_for() {
     let alone = fusion::lesion(&input(&case(resources()))).unwrap();
     assert!((alone.diameter_mm - 12.0).abs() < 1e-9);
-    assert_eq!((alone.site.code.as_str(), alone.count, &alone.earlier), ("42400003", 1, &None));
+    assert_eq!((alone.site.code.as_str(), alone.count, &alone.earlier), ("42400003", Some(1), &None));
     assert_eq!(alone.source.as_deref(), Some("Observation/nodule-1"));
     let followed = with_before(180, |before| before.diameter_mm = 10.0);
     let earlier = fusion::lesion(&input(&followed)).unwrap().earlier.unwrap();

@@ -195,6 +195,7 @@ async fn a_withdrawal_names_the_pipeline_of_the_report() {
         description: Some("Effusions on frontal radiographs".into()),
         prefer_views: Vec::new(),
         series: crate::declaration::SeriesRule::default(),
+        outlines_are_facts: false,
     };
     let known = Pipelines::from([(name, own)]);
     for (site, described) in [

@@ -26,6 +26,7 @@ pub(in crate::config) struct RawPipeline {
     pub(in crate::config) path: Option<PathBuf>,
     pub(in crate::config) description: Option<String>,
     pub(in crate::config) prefer_views: Vec<String>,
+    pub(in crate::config) outlines_are_facts: bool,
     pub(in crate::config) series: SeriesRule,
 }
 

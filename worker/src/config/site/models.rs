@@ -28,6 +28,8 @@ pub struct PipelineConfig {
     pub prefer_views: Vec<String>,
     /// Which series it reads, beside what the bundle says that it applies to.
     pub series: SeriesRule,
+    /// Whether a nodule that the bundle's model outlines is a fact for the formulas, where no person states one.
+    pub outlines_are_facts: bool,
 }
 
 /// A model of a table that the site trained, whose risk reports carry.

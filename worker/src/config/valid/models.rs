@@ -77,6 +77,7 @@ fn pipeline(key: &str, raw: &RawPipeline, findings: &mut Findings) -> Option<Pip
         description: raw.description.clone(),
         prefer_views: raw.prefer_views.clone(),
         series: raw.series.clone(),
+        outlines_are_facts: raw.outlines_are_facts,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The index lesion: what somebody measured and the formulas were fed with. It is cited, not measured by the program.
+//! The index lesion: what the formulas were fed with. Somebody measured it, and it is cited; or a model outlined it, which is said.
 
 use jiff::Timestamp;
 
@@ -25,12 +25,23 @@ pub struct Lesion {
     pub diameter_mm: f64,
     /// When it was seen.
     pub seen: Option<Timestamp>,
-    /// Lesions of its kind on its examination, this one included.
-    pub count: u32,
+    /// Lesions of its kind on its examination, this one included, where that is known.
+    pub count: Option<u32>,
     /// Reference of what states it: a resource of the record, or `urn:oid:` and a SOP Instance UID.
     pub source: Option<String>,
+    /// The model whose outline it is; `None` where somebody measured it.
+    pub outlined: Option<OutlinedLesion>,
     /// The same lesion on the examination before.
     pub earlier: Option<EarlierLesion>,
+}
+
+/// The outline that a lesion's diameter was measured on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutlinedLesion {
+    /// The model, as `name@version`.
+    pub model: String,
+    /// Label of the [`Segment`](super::Segment).
+    pub segment: String,
 }
 
 /// The lesion as the examination before saw it.

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use super::language::Language;
 
 pub use finding::{Assessment, Coding, Finding, Presence, Thresholds};
-pub use lesion::{EarlierLesion, Lesion, LesionGrowth, days, millimetres};
+pub use lesion::{EarlierLesion, Lesion, LesionGrowth, OutlinedLesion, days, millimetres};
 pub use model::{CalibrationPoint, Model, ModelKind, Performance};
 pub use record::{Feature, Record, RecordState, Remark, RemarkKind, Source};
 pub use risk::{Comparator, Contribution, Guidance, Interval, Method, Performer, Risk, RiskInput, RiskValue};

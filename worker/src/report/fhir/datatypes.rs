@@ -286,6 +286,11 @@ impl Meta {
     pub(super) fn cited() -> Self {
         Self { security: Vec::new(), tag: vec![terms::cited()] }
     }
+
+    /// Both: what an artificial intelligence measured on its own outline, which is no measurement of a person's record.
+    pub(super) fn outlined() -> Self {
+        Self { tag: vec![terms::cited()], ..Self::ai_asserted() }
+    }
 }
 
 impl Narrative {

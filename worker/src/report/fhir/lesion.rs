@@ -1,12 +1,18 @@
 //! The index lesion as an Observation: the longest diameter as somebody else measured it, derived from where it is stated.
 //! The program cites it, so it bears no label of an artificial intelligence. It is `preliminary` as the report is, and has a
 //! tag, so that nobody who reads the record, and not this program either, takes the citation for one measurement more.
+//!
+//! Where it is the outline of a model, it bears the label as well, is of the model's device, and is derived from the segment's
+//! Observation and the segmentation; the tag keeps it out of a record that is read here, too.
+
+use uuid::Uuid;
 
 use super::datatypes::{CodeableConcept, Coding, Identifier, Instant, Meta, Narrative, Quantity, Reference};
 use super::observation::{Component, Observation};
 use super::{references, terms};
-use crate::report::document::{self, EarlierLesion, Lesion, Report, days, millimetres};
+use crate::report::document::{self, EarlierLesion, Lesion, Report, Segment, days, millimetres};
 use crate::report::language::Message;
+use crate::report::segmentation;
 use crate::report::wording;
 
 /// What an Observation may be derived from (<http://hl7.org/fhir/R4/observation.html>).
@@ -24,7 +30,7 @@ pub(super) fn observation(report: &Report, lesion: &Lesion) -> Observation {
     let (id, language) = (references::lesion(report), report.language);
     Observation {
         id: id.to_string().into(),
-        meta: Some(Meta::cited()),
+        meta: Some(if lesion.outlined.is_some() { Meta::outlined() } else { Meta::cited() }),
         language: language.tag().into(),
         text: Narrative::paragraphs(language, &[wording::lesion(language, lesion)]),
         identifier: vec![Identifier {
@@ -42,8 +48,11 @@ pub(super) fn observation(report: &Report, lesion: &Lesion) -> Observation {
             .then(|| terms::data_unknown(language.text(Message::NotANumber))),
         value_quantity: length(lesion.diameter_mm),
         body_site: Some(site(lesion)),
-        device: Some(references::within("Device", references::software(report))),
-        derived_from: derived_from(report, lesion),
+        device: Some(references::within("Device", device(report, lesion))),
+        derived_from: match outline(report, lesion) {
+            Some(segment) => derived_from_outline(report, segment),
+            None => derived_from(report, lesion),
+        },
         component: components(lesion),
         ..Observation::default()
     }
@@ -56,6 +65,30 @@ fn length(length_mm: f64) -> Option<Quantity> {
 fn site(lesion: &Lesion) -> CodeableConcept {
     let coding = Coding::from(&lesion.site_coding);
     CodeableConcept { coding: vec![coding], text: lesion.site.as_str().into() }
+}
+
+/// What the model outlined, where the lesion is an outline of the report.
+fn outline<'a>(report: &'a Report, lesion: &Lesion) -> Option<&'a Segment> {
+    let own = lesion.outlined.as_ref()?;
+    report.segments.iter().find(|segment| segment.label == own.segment)
+}
+
+/// Who measured it: the model; of what is cited, the program that cites.
+fn device(report: &Report, lesion: &Lesion) -> Uuid {
+    let model = outline(report, lesion)
+        .and_then(|segment| report.models.iter().find(|model| model.id == segment.model));
+    model.map_or_else(|| references::software(report), references::model)
+}
+
+fn derived_from_outline(report: &Report, segment: &Segment) -> Vec<Reference> {
+    let mut from = vec![
+        references::study(report),
+        references::within("Observation", references::segment(report, segment)),
+    ];
+    if segmentation::instance_uid(report).is_some() {
+        from.push(references::within("DocumentReference", references::segmentation(report)));
+    }
+    from
 }
 
 fn derived_from(report: &Report, lesion: &Lesion) -> Vec<Reference> {
@@ -73,13 +106,13 @@ fn components(lesion: &Lesion) -> Vec<Component> {
         coding: vec![Coding::from(coding)],
         text: text.into(),
     };
-    let mut components = vec![
-        Component {
-            value_codeable_concept: Some(concept(&lesion.finding, &lesion.title)),
-            ..part(terms::finding())
-        },
-        Component { value_integer: Some(lesion.count), ..part(terms::lesion_count()) },
-    ];
+    let mut components = vec![Component {
+        value_codeable_concept: Some(concept(&lesion.finding, &lesion.title)),
+        ..part(terms::finding())
+    }];
+    components.extend(
+        lesion.count.map(|count| Component { value_integer: Some(count), ..part(terms::lesion_count()) }),
+    );
     components.extend(lesion.kind.as_deref().map(|kind| Component {
         value_codeable_concept: Some(match &lesion.kind_coding {
             Some(coding) => concept(coding, kind),

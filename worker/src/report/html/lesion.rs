@@ -1,4 +1,4 @@
-//! The index lesion: what the nodule formulas were fed with, in one row. Somebody else measured it.
+//! The index lesion: what the nodule formulas were fed with, in one row, and whose measurement it is.
 
 use maud::{Markup, html};
 
@@ -14,7 +14,7 @@ pub(super) fn section(report: &Report) -> Markup {
     let language = report.language;
     html! {
         section class="lesion" aria-labelledby="lesion" {
-            (heading("lesion", language.text(Message::IndexLesion), Some(language.text(Message::LesionCited))))
+            (heading("lesion", language.text(Message::IndexLesion), Some(&wording::lesion_source(language, lesion))))
             (table(language, lesion))
         }
     }
@@ -36,7 +36,7 @@ fn table(language: Language, lesion: &Lesion) -> Markup {
             }
             tbody {
                 tr data-lesion=[millimetres(lesion.diameter_mm)] data-site=(visible(&lesion.site_coding.code))
-                    data-seen=[lesion.seen.map(|seen| seen.to_string())] data-count=(lesion.count)
+                    data-seen=[lesion.seen.map(|seen| seen.to_string())] data-count=[lesion.count] data-outlined-by=[lesion.outlined.as_ref().map(|own| visible(&own.model))]
                     data-stated-in=[lesion.source.as_deref().map(visible)]
                     data-before=[earlier.and_then(|earlier| millimetres(earlier.diameter_mm))]
                     data-difference=[earlier.and_then(|earlier| millimetres(earlier.difference_mm))]
@@ -48,7 +48,7 @@ fn table(language: Language, lesion: &Lesion) -> Markup {
                     }))
                     (cell(language, Message::Seen, &html! { (seen(language, lesion.seen)) }))
                     @if let Some(earlier) = earlier { (course(language, earlier)) }
-                    (cell(language, Message::LesionCount, &html! { (lesion.count) }))
+                    (cell(language, Message::LesionCount, &html! { (lesion.count.map_or_else(|| "–".to_owned(), |count| count.to_string())) }))
                     (cell(language, Message::StatedIn, &html! { span class="mono" { (source(language, lesion)) } }))
                 }
             }
@@ -87,6 +87,9 @@ fn seen(language: Language, seen: Option<jiff::Timestamp>) -> String {
 }
 
 fn source(language: Language, lesion: &Lesion) -> String {
+    if let Some(own) = &lesion.outlined {
+        return language.say(Message::LesionOutlineOf, &[("model", &visible(&own.model))]);
+    }
     match lesion.source.as_deref() {
         Some(document) if document.starts_with("urn:oid:") => {
             language.text(Message::LesionInThisStudy).to_owned()

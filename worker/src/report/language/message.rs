@@ -21,7 +21,7 @@ macro_rules! messages {
 
 messages! {
     IndexLesion, Site, LongestDiameter, Before, Difference, DoublingTime, LesionCount, Seen, StatedIn, Spiculated,
-    NoGrowth, LesionBefore, LesionCited, LesionInThisStudy, CouldChange, ShowOutlines, OutlinesAlt, OutlinesCaption, MachineOutline, Outlined, Area, MeanProbability,
+    NoGrowth, LesionBefore, LesionCited, LesionOutlined, LesionOutlineOf, LesionInThisStudy, CouldChange, ShowOutlines, OutlinesAlt, OutlinesCaption, MachineOutline, Outlined, Area, MeanProbability,
     NothingOutlined, SizeNotKnown, OutlinesSome, OutlinesNothing, SegmentationSeries, SegmentationOf,
     Status, NotADevice, StatusOfThisPage, PhysicianDecides, EarlierWithdrawn,
     NoResultIsNotNegative, PageTitle, PageTitleNoResult, PageTitleWithdrawn, TitleResult,

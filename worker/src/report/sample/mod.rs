@@ -205,8 +205,9 @@ fn lesion() -> Lesion {
         spiculated: Some(true),
         diameter_mm: 12.0,
         seen: Some("2019-11-30T10:00:00Z".parse().expect("a timestamp")),
-        count: 1,
+        count: Some(1),
         source: Some("Observation/nod-1".into()),
+        outlined: None,
         earlier: Some(EarlierLesion {
             diameter_mm: 10.5,
             seen: Some("2019-05-30T10:00:00Z".parse().expect("a timestamp")),

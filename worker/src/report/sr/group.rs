@@ -200,7 +200,7 @@ pub(super) fn tracking(report: &Report, what: &str) -> Vec<Elements> {
 }
 
 /// TID 4019 of a trained model.
-fn algorithm(model: &Model) -> Vec<Elements> {
+pub(super) fn algorithm(model: &Model) -> Vec<Elements> {
     let digest = format!("weights SHA-256 {}", model.digest);
     identification(&model.id, &model.version, model.manufacturer.as_deref(), &digest)
 }

@@ -25,7 +25,15 @@ pub(crate) fn lesion(language: Language, lesion: &Lesion) -> String {
         ];
         text = format!("{text} {}", language.say(Message::LesionBefore, &values));
     }
-    format!("{text} {}", language.text(Message::LesionCited))
+    format!("{text} {}", lesion_source(language, lesion))
+}
+
+/// Whose measurement it is.
+pub(crate) fn lesion_source(language: Language, lesion: &Lesion) -> String {
+    match &lesion.outlined {
+        Some(own) => language.say(Message::LesionOutlined, &[("model", &visible(&own.model))]),
+        None => language.text(Message::LesionCited).to_owned(),
+    }
 }
 
 /// A length for a reader.
