@@ -1,7 +1,6 @@
 //! How long are a patient's risks: the formulas and the late fusion of the built-in models, and a model of a table with
 //! pictures, whose second level (L2) is a network?
 
-use chiasm_benches::size::measured;
 use criterion::{BenchmarkId, Criterion};
 use fusion::learned::fused::{Embeddings, FusedConfig, FusedModel, Level, train_fused};
 use fusion::learned::tabular::Table;
@@ -43,8 +42,8 @@ pub(crate) fn all(criterion: &mut Criterion) {
 
 fn trained(table: &Table, embeddings: &Embeddings, interact: bool) -> FusedModel {
     let mut config: FusedConfig = toml::from_str(CONFIG).expect("a configuration");
-    if !interact && !measured() {
-        // late fusion is kept whatever the network has learned, and a test need not wait for it
+    if !interact {
+        // late fusion is kept whatever the network has learned: nobody need wait for it
         (config.network.steps, config.network.seeds) = (10, 1);
     }
     let device = Device::open(DeviceChoice::Cpu).expect("the CPU");

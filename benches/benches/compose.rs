@@ -17,6 +17,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
         pipeline: &reading.pipeline,
         bundle: &reading.bundle,
         late_fusion: stages.late_fusion.as_ref(),
+        risk_models: &stages.risk_models,
         evidence,
         ending: None,
     };

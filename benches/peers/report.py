@@ -4,6 +4,8 @@ import numpy as np
 
 RESAMPLES = 2000
 COVERAGE = 0.99
+#: The whole worker without what a site can leave out.
+LEAST = "chiasm, no record, no overlay"
 
 
 def summary(samples):
@@ -59,9 +61,12 @@ def file(measured, about, settings, limits, taken, command):
             figures.append({"name": f"{own['question']}, {side}", "unit": own["unit"], "better": better, "rounds": rounds,
                             "summary": summary(flat)})
         ours = own["rounds"]["chiasm"]
+        least = own["rounds"].get(LEAST)
+        others = {side: rounds for side, rounds in own["rounds"].items() if side not in ("chiasm", LEAST)}
         detail.append({
             "question": own["question"], "kind": own["kind"],
             "times_as_fast": {side: ratio(ours, rounds, better) for side, rounds in own["rounds"].items() if side != "chiasm"},
+            **({"least_times_as_fast": {side: ratio(least, rounds, better) for side, rounds in others.items()}} if least else {}),
             "difference": own["difference"], "same": own["same"],
             "bound": bound(own, limits, about["densenet121_flop"]),
         })
@@ -101,6 +106,9 @@ def markdown(file):
             part = least / median if least else median / own["bound"]["studies_per_s"]
             lines.append(f"| {own['question']} | {side} | {median:.2f} {unit} | {figure['summary']['p90']:.2f} | {text} | "
                          f"{limit} | {100 * part:.0f} % | {'yes' if same else 'no: ' + format(own['difference'][side], '.2g')} |")
+    for own in file["detail"]["questions"]:
+        for side, fast in own.get("least_times_as_fast", {}).items():
+            lines += ["", f"{LEAST}: {fast['value']:.2f} ({fast['low']:.2f} to {fast['high']:.2f}) times as fast as {side}."]
     kinds = {own["kind"]: own["bound"]["by"] for own in file["detail"]["questions"]}
     lines += ["", "Bounds: " + "; ".join(f"{kind} by {by}" for kind, by in kinds.items()) + ".", ""]
     return "\n".join(lines)

@@ -39,8 +39,8 @@ pub mod time;
 
 pub use assess::{
     AssessInput, ChestView, Comparison, Contribution, EarlierLesion, Guidance, HeaderDemographics,
-    ImageScores, IntervalKind, Lesion, Method, Risk, RiskInput, Sex, WhatIf, WhatIfError, assess, lesion,
-    what_if,
+    ImageScores, IntervalKind, Lesion, Method, Risk, RiskInput, Sex, WhatIf, WhatIfError, assess,
+    assess_fused, assess_tabular, lesion, what_if,
 };
 pub use features::{
     Comparator, Excluded, Feature, FeatureTable, FeatureValue, Group, MissingReason, Schema, SchemaError,

@@ -2,11 +2,13 @@
 //! program opens one device when it starts and hands it on.
 
 mod adapter;
+mod shader;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use adapter::AdapterFacts;
+pub use shader::{ShaderError, ShadingLanguage};
 
 /// Which device to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,6 +115,11 @@ impl Device {
     /// Gives memory back that nothing uses: after a model was dropped, its share of the allocator's pools.
     pub fn free_unused(&self) {
         self.inner.memory_cleanup();
+    }
+
+    /// What kernels are handed over in; `None` on the CPU, which is given none.
+    pub fn shading_language(&self) -> Option<ShadingLanguage> {
+        self.adapter().map(|adapter| adapter.shading_language)
     }
 
     /// What the adapter says of itself; `None` on the CPU.

@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 use worker::lane::Lane;
 use worker::queue::Message;
 
-use crate::{Figure, FiguresArgs};
+use crate::{Figure, FiguresArgs, scaling};
 
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// How one of them is measured.
-type Measure = fn(Mode<'_>) -> Value;
+type Measure<'a> = &'a dyn Fn(Mode<'_>) -> Value;
 
 /// Measures everything and writes it to a file.
 pub(crate) fn run(args: &FiguresArgs) -> bool {
@@ -30,12 +30,14 @@ pub(crate) fn run(args: &FiguresArgs) -> bool {
         None if alone => Mode::Embedded,
         None => return false,
     };
-    let all: [(Figure, &str, Measure); 5] = [
-        (Figure::Overhead, "overhead", overhead),
-        (Figure::Accepting, "accepting", accepting),
-        (Figure::StatLatency, "stat_latency", stat_latency),
-        (Figure::Recovery, "recovery", recovery),
-        (Figure::Sink, "sink", sink),
+    let workers = |mode: Mode<'_>| scaling::workers(mode, &args.json);
+    let all: [(Figure, &str, Measure<'_>); 6] = [
+        (Figure::Overhead, "overhead", &overhead),
+        (Figure::Accepting, "accepting", &accepting),
+        (Figure::StatLatency, "stat_latency", &stat_latency),
+        (Figure::Recovery, "recovery", &recovery),
+        (Figure::Workers, "workers", &workers),
+        (Figure::Sink, "sink", &sink),
     ];
     let is_wanted = |figure: &Figure| {
         if args.only.is_empty() { *figure != Figure::Sink } else { args.only.contains(figure) }

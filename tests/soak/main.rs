@@ -5,6 +5,7 @@
 
 mod figures;
 mod run;
+mod scaling;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,6 +92,8 @@ enum Figure {
     StatLatency,
     /// From a kill to the next job.
     Recovery,
+    /// Studies a second of one, two and four workers on one queue; also as a file of `chiasm bench`, with a plot.
+    Workers,
     /// Memory over ten thousand reports to a folder, all embedded; only where it is named, since it takes long and 50 GB.
     Sink,
 }

@@ -46,6 +46,7 @@ fn a_measured_model_is_a_file_with_its_plots_and_doubled_work_is_counted_double(
     assert_eq!(file["schema"], "chiasm-bench/1");
     assert_eq!(file["kind"], "model");
     assert!(file["machine"]["cores"].as_u64().unwrap() > 0);
+    assert!(file["detail"]["shader"].is_null() && file["detail"].get("shader").is_some(), "the CPU has none");
     assert_eq!(file["command"][1], "bench");
     let flop = |index: usize| file["detail"]["batches"][index]["flop"].as_u64().unwrap();
     assert_eq!(2 * flop(0), flop(1));
@@ -84,6 +85,21 @@ fn what_cannot_be_measured_says_why() {
     let (code, _, error) = bench(&["model", "--arch", "densenet121", "--side", "16", "--device", "cpu"]);
     assert_eq!(code, Some(1));
     assert!(error.contains("too small"), "{error}");
+}
+
+/// The program of the tests is built as it is shipped: with WGSL alone.
+#[test]
+fn a_language_of_kernels_that_is_not_there_is_an_error_that_says_what_to_do() {
+    let model = ["model", "--arch", "resnet18-28", "--side", "8", "--device", "cpu"];
+    let (code, _, error) = bench(&[&model[..], &["--shader", "spirv"]].concat());
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("built without SPIR-V") && error.contains("--features spirv"), "{error}");
+    let (code, _, error) = bench(&["device", "--device", "cpu", "--shader", "wgsl"]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("takes no kernels") && error.contains("`gpu`"), "{error}");
+    let (code, _, error) = bench(&[&model[..], &["--shader", "glsl"]].concat());
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("wgsl") && error.contains("spirv"), "{error}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod inspect;
 mod killed;
 mod mercure;
 mod orthanc;
+mod own_risks;
 mod pacs;
 mod page;
 mod paper;

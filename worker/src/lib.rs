@@ -9,6 +9,7 @@ pub mod config;
 pub mod declaration;
 pub mod model;
 pub mod readings;
+pub mod risk_models;
 
 pub mod lane;
 pub mod message;

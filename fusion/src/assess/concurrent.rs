@@ -7,8 +7,11 @@ use super::{
 use crate::features::{FeatureTable, FeatureValue};
 use crate::learned::{LateFusionModel, Prediction, Stratum};
 
+/// The risk's identifier.
+pub(super) const ID: &str = "icu-concurrent";
+
 const CARD: Card = Card {
-    id: "icu-concurrent",
+    id: ID,
     title: "In intensive care at the time of the examination",
     outcome: "the patient is in intensive care at the time of the examination; a state now, not a forecast",
     horizon: Some("at the time of the examination"),
@@ -35,7 +38,7 @@ const INDETERMINATE: &str = "indeterminate: the number speaks for neither outcom
 const RADIOGRAPHS: [&str; 3] = ["CR", "DX", "RF"];
 
 pub(super) fn risk(input: &AssessInput<'_>) -> Risk {
-    let mut risk = CARD.empty();
+    let mut risk = Risk { learned: true, ..CARD.empty() };
     if let Some(model) = input.late_fusion {
         risk.method.version =
             format!("{} ({})", model.version(), model.digest().get(..12).unwrap_or_default());

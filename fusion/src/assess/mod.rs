@@ -8,6 +8,7 @@ mod brock;
 mod comparison;
 mod concurrent;
 mod course;
+mod fused;
 mod guideline;
 mod herder;
 mod inputs;
@@ -16,6 +17,7 @@ mod mayo;
 mod plcom2012;
 mod prostate;
 mod rated;
+mod tabular;
 mod what_if;
 
 use jiff::Timestamp;
@@ -29,7 +31,9 @@ use crate::number::stored;
 use crate::prostate::{ProstateLesion, ProstateReport};
 
 pub use comparison::Comparison;
+pub use fused::assess_fused;
 pub use lesion::{EarlierLesion, Lesion, lesion};
+pub use tabular::assess_tabular;
 pub use what_if::{WhatIf, WhatIfError, what_if};
 
 /// All that a set of risks is made from.
@@ -97,11 +101,23 @@ pub struct HeaderDemographics {
     pub sex: Option<Sex>,
 }
 
+/// Identifiers of the risks that are built in.
+pub const IDS: [&str; 8] =
+    ["brock", "mayo", "herder", "plcom2012", "pbcg", "pbcg-mri", "tum-rc", "icu-concurrent"];
+
+/// Whether a built-in risk of this identifier is a published formula's, and no learned model's.
+pub fn is_formula(id: &str) -> bool {
+    IDS.contains(&id) && id != concurrent::ID
+}
+
 /// One risk: a probability of a state or of an outcome in a horizon, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Risk {
-    /// Stable identifier: `brock`, `mayo`, `herder`, `plcom2012`, `pbcg`, `pbcg-mri`, `tum-rc` or `icu-concurrent`.
+    /// Stable identifier: one of [`IDS`], or that of a site's model.
     pub id: String,
+    /// Whether a learned model of this identifier says it, and no published formula.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub learned: bool,
     /// Title for a reader.
     pub title: String,
     /// Exactly what the probability is of.
@@ -231,11 +247,7 @@ pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
         risks.extend(prostate::risks(input));
     }
     risks.push(concurrent::risk(input));
-    for risk in &mut risks {
-        risk.say_what_notes_stated();
-        risk.say_what_changed(input.features);
-        risk.round();
-    }
+    risks.iter_mut().for_each(|risk| risk.finish(input));
     risks
 }
 
@@ -260,6 +272,7 @@ impl Card {
     fn empty(&self) -> Risk {
         Risk {
             id: self.id.to_owned(),
+            learned: false,
             title: self.title.to_owned(),
             outcome: self.outcome.to_owned(),
             horizon: self.horizon.map(str::to_owned),
@@ -291,6 +304,13 @@ impl Card {
 }
 
 impl Risk {
+    /// What holds of every risk, however it was made: whose words and which later changes are in it, and stored numbers.
+    fn finish(&mut self, input: &AssessInput<'_>) {
+        self.say_what_notes_stated();
+        self.say_what_changed(input.features);
+        self.round();
+    }
+
     /// Brings every number into the form in which it is stored.
     fn round(&mut self) {
         for number in [&mut self.probability, &mut self.low, &mut self.high, &mut self.average] {

@@ -78,6 +78,19 @@ fn made_from<'a>(feature: &'a Feature, window: &'a WindowStatistics, statistic: 
     }
 }
 
+/// Value and age in days of a feature as the table of a model has them: what `chiasm fusion table` writes, and what the risk of a
+/// site's model is made from. Both are empty where it is missing, or older than `most` days. `None` where there is no such feature.
+pub fn cells(table: &FeatureTable, id: &str, most: Option<f64>) -> Option<[String; 2]> {
+    let feature = table.feature(id)?;
+    let is_missing = matches!(feature.value, FeatureValue::Missing { .. });
+    let is_old = most.zip(feature.age_days).is_some_and(|(most, age)| age > most);
+    if is_missing || is_old {
+        return Some([String::new(), String::new()]);
+    }
+    let age = feature.age_days.map_or_else(String::new, |age| format!("{age:.4}"));
+    Some([text(&feature.value), age])
+}
+
 fn text(value: &FeatureValue) -> String {
     match value {
         FeatureValue::Number(number) => number.to_string(),

@@ -10,7 +10,7 @@ use fusion::learned::fused::{
     FusedTrained, Level, evaluate_fused, train_fused,
 };
 use fusion::learned::tabular::{
-    Table, TabularModel, TabularTrainError, TabularTrained, evaluate_table, train_table,
+    NotOfRecord, Table, TabularModel, TabularTrainError, TabularTrained, evaluate_table, train_table,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -338,6 +338,9 @@ fn a_table_alone_refuses_a_cell_that_is_no_probability_and_pictures_refuse_a_for
     let mut config = config();
     config.table.formula = config.formula.clone();
     assert_eq!(config.check(), Err(FusedConfigError::Formula));
+    config.table.numeric.clear();
+    assert_eq!(config.table.check_record(), Err(NotOfRecord::FormulaAlone), "a report gives it none");
+    config.table.numeric = self::config().table.numeric;
     let names = ["who", "y", "x", "brock"].map(str::to_owned);
     let row = |brock: &str| ["w", "1", "0.1", brock].map(str::to_owned).to_vec();
     let table = Table::new(&names, vec![row("0.5"), row(""), row("12.5")]).unwrap();

@@ -14,6 +14,7 @@ mod late_fusion;
 mod nodules;
 mod note_inputs;
 mod notes;
+mod own_models;
 mod prior_imaging;
 mod prostate;
 mod provenance;

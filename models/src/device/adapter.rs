@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::ShadingLanguage;
+
 /// An adapter as wgpu describes it; names and numbers as they come, for people who compare machines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AdapterFacts {
@@ -18,7 +20,7 @@ pub struct AdapterFacts {
     /// The API: Vulkan, Metal or Direct3D 12.
     pub api: String,
     /// What kernels are handed over as.
-    pub shading_language: String,
+    pub shading_language: ShadingLanguage,
     /// Least and largest number of invocations of a subgroup.
     pub subgroup: (u32, u32),
     /// Optional features that the adapter has.

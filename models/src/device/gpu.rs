@@ -3,11 +3,11 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use burn::tensor::DeviceKind;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
+use burn::tensor::{DeviceKind, FloatDType};
 
 use super::adapter::AdapterFacts;
-use super::{Device, DeviceError};
+use super::{Device, DeviceError, ShadingLanguage};
 
 /// Which adapters are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,14 +77,34 @@ fn describe(inner: burn::tensor::Device, setup: &WgpuSetup) -> Device {
     let info = setup.adapter.get_info();
     let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ");
     let driver = if driver.trim().is_empty() { "driver not stated" } else { driver.trim() };
-    let description = format!("{} (wgpu, {}, {driver})", info.name, info.backend);
+    let language = language(&inner);
+    let spoken = match language {
+        ShadingLanguage::Wgsl => String::new(),
+        ShadingLanguage::SpirV => format!(", {}", language.as_str()),
+    };
+    let description = format!("{} (wgpu, {}{spoken}, {driver})", info.name, info.backend);
     let opened = setup.device.clone();
     let allocated = move || opened.generate_allocator_report().map(|report| report.total_allocated_bytes);
-    let adapter = Some(std::sync::Arc::new(facts(&info, driver, &setup.adapter)));
+    let adapter = Some(std::sync::Arc::new(facts(&info, driver, language, &setup.adapter)));
     Device { inner, description, is_gpu: true, allocated: Some(std::sync::Arc::new(allocated)), adapter }
 }
 
-fn facts(info: &wgpu::AdapterInfo, driver: &str, adapter: &wgpu::Adapter) -> AdapterFacts {
+/// What Burn compiles to for this device, told by a type that only its compiler to WGSL has (cubecl-wgpu 0.11.3,
+/// `register_wgsl_features`); the compiler itself is not asked for through Burn.
+fn language(device: &burn::tensor::Device) -> ShadingLanguage {
+    if cfg!(feature = "spirv") && !device.supports_dtype(FloatDType::Flex32) {
+        ShadingLanguage::SpirV
+    } else {
+        ShadingLanguage::Wgsl
+    }
+}
+
+fn facts(
+    info: &wgpu::AdapterInfo,
+    driver: &str,
+    shading_language: ShadingLanguage,
+    adapter: &wgpu::Adapter,
+) -> AdapterFacts {
     let limits = adapter.limits();
     let named = [
         ("max_buffer_size", limits.max_buffer_size),
@@ -106,7 +126,7 @@ fn facts(info: &wgpu::AdapterInfo, driver: &str, adapter: &wgpu::Adapter) -> Ada
         device: info.device,
         driver: driver.to_owned(),
         api: info.backend.to_string(),
-        shading_language: "WGSL".to_owned(),
+        shading_language,
         subgroup: (info.subgroup_min_size, info.subgroup_max_size),
         features: adapter.features().iter_names().map(|(name, _)| name.to_owned()).collect(),
         limits: named.map(|(name, value)| (name.to_owned(), value)).to_vec(),

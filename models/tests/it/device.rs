@@ -2,6 +2,7 @@
 
 #[cfg(feature = "gpu")]
 mod gpu {
+    use models::device::ShadingLanguage;
     use models::{Device, DeviceChoice, DeviceError, GreyImage, Scorer};
 
     use crate::{parity, small};
@@ -19,6 +20,8 @@ mod gpu {
             }
             Err(error) => panic!("{error}"),
         };
+        let language = gpu.shading_language().unwrap();
+        assert!(ShadingLanguage::built().contains(&language), "{language:?} is not built");
         let bundle = small::trained().bundle();
         let pictures: Vec<GreyImage> = (0..3).map(small::picture).collect();
         let on = |device: &Device| Scorer::load(bundle, device).unwrap().score(&pictures).unwrap();

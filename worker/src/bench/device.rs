@@ -4,6 +4,7 @@ use models::Device;
 use models::bench::cost::{Kind, Layer};
 use models::bench::kernel::Kernel;
 use models::bench::{Precision, WorkError};
+use models::device::ShadingLanguage;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -127,7 +128,10 @@ pub fn precisions(device: &Device) -> Vec<Precision> {
 pub fn detail(device: &Device, roofs: &[(Precision, Roof)]) -> Value {
     let roofs: serde_json::Map<String, Value> =
         roofs.iter().map(|(precision, roof)| (precision.as_str().to_owned(), json!(roof))).collect();
-    json!({ "adapter": device.adapter(), "roof": roofs })
+    json!({
+        "adapter": device.adapter(), "roof": roofs,
+        "shader": device.shading_language(), "shaders_built": ShadingLanguage::built(),
+    })
 }
 
 #[cfg(test)]

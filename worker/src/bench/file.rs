@@ -19,7 +19,8 @@ const MAX_BYTES: u64 = 64 << 20;
 pub struct BenchFile {
     /// [`SCHEMA`].
     pub schema: String,
-    /// What was measured: `device`, `model`, `pipeline` or `soak`; `criterion`, `peers` or `torch` by the scripts of `benches/`.
+    /// What was measured: `device`, `model`, `pipeline` or `soak`; `criterion`, `peers` or `torch` by the scripts of `benches/`,
+    /// `workers` by `scripts/figures`.
     pub kind: String,
     /// When it began.
     pub taken: jiff::Timestamp,

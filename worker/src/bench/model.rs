@@ -8,6 +8,7 @@ use models::bench::forward::{Loaded, Part, Subject};
 use models::bench::kernel::Kernel;
 use models::bench::{Precision, WorkError};
 use models::cpu::Computed;
+use models::device::ShadingLanguage;
 use serde::Serialize;
 
 use super::device::Roof;
@@ -48,6 +49,8 @@ pub struct Detail {
     pub load_ms: f64,
     /// What computes the whole: `a plan for the CPU`, or `Burn`. Layers alone are always Burn's.
     pub computed_by: &'static str,
+    /// What kernels were handed to the driver in; `None` on the CPU.
+    pub shader: Option<ShadingLanguage>,
     /// The bounds that rooflines are drawn with.
     pub roof: Roof,
     /// One a batch size.
@@ -173,7 +176,8 @@ pub fn measure(sweep: &Sweep, roof: Roof, device: &Device) -> Result<Swept, Work
         Computed::Plan => "a plan for the CPU",
         Computed::Burn | Computed::Mismatch(_) => "Burn",
     };
-    Ok(Swept { figures, detail: Detail { load_ms: 1e3 * load, computed_by, roof, batches, layers: rows } })
+    let (load_ms, shader) = (1e3 * load, device.shading_language());
+    Ok(Swept { figures, detail: Detail { load_ms, computed_by, shader, roof, batches, layers: rows } })
 }
 
 /// What makes two layers one measurement: kind, input, output, and depth of the input.
@@ -262,6 +266,7 @@ mod tests {
         let [one, two] = &swept.detail.batches[..] else { panic!("two batch sizes") };
         assert_eq!(2 * one.flop, two.flop, "doubled work is exactly double");
         assert_eq!(swept.detail.computed_by, "a plan for the CPU");
+        assert_eq!(swept.detail.shader, None, "the CPU is given no kernels");
         assert!(one.images_per_second > 0.0 && one.first_ms > 0.0 && one.bound_ms > 0.0);
         let layers: u64 = swept.detail.layers.iter().map(|row| row.flop).sum();
         assert_eq!(layers, one.flop, "the layers of the first batch size make the whole");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use models::device::AdapterFacts;
+use models::device::{AdapterFacts, ShadingLanguage};
 
 use super::compare::Comparison;
 use super::file::{BenchFile, Figure};
@@ -124,9 +124,10 @@ pub fn model(detail: &Detail) -> String {
         .collect();
     let roof = detail.roof;
     let mut text = format!(
-        "loaded in {} ms, computed by {}; measured bounds, through Burn: {} GFLOP/s, {} GB/s\n\n",
+        "loaded in {} ms, computed by {}{}; measured bounds, through Burn: {} GFLOP/s, {} GB/s\n\n",
         short(detail.load_ms),
         detail.computed_by,
+        detail.shader.map(|language| format!(" in {}", language.as_str())).unwrap_or_default(),
         short(roof.flop_per_second / 1e9),
         short(roof.bytes_per_second / 1e9)
     );
@@ -282,7 +283,7 @@ pub fn adapter(own: &AdapterFacts) -> String {
         own.device,
         own.driver,
         own.api,
-        own.shading_language,
+        own.shading_language.as_str(),
         own.subgroup.0,
         own.subgroup.1,
         if units.is_empty() { "none stated" } else { &units },
@@ -292,6 +293,15 @@ pub fn adapter(own: &AdapterFacts) -> String {
         put(&mut text, format_args!("limit          {name} {value}\n"));
     }
     text
+}
+
+/// What this program can compile kernels to.
+pub fn shaders(built: &[ShadingLanguage]) -> String {
+    let built: Vec<&str> = built.iter().map(|own| own.as_str()).collect();
+    format!(
+        "\nkernels can be compiled to {}\n",
+        if built.is_empty() { "nothing".to_owned() } else { built.join(", ") }
+    )
 }
 
 /// A comparison.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use models::device::ShadingLanguage;
 
 use super::DeviceArg;
 
@@ -46,12 +47,35 @@ pub struct MeasureArgs {
     pub seed: u64,
 }
 
+/// The language of kernels on a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShaderArg {
+    /// WGSL.
+    Wgsl,
+    /// SPIR-V; only in a program built with the feature `spirv`, on Vulkan.
+    Spirv,
+}
+
+impl ShaderArg {
+    /// The same as the device says it.
+    pub fn language(self) -> ShadingLanguage {
+        match self {
+            Self::Wgsl => ShadingLanguage::Wgsl,
+            Self::Spirv => ShadingLanguage::SpirV,
+        }
+    }
+}
+
 /// `chiasm bench device`.
 #[derive(Debug, Args)]
 pub struct DeviceBenchArgs {
     /// The device.
     #[arg(long, value_enum, default_value = "auto")]
     pub device: DeviceArg,
+    /// Measure only where kernels are handed to the GPU in this language. Which it is follows from the build and the driver;
+    /// the file says it.
+    #[arg(long, value_enum)]
+    pub shader: Option<ShaderArg>,
     /// How it is measured.
     #[command(flatten)]
     pub measure: MeasureArgs,
@@ -100,6 +124,10 @@ pub struct ModelBenchArgs {
     /// The device.
     #[arg(long, value_enum, default_value = "auto")]
     pub device: DeviceArg,
+    /// Measure only where kernels are handed to the GPU in this language. Two languages are two programs, built without and
+    /// with the feature `spirv`; `chiasm bench compare` sets their files beside each other.
+    #[arg(long, value_enum)]
+    pub shader: Option<ShaderArg>,
     /// How it is measured.
     #[command(flatten)]
     pub measure: MeasureArgs,

@@ -93,6 +93,9 @@ pub struct FusionEmbedArgs {
     /// The bundle's folder; the built-in `cxr-findings` where none is named.
     #[arg(long, value_name = "DIR")]
     pub bundle: Option<PathBuf>,
+    /// The logits of the bundle's findings in place of what its last layers see: what reports have of a picture.
+    #[arg(long)]
+    pub logits: bool,
     /// What to do with a picture that is not there: the row gets no vector instead of an error.
     #[arg(long)]
     pub skip_absent: bool,

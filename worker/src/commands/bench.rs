@@ -7,10 +7,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use fusion::evaluation::plot::Plot;
-use models::Bundle;
 use models::bench::Precision;
 use models::bench::forward::Subject;
+use models::device::ShadingLanguage;
 use models::network::Architecture;
+use models::{Bundle, Device};
 use serde_json::{Value, json};
 
 use super::Usage;
@@ -21,7 +22,10 @@ use crate::bench::model::Sweep;
 use crate::bench::plot::{Across, Bar, Curve, bars, curves};
 use crate::bench::timing::Plan;
 use crate::bench::{device as device_bench, model as model_bench, text};
-use crate::cli::bench::{BenchCommand, CompareArgs, DeviceBenchArgs, ModelBenchArgs, PrecisionArg};
+use crate::cli::DeviceArg;
+use crate::cli::bench::{
+    BenchCommand, CompareArgs, DeviceBenchArgs, ModelBenchArgs, PrecisionArg, ShaderArg,
+};
 use crate::training::raster;
 
 /// How much of the time of a model's rounds goes to the bounds it is held against.
@@ -96,7 +100,7 @@ fn finish(file: &BenchFile, table: &str, plots: &[(&str, &Plot)], json: Option<&
 
 fn device(args: &DeviceBenchArgs) -> anyhow::Result<u8> {
     let begun = Begun::now();
-    let device = crate::device::open(args.device)?;
+    let device = open(args.device, args.shader)?;
     let measure = &args.measure;
     let plan = Plan::new(measure.rounds, measure.seconds);
     let precisions = device_bench::precisions(&device);
@@ -105,6 +109,7 @@ fn device(args: &DeviceBenchArgs) -> anyhow::Result<u8> {
     if let Some(adapter) = device.adapter() {
         words += &text::adapter(adapter);
     }
+    words += &text::shaders(ShadingLanguage::built());
     // copies have another unit: the plot shows what is counted in FLOP
     let rates: Vec<Bar> = figures
         .iter()
@@ -122,7 +127,7 @@ fn device(args: &DeviceBenchArgs) -> anyhow::Result<u8> {
 fn model(args: &ModelBenchArgs) -> anyhow::Result<u8> {
     let begun = Begun::now();
     let subject = subject(args)?;
-    let device = crate::device::open(args.device)?;
+    let device = open(args.device, args.shader)?;
     let measure = &args.measure;
     let precision = match args.precision {
         PrecisionArg::F32 => Precision::F32,
@@ -162,6 +167,18 @@ fn model(args: &ModelBenchArgs) -> anyhow::Result<u8> {
     let file = begun.file("model", Some(device.description()), settings, swept.figures, json!(swept.detail));
     finish(&file, &words, &[("", &plot)], measure.json.as_deref())?;
     Ok(0)
+}
+
+/// Opens the device, whose kernels are in the language that was asked for.
+fn open(device: DeviceArg, shader: Option<ShaderArg>) -> anyhow::Result<Device> {
+    let asked = shader.map(ShaderArg::language);
+    // before a driver is touched
+    asked.map_or(Ok(()), ShadingLanguage::check_built).map_err(|error| Usage(error.to_string()))?;
+    let device = crate::device::open(device)?;
+    if let Some(asked) = asked {
+        asked.check_device(&device).map_err(|error| Usage(error.to_string()))?;
+    }
+    Ok(device)
 }
 
 fn subject(args: &ModelBenchArgs) -> anyhow::Result<Subject> {

@@ -4,8 +4,9 @@ use std::io::Write;
 
 use super::{Usage, with_source};
 use crate::cli::config::{ConfigArgs, ConfigCommand, JwksArgs};
-use crate::config::{ConfigError, Environment, Flags, Loaded, Problem};
+use crate::config::{ConfigError, Environment, Flags, Loaded, Problem, Problems};
 use crate::deliver::smart::key::KeyPair;
+use crate::risk_models::{RiskModelError, RiskModels};
 
 /// Shows the configuration; exit code 2 when it is not valid.
 pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<u8> {
@@ -20,9 +21,22 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<u8> {
         state: args.state.clone(),
     };
     match Loaded::read(&flags, &Environment::of_process()) {
-        Ok(loaded) => show(args, &loaded),
+        Ok(loaded) => {
+            let faults: Vec<Problem> = RiskModels::faults(&loaded.config).iter().map(problem).collect();
+            if faults.is_empty() {
+                show(args, &loaded)
+            } else {
+                refuse(args, &ConfigError::Invalid(Problems(faults)))
+            }
+        }
         Err(error) => refuse(args, &error),
     }
+}
+
+/// What is wrong with a model that the site configured.
+fn problem(error: &RiskModelError) -> Problem {
+    let problem = format!("{}: {}", error.code, with_source(error.source.as_ref()));
+    Problem { key: format!("risks.{}.path", error.name), origin: None, problem }
 }
 
 /// Prints public keys alone.

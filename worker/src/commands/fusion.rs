@@ -39,6 +39,9 @@ fn train(args: &FusionTrainArgs) -> anyhow::Result<u8> {
         return train_with_pictures(args, &toml::from_str(&text).map_err(wrong)?);
     }
     let config: TabularConfig = toml::from_str(&text).map_err(wrong)?;
+    if config.record.is_some() {
+        config.check_record().map_err(|error| Usage(error.to_string()))?;
+    }
     let trained = train_table(&config, &table(&args.data, &[])?)?;
     write(&args.out, "model.json", trained.model.to_json().as_bytes())?;
     write(&args.out, "card.md", trained.card.as_bytes())?;
@@ -52,6 +55,9 @@ fn train(args: &FusionTrainArgs) -> anyhow::Result<u8> {
 }
 
 fn train_with_pictures(args: &FusionTrainArgs, config: &FusedConfig) -> anyhow::Result<u8> {
+    if config.table.record.is_some() {
+        config.check_record().map_err(|error| Usage(error.to_string()))?;
+    }
     let device = crate::device::open(DeviceArg::Cpu)?;
     let (table, vectors) = (table(&args.data, &[])?, vectors(args.embeddings.as_deref())?);
     let bar = super::models::bar("{bar:30} {pos}/{len} splits");

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
-use fusion::features::FeatureValue;
-use fusion::{FeatureTable, features};
+use fusion::features;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use models::{Bundle, Scorer};
+use models::{Bundle, GreyImage, Scorer};
 
 use super::Usage;
 use crate::cli::fusion::{FusionEmbedArgs, FusionTableArgs};
@@ -41,7 +40,7 @@ pub(super) fn embed(args: &FusionEmbedArgs) -> anyhow::Result<u8> {
             Some(image) => image,
             None => picture(&path, &dicom_ingest::limits::Limits::default())?,
         };
-        let vector = scorer.embed(&[image])?.into_iter().next().unwrap_or_default();
+        let vector = if args.logits { logits(&scorer, image)? } else { embedding(&scorer, image)? };
         if written == 0 {
             let names = (0..vector.len()).map(|at| format!("e{at}"));
             writer.write_record(std::iter::once(args.column.clone()).chain(names)).with_context(writing)?;
@@ -54,6 +53,19 @@ pub(super) fn embed(args: &FusionEmbedArgs) -> anyhow::Result<u8> {
     writer.flush().with_context(writing)?;
     tracing::info!(pictures = written, bundle = bundle.id(), digest = bundle.digest(), "embedded");
     Ok(0)
+}
+
+/// What the networks' last layers see of a picture.
+fn embedding(scorer: &Scorer, image: GreyImage) -> anyhow::Result<Vec<f32>> {
+    Ok(scorer.embed(&[image])?.into_iter().next().unwrap_or_default())
+}
+
+/// The logits of the findings, in the bundle's order: what a report has of a picture.
+#[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
+fn logits(scorer: &Scorer, image: GreyImage) -> anyhow::Result<Vec<f32>> {
+    let scores = scorer.score(&[image])?.into_iter().next();
+    let findings = scores.map(|scores| scores.findings).unwrap_or_default();
+    Ok(findings.iter().map(|score| score.logit as f32).collect())
 }
 
 /// The file, or one of the same name with another picture's ending: data sets are published again in other formats.
@@ -84,8 +96,9 @@ pub(super) fn table(args: &FusionTableArgs) -> anyhow::Result<u8> {
             .map(|column| row.text(column).map(str::to_owned))
             .collect::<Result<_, _>>()?;
         for name in &args.features {
+            let stated = features::cells(&found, name, args.max_age_days);
             cells
-                .extend(stated(&found, name, args.max_age_days).with_context(|| {
+                .extend(stated.with_context(|| {
                     format!("there is no feature `{name}`; `chiasm features` lists them")
                 })?);
         }
@@ -93,18 +106,4 @@ pub(super) fn table(args: &FusionTableArgs) -> anyhow::Result<u8> {
     }
     writer.flush().with_context(writing)?;
     Ok(0)
-}
-
-/// Value and age in days of a feature, empty where it is missing or too old; `None` where there is no such feature.
-fn stated(table: &FeatureTable, name: &str, most: Option<f64>) -> Option<[String; 2]> {
-    let feature = table.feature(name)?;
-    let value = match &feature.value {
-        FeatureValue::Number(value) => value.to_string(),
-        FeatureValue::Code(code) => code.clone(),
-        FeatureValue::Bool(truth) => truth.to_string(),
-        FeatureValue::Missing { .. } => return Some([String::new(), String::new()]),
-    };
-    let fresh = most.zip(feature.age_days).is_none_or(|(most, age)| age <= most);
-    let age = feature.age_days.map_or_else(String::new, |age| format!("{age:.4}"));
-    Some(if fresh { [value, age] } else { [String::new(), String::new()] })
 }

@@ -1,5 +1,7 @@
 //! What the pillars say of themselves can be said in German: every text of their risks, features, models and refusals.
 
+mod own;
+
 use fusion::assess::{ChestView, Sex};
 use fusion::features::{FeatureTable, FeatureValue, MissingReason, Passage};
 use fusion::{

@@ -21,6 +21,7 @@ use crate::pipeline::evidence::Evidence;
 use crate::pipeline::output::SegmentOutput;
 use crate::report::document as doc;
 use crate::report::language::translated;
+use crate::risk_models::RiskModels;
 
 /// What a report is composed from.
 #[derive(Clone, Copy)]
@@ -35,6 +36,8 @@ pub struct Parts<'a> {
     pub bundle: &'a Bundle,
     /// The learned fusion, where it is trained.
     pub late_fusion: Option<&'a LateFusionModel>,
+    /// The site's own models of records.
+    pub risk_models: &'a RiskModels,
     /// What was learned.
     pub evidence: &'a Evidence,
     /// Why there is no result, where there is none.
@@ -132,7 +135,9 @@ fn no_result(why: &Why) -> doc::NoResult {
 }
 
 fn models(parts: &Parts<'_>) -> Vec<doc::Model> {
-    std::iter::once(findings::model(parts.bundle)).chain(parts.late_fusion.map(risks::model)).collect()
+    let own = parts.risk_models.of(&parts.pipeline.id).map(risks::own_model);
+    let built_in = std::iter::once(findings::model(parts.bundle)).chain(parts.late_fusion.map(risks::model));
+    built_in.chain(own).collect()
 }
 
 fn limits(model: &ModelCard) -> Vec<String> {

@@ -5,8 +5,9 @@ use fusion::{IntervalKind, LateFusionModel, Risk};
 
 use crate::outcome;
 use crate::report::document as doc;
+use crate::risk_models::{Learned, RiskModel};
 
-/// The learned fusion's identifier, as a risk and as a model.
+/// The built-in learned fusion's identifier, as a risk and as a model.
 const LEARNED: &str = "icu-concurrent";
 
 /// What the range of a risk is that is not known whole.
@@ -42,8 +43,8 @@ fn risk(risk: &Risk) -> doc::Risk {
         value: value(risk),
         missing: risk.missing.clone(),
         could_be: could_be(risk),
-        performer: if risk.id == LEARNED {
-            doc::Performer::Model(LEARNED.to_owned())
+        performer: if risk.learned {
+            doc::Performer::Model(risk.id.clone())
         } else {
             doc::Performer::Formula
         },
@@ -98,11 +99,8 @@ fn risk(risk: &Risk) -> doc::Risk {
 
 /// What a risk that is computed without something could be with it.
 fn could_be(risk: &Risk) -> Option<doc::Interval> {
-    let kind = if risk.id == LEARNED {
-        "range over values that are usual among its patients"
-    } else {
-        MISSING_RANGE
-    };
+    let kind =
+        if risk.learned { "range over values that are usual among its patients" } else { MISSING_RANGE };
     risk.could_be.map(|(low, high)| doc::Interval { low, high, kind: kind.to_owned() })
 }
 
@@ -170,6 +168,38 @@ pub(super) fn model(model: &LateFusionModel) -> doc::Model {
         .chain(model.performance().iter().map(String::as_str))
         .map(str::to_owned)
         .collect(),
+    }
+}
+
+/// A site's own model as the report names it.
+pub(super) fn own_model(own: &RiskModel) -> doc::Model {
+    let (config, [rows, patients, events]) = (own.model.config(), own.model.fitted_on());
+    let point = |(predicted, observed, cases): &(f64, f64, u32)| doc::CalibrationPoint {
+        predicted: *predicted,
+        observed: *observed,
+        cases: *cases,
+    };
+    doc::Model {
+        id: config.id.clone(),
+        version: config.version.clone(),
+        title: config.title.clone(),
+        kind: match own.model {
+            Learned::Record(_) => doc::ModelKind::Record,
+            Learned::Fused(_) => doc::ModelKind::Fusion,
+        },
+        digest: own.model.digest().to_owned(),
+        manufacturer: None,
+        url: None,
+        created: Some(config.created.clone()).filter(|day| !day.is_empty()),
+        card_markdown: own.card.clone(),
+        training_data: format!(
+            "fitted on {rows} rows of {patients} patients, {events} with the outcome; {}",
+            config.data
+        ),
+        calibration: own.model.calibration(),
+        calibration_points: own.curve.iter().map(point).collect(),
+        applicability: config.population.clone(),
+        limits: std::iter::once(&config.intended_use).chain(&config.limits).cloned().collect(),
     }
 }
 

@@ -27,7 +27,7 @@ pub use tree::Origin;
 use problem::Findings;
 use site::{
     HttpConfig, LedgerConfig, LogConfig, ModelsConfig, OrthancConfig, PipelineConfig, Places, QueueConfig,
-    ReceiveConfig, RetryConfig, WorkerConfig,
+    ReceiveConfig, RetryConfig, RiskConfig, WorkerConfig,
 };
 use tree::Tree;
 
@@ -91,6 +91,8 @@ pub struct Config {
     pub places: Places,
     /// The pipelines that the site adds to the built-in one.
     pub pipelines: BTreeMap<Name, PipelineConfig>,
+    /// Models of tables whose risks reports carry beside the built-in ones.
+    pub risks: BTreeMap<Name, RiskConfig>,
     /// The one that a request means that names none; the built-in one where there is none.
     pub default_pipeline: Option<Name>,
     /// Which models are used, and what they may take of the device.

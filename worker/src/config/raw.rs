@@ -14,7 +14,7 @@ mod places;
 mod receive;
 mod servers;
 
-pub(super) use models::{RawModels, RawPipeline};
+pub(super) use models::{RawModels, RawPipeline, RawRisk};
 pub(super) use places::{
     RawChecksums, RawFhirVersion, RawRecord, RawSmart, RawSource, RawTarget, RecordKind, SourceKind,
     TargetKind,
@@ -40,6 +40,7 @@ pub(super) struct RawConfig {
     pub(super) targets: BTreeMap<String, RawTarget>,
     pub(super) models: RawModels,
     pub(super) pipelines: BTreeMap<String, RawPipeline>,
+    pub(super) risks: BTreeMap<String, RawRisk>,
     pub(super) worker: RawWorker,
     pub(super) http: RawHttp,
     pub(super) orthanc: RawOrthanc,
@@ -67,6 +68,7 @@ impl Default for RawConfig {
             targets: BTreeMap::new(),
             models: RawModels::default(),
             pipelines: BTreeMap::new(),
+            risks: BTreeMap::new(),
             worker: RawWorker::default(),
             http: RawHttp::default(),
             orthanc: RawOrthanc::default(),

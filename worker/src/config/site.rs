@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::secret::Secret;
 use crate::message::Name;
 
-pub use models::{ModelsConfig, PipelineConfig};
+pub use models::{ModelsConfig, PipelineConfig, RiskConfig};
 pub use receive::{Callers, CountFrom, ReceiveConfig, ReceiveTls};
 pub use remote::{DicomwebConfig, S3Config};
 

@@ -31,6 +31,7 @@ use crate::outcome::{Outcome, State};
 use crate::readings::{Reading, Readings, ReadingsError};
 use crate::report::document::Report;
 use crate::report::{fhir, html, overlay, segmentation, sr};
+use crate::risk_models::{RiskModelError, RiskModels};
 use crate::select;
 use crate::withdraw::REJECTED_BY_ARCHIVE;
 
@@ -50,6 +51,8 @@ pub struct Stages {
     pub readings: Readings,
     /// The learned fusion; `None` while it is untrained.
     pub late_fusion: Option<LateFusionModel>,
+    /// The site's own models of records.
+    pub risk_models: RiskModels,
     /// Who reads the files of studies.
     pub reader: Arc<dyn Reader>,
 }
@@ -94,16 +97,21 @@ pub enum StagesError {
     /// A pipeline is broken, or its bundle does not verify.
     #[error(transparent)]
     Readings(#[from] ReadingsError),
+    /// A model of a table that the site configured is not usable.
+    #[error(transparent)]
+    RiskModel(#[from] RiskModelError),
     /// The built-in late fusion is not usable.
     #[error("the late fusion model is not usable")]
     LateFusion(#[source] ModelError),
 }
 
 impl Stages {
-    /// Verifies every bundle. The device is another's: see [`Room`].
+    /// Verifies every bundle and every model of a table. The device is another's: see [`Room`].
     pub fn new(config: Config, reader: Arc<dyn Reader>) -> Result<Self, StagesError> {
+        let readings = Readings::open(&config)?;
         Ok(Self {
-            readings: Readings::open(&config)?,
+            risk_models: RiskModels::open(&config, &readings)?,
+            readings,
             config,
             late_fusion: match LateFusionModel::embedded() {
                 Ok(model) => Some(model),
@@ -117,10 +125,11 @@ impl Stages {
     /// Everything besides the inputs that can change a report, as text for the job key.
     pub fn versions(&self, reading: &Reading) -> String {
         format!(
-            "chiasm={};{};icu-concurrent={}",
+            "chiasm={};{};icu-concurrent={}{}",
             env!("CARGO_PKG_VERSION"),
             reading.versions(),
             self.late_fusion.as_ref().map_or("untrained", LateFusionModel::digest),
+            self.risk_models.versions(&reading.pipeline.id),
         )
     }
 
@@ -187,6 +196,7 @@ impl Stages {
                     pipeline: reading.map_or_else(|unknown| unknown, |reading| &reading.pipeline),
                     bundle,
                     late_fusion: self.late_fusion.as_ref(),
+                    risk_models: &self.risk_models,
                     evidence: &evidence,
                     ending,
                 };

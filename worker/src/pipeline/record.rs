@@ -139,7 +139,7 @@ fn add(report: &SrReport, t0: Timestamp, config: &Config, evidence: &mut Evidenc
     evidence.prostate.push(convert::prostate(report, dated, &config.site_zone));
 }
 
-/// The risks, computable or not, from features, nodules and the image's scores.
+/// The risks, computable or not, from features, nodules and the image's scores; those of the site's own models last.
 pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evidence) {
     let Some((t0, _)) = evidence.started else { return };
     let instance = evidence.study.as_deref().zip(evidence.output.as_ref()).and_then(|(study, output)| {
@@ -169,7 +169,11 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
         }),
         late_fusion: stages.late_fusion.as_ref(),
     };
-    let (risks, lesion) = (fusion::assess(&input), fusion::lesion(&input));
+    let (mut risks, lesion) = (fusion::assess(&input), fusion::lesion(&input));
+    for own in stages.risk_models.of(&reading.pipeline.id) {
+        let risk = own.model.assess(&input, &risks);
+        risks.push(risk);
+    }
     (evidence.risks, evidence.lesion) = (risks, lesion);
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::config::FusedConfig;
 use super::ladder::{Ladder, LadderSubset};
 use super::model::{Body, FusedModel};
 use crate::evaluation::{Estimate, Report, SampleSize};
@@ -60,6 +61,17 @@ fn checklist<'a>(model: &'a FusedModel, report: &'a Report) -> Checklist<'a> {
     }
 }
 
+/// What holds where reports carry the risk.
+fn in_a_report(card: &mut String, config: &FusedConfig) -> std::fmt::Result {
+    if let Some(rule) = &config.table.record {
+        writeln!(card, "| in a report | {} |", table_card::of_record(rule))?;
+    }
+    if let Some(bundle) = &config.image.bundle {
+        writeln!(card, "| bundle of the pictures' vectors | `{bundle}` |")?;
+    }
+    Ok(())
+}
+
 fn head(card: &mut String, model: &FusedModel) -> std::fmt::Result {
     let (config, body) = (model.config(), &model.body);
     let table = &config.table;
@@ -68,6 +80,7 @@ fn head(card: &mut String, model: &FusedModel) -> std::fmt::Result {
     writeln!(card, "| | |\n|---|---|")?;
     writeln!(card, "| predicts | {} ({}) |", table.outcome, table.horizon)?;
     writeln!(card, "| population | {} |", table.population)?;
+    in_a_report(card, config)?;
     writeln!(card, "| data | {} |", table.data)?;
     writeln!(card, "| trained | {} |", table.created)?;
     writeln!(card, "| model file SHA-256 | `{}` |", model.digest())?;

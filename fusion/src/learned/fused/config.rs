@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::assess::is_formula;
 use crate::learned::formula::FormulaInput;
-use crate::learned::tabular::{CalibrationMethod, TabularConfig};
+use crate::learned::tabular::{CalibrationMethod, NotOfRecord, TabularConfig};
 
 /// A model of a table with pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,8 +44,32 @@ pub struct ImageInput {
     pub label: String,
     /// Which network the vectors come from, and how they were made.
     pub source: String,
+    /// Digest of the weights of the bundle that the vectors come from: a report asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// What of that bundle they are.
+    #[serde(default, skip_serializing_if = "Vectors::is_embedding")]
+    pub vectors: Vectors,
     /// Principal components that are kept of the vectors.
     pub components: usize,
+}
+
+/// What of a bundle the vectors of pictures are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vectors {
+    /// What its last layers see; a report does not have it.
+    #[default]
+    Embedding,
+    /// The logits of its findings, in the bundle's order.
+    Logits,
+}
+
+impl Vectors {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_embedding(&self) -> bool {
+        *self == Self::Embedding
+    }
 }
 
 /// How the levels are compared.
@@ -132,6 +157,18 @@ pub enum FusedConfigError {
 }
 
 impl FusedConfig {
+    /// Whether every column of the record's side is a feature of a record at a time, and the formula one that a report computes.
+    pub fn check_record(&self) -> Result<(), NotOfRecord> {
+        self.table.check_record()?;
+        NotOfRecord::check(self.record_needs.iter().map(String::as_str))?;
+        match &self.formula {
+            Some(formula) if !is_formula(&formula.column) => {
+                Err(NotOfRecord::Formula { column: formula.column.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether every number is one that can be computed with.
     pub fn check(&self) -> Result<(), FusedConfigError> {
         let (splits, network) = (&self.splits, &self.network);

@@ -20,7 +20,7 @@ mod prepared;
 mod train;
 
 pub use super::formula::FormulaInput;
-pub use config::{FusedConfig, FusedConfigError, ImageInput, NetworkShape, Splits, Subset};
+pub use config::{FusedConfig, FusedConfigError, ImageInput, NetworkShape, Splits, Subset, Vectors};
 pub use decision::{Decision, Level, Worse};
 pub use embedding::{EmbeddingError, Embeddings};
 pub use gated::NetworkError;

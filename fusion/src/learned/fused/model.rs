@@ -19,8 +19,9 @@ use crate::formulas::logistic;
 use crate::learned::familiarity::{Distance, Familiarity};
 use crate::learned::file::ModelFileError;
 use crate::learned::late::Late;
-use crate::learned::tabular::columns::{Column, columns};
+use crate::learned::tabular::columns::{Column, columns, encode};
 use crate::learned::tabular::table::Row;
+use crate::learned::tabular::usual;
 
 /// Version of the file's form.
 pub(super) const FORMAT: u32 = 1;
@@ -126,16 +127,10 @@ pub struct FusedPrediction {
     pub distance: Option<Distance>,
 }
 
-impl FusedModel {
-    /// The model as its file has it.
-    pub(super) fn of(body: &Body, device: &Device) -> Result<Self, ModelFileError> {
-        // Plain numbers and strings always serialise.
-        Self::from_json(serde_json::to_string(body).unwrap_or_default().as_bytes(), device)
-    }
-
-    /// Reads a model file and puts its networks, where it has some, on a device.
-    pub fn from_json(bytes: &[u8], device: &Device) -> Result<Self, ModelFileError> {
-        let body: Body = serde_json::from_slice(bytes)?;
+impl Body {
+    /// Reads a model file and checks that its parts fit each other.
+    fn read(bytes: &[u8]) -> Result<Self, ModelFileError> {
+        let body: Self = serde_json::from_slice(bytes)?;
         if body.format != FORMAT {
             return Err(ModelFileError::Format { found: body.format, reads: FORMAT });
         }
@@ -159,11 +154,58 @@ impl FusedModel {
         if !sound {
             return Err(ModelFileError::Unsound);
         }
+        Ok(body)
+    }
+}
+
+impl FusedModel {
+    /// The model as its file has it.
+    pub(super) fn of(body: &Body, device: &Device) -> Result<Self, ModelFileError> {
+        // Plain numbers and strings always serialise.
+        Self::from_json(serde_json::to_string(body).unwrap_or_default().as_bytes(), device)
+    }
+
+    /// Reads a model file and puts its networks, where it has some, on a device.
+    pub fn from_json(bytes: &[u8], device: &Device) -> Result<Self, ModelFileError> {
+        let body = Body::read(bytes)?;
         let gated = body.gated.as_ref().map(|stored| Gated::of(stored, device)).transpose();
         let gated = gated.map_err(|NetworkError| ModelFileError::Unsound)?;
+        Ok(Self::assembled(body, gated, bytes))
+    }
+
+    /// Reads the file of a model that keeps late fusion (L1), which needs no device; `Ok(None)` where it keeps networks.
+    pub fn late_from_json(bytes: &[u8]) -> Result<Option<Self>, ModelFileError> {
+        let body = Body::read(bytes)?;
+        Ok(body.gated.is_none().then(|| Self::assembled(body, None, bytes)))
+    }
+
+    fn assembled(body: Body, gated: Option<Gated>, bytes: &[u8]) -> Self {
         let digest =
             Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        Ok(Self { body, gated, text: String::from_utf8_lossy(bytes).into_owned(), digest })
+        Self { body, gated, text: String::from_utf8_lossy(bytes).into_owned(), digest }
+    }
+
+    /// Rows, patients and outcomes that it was fitted on.
+    pub fn fitted_on(&self) -> [usize; 3] {
+        self.body.fitted
+    }
+
+    /// Share of outcomes among the fitted rows, 0 to 1.
+    pub fn base_rate(&self) -> f64 {
+        self.body.late.base_rate
+    }
+
+    /// How it is calibrated, in one sentence.
+    pub fn calibration(&self) -> String {
+        let [rows, patients, events] = self.body.fitted;
+        format!(
+            "calibrated side by side, cross-fitted by patient, on {rows} rows of {patients} patients, {events} with the outcome"
+        )
+    }
+
+    /// Share of the cases that the conformal bounds keep, in percent; `None` for a file of an older program.
+    pub fn conformal_percent(&self) -> Option<f64> {
+        self.body.conformal.as_ref().map(|conformal| ((1.0 - conformal.alpha) * 100.0).round())
     }
 
     /// The model file.
@@ -266,6 +308,20 @@ impl FusedModel {
                 .zip(sides.record.as_deref())
                 .map(|(known, row)| known.distance(row)),
         }))
+    }
+
+    /// With every input of the record that is missing: the least and the greatest probability of L1 over values that are usual among
+    /// the fitted rows. `None` where the record says nothing or all.
+    pub fn could_be(&self, row: Row<'_>, vector: Option<&[f32]>) -> Option<(f64, f64)> {
+        let (late, config) = (&self.body.late, &self.body.config.table);
+        let sides = self.sides(row, vector);
+        sides.record.as_ref()?;
+        let (least, greatest) = usual::bounds(config, &late.record, &encode(config, row))?;
+        let image: Option<Vec<Option<f64>>> =
+            sides.image.as_ref().map(|values| values.iter().copied().map(Some).collect());
+        let image = image.map(|columns| late.image.logit(&columns));
+        let of = |record: f64| late.offsets_of(image, Some(record), sides.formula).of(&sides).map(logistic);
+        of(least).zip(of(greatest))
     }
 
     /// L2's members, where L2 is kept and both sides are there.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::checklist::{About, Checklist, Purpose};
 use super::config::{CalibrationMethod, TabularConfig};
 use super::model::TabularModel;
+use super::record::{RecordRule, Requirement};
 use crate::calibrate::{Curve, LEAST_ISOTONIC};
 use crate::evaluation::{ArmReport, Comparison, Estimate, Report};
 use crate::learned::holdout::{Holdout, HoldoutKind};
@@ -62,6 +63,9 @@ fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
     writeln!(card, "| | |\n|---|---|")?;
     writeln!(card, "| predicts | {} ({}) |", config.outcome, config.horizon)?;
     writeln!(card, "| population | {} |", config.population)?;
+    if let Some(rule) = &config.record {
+        writeln!(card, "| in a report | {} |", of_record(rule))?;
+    }
     writeln!(card, "| data | {} |", config.data)?;
     writeln!(card, "| trained | {} |", config.created)?;
     writeln!(card, "| model file SHA-256 | `{}` |", model.digest())?;
@@ -120,6 +124,13 @@ fn head(card: &mut String, model: &TabularModel) -> std::fmt::Result {
         writeln!(card, "| {column} | {weight:+.3} |")?;
     }
     writeln!(card)
+}
+
+/// Whose record the model answers for.
+pub(in crate::learned) fn of_record(rule: &RecordRule) -> String {
+    let mut parts: Vec<String> = rule.requires.iter().map(Requirement::text).collect();
+    parts.extend(rule.max_age_days.map(|days| format!("values of at most {days} days")));
+    parts.join("; ")
 }
 
 /// An evaluation on another table in Markdown, with the checklist as far as it is known.

@@ -100,6 +100,9 @@ pub(in crate::learned) fn columns(config: &TabularConfig) -> Vec<Column> {
     all
 }
 
+/// The stratum of rows in which every input is there.
+pub(in crate::learned) const COMPLETE: &str = "complete";
+
 /// A row as the model reads it, and how many of its inputs are there.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::learned) struct Encoded {
@@ -111,7 +114,7 @@ pub(in crate::learned) struct Encoded {
 impl Encoded {
     /// What is there, as calibration tells it apart.
     pub(in crate::learned) fn stratum(&self) -> &'static str {
-        if self.present == self.inputs { "complete" } else { "incomplete" }
+        if self.present == self.inputs { COMPLETE } else { "incomplete" }
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::record::RecordRule;
 use super::table::Row;
 use crate::features::Schema;
 use crate::learned::formula::FormulaInput;
@@ -52,6 +53,9 @@ pub struct TabularConfig {
     /// How the logit becomes a probability.
     #[serde(default, skip_serializing_if = "CalibrationMethod::is_platt")]
     pub calibration: CalibrationMethod,
+    /// How a patient's record becomes a row where the model answers in a report, and whose record may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordRule>,
     /// Columns that subgroups are formed by.
     #[serde(default)]
     pub subgroups: Vec<String>,

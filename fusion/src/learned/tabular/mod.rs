@@ -9,9 +9,11 @@ pub(super) mod checklist;
 pub(super) mod columns;
 mod config;
 mod model;
+pub(crate) mod record;
 pub(super) mod shown;
 pub(super) mod table;
 pub(super) mod train;
+pub(super) mod usual;
 
 pub use super::formula::FormulaInput;
 pub use config::{
@@ -19,5 +21,6 @@ pub use config::{
     TabularConfig, Truth,
 };
 pub use model::{TabularModel, TabularPrediction};
+pub use record::{NotOfRecord, RecordRow, RecordRule, Requirement};
 pub use table::{Row, Table, TableBuilder, TableError};
 pub use train::{TabularTrainError, TabularTrained, evaluate_table, train_table};

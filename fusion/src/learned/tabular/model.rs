@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::card;
-use super::columns::{columns, encode};
+use super::columns::{COMPLETE, columns, encode};
 use super::config::TabularConfig;
 use super::table::Row;
-use crate::calibrate::{Calibration, Conformal, bounded_logit};
+use super::usual;
+use crate::calibrate::{Calibration, Conformal, Curve, bounded_logit};
 use crate::evaluation::{Report, quantile};
 use crate::explain::{MAX_GROUPS, shapley};
 use crate::learned::familiarity::{Distance, Familiarity};
@@ -120,6 +121,34 @@ impl TabularModel {
         &self.body.config
     }
 
+    /// Rows, patients and outcomes that it was fitted on.
+    pub fn fitted_on(&self) -> [usize; 3] {
+        self.body.fitted
+    }
+
+    /// Share of outcomes among the rows that it was fitted and calibrated on, 0 to 1.
+    pub fn base_rate(&self) -> f64 {
+        let [fitted, calibrated] = [self.body.fitted, self.body.calibrated];
+        (fitted[2] + calibrated[2]) as f64 / (fitted[0] + calibrated[0]).max(1) as f64
+    }
+
+    /// How it is calibrated, in one sentence.
+    pub fn calibration(&self) -> String {
+        let [rows, patients, events] = self.body.calibrated;
+        let method = match &self.body.calibration.pooled {
+            Curve::Platt { .. } => "Platt",
+            Curve::Isotonic { .. } => "isotonic",
+        };
+        format!(
+            "{method} calibration on {rows} rows of {patients} patients that it was not fitted on, {events} with the outcome"
+        )
+    }
+
+    /// Share of the cases that the conformal bounds keep, in percent.
+    pub fn conformal_percent(&self) -> f64 {
+        ((1.0 - self.body.conformal.alpha) * 100.0).round()
+    }
+
     /// An evaluation of this model on another table, in Markdown, with the TRIPOD+AI checklist as far as it is known.
     pub fn evaluation_markdown(&self, title: &str, report: &Report) -> String {
         card::of_another_table(title, &card::checklist(self, report))
@@ -152,6 +181,15 @@ impl TabularModel {
     fn formula_only(&self, row: Row<'_>) -> Option<f64> {
         let (input, alone) = self.body.config.formula.as_ref().zip(self.body.formula_alone)?;
         input.logit(row).map(|logit| formula::answer(alone, logit))
+    }
+
+    /// With every input that is missing: the least and the greatest probability over values that are usual among the fitted rows.
+    /// `None` where none is missing, or all are.
+    pub fn could_be(&self, row: Row<'_>) -> Option<(f64, f64)> {
+        let encoded = encode(&self.body.config, row);
+        let (least, greatest) = usual::bounds(&self.body.config, &self.body.linear, &encoded)?;
+        let of = |logit: f64| self.body.calibration.apply(COMPLETE, logit);
+        Some((of(least), of(greatest)))
     }
 
     /// The calibrated probability alone.

@@ -1,4 +1,4 @@
-//! `[models]` and `[pipelines.NAME]` as they are written.
+//! `[models]`, `[pipelines.NAME]` and `[risks.NAME]` as they are written.
 
 use std::path::PathBuf;
 
@@ -28,4 +28,11 @@ pub(in crate::config) struct RawPipeline {
     pub(in crate::config) prefer_views: Vec<String>,
     pub(in crate::config) outlines_are_facts: bool,
     pub(in crate::config) series: SeriesRule,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct RawRisk {
+    pub(in crate::config) path: Option<PathBuf>,
+    pub(in crate::config) pipelines: Vec<String>,
 }

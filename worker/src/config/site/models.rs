@@ -31,3 +31,12 @@ pub struct PipelineConfig {
     /// Whether a nodule that the bundle's model outlines is a fact for the formulas, where no person states one.
     pub outlines_are_facts: bool,
 }
+
+/// A model of a table that the site trained, whose risk reports carry.
+#[derive(Debug, Clone)]
+pub struct RiskConfig {
+    /// The folder that `chiasm fusion train` wrote: `model.json` and `card.md`.
+    pub folder: PathBuf,
+    /// The pipelines whose reports carry it; all where none is named.
+    pub pipelines: Vec<String>,
+}

@@ -238,3 +238,18 @@ fn pipelines_and_pinned_keys_are_checked() {
     let pinned = read(&pinned, &Environment::default()).unwrap();
     assert!(pinned.warnings[0].problem.contains("chiasm models sign cxr-findings"), "{:?}", pinned.warnings);
 }
+
+#[test]
+fn risks_name_a_folder_and_pipelines_that_are_there() {
+    let text = "[pipelines.effusion]\npath = '/srv/a'\n[risks.own]\npath = 'model'\npipelines = ['effusion', 'chest-radiograph']\n";
+    let config = read(text, &Environment::default()).unwrap().config;
+    let own = &config.risks[&"own".parse::<Name>().unwrap()];
+    assert!(own.folder.is_absolute() && own.folder.ends_with("model"), "{:?}", own.folder);
+    let told = problems("[risks.own]\npipelines = ['gone']\n", &Environment::default());
+    for (line, expected) in
+        told.iter().zip(["`risks.own.pipelines`: names `gone`", "`risks.own.path`: is missing"])
+    {
+        assert!(line.starts_with(expected), "{line}");
+    }
+    assert_eq!(told.len(), 2);
+}

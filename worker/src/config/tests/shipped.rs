@@ -65,6 +65,11 @@ fn the_examples_in_the_shipped_file_load() {
     assert_eq!(config.default_pipeline.as_ref().map(Name::as_str), Some("effusion"));
     assert_eq!((config.models.pinned.len(), config.models.memory_bytes), (1, 4096 << 20));
     assert!(config.models.built_in_signature.is_some());
+    let risk = &config.risks[&"kidney".parse::<Name>().unwrap()];
+    assert_eq!(
+        (risk.folder.is_absolute(), risk.pipelines.as_slice()),
+        (true, &["chest-radiograph".to_owned()][..])
+    );
     let receive = config.receive.unwrap();
     assert_eq!((receive.source.as_str(), receive.max_pdu_bytes), ("archive", 131_072));
     assert_eq!(receive.count_from.map(|from| from.source.to_string()).as_deref(), Some("pacs"));
@@ -90,6 +95,7 @@ fn the_shipped_file_shows_every_key() {
         ("records.server", shown["records"]["server"].as_table().unwrap()),
         ("targets.ehr", &targets),
         ("pipelines.effusion", shown["pipelines"]["effusion"].as_table().unwrap()),
+        ("risks.kidney", shown["risks"]["kidney"].as_table().unwrap()),
         ("models", shown["models"].as_table().unwrap()),
         ("worker", shown["worker"].as_table().unwrap()),
         ("http", shown["http"].as_table().unwrap()),

@@ -42,6 +42,7 @@ pub(super) fn config(raw: &RawConfig, environment: &Environment, findings: &mut 
         ledger: servers::ledger(&raw.ledger, environment, findings),
         default_pipeline: models::default_pipeline(raw, findings),
         pipelines: models::pipelines(raw, findings),
+        risks: models::risks(raw, findings),
         models: models::models(&raw.models, findings),
         worker: worker::worker(&raw.worker, raw.ledger.lease_s, findings),
         http: servers::http(&raw.http, environment, findings),

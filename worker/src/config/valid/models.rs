@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::problem::Findings;
-use super::super::raw::{RawConfig, RawModels, RawPipeline};
-use super::super::site::{ModelsConfig, PipelineConfig};
+use super::super::raw::{RawConfig, RawModels, RawPipeline, RawRisk};
+use super::super::site::{ModelsConfig, PipelineConfig, RiskConfig};
 use super::places::{named, one_of};
 use crate::message::Name;
 
@@ -79,4 +79,29 @@ fn pipeline(key: &str, raw: &RawPipeline, findings: &mut Findings) -> Option<Pip
         series: raw.series.clone(),
         outlines_are_facts: raw.outlines_are_facts,
     })
+}
+
+pub(super) fn risks(raw: &RawConfig, findings: &mut Findings) -> BTreeMap<Name, RiskConfig> {
+    named("risks", &raw.risks, findings, |key, one, findings| risk(key, one, &raw.pipelines, findings))
+}
+
+fn risk(
+    key: &str,
+    raw: &RawRisk,
+    pipelines: &BTreeMap<String, RawPipeline>,
+    findings: &mut Findings,
+) -> Option<RiskConfig> {
+    for name in &raw.pipelines {
+        if name != BUILT_IN && !pipelines.contains_key(name) {
+            let problem =
+                format!("names `{name}`, but there is no [pipelines.{name}], and `{BUILT_IN}` is built in");
+            findings.wrong(&format!("{key}.pipelines"), problem);
+        }
+    }
+    let Some(folder) = raw.path.clone().filter(|path| !path.as_os_str().is_empty()) else {
+        findings
+            .wrong(&format!("{key}.path"), "is missing; name the folder that `chiasm fusion train` wrote");
+        return None;
+    };
+    Some(RiskConfig { folder, pipelines: raw.pipelines.clone() })
 }

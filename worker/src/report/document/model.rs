@@ -40,6 +40,8 @@ pub enum ModelKind {
     Image,
     /// Image scores and record to a risk.
     Fusion,
+    /// The record alone to a risk.
+    Record,
 }
 
 /// One bin of a calibration plot.

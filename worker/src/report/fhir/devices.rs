@@ -66,7 +66,7 @@ pub(super) fn model(report: &Report, model: &Model) -> Device {
     let language = report.language;
     let kind = match model.kind {
         ModelKind::Image => terms::deep_learning(),
-        ModelKind::Fusion => terms::machine_learning(),
+        ModelKind::Fusion | ModelKind::Record => terms::machine_learning(),
     };
     let card = references::within("DocumentReference", references::model_card(model));
     let note = |message, text: &str| language.say(message, &[("text", &sentence(text))]);

@@ -5,7 +5,7 @@ use super::datatypes::{
     Reference, Text, Token, elements,
 };
 use super::{references, terms};
-use crate::report::document::{Interval, Performer, Report, Risk, RiskValue};
+use crate::report::document::{Interval, Model, ModelKind, Performer, Report, Risk, RiskValue};
 use crate::report::language::{Language, Message};
 use crate::report::text::{sentence, visible};
 use crate::report::wording;
@@ -51,16 +51,22 @@ pub(super) fn risk_assessment(report: &Report, risk: &Risk) -> RiskAssessment {
 }
 
 fn performer(report: &Report, risk: &Risk) -> Reference {
-    let learned = match &risk.performer {
-        Performer::Formula => None,
-        Performer::Model(id) => report.models.iter().find(|model| &model.id == id),
-    };
+    let learned = learned(report, risk);
     references::within("Device", learned.map_or_else(|| references::software(report), references::model))
 }
 
-/// What the risk rests on: the resources that its inputs name, and for a learned model every finding of the images.
+/// The learned model that says the risk.
+fn learned<'a>(report: &'a Report, risk: &Risk) -> Option<&'a Model> {
+    match &risk.performer {
+        Performer::Formula => None,
+        Performer::Model(id) => report.models.iter().find(|model| &model.id == id),
+    }
+}
+
+/// What the risk rests on: the resources that its inputs name, and for a learned model that reads them every finding of the images.
 fn basis(report: &Report, risk: &Risk) -> Vec<Reference> {
-    let from_images = matches!(risk.performer, Performer::Model(_));
+    let is_record_only = learned(report, risk).is_some_and(|model| model.kind == ModelKind::Record);
+    let from_images = matches!(risk.performer, Performer::Model(_)) && !is_record_only;
     let observations = report.findings.iter().filter(|_| from_images);
     let mut basis: Vec<Reference> = observations
         .map(|finding| references::within("Observation", references::finding(report, finding)))

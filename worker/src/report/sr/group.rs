@@ -8,7 +8,7 @@ use super::codes::{self, Code, dcm, own, sct};
 use super::content::{self, Relation, container, instance, probability, text, uid_reference};
 use super::tree::images;
 use crate::report::document::{
-    Assessment, Comparator, Finding, Model, Performer, Report, Risk, RiskValue, Segment,
+    Assessment, Comparator, Finding, Model, ModelKind, Performer, Report, Risk, RiskValue, Segment,
 };
 use crate::report::language::{Language, Message};
 use crate::report::text::visible;
@@ -98,7 +98,7 @@ pub(super) fn risk(report: &Report, risk: &Risk) -> Elements {
         Performer::Model(id) => report.models.iter().find(|model| &model.id == id),
     };
     content.extend(learned.map_or_else(|| formula(report, risk), algorithm));
-    if learned.is_some() {
+    if learned.is_some_and(|model| model.kind != ModelKind::Record) {
         content.extend(sources(report));
     }
     let (value, interval, otherwise) = match &risk.value {
