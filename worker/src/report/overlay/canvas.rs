@@ -56,7 +56,7 @@ pub(super) fn draw(radiograph: &[u8], heat: &[u8], label: &str, captions: &[Stri
         for ((under, pixel), warm) in pixels.zip(warmth.row(y)) {
             for (channel, value) in pixel.iter_mut().enumerate() {
                 let under = under[channel.min(radiograph.channels - 1)];
-                *value = blended(under, warm[channel], warm[BYTES]);
+                *value = if warm[BYTES] == 0 { under } else { blended(under, warm[channel], warm[BYTES]) };
             }
         }
     }
@@ -96,6 +96,10 @@ impl Warmth {
         self.row.clear();
         self.row.extend(self.columns.iter().map(|(left, right, share)| {
             let (left, right) = (&self.between[*left], &self.between[*right]);
+            if left[BYTES] | right[BYTES] == 0 {
+                // most of a map is clear, and a clear pixel has no colour
+                return [0; HEAT_BYTES];
+            }
             std::array::from_fn(|at| {
                 let level =
                     mixed(left[at], right[at], *share).wrapping_add(WHOLE * WHOLE / 2) / (WHOLE * WHOLE);
@@ -275,7 +279,7 @@ mod tests {
     fn a_map_of_the_pictures_size_is_what_it_is_and_any_other_stays_in_its_range() {
         let heat = |width, height| {
             RgbaImage::from_fn(width, height, |x, y| {
-                Rgba([255, u8::try_from(x).unwrap(), 0, u8::try_from(3 * y).unwrap()])
+                Rgba([255, u8::try_from(x).unwrap(), 0, u8::try_from(3 * y + 1).unwrap()])
             })
         };
         let own = heat(60, 40);
@@ -293,7 +297,7 @@ mod tests {
             assert!(before[3] <= row[0][3]);
             before = row[0];
         }
-        assert_eq!(before[3], 12);
+        assert_eq!(before[3], 13);
         let mut smaller = Warmth::new(heat(60, 40), 1, 1);
         assert_eq!(smaller.row(0).len(), 1);
     }
