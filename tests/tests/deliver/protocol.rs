@@ -24,7 +24,9 @@ async fn the_bundle_goes_out_as_stored_to_the_base_with_the_token() {
     target.deliver(&parcel("job-1", &report, false)).await.unwrap();
     let seen = server.seen();
     assert_eq!(seen.len(), 5, "a first delivery looks, asks for the patient, writes and looks");
-    assert_eq!(seen[1].path, format!("/fhir/{PLACE}"), "read before every write");
+    let told = format!("/fhir/{PLACE}?_elements=identifier%2Cstatus%2Cmeta");
+    assert_eq!(seen[1].path, told, "read before every write, and not its page");
+    assert_eq!(seen[4].path, told, "and after it");
     assert_eq!(seen[2].path, "/fhir/Patient?identifier=TEST0001", "immediately before");
     let questions = seen.iter().filter(|seen| seen.method == "GET");
     assert!(questions.clone().all(|seen| seen.cache_control.as_deref() == Some("no-cache")), "{questions:?}");
