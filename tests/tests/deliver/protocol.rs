@@ -37,6 +37,20 @@ async fn the_bundle_goes_out_as_stored_to_the_base_with_the_token() {
 }
 
 #[tokio::test]
+async fn a_server_that_gives_no_part_of_a_report_is_asked_for_all_of_it() {
+    let server = server();
+    let target = target(&server, None, PATIENT);
+    server.fault(Route::Read, Fault::Status(400, "structure"));
+    target.deliver(&parcel("job-1", &report("job-1"), false)).await.unwrap();
+    assert_eq!(server.accepted().len(), 1);
+    let paths = server.seen().into_iter().map(|seen| seen.path);
+    let reads: Vec<String> = paths.filter(|path| path.contains("DiagnosticReport/")).collect();
+    let (told, whole) =
+        (format!("/fhir/{PLACE}?_elements=identifier%2Cstatus%2Cmeta"), format!("/fhir/{PLACE}"));
+    assert_eq!(reads, [told, whole.clone(), whole], "before the write and after it");
+}
+
+#[tokio::test]
 async fn nothing_reaches_another_origin() {
     let other = FhirServer::start();
     for to in [other.url(), format!("{}/metadata", other.url()), other.url().replace("http://", "//")] {

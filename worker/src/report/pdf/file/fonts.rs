@@ -20,7 +20,7 @@ const IDENTITY: SystemInfo<'_> =
     SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
 
 /// Letters beside those of ASCII that reports in the program's languages have, and marks of its own.
-const BESIDE_ASCII: &str = "\u{a0}°±²³µ·×ÄÖÜßäöüéèáóúñç–—‘’“”„…≤≥●◐○";
+const BESIDE_ASCII: &str = "\u{a0}°±²³µ·×ÄÖÜßäöüåøéèêáàóúíñç–—‘’“”„•…−≤≥●◐○";
 
 /// A font program with some glyphs, packed.
 struct Program {
