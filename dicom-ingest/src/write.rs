@@ -66,10 +66,9 @@ impl Elements {
     pub fn sequence(&mut self, tag: Tag, items: Vec<Elements>) -> &mut Self {
         let mut value = Vec::new();
         for item in items {
-            let content = item.concat();
             value.extend_from_slice(&[0xFE, 0xFF, 0x00, 0xE0]);
-            value.extend_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
-            value.extend_from_slice(&content);
+            value.extend_from_slice(&u32::try_from(item.length()).unwrap_or(u32::MAX).to_le_bytes());
+            item.append_to(&mut value);
         }
         self.bytes(tag, VR::SQ, &value)
     }
@@ -95,14 +94,25 @@ impl Elements {
         item
     }
 
-    fn concat(mut self) -> Vec<u8> {
+    /// Length in bytes of all elements together.
+    fn length(&self) -> usize {
+        self.0.iter().map(|(_, element)| element.len()).sum()
+    }
+
+    /// Appends the elements in their order. Pixels are hundreds of kilobytes: whole elements are copied, and once.
+    fn append_to(mut self, bytes: &mut Vec<u8>) {
         self.0.sort_by_key(|(tag, _)| *tag);
-        self.0.into_iter().flat_map(|(_, element)| element).collect()
+        bytes.reserve(self.length());
+        for (_, element) in &self.0 {
+            bytes.extend_from_slice(element);
+        }
     }
 
     /// The whole file: preamble, prefix, file meta information, data set.
     pub fn file(self, sop_class: &str, sop_instance: &str) -> Vec<u8> {
-        [file_head(sop_class, sop_instance, TRANSFER_SYNTAX), self.concat()].concat()
+        let mut file = file_head(sop_class, sop_instance, TRANSFER_SYNTAX);
+        self.append_to(&mut file);
+        file
     }
 }
 
@@ -116,9 +126,12 @@ pub fn file_head(sop_class: &str, sop_instance: &str, transfer_syntax: &str) -> 
         .text(tags::TRANSFER_SYNTAX_UID, VR::UI, transfer_syntax)
         .text(tags::IMPLEMENTATION_CLASS_UID, VR::UI, IMPLEMENTATION_CLASS)
         .text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, IMPLEMENTATION_VERSION);
-    let meta = meta.concat();
     let mut length = Elements::default();
-    let meta_length = u32::try_from(meta.len()).unwrap_or(u32::MAX);
+    let meta_length = u32::try_from(meta.length()).unwrap_or(u32::MAX);
     length.bytes(tags::FILE_META_INFORMATION_GROUP_LENGTH, VR::UL, &meta_length.to_le_bytes());
-    [vec![0; 128], b"DICM".to_vec(), length.concat(), meta].concat()
+    let mut head = vec![0; 128];
+    head.extend_from_slice(b"DICM");
+    length.append_to(&mut head);
+    meta.append_to(&mut head);
+    head
 }

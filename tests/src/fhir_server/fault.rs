@@ -13,7 +13,7 @@ pub enum Route {
     Transaction,
     /// `GET metadata`.
     Metadata,
-    /// `GET` with a query.
+    /// `GET` of a type with a query.
     Search,
     /// Any other `GET`.
     Read,
@@ -24,8 +24,9 @@ pub enum Route {
 impl Route {
     /// The kind of a request.
     pub fn of(method: &str, path: &str) -> Self {
-        let is_search = path.contains('?');
-        let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let path = path.trim_end_matches('/');
+        let is_search = !query.is_empty() && !path.trim_start_matches("/fhir/").contains('/');
         match method {
             "POST" if path == "/fhir" => Self::Transaction,
             "GET" if path == "/fhir/metadata" => Self::Metadata,

@@ -206,10 +206,11 @@ impl Store {
         versions.len()
     }
 
-    /// Answers `Type/id`, `Type?identifier=system|value` and `Type?identifier=value`.
+    /// Answers `Type/id`, with some of its elements alone where it is asked so, `Type?identifier=system|value` and
+    /// `Type?identifier=value`.
     pub(super) fn read(&self, path: &str) -> Answer {
         let path = path.trim_start_matches("/fhir/");
-        if let Some((kind, query)) = path.split_once('?') {
+        if let Some((kind, query)) = path.split_once('?').filter(|(kind, _)| !kind.contains('/')) {
             // how many are asked for at once makes no difference here
             let query = query.split('&').next().unwrap_or_default();
             let query = query.replace("%7C", "|").replace("%3A", ":").replace("%2F", "/").replace('+', " ");
@@ -221,7 +222,17 @@ impl Store {
                 json!({ "resourceType": "Bundle", "type": "searchset", "total": found.len(), "entry": entries }),
             );
         }
-        self.newest.get(path).map_or_else(|| (404, outcome("not-found")), |resource| (200, resource.clone()))
+        let (place, query) = path.split_once('?').unwrap_or((path, ""));
+        let Some(resource) = self.newest.get(place) else { return (404, outcome("not-found")) };
+        let mut resource = resource.clone();
+        if let (Some(names), Some(members)) = (query.strip_prefix("_elements="), resource.as_object_mut()) {
+            let names = names.replace("%2C", ",");
+            let is_wanted = |name: &str| {
+                names.split(',').chain(["resourceType", "id", "meta"]).any(|wanted| wanted == name)
+            };
+            members.retain(|name, _| is_wanted(name));
+        }
+        (200, resource)
     }
 
     /// A place of this kind with an id that the server chooses.

@@ -24,7 +24,9 @@ async fn the_bundle_goes_out_as_stored_to_the_base_with_the_token() {
     target.deliver(&parcel("job-1", &report, false)).await.unwrap();
     let seen = server.seen();
     assert_eq!(seen.len(), 5, "a first delivery looks, asks for the patient, writes and looks");
-    assert_eq!(seen[1].path, format!("/fhir/{PLACE}"), "read before every write");
+    let told = format!("/fhir/{PLACE}?_elements=identifier%2Cstatus%2Cmeta");
+    assert_eq!(seen[1].path, told, "read before every write, and not its page");
+    assert_eq!(seen[4].path, told, "and after it");
     assert_eq!(seen[2].path, "/fhir/Patient?identifier=TEST0001", "immediately before");
     let questions = seen.iter().filter(|seen| seen.method == "GET");
     assert!(questions.clone().all(|seen| seen.cache_control.as_deref() == Some("no-cache")), "{questions:?}");
@@ -32,6 +34,20 @@ async fn the_bundle_goes_out_as_stored_to_the_base_with_the_token() {
     assert_eq!(seen[3].content_type.as_deref(), Some("application/fhir+json"));
     assert_eq!(seen[3].authorization.as_deref(), Some("Bearer secret"));
     assert_eq!(server.accepted()[0].sha256, sha256(&report));
+}
+
+#[tokio::test]
+async fn a_server_that_gives_no_part_of_a_report_is_asked_for_all_of_it() {
+    let server = server();
+    let target = target(&server, None, PATIENT);
+    server.fault(Route::Read, Fault::Status(400, "structure"));
+    target.deliver(&parcel("job-1", &report("job-1"), false)).await.unwrap();
+    assert_eq!(server.accepted().len(), 1);
+    let paths = server.seen().into_iter().map(|seen| seen.path);
+    let reads: Vec<String> = paths.filter(|path| path.contains("DiagnosticReport/")).collect();
+    let (told, whole) =
+        (format!("/fhir/{PLACE}?_elements=identifier%2Cstatus%2Cmeta"), format!("/fhir/{PLACE}"));
+    assert_eq!(reads, [told, whole.clone(), whole], "before the write and after it");
 }
 
 #[tokio::test]

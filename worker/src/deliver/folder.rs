@@ -280,8 +280,9 @@ impl Target for FolderTarget {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample;
     use super::*;
-    use crate::ledger::{JobState, ReportBytes};
+    use crate::ledger::ReportBytes;
 
     #[test]
     fn delivering_twice_gives_one_file_with_the_last_bytes() {
@@ -351,45 +352,32 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("mount");
         let target = FolderTarget::new("reports".parse().unwrap(), root.clone());
-        let report = report();
+        let dicom = || Some(b"DICM".to_vec());
+        let bundle = Some(b"{}".to_vec());
+        let (sr, overlay, segmentation) = (dicom(), dicom(), dicom());
+        let report = ReportBytes { bundle, sr, overlay, segmentation, ..sample::report() };
         assert_eq!(target.probe().await.unwrap_err().code(), "TargetMissing");
-        assert_eq!(target.deliver(&parcel("1.2", &report)).await.unwrap_err().code(), "TargetMissing");
+        assert_eq!(target.deliver(&sample::parcel(&report)).await.unwrap_err().code(), "TargetMissing");
         assert!(!root.exists());
 
         std::fs::create_dir(&root).unwrap();
         target.probe().await.unwrap();
         assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
         for uid in ["", "..", "../1", "/etc", "1/2", "1..2", "a"] {
-            let refused = target.deliver(&parcel(uid, &report)).await.unwrap_err();
+            let refused =
+                target.deliver(&Parcel { study_uid: uid, ..sample::parcel(&report) }).await.unwrap_err();
             assert_eq!(refused.code(), "StudyUidUnusable", "{uid}");
         }
         assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
-        let receipts = target.deliver(&parcel("1.2", &report)).await.unwrap();
+        let receipts = target.deliver(&sample::parcel(&report)).await.unwrap();
         assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html", "overlay", "segmentation", "sr"]);
         assert_eq!(std::fs::read(&receipts["html"]).unwrap(), report.html);
         assert_eq!(std::fs::read(&receipts["bundle"]).unwrap(), b"{}");
         assert_eq!(std::fs::read(&receipts["sr"]).unwrap(), b"DICM");
         let newer = ReportBytes { sr: None, overlay: None, segmentation: None, ..report };
-        let receipts = target.deliver(&parcel("1.2", &newer)).await.unwrap();
+        let receipts = target.deliver(&sample::parcel(&newer)).await.unwrap();
         assert_eq!(receipts.keys().collect::<Vec<_>>(), ["bundle", "html"]);
         assert_eq!(std::fs::read_dir(root.join("1.2")).unwrap().count(), 2, "no other version's is left");
-    }
-
-    fn report() -> ReportBytes {
-        let bundle = Some(b"{}".to_vec());
-        ReportBytes {
-            ends: JobState::Reported,
-            outcome: "{}".into(),
-            bundle,
-            html: b"<p>".to_vec(),
-            sr: Some(b"DICM".to_vec()),
-            overlay: Some(b"DICM".to_vec()),
-            segmentation: Some(b"DICM".to_vec()),
-        }
-    }
-
-    fn parcel<'a>(study_uid: &'a str, report: &'a ReportBytes) -> Parcel<'a> {
-        Parcel { study_uid, job_key: "j", report_key: "r", report, earlier: &[], sent_before: false }
     }
 
     fn inode(path: &Path) -> u64 {

@@ -12,6 +12,8 @@ pub mod folder;
 mod object;
 mod retry_after;
 pub mod s3;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod smart;
 pub(crate) mod trouble;
 pub(crate) mod web;

@@ -109,8 +109,9 @@ fn dataset(file: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{parcel, report as sample_report};
     use super::*;
-    use crate::ledger::{JobState, ReportBytes};
+    use crate::ledger::ReportBytes;
     use crate::report::{overlay, sample, segmentation, sr};
 
     fn read(study_uid: &str, sr: Option<Vec<u8>>) -> Result<Option<usize>, TerminalCode> {
@@ -122,17 +123,8 @@ mod tests {
         sr: Option<Vec<u8>>,
         overlay: Option<Vec<u8>>,
     ) -> Result<Vec<(&'static str, usize)>, TerminalCode> {
-        let (ends, outcome) = (JobState::Reported, "{}".into());
-        let report =
-            ReportBytes { ends, outcome, bundle: None, html: vec![], sr, overlay, segmentation: None };
-        let parcel = Parcel {
-            study_uid,
-            job_key: "j",
-            report_key: "r",
-            report: &report,
-            earlier: &[],
-            sent_before: false,
-        };
+        let report = ReportBytes { sr, overlay, ..sample_report() };
+        let parcel = Parcel { study_uid, ..parcel(&report) };
         match Letter::all(&parcel) {
             Ok(letters) => Ok(letters.iter().map(|letter| (letter.part, letter.dataset.len())).collect()),
             Err(Trouble::Good { code, .. }) => Err(code),
@@ -162,23 +154,8 @@ mod tests {
         assert_eq!(sent(uid, None, Some(file.clone())), unusable_overlay, "a report is no picture");
         let outlined = sample::segmented();
         let (sr, seg) = (sr::document(&outlined).unwrap(), segmentation::document(&outlined).unwrap());
-        let report = ReportBytes {
-            ends: JobState::Reported,
-            outcome: "{}".into(),
-            bundle: None,
-            html: vec![],
-            sr: Some(sr),
-            overlay: None,
-            segmentation: Some(seg),
-        };
-        let parcel = Parcel {
-            study_uid: uid,
-            job_key: "j",
-            report_key: "r",
-            report: &report,
-            earlier: &[],
-            sent_before: false,
-        };
+        let report = ReportBytes { sr: Some(sr), segmentation: Some(seg), ..sample_report() };
+        let parcel = Parcel { study_uid: uid, ..parcel(&report) };
         let parts: Vec<_> = Letter::all(&parcel).unwrap().iter().map(|letter| letter.part).collect();
         assert_eq!(parts, ["segmentation", "sr"], "named first");
         let mut lies = file;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use hyper::body::Bytes;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
 
@@ -180,6 +181,8 @@ impl Client {
     pub(super) async fn post(&self, path: &str, post: Post) -> Result<Answer, Trouble> {
         let url = self.url(path);
         let Post { content_type, prefer, body } = post;
+        // it may be sent twice, and is not copied for that
+        let body = Bytes::from(body);
         let request = || {
             let post = self.http.post(url.clone()).header(CONTENT_TYPE, &content_type);
             let post = match prefer {

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use crate::config::site::LedgerConfig;
 
 pub use postgres::PostgresLedger;
-pub use row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes};
+pub use row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes, Standing};
 pub use sqlite::SqliteLedger;
 pub use sqlite::holder::Holder;
 pub use state::{JobState, UnknownState};
@@ -157,8 +157,13 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// A held job's report is delivered from now on. [`LedgerError::WrongState`] for another state.
     async fn let_go(&self, job_key: &str) -> Result<(), LedgerError>;
 
+    /// How a job stands to the other versions of its report.
+    async fn standing(&self, job: &Job) -> Result<Standing, LedgerError>;
+
     /// True when a newer version of the same report is already composed or delivered: this one must not overwrite it.
-    async fn is_superseded(&self, job: &Job) -> Result<bool, LedgerError>;
+    async fn is_superseded(&self, job: &Job) -> Result<bool, LedgerError> {
+        Ok(self.standing(job).await?.is_superseded)
+    }
 
     /// Gives a composed job back until `after` has passed, because a target cannot be reached; `why` is a stable code.
     /// Does not count as a start. Fenced.

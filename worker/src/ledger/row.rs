@@ -84,6 +84,15 @@ impl Job {
     }
 }
 
+/// How a version of a report stands to the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the report of a newer version is composed or delivered: this one must not overwrite it.
+    pub is_superseded: bool,
+    /// Whether some target may hold the report of an earlier version ([`JobRow::may_lie_somewhere`]).
+    pub has_earlier: bool,
+}
+
 /// The bytes of one report with its machine-readable outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportBytes {

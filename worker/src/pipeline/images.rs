@@ -33,6 +33,10 @@ type With<'a> = (&'a Stages, &'a Reading);
 /// The longer side of the picture on the page, in pixels.
 const PAGE_SIDE: usize = 512;
 
+/// The longer side of the map of where the model looked, in pixels. A network's own map has a tenth of that: more pixels show
+/// nothing more, and each of them is packed, coded, digested, stored and sent several times.
+const MAP_SIDE: usize = 128;
+
 /// Most samples of an image that is decoded: 8192 x 8192, more than any detector has.
 const MOST_SAMPLES: u64 = 64 << 20;
 
@@ -174,8 +178,7 @@ fn score_candidate(
     }
     let segments = segments(&scores.segments, reading, candidate.file.instance.spacing_in_patient());
     let label = most_telling(&scores);
-    let over = timings
-        .time("saliency", || over(&scores, &segments, (&input, page_size(&image)), (reading, room)))?;
+    let over = timings.time("saliency", || over(&scores, &segments, (&input, &image), (reading, room)))?;
     let _turn = room.turns.take();
     Ok(ModelOutput {
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
@@ -195,16 +198,20 @@ fn score_candidate(
 fn over(
     scores: &Scores,
     segments: &[SegmentOutput],
-    (input, (width, height)): (&Arc<GreyImage>, (usize, usize)),
+    (input, image): (&Arc<GreyImage>, &GreyImage),
     (reading, room): (&Reading, Room<'_>),
 ) -> Result<Option<GreyImage>, Ending> {
     if reading.bundle.model_card().says_where_it_looked() {
         let label = most_telling(scores);
-        return match map(scores, &label, (width, height)) {
-            Some(map) => Ok(Some(map)),
-            None => room.scoring.saliency(reading.model, input, &label).map(Some),
+        let (width, height) = within(image, MAP_SIDE);
+        let map = match map(scores, &label, (width, height)) {
+            Some(map) => map,
+            None => room.scoring.saliency(reading.model, input, &label)?,
         };
+        return Ok(Some(models::preprocess::resize(&map, width, height)));
     }
+    // a line is as thin as the picture's pixels
+    let (width, height) = within(image, PAGE_SIDE);
     let mut line = vec![0.0_f32; width * height];
     for segment in segments {
         for (pixel, own) in line.iter_mut().zip(segment.mask.outline(width, height).pixels()) {
@@ -380,30 +387,25 @@ fn warnings(candidate: Candidate<'_>, odd: &[Warning], scores: &Scores, reading:
     notes
 }
 
-/// The map that came with the scores, in the picture's geometry on the page.
+/// The map that came with the scores, in the picture's geometry.
 fn map(scores: &Scores, label: &str, (width, height): (usize, usize)) -> Option<GreyImage> {
     let index = scores.findings.iter().position(|score| score.label == label)?;
     scores.maps.as_ref()?.of(index, width, height)
 }
 
-/// Width and height of a picture on the page.
-fn page_size(image: &GreyImage) -> (usize, usize) {
+/// Width and height of a picture whose longer side is at most this long.
+fn within(image: &GreyImage, most: usize) -> (usize, usize) {
     let longer = image.width().max(image.height());
-    let side = |length: usize| (length * PAGE_SIDE / longer).max(1);
-    if longer > PAGE_SIDE {
-        (side(image.width()), side(image.height()))
-    } else {
-        (image.width(), image.height())
-    }
+    let side = |length: usize| (length * most / longer).max(1);
+    if longer > most { (side(image.width()), side(image.height())) } else { (image.width(), image.height()) }
 }
 
-/// The radiograph, and what is laid over it, as PNG files of the same size.
+/// The radiograph, and what is laid over it, as PNG files of the same shape.
 fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result<PictureData, Ending> {
-    let (width, height) = page_size(image);
+    let (width, height) = within(image, PAGE_SIDE);
     let small = models::preprocess::resize(image, width, height);
-    let over = over.map(|over| models::preprocess::resize(over, width, height));
-    let written = png::grey(&small)
-        .and_then(|grey| Ok((grey, over.as_ref().map(png::heat).transpose()?.unwrap_or_default())));
+    let written =
+        png::grey(&small).and_then(|grey| Ok((grey, over.map(png::heat).transpose()?.unwrap_or_default())));
     let (grey, heat) = written.map_err(|_| {
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;

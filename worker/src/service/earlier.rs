@@ -1,10 +1,20 @@
 //! Versions of a report that the one on its way takes the place of.
 
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Job, Ledger, LedgerError, Standing};
 use crate::report::fhir::{Earlier, Stored};
 
 /// Of more versions than this, the oldest are not told again: newer ones took back what they said.
 const MOST: usize = 20;
+
+/// The versions before a job that a target may hold, newest first. Most reports have none, which is known from how the job stands:
+/// then nothing is read.
+pub(super) async fn of(
+    ledger: &dyn Ledger,
+    job: &Job,
+    standing: Standing,
+) -> Result<Vec<Earlier>, LedgerError> {
+    if standing.has_earlier { versions(ledger, &job.report_key, &job.job_key).await } else { Ok(Vec::new()) }
+}
 
 /// The versions before `job_key` that a target may hold, newest first.
 ///

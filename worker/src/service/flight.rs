@@ -178,7 +178,8 @@ impl Flight {
         reach("stored");
         tracing::debug!("report stored");
         let stored_at = job.composed_at.unwrap_or_else(Timestamp::now);
-        if self.ledger.is_superseded(job).await? {
+        let standing = self.ledger.standing(job).await?;
+        if standing.is_superseded {
             self.ledger.settle(job, JobState::Superseded, None).await?;
             let reason = "a newer version of this report took its place";
             let outcome =
@@ -186,7 +187,7 @@ impl Flight {
             return Ok(Landed::Ended { state: JobState::Superseded, outcome: Box::new(outcome) });
         }
         self.gate.give_way(job.lane).await;
-        let earlier = earlier::versions(self.ledger.as_ref(), &job.report_key, &job.job_key).await?;
+        let earlier = earlier::of(self.ledger.as_ref(), job, standing).await?;
         let delivered = self.deliver(job, &report, &earlier, job.composed.is_some()).await;
         match delivered {
             Ok(files) => {

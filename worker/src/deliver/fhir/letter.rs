@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::answer::{Found, Lies};
@@ -14,7 +15,7 @@ use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
 use crate::report::fhir::{
-    JOB_KEYS, REPORT_KEYS, WITHDRAWN, in_r5, with_earlier, with_known_study, with_server_ids,
+    Earlier, JOB_KEYS, REPORT_KEYS, WITHDRAWN, in_r5, with_earlier, with_known_study, with_server_ids,
 };
 
 /// A bundle ready to send.
@@ -35,6 +36,8 @@ pub(super) struct Letter<'a> {
     pub(super) is_withdrawal: bool,
     /// The ImagingStudy that is created where the server has none.
     study: Option<NewStudy>,
+    /// Where in the bytes the request of the report begins, after its brace; `None` where they are no longer the stored ones.
+    request_at: Option<usize>,
 }
 
 /// An entry that creates a study.
@@ -45,10 +48,10 @@ struct NewStudy {
 }
 
 #[derive(Deserialize)]
-struct Bundle {
+struct Bundle<'a> {
     identifier: Identifier,
-    #[serde(default)]
-    entry: Vec<Entry>,
+    #[serde(borrow, default)]
+    entry: Vec<Entry<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -59,12 +62,19 @@ struct Identifier {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct Entry<'a> {
     #[serde(default)]
     full_url: String,
-    request: Request,
+    #[serde(borrow)]
+    request: &'a RawValue,
     #[serde(default)]
     resource: Option<Resource>,
+}
+
+/// A bundle of which only the entries are counted.
+#[derive(Deserialize)]
+struct Counted {
+    entry: Vec<IgnoredAny>,
 }
 
 #[derive(Deserialize, Default)]
@@ -98,28 +108,26 @@ struct Request {
 }
 
 impl<'a> Letter<'a> {
-    /// Reads the parcel's bundle. One that is not this very version of a report is not sent.
-    pub(super) fn of(parcel: &Parcel<'a>, release: FhirRelease) -> Result<Self, Trouble> {
+    /// Reads the parcel's bundle as it is stored. One that is not this very version of a report is not sent.
+    pub(super) fn of(parcel: &Parcel<'a>) -> Result<Self, Trouble> {
         let Some(bytes) = parcel.report.bundle.as_deref() else {
             return Err(Trouble::good(
                 TerminalCode::NoBundle,
                 "the report has no FHIR bundle, only its page",
             ));
         };
-        let bytes = match parcel.earlier {
-            [] => Cow::Borrowed(bytes),
-            earlier => Cow::Owned(with_earlier(bytes, earlier).ok_or_else(|| {
-                unusable("the stored bundle has no Provenance that names what it replaces")
-            })?),
-        };
-        let bundle: Bundle = serde_json::from_slice(&bytes)
-            .map_err(|_| unusable("the stored bundle is not one that this version reads"))?;
+        let unread = || unusable("the stored bundle is not one that this version reads");
+        let bundle: Bundle<'_> = serde_json::from_slice(bytes).map_err(|_| unread())?;
         if bundle.identifier.system != JOB_KEYS || bundle.identifier.value != parcel.job_key {
             return Err(unusable("the stored bundle belongs to another job"));
         }
-        let mut puts = bundle.entry.iter().filter(|entry| entry.request.method == "PUT");
-        let report = puts
-            .find(|entry| report_id(&entry.request.url).is_some())
+        let requests = bundle.entry.iter().map(|entry| serde_json::from_str::<Request>(entry.request.get()));
+        let requests: Vec<Request> = requests.collect::<Result<_, _>>().map_err(|_| unread())?;
+        let (report, request) = bundle
+            .entry
+            .iter()
+            .zip(&requests)
+            .find(|(_, request)| request.method == "PUT" && report_id(&request.url).is_some())
             .ok_or_else(|| unusable("the stored bundle writes no DiagnosticReport under an id of its own"))?;
         let resource = report.resource.as_ref();
         let subject = resource.map(|resource| &resource.subject).filter(|subject| {
@@ -129,23 +137,40 @@ impl<'a> Letter<'a> {
         let own = resource.map(|resource| &resource.identifier).into_iter().flatten();
         let mut own = own.filter(|identifier| identifier.system.as_deref() == Some(REPORT_KEYS));
         let report_key = own.find_map(|own| own.value.as_deref()).unwrap_or(parcel.report_key);
-        let written = match release {
-            FhirRelease::R4 => bytes,
-            FhirRelease::R5 => Cow::Owned(
-                in_r5(&bytes)
-                    .ok_or_else(|| unusable("the stored bundle is not one that R5 has words for"))?,
-            ),
-        };
         Ok(Self {
-            bytes: written,
-            report_url: report.request.url.clone(),
+            bytes: Cow::Borrowed(bytes),
+            report_url: request.url.clone(),
             report_token: format!("{REPORT_KEYS}|{report_key}"),
             job_key: parcel.job_key,
             entries: bundle.entry.len(),
             subject: subject.map(|subject| Subject { reference: subject.reference.clone() }),
             is_withdrawal: resource.and_then(|resource| resource.status.as_deref()) == Some(WITHDRAWN),
-            study: bundle.entry.iter().find_map(new_study),
+            study: bundle.entry.iter().zip(&requests).find_map(|(entry, request)| new_study(entry, request)),
+            request_at: after_brace(bytes, report.request.get()),
         })
+    }
+
+    /// The same as it is written to a server of this release: with what these earlier versions said taken back. It is made when it
+    /// is known that the server does not hold this version yet.
+    pub(super) fn written(self, earlier: &[Earlier], release: FhirRelease) -> Result<Self, Trouble> {
+        if earlier.is_empty() && release == FhirRelease::R4 {
+            return Ok(self);
+        }
+        let mut bytes = self.bytes;
+        if !earlier.is_empty() {
+            bytes = Cow::Owned(with_earlier(&bytes, earlier).ok_or_else(|| {
+                unusable("the stored bundle has no Provenance that names what it replaces")
+            })?);
+        }
+        let counted: Counted = serde_json::from_slice(&bytes)
+            .map_err(|_| unusable("the stored bundle is not one that this version reads"))?;
+        if release == FhirRelease::R5 {
+            bytes = Cow::Owned(
+                in_r5(&bytes)
+                    .ok_or_else(|| unusable("the stored bundle is not one that R5 has words for"))?,
+            );
+        }
+        Ok(Self { bytes, entries: counted.entry.len(), request_at: None, ..self })
     }
 
     /// The search token of the study that it creates where the server has none.
@@ -166,19 +191,20 @@ impl<'a> Letter<'a> {
             subject: self.subject.clone(),
             is_withdrawal: self.is_withdrawal,
             study: None,
+            request_at: None,
         })
     }
 
     /// The bytes for a server where this lies now, with the one condition that the server is to look at while it writes: that the
     /// same still lies there. Where the server tells no version, there is no condition.
     pub(super) fn bytes_over(&self, lies: &Lies, ids: Ids) -> Result<Vec<u8>, Trouble> {
-        let (written, place) = match (ids, lies.id.as_deref()) {
-            (Ids::Ours, _) => (Cow::Borrowed(&*self.bytes), self.report_url.clone()),
+        let (written, place, known) = match (ids, lies.id.as_deref()) {
+            (Ids::Ours, _) => (Cow::Borrowed(&*self.bytes), self.report_url.clone(), self.request_at),
             (Ids::Servers, id) => {
                 let written = with_server_ids(&self.bytes, id);
                 let written = written.ok_or_else(|| unusable("the stored bundle needs ids of its own"))?;
                 let place = id.map_or("DiagnosticReport".to_owned(), |id| format!("DiagnosticReport/{id}"));
-                (Cow::Owned(written), place)
+                (Cow::Owned(written), place, None)
             }
         };
         let condition = match (&lies.found, ids) {
@@ -189,7 +215,7 @@ impl<'a> Letter<'a> {
                 return Ok(written.into_owned());
             }
         };
-        let at = request_at(&written, &place);
+        let at = known.or_else(|| request_at(&written, &place));
         let at =
             at.ok_or_else(|| unusable("the request of its DiagnosticReport is not found in the bundle"))?;
         let (before, after) = written.split_at(at);
@@ -205,9 +231,9 @@ impl<'a> Letter<'a> {
     }
 }
 
-fn new_study(entry: &Entry) -> Option<NewStudy> {
-    let is_new = entry.request.method == "POST" && entry.request.url == "ImagingStudy";
-    let token = entry.request.if_none_exist.as_deref()?.strip_prefix("identifier=")?;
+fn new_study(entry: &Entry<'_>, request: &Request) -> Option<NewStudy> {
+    let is_new = request.method == "POST" && request.url == "ImagingStudy";
+    let token = request.if_none_exist.as_deref()?.strip_prefix("identifier=")?;
     is_new.then(|| NewStudy { full_url: entry.full_url.clone(), token: token.to_owned() })
 }
 
@@ -244,168 +270,14 @@ fn request_at(bundle: &[u8], place: &str) -> Option<usize> {
     let of_place = |requested: &&Requested<'_>| {
         serde_json::from_str::<Request>(requested.request.get()).is_ok_and(|request| request.url == place)
     };
-    let request = requests.entry.iter().find(of_place)?.request.get();
+    after_brace(bundle, requests.entry.iter().find(of_place)?.request.get())
+}
+
+/// Where in a bundle the first byte after the brace of this request lies, which is a part of it.
+fn after_brace(bundle: &[u8], request: &str) -> Option<usize> {
     let begins = request.as_ptr().addr().checked_sub(bundle.as_ptr().addr())?;
     (bundle.get(begins) == Some(&b'{')).then_some(begins + 1)
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::ledger::{JobState, ReportBytes};
-    use crate::report::{fhir, html, sample};
-
-    fn read(bundle: Option<Value>) -> Result<(String, usize), TerminalCode> {
-        let bundle = bundle.map(|bundle| bundle.to_string().into_bytes());
-        let report = ReportBytes {
-            ends: JobState::Reported,
-            outcome: "{}".into(),
-            bundle,
-            html: Vec::new(),
-            sr: None,
-            overlay: None,
-            segmentation: None,
-        };
-        let parcel = Parcel {
-            study_uid: "1.2",
-            job_key: "j",
-            report_key: "r",
-            report: &report,
-            earlier: &[],
-            sent_before: true,
-        };
-        match Letter::of(&parcel, FhirRelease::R4) {
-            Ok(letter) => Ok((letter.report_url, letter.entries)),
-            Err(Trouble::Good { code, .. }) => Err(code),
-            Err(Trouble::Now { code, .. }) => panic!("{code}"),
-        }
-    }
-
-    fn bundle(job_key: &str, url: &str) -> Value {
-        json!({
-            "resourceType": "Bundle",
-            "identifier": { "system": JOB_KEYS, "value": job_key },
-            "entry": [
-                { "request": { "method": "POST", "url": "ImagingStudy" } },
-                { "resource": { "text": "x" }, "request": { "method": "PUT", "url": url } },
-            ]
-        })
-    }
-
-    #[test]
-    fn a_bundle_of_this_job_is_read_and_no_other() {
-        assert_eq!(read(Some(bundle("j", "DiagnosticReport/a-1"))), Ok(("DiagnosticReport/a-1".into(), 2)));
-        assert_eq!(read(None), Err(TerminalCode::NoBundle));
-        assert_eq!(read(Some(json!([]))), Err(TerminalCode::BundleUnusable));
-        assert_eq!(read(Some(bundle("k", "DiagnosticReport/a-1"))), Err(TerminalCode::BundleUnusable));
-        for url in [
-            "DiagnosticReport/",
-            "DiagnosticReport/..",
-            "DiagnosticReport/a?b",
-            "DiagnosticReport/a/b",
-            "Task/a",
-        ] {
-            assert_eq!(read(Some(bundle("j", url))), Err(TerminalCode::BundleUnusable), "{url}");
-        }
-    }
-
-    #[test]
-    fn the_bundles_that_we_compose_are_read_and_their_report_carries_the_job_key() {
-        for report in [sample::sample(), sample::refused()] {
-            let bytes = fhir::bundle(&report, &html::page(&report)).unwrap();
-            let bundle: Value = serde_json::from_slice(&bytes).unwrap();
-            let entries = bundle["entry"].as_array().unwrap();
-            let own = &entries[0]["resource"];
-            assert_eq!(own["resourceType"], "DiagnosticReport");
-            let keys = own["identifier"].as_array().unwrap();
-            assert!(keys.contains(&json!({ "system": JOB_KEYS, "value": report.keys.job })), "{keys:?}");
-            let stored = ReportBytes {
-                ends: JobState::Reported,
-                outcome: "{}".into(),
-                bundle: Some(bytes),
-                html: Vec::new(),
-                sr: None,
-                overlay: None,
-                segmentation: None,
-            };
-            let parcel = Parcel {
-                study_uid: "1.2",
-                job_key: &report.keys.job,
-                report_key: &report.keys.report,
-                report: &stored,
-                earlier: &[],
-                sent_before: false,
-            };
-            let letter = Letter::of(&parcel, FhirRelease::R4).ok().unwrap();
-            assert_eq!(letter.report_url, format!("DiagnosticReport/{}", own["id"].as_str().unwrap()));
-            assert_eq!(letter.entries, entries.len());
-            assert!(letter.subject.is_some() && !letter.is_withdrawal);
-        }
-    }
-
-    #[test]
-    fn the_condition_is_all_that_differs_from_the_stored_bytes() {
-        let stored = bundle("j", "DiagnosticReport/a-1");
-        let report = ReportBytes {
-            ends: JobState::Reported,
-            outcome: "{}".into(),
-            bundle: Some(serde_json::to_vec_pretty(&stored).unwrap()),
-            html: Vec::new(),
-            sr: None,
-            overlay: None,
-            segmentation: None,
-        };
-        let parcel = Parcel {
-            study_uid: "1.2",
-            job_key: "j",
-            report_key: "r",
-            report: &report,
-            earlier: &[],
-            sent_before: true,
-        };
-        for release in [FhirRelease::R4, FhirRelease::R5] {
-            let Ok(letter) = Letter::of(&parcel, release) else { continue };
-            let cases = [
-                (Found::Nothing, r#""ifNoneMatch":"*","#, json!({ "ifNoneMatch": "*" })),
-                (
-                    Found::Another { version: Some("7".into()) },
-                    r#""ifMatch":"W/\"7\"","#,
-                    json!({ "ifMatch": "W/\"7\"" }),
-                ),
-                (Found::Another { version: None }, "", json!({})),
-                (Found::This, "", json!({})),
-            ];
-            for (found, text, members) in cases {
-                let lies = Lies { found, id: None };
-                let sent = letter.bytes_over(&lies, Ids::Ours).ok().unwrap();
-                let sent = String::from_utf8(sent).unwrap();
-                assert_eq!(sent.replacen(text, "", 1).as_bytes(), &*letter.bytes, "{lies:?}");
-                let mut request = json!({ "method": "PUT", "url": "DiagnosticReport/a-1" });
-                request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-                let sent: Value = serde_json::from_str(&sent).unwrap();
-                assert_eq!(sent["entry"][1]["request"], request, "{lies:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn pauses_are_short_and_differ() {
-        let letter = |job_key| Letter {
-            bytes: Cow::Borrowed(b""),
-            report_url: String::new(),
-            report_token: String::new(),
-            job_key,
-            entries: 0,
-            subject: None,
-            is_withdrawal: false,
-            study: None,
-        };
-        let (one, other) = (letter("one"), letter("other"));
-        assert_ne!(one.pause(1), other.pause(1));
-        for send in 1..5 {
-            assert!((50..350).contains(&one.pause(send).as_millis()));
-        }
-    }
-}
+mod tests;

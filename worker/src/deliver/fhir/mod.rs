@@ -58,6 +58,9 @@ const PATIENT_PAGES: usize = 8;
 /// report itself (412).
 const SENDS: u32 = 4;
 
+/// What of a report says which version it is, and whether somebody signed it.
+const TOLD: &str = "identifier,status,meta";
+
 /// The media type of FHIR as JSON.
 const FHIR_JSON: &str = "application/fhir+json";
 
@@ -78,6 +81,8 @@ pub struct FhirTarget {
     capabilities: Mutex<Option<Capabilities>>,
     /// Whether the server refused a write because its ids were ours.
     refuses_our_ids: AtomicBool,
+    /// Whether the server refused to be asked for some elements of a report.
+    reads_whole: AtomicBool,
 }
 
 impl FhirTarget {
@@ -95,6 +100,7 @@ impl FhirTarget {
             release: FhirRelease::R4,
             capabilities: Mutex::new(None),
             refuses_our_ids: AtomicBool::new(false),
+            reads_whole: AtomicBool::new(false),
         })
     }
 
@@ -180,7 +186,7 @@ impl FhirTarget {
         let limit = ANSWER_BYTES.saturating_add(letter.bytes.len().saturating_mul(2));
         let lies = match ids {
             Ids::Ours => {
-                let answer = self.client.get(&letter.report_url, &[], limit).await;
+                let answer = self.read(&letter.report_url, limit).await;
                 answer
                     .and_then(|answer| answer::found(&answer, letter.job_key))
                     .map(|found| Lies { found, id: None })
@@ -192,6 +198,19 @@ impl FhirTarget {
             }
         };
         lies.map_err(|error| self.error(error))
+    }
+
+    /// Reads a report that lies under an id: of a server that can do so only what tells its version, and not its page
+    /// (<http://hl7.org/fhir/R4/http.html#general>). A server that refuses to be asked so is asked for all of it.
+    async fn read(&self, report_url: &str, limit: usize) -> Result<Answer, Trouble> {
+        if !self.reads_whole.load(Ordering::Relaxed) {
+            let answer = self.client.get(report_url, &[("_elements", TOLD)], limit).await?;
+            if answer.status != 400 {
+                return Ok(answer);
+            }
+            self.reads_whole.store(true, Ordering::Relaxed);
+        }
+        self.client.get(report_url, &[], limit).await
     }
 
     /// Looks whether it is there, and gives this error where it is not: a proxy, a cache or a server that loses what it took
@@ -277,14 +296,16 @@ impl FhirTarget {
 #[async_trait]
 impl Target for FhirTarget {
     async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
-        let letter = Letter::of(parcel, self.release).map_err(|error| self.error(error))?;
+        let letter = Letter::of(parcel).map_err(|error| self.error(error))?;
+        let report_url = letter.report_url.clone();
         let ids = self.ids().await?;
         let mut lies = self.look(&letter, ids).await?;
         if lies.found != Found::This {
             self.confirm_patient(&letter, parcel).await.map_err(|error| self.error(error))?;
+            let letter = letter.written(parcel.earlier, self.release).map_err(|error| self.error(error))?;
             lies = self.send(&letter, ids, lies).await?;
         }
-        let place = lies.id.map_or_else(|| letter.report_url.clone(), |id| format!("DiagnosticReport/{id}"));
+        let place = lies.id.map_or(report_url, |id| format!("DiagnosticReport/{id}"));
         let place = self.client.url(&place).to_string();
         Ok(Receipts::from([("diagnostic_report".to_owned(), place)]))
     }
@@ -294,7 +315,7 @@ impl Target for FhirTarget {
     }
 
     async fn confirm(&self, parcel: &Parcel<'_>) -> Result<(), DeliverError> {
-        let letter = Letter::of(parcel, self.release).map_err(|error| self.error(error))?;
+        let letter = Letter::of(parcel).map_err(|error| self.error(error))?;
         self.confirm_patient(&letter, parcel).await.map_err(|error| self.error(error))
     }
 

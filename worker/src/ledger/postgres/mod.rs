@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use self::connections::{Connections, Statement};
 use self::holder::Holder;
 use super::hold::Holds;
-use super::row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes};
+use super::row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes, Standing};
 use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, redelivery};
 use crate::config::site::PostgresConfig;
 use crate::job::withdrawal_key;
@@ -116,7 +116,7 @@ impl PostgresLedger {
         query(sql).bind(job.job_key.clone()).bind(job.fence).bind(self.holder.id())
     }
 
-    /// Begins a fenced statement that stores a report: $4 to $12.
+    /// Begins a fenced statement that stores a report: $4 to $13. The bytes are copied once, into the statement.
     fn stores(
         &self,
         sql: &'static str,
@@ -126,15 +126,15 @@ impl PostgresLedger {
     ) -> Statement {
         self.under_lease(sql, job)
             .bind(report.ends.as_str())
-            .bind(report.outcome.clone())
-            .bind(report.bundle.clone())
-            .bind(report.html.clone())
-            .bind(model_output.map(str::to_owned))
-            .bind(self.actor.clone())
+            .bind(report.outcome.as_str())
+            .bind(report.bundle.as_deref())
+            .bind(report.html.as_slice())
+            .bind(model_output)
+            .bind(self.actor.as_str())
             .bind(report.digests(model_output))
-            .bind(report.sr.clone())
-            .bind(report.overlay.clone())
-            .bind(report.segmentation.clone())
+            .bind(report.sr.as_deref())
+            .bind(report.overlay.as_deref())
+            .bind(report.segmentation.as_deref())
     }
 
     async fn state(&self, act: &'static str, job_key: &str) -> Result<Option<JobState>, LedgerError> {
@@ -250,10 +250,13 @@ impl Ledger for PostgresLedger {
         Err(not_held(job_key, self.state(act, job_key).await?))
     }
 
-    async fn is_superseded(&self, job: &Job) -> Result<bool, LedgerError> {
-        let act = "look for newer versions";
-        let row = self.one(act, query(sql::IS_SUPERSEDED).bind(job.job_key.clone())).await?;
-        row.map_or(Ok(false), |row| row.try_get(0)).map_err(database(act))
+    async fn standing(&self, job: &Job) -> Result<Standing, LedgerError> {
+        let act = "look for other versions";
+        let row = self.one(act, query(sql::STANDING).bind(job.job_key.clone())).await?;
+        row.map_or(Ok(Standing::default()), |row| {
+            Ok(Standing { is_superseded: row.try_get(0)?, has_earlier: row.try_get(1)? })
+        })
+        .map_err(database(act))
     }
 
     async fn defer(&self, job: &Job, after: Duration, why: &str) -> Result<(), LedgerError> {
@@ -314,15 +317,15 @@ impl Ledger for PostgresLedger {
             .bind(withdrawal.request.clone())
             .bind(withdrawal.accepted_at.clone())
             .bind(report.ends.as_str())
-            .bind(report.outcome.clone())
-            .bind(report.bundle.clone())
-            .bind(report.html.clone())
-            .bind(report.sr.clone())
+            .bind(report.outcome.as_str())
+            .bind(report.bundle.as_deref())
+            .bind(report.html.as_slice())
+            .bind(report.sr.as_deref())
             .bind(of.to_owned())
             .bind(self.actor.clone())
             .bind(report.digests(None))
-            .bind(report.overlay.clone())
-            .bind(report.segmentation.clone());
+            .bind(report.overlay.as_deref())
+            .bind(report.segmentation.as_deref());
         Ok(self.one("withdraw a report", statement).await?.is_some())
     }
 

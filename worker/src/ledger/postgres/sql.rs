@@ -334,12 +334,15 @@ pub(super) const SETTLE: &str = "
         UNION ALL SELECT job_key, $7, 'superseded', 'by ' || newer FROM older)
     SELECT job_key FROM settled";
 
-/// Whether a newer version than job $1 has its report stored or delivered.
-pub(super) const IS_SUPERSEDED: &str = "
-    SELECT EXISTS (SELECT 1 FROM job AS newer, job AS this WHERE this.job_key = $1
-        AND newer.report_key = this.report_key AND newer.sequence > this.sequence
-        AND (newer.state IN ('composed', 'reported', 'refused')
-             OR (newer.state = 'failed' AND newer.ended_code IS NULL)))";
+/// Whether a newer version than job $1 has its report stored or delivered, and whether an older one's may lie somewhere.
+pub(super) const STANDING: &str = "
+    SELECT EXISTS (SELECT 1 FROM job AS newer WHERE newer.report_key = this.report_key
+               AND newer.sequence > this.sequence
+               AND (newer.state IN ('composed', 'reported', 'refused')
+                    OR (newer.state = 'failed' AND newer.ended_code IS NULL))),
+           EXISTS (SELECT 1 FROM job AS older WHERE older.report_key = this.report_key
+               AND older.sequence < this.sequence AND older.outcome IS NOT NULL AND older.state <> 'held')
+    FROM job AS this WHERE this.job_key = $1";
 
 /// The newest version of report $1 that is stored or delivered.
 pub(super) const NEWEST: &str = "

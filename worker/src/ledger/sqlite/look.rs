@@ -5,19 +5,24 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Result, named_params};
 
 use super::row::{self, parse_state};
-use crate::ledger::row::{AuditEntry, Job, JobFilter, JobRow};
+use crate::ledger::row::{AuditEntry, Job, JobFilter, JobRow, Standing};
 use crate::ledger::state::JobState;
 
-/// True when a newer version's report is stored or was delivered.
-pub(super) fn is_superseded(connection: &Connection, job_key: &str) -> Result<bool> {
-    connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM job AS newer, job AS this WHERE this.job_key = ?1
-             AND newer.report_key = this.report_key AND newer.sequence > this.sequence
-             AND (newer.state IN ('composed', 'reported', 'refused')
-                  OR (newer.state = 'failed' AND newer.ended_code IS NULL)))",
-        [job_key],
-        |row| row.get(0),
-    )
+/// Whether a newer version's report is stored or was delivered, and whether an older one's may lie somewhere.
+pub(super) fn standing(connection: &Connection, job_key: &str) -> Result<Standing> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM job AS newer WHERE newer.report_key = this.report_key
+                    AND newer.sequence > this.sequence
+                    AND (newer.state IN ('composed', 'reported', 'refused')
+                         OR (newer.state = 'failed' AND newer.ended_code IS NULL))),
+                EXISTS (SELECT 1 FROM job AS older WHERE older.report_key = this.report_key
+                    AND older.sequence < this.sequence AND older.outcome IS NOT NULL AND older.state <> 'held')
+         FROM job AS this WHERE this.job_key = ?1",
+    )?;
+    let standing = statement
+        .query_row([job_key], |row| Ok(Standing { is_superseded: row.get(0)?, has_earlier: row.get(1)? }))
+        .optional()?;
+    Ok(standing.unwrap_or_default())
 }
 
 /// The newest version whose report is stored or was delivered.

@@ -25,7 +25,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use self::end::Fenced;
 use self::holder::Holder;
 use super::hold::Holds;
-use super::row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes};
+use super::row::{Accepted, AuditEntry, EndedWhy, Job, JobFilter, JobRow, NewJob, ReportBytes, Standing};
 use super::{JobState, Ledger, LedgerError, REACH_WITHIN, Turn, not_failed, not_held, not_waiting};
 
 /// The ledger in a SQLite file.
@@ -225,10 +225,9 @@ impl Ledger for SqliteLedger {
         if gone { Ok(()) } else { Err(not_held(job_key, state)) }
     }
 
-    async fn is_superseded(&self, job: &Job) -> Result<bool, LedgerError> {
+    async fn standing(&self, job: &Job) -> Result<Standing, LedgerError> {
         let job_key = job.job_key.clone();
-        self.read("look for newer versions", move |connection| look::is_superseded(connection, &job_key))
-            .await
+        self.read("look for other versions", move |connection| look::standing(connection, &job_key)).await
     }
 
     async fn defer(&self, job: &Job, after: Duration, why: &str) -> Result<(), LedgerError> {

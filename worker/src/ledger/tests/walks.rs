@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::site::{LONG, Site, carry, events, job, lease, report, stat, states};
 use crate::job::{Request, withdrawal_key};
-use crate::ledger::{Accepted, EndedWhy, JobFilter, JobState, LedgerError, NewJob};
+use crate::ledger::{Accepted, EndedWhy, JobFilter, JobState, LedgerError, NewJob, Standing};
 
 pub(super) async fn accepted_once(site: Site) {
     let ledger = site.worker(LONG).await;
@@ -16,7 +16,7 @@ pub(super) async fn accepted_once(site: Site) {
     assert_eq!(ledger.accept(&job("j", "r")).await.unwrap(), Accepted::Before(JobState::Leased));
     ledger.store_report(&leased, Some("output"), &report(JobState::Reported)).await.unwrap();
     assert_eq!(states(&ledger).await, [JobState::Composed]);
-    assert!(!ledger.is_superseded(&leased).await.unwrap());
+    assert_eq!(ledger.standing(&leased).await.unwrap(), Standing::default());
     ledger.settle(&leased, JobState::Reported, None).await.unwrap();
     assert_eq!(states(&ledger).await, [JobState::Reported]);
     assert!(ledger.lease_next().await.unwrap().is_none());
@@ -35,6 +35,8 @@ pub(super) async fn newest_version(site: Site) {
     ledger.defer(&old, LONG, "TargetUnreachable").await.unwrap();
     carry(&ledger, &job("new", "r"), JobState::Reported).await;
     let old = ledger.lease_key("old").await.unwrap().expect("it waits");
+    let standing = Standing { is_superseded: true, has_earlier: false };
+    assert_eq!(ledger.standing(&old).await.unwrap(), standing);
     assert!(ledger.is_superseded(&old).await.unwrap(), "a late old version must not overwrite the new one");
     ledger.settle(&old, JobState::Superseded, None).await.unwrap();
     assert_eq!(states(&ledger).await, [JobState::Superseded, JobState::Reported]);
@@ -44,7 +46,8 @@ pub(super) async fn newest_version(site: Site) {
     assert_eq!(asked_again, Accepted::New, "asked for again, it is the newest");
     let revived = lease(&ledger).await;
     assert_eq!((revived.job_key.as_str(), &revived.composed), ("old", &Some(report(JobState::Reported))));
-    assert!(!ledger.is_superseded(&revived).await.unwrap());
+    let standing = Standing { is_superseded: false, has_earlier: true };
+    assert_eq!(ledger.standing(&revived).await.unwrap(), standing, "the other one was delivered");
     ledger.settle(&revived, JobState::Reported, None).await.unwrap();
     assert_eq!(states(&ledger).await, [JobState::Superseded, JobState::Reported]);
     assert_eq!(ledger.newest("r").await.unwrap().unwrap().job_key, "old");

@@ -148,7 +148,7 @@ pub enum Shows {
     Outlines,
 }
 
-/// Where the model looked, or what it outlines: a PNG with transparency, laid over the picture at the same size.
+/// Where the model looked, or what it outlines: a PNG with transparency, laid over the picture in the same shape.
 #[derive(Clone, PartialEq)]
 pub struct Saliency {
     /// Which of both.

@@ -124,6 +124,23 @@ impl Decimal {
     }
 }
 
+/// A FHIR `base64Binary`: nearly all bytes of a bundle. It is JSON already, so that no serializer looks for what is to be
+/// escaped in it.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub(super) struct Base64(Box<RawValue>);
+
+impl Base64 {
+    /// `None` never, as what base64 writes is a JSON string between quotes.
+    fn of(data: &[u8]) -> Option<Self> {
+        let mut text = String::with_capacity(data.len().div_ceil(3) * 4 + 2);
+        text.push('"');
+        STANDARD.encode_string(data, &mut text);
+        text.push('"');
+        RawValue::from_string(text).ok().map(Self)
+    }
+}
+
 impl Decimal {
     /// A number as it is written: digits, with a sign, a point and more digits or without.
     fn written(text: &str) -> Option<Self> {
@@ -172,7 +189,7 @@ elements! {
     }
     /// <http://hl7.org/fhir/R4/datatypes.html#Attachment>
     Attachment {
-        content_type: Token, language: Token, data: Option<String>, size: Option<usize>, hash: Option<String>,
+        content_type: Token, language: Token, data: Option<Base64>, size: Option<usize>, hash: Option<String>,
         title: Text, creation: Option<Instant>,
     }
 }
@@ -330,7 +347,7 @@ impl Attachment {
         Self {
             content_type: content_type.into(),
             language: language.tag().into(),
-            data: Some(STANDARD.encode(data)),
+            data: Base64::of(data),
             size: Some(data.len()),
             hash: Some(STANDARD.encode(Sha1::digest(data))),
             title: title.into(),

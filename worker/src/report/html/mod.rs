@@ -20,6 +20,8 @@ mod risks;
 #[cfg(test)]
 mod style_tests;
 
+use std::sync::LazyLock;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
@@ -31,18 +33,22 @@ use super::wording;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Writes the page: the same report gives the same text.
-pub fn page(report: &Report) -> String {
-    let policy = format!(
+/// What the page may load: its own style sheet and pictures inside of it.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    format!(
         "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
         STANDARD.encode(Sha256::digest(STYLE))
-    );
+    )
+});
+
+/// Writes the page: the same report gives the same text.
+pub fn page(report: &Report) -> String {
     let page = html! {
         (DOCTYPE)
         html lang=(report.language.tag()) {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta http-equiv="Content-Security-Policy" content=(POLICY.as_str());
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="referrer" content="no-referrer";
                 meta name="robots" content="noindex";

@@ -10,7 +10,7 @@ use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 use embedded_graphics::text::Baseline;
 use embedded_graphics::text::renderer::TextRenderer as _;
-use image::{DynamicImage, ImageFormat, load_from_memory_with_format};
+use image::{DynamicImage, ImageFormat, RgbaImage, load_from_memory_with_format};
 
 /// The narrowest that a label can be read on, in pixels.
 const LEAST_WIDTH: usize = 320;
@@ -48,25 +48,84 @@ pub(super) fn draw(radiograph: &[u8], heat: &[u8], label: &str, captions: &[Stri
     canvas.lines(GAP, &above, &FONT_9X15_BOLD, LABEL);
     canvas.lines(top + down + GAP, &below, &FONT_7X13, CAPTION);
     let left = (width - across) / 2;
-    let (wide, high) = (side(heat.width()), side(heat.height()));
-    // which pixel of the map lies over each column
-    let over: Vec<usize> = (0..across).map(|x| x * wide / across * HEAT_BYTES).collect();
+    let mut warmth = Warmth::new(heat, across, down);
     for (y, row) in radiograph.pixels.chunks_exact(across * radiograph.channels).enumerate() {
-        let at = y * high / down * wide * HEAT_BYTES;
-        let warm = &heat.as_raw()[at..at + wide * HEAT_BYTES];
         let begin = ((top + y) * width + left) * BYTES;
         let line = &mut canvas.pixels[begin..begin + across * BYTES];
-        for ((under, pixel), at) in
-            row.chunks_exact(radiograph.channels).zip(line.chunks_exact_mut(BYTES)).zip(&over)
-        {
-            let warm = &warm[*at..*at + HEAT_BYTES];
+        let pixels = row.chunks_exact(radiograph.channels).zip(line.chunks_exact_mut(BYTES));
+        for ((under, pixel), warm) in pixels.zip(warmth.row(y)) {
             for (channel, value) in pixel.iter_mut().enumerate() {
                 let under = under[channel.min(radiograph.channels - 1)];
-                *value = blended(under, warm[channel], warm[BYTES]);
+                *value = if warm[BYTES] == 0 { under } else { blended(under, warm[channel], warm[BYTES]) };
             }
         }
     }
     Some(canvas)
+}
+
+/// The map at the size of the picture: between its pixels along lines, in whole numbers, so that every machine gives the same
+/// bytes. One of the picture's own size is what it is.
+struct Warmth {
+    heat: RgbaImage,
+    /// Which pixel of the map lies left of each column of the picture and which right of it, and how near the right one is.
+    columns: Vec<(usize, usize, u32)>,
+    down: usize,
+    /// A row of the map between two of its own, in 256ths of a level.
+    between: Vec<[u32; HEAT_BYTES]>,
+    /// The row of the picture.
+    row: Vec<[u8; HEAT_BYTES]>,
+}
+
+impl Warmth {
+    fn new(heat: RgbaImage, across: usize, down: usize) -> Self {
+        let wide = side(heat.width());
+        let columns = (0..across).map(|x| near(x, across, wide)).collect();
+        Self { heat, columns, down, between: Vec::with_capacity(wide), row: Vec::with_capacity(across) }
+    }
+
+    /// What lies over the picture's row `y`.
+    fn row(&mut self, y: usize) -> &[[u8; HEAT_BYTES]] {
+        let (above, below, share) = near(y, self.down, side(self.heat.height()));
+        let rows = self.heat.as_raw().as_chunks::<HEAT_BYTES>().0;
+        let wide = side(self.heat.width());
+        let row_at = |y: usize| &rows[y * wide..(y + 1) * wide];
+        self.between.clear();
+        self.between.extend(row_at(above).iter().zip(row_at(below)).map(|(above, below)| {
+            std::array::from_fn(|at| mixed(u32::from(above[at]), u32::from(below[at]), share))
+        }));
+        self.row.clear();
+        self.row.extend(self.columns.iter().map(|(left, right, share)| {
+            let (left, right) = (&self.between[*left], &self.between[*right]);
+            if left[BYTES] | right[BYTES] == 0 {
+                // most of a map is clear, and a clear pixel has no colour
+                return [0; HEAT_BYTES];
+            }
+            std::array::from_fn(|at| {
+                let level =
+                    mixed(left[at], right[at], *share).wrapping_add(WHOLE * WHOLE / 2) / (WHOLE * WHOLE);
+                u8::try_from(level).unwrap_or(u8::MAX)
+            })
+        }));
+        &self.row
+    }
+}
+
+/// Shares are in so many parts.
+const WHOLE: u32 = 256;
+
+/// The two of `few` places that lie around place `at` of `many`, the middles of their ends upon each other, and how near the
+/// second is in 256ths.
+fn near(at: usize, many: usize, few: usize) -> (usize, usize, u32) {
+    let parts = side(WHOLE);
+    let middle = (2 * at + 1) * few * parts / (2 * many.max(1));
+    let place = middle.saturating_sub(parts / 2).min((few - 1) * parts);
+    let share = u32::try_from(place % parts).unwrap_or_default();
+    (place / parts, (place / parts + 1).min(few - 1), share)
+}
+
+/// Both by their shares, 256 times as large; of levels, and of levels that are 256 times as large already, it has room.
+fn mixed(one: u32, other: u32, share: u32) -> u32 {
+    one.wrapping_mul(WHOLE.wrapping_sub(share)).wrapping_add(other.wrapping_mul(share))
 }
 
 /// What the map is laid over: one sample a pixel, or three.
@@ -97,7 +156,8 @@ fn read(png: &[u8]) -> Option<DynamicImage> {
 /// `over` lies on `under` with this opacity; whole numbers, so that every machine gives the same byte.
 fn blended(under: u8, over: u8, opacity: u8) -> u8 {
     let (under, over, opacity) = (u32::from(under), u32::from(over), u32::from(opacity));
-    let sum = over * opacity + under * (255 - opacity) + 127;
+    let rest = 255_u32.wrapping_sub(opacity);
+    let sum = over.wrapping_mul(opacity).wrapping_add(under.wrapping_mul(rest)).wrapping_add(127);
     u8::try_from(sum / 255).unwrap_or(u8::MAX)
 }
 
@@ -195,8 +255,10 @@ mod tests {
         assert_eq!((canvas.width, canvas.height), (400, 100 + top + bottom));
         let pixel = |x: usize, y: usize| &canvas.pixels[(y * canvas.width + x) * 3..][..3];
         assert_eq!(pixel(0, top), [100, 100, 100]);
-        assert_eq!(pixel(199, top + 99), [100, 100, 100]);
-        assert_eq!(pixel(200, top), [255, 0, 0]);
+        assert_eq!(pixel(198, top + 99), [100, 100, 100]);
+        assert_eq!(pixel(201, top), [255, 0, 0]);
+        let between = [pixel(199, top)[0], pixel(200, top)[0]];
+        assert!(100 < between[0] && between[0] < between[1] && between[1] < 255, "{between:?}");
         let inked = |from: usize, to: usize| (from..to).any(|y| (0..400).any(|x| pixel(x, y) != [0, 0, 0]));
         assert!(inked(0, top) && inked(top + 100, canvas.height));
         assert!(!inked(top + 100 + bottom - GAP, canvas.height));
@@ -211,6 +273,33 @@ mod tests {
             draw(&one, &one, "a label that is longer than one line of it can be", &[]).expect("a picture");
         assert_eq!(canvas.width, LEAST_WIDTH);
         assert_eq!(canvas.pixels.len() % 2, 0);
+    }
+
+    #[test]
+    fn a_map_of_the_pictures_size_is_what_it_is_and_any_other_stays_in_its_range() {
+        let heat = |width, height| {
+            RgbaImage::from_fn(width, height, |x, y| {
+                Rgba([255, u8::try_from(x).unwrap(), 0, u8::try_from(3 * y + 1).unwrap()])
+            })
+        };
+        let own = heat(60, 40);
+        let mut same = Warmth::new(own.clone(), 60, 40);
+        for y in 0..40_usize {
+            let row = own.rows().nth(y).expect("a row");
+            assert!(row.zip(same.row(y)).all(|(pixel, seen)| pixel.0 == *seen), "{y}");
+        }
+        let mut larger = Warmth::new(heat(7, 5), 61, 46);
+        let mut before = [0; HEAT_BYTES];
+        for y in 0..46 {
+            let row = larger.row(y);
+            assert_eq!((row[0][1], row[60][1], row.len()), (0, 6, 61));
+            assert!(row.is_sorted_by_key(|pixel| pixel[1]) && row.iter().all(|pixel| pixel[0] == 255));
+            assert!(before[3] <= row[0][3]);
+            before = row[0];
+        }
+        assert_eq!(before[3], 13);
+        let mut smaller = Warmth::new(heat(60, 40), 1, 1);
+        assert_eq!(smaller.row(0).len(), 1);
     }
 
     #[test]

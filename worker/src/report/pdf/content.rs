@@ -6,7 +6,7 @@ use pdf_writer::{Content, Name, Str};
 use super::face::{Faces, Shown, Weight};
 use super::mark::{Mark, Which};
 use super::style::Colour;
-use super::{A4, MARGIN};
+use super::{A4, COMPACT, MARGIN};
 
 /// Names of the page's resources.
 pub(super) const REGULAR: &[u8] = b"F0";
@@ -34,7 +34,8 @@ pub(super) fn page(
     used: &mut Used,
     has: impl Fn(Which) -> bool,
 ) -> Written {
-    let mut content = Content::new();
+    let mut content = Content::with_settings(COMPACT);
+    let mut set = Set::default();
     let mut parts = Vec::new();
     let mut open: Option<Option<usize>> = None;
     for (part, mark) in marks {
@@ -55,7 +56,7 @@ pub(super) fn page(
             }
             open = Some(*part);
         }
-        draw(&mut content, mark, faces, used);
+        draw(&mut content, &mut set, mark, faces, used);
     }
     if open.is_some() {
         content.end_marked_content();
@@ -63,17 +64,56 @@ pub(super) fn page(
     Written { bytes: content.finish().into_vec(), parts }
 }
 
-/// PDF counts from the sheet's lower left corner.
-fn at(x: f32, y: f32) -> (f32, f32) {
-    (MARGIN.0 + x, A4.1 - MARGIN.1 - y)
+/// What holds from an earlier mark until another is set (ISO 32000-1, 8.4): it is not said again.
+#[derive(Default)]
+struct Set {
+    fill: Option<Colour>,
+    stroke: Option<Colour>,
+    font: Option<(Weight, f32)>,
 }
 
-fn draw(content: &mut Content, mark: &Mark, faces: &Faces<'_>, used: &mut Used) {
+impl Set {
+    fn fill(&mut self, content: &mut Content, colour: Colour) {
+        if self.fill.replace(colour) != Some(colour) {
+            let [red, green, blue] = shares(colour);
+            content.set_fill_rgb(red, green, blue);
+        }
+    }
+
+    fn stroke(&mut self, content: &mut Content, colour: Colour) {
+        if self.stroke.replace(colour) != Some(colour) {
+            let [red, green, blue] = shares(colour);
+            content.set_stroke_rgb(red, green, blue);
+        }
+    }
+
+    fn font(&mut self, content: &mut Content, weight: Weight, size: f32) {
+        if self.font.replace((weight, size)) != Some((weight, size)) {
+            let name = match weight {
+                Weight::Regular => REGULAR,
+                Weight::Bold => BOLD,
+            };
+            content.set_font(Name(name), size);
+        }
+    }
+}
+
+/// A length as it is written: to a hundredth of a point, which is 4 micrometres.
+fn written(length: f32) -> f32 {
+    (length * 100.0).round() / 100.0
+}
+
+/// PDF counts from the sheet's lower left corner.
+fn at(x: f32, y: f32) -> (f32, f32) {
+    (written(MARGIN.0 + x), written(A4.1 - MARGIN.1 - y))
+}
+
+fn draw(content: &mut Content, set: &mut Set, mark: &Mark, faces: &Faces<'_>, used: &mut Used) {
     match mark {
         Mark::Text { x, y, text, weight, size, colour } => {
-            let (name, shown) = match weight {
-                Weight::Regular => (REGULAR, &mut used.regular),
-                Weight::Bold => (BOLD, &mut used.bold),
+            let shown = match weight {
+                Weight::Regular => &mut used.regular,
+                Weight::Bold => &mut used.bold,
             };
             let mut codes = Vec::with_capacity(2 * text.len());
             for character in text.chars() {
@@ -86,23 +126,23 @@ fn draw(content: &mut Content, mark: &Mark, faces: &Faces<'_>, used: &mut Used) 
                         .or_insert(character);
                 }
             }
-            fill(content, *colour);
+            set.fill(content, *colour);
+            set.font(content, *weight, *size);
             let (x, y) = at(*x, *y);
-            content.begin_text().set_font(Name(name), *size).set_text_matrix([1.0, 0.0, 0.0, 1.0, x, y]);
-            content.show(Str(&codes)).end_text();
+            content.begin_text().next_line(x, y).show(Str(&codes)).end_text();
         }
         Mark::Area { x, y, width, height, colour } => {
-            fill(content, *colour);
+            set.fill(content, *colour);
             let (x, y) = at(*x, y + height);
-            content.rect(x, y, *width, *height).fill_nonzero();
+            content.rect(x, y, written(*width), written(*height)).fill_nonzero();
         }
         Mark::Frame { x, y, width, height, colour } => {
-            stroke(content, *colour);
+            set.stroke(content, *colour);
             let (x, y) = at(*x, y + height);
-            content.set_line_width(0.6).rect(x, y, *width, *height).stroke();
+            content.set_line_width(0.6).rect(x, y, written(*width), written(*height)).stroke();
         }
         Mark::Line { from, to, width, colour, is_round } => {
-            stroke(content, *colour);
+            set.stroke(content, *colour);
             let cap = if *is_round { LineCapStyle::RoundCap } else { LineCapStyle::ButtCap };
             let (from, to) = (at(from.0, from.1), at(to.0, to.1));
             content.set_line_cap(cap).set_line_width(*width);
@@ -120,16 +160,7 @@ fn draw(content: &mut Content, mark: &Mark, faces: &Faces<'_>, used: &mut Used) 
     }
 }
 
+/// The parts of a colour as shares of one, as exact as a byte is.
 fn shares(colour: Colour) -> [f32; 3] {
-    colour.map(|part| f32::from(part) / 255.0)
-}
-
-fn fill(content: &mut Content, colour: Colour) {
-    let [red, green, blue] = shares(colour);
-    content.set_fill_rgb(red, green, blue);
-}
-
-fn stroke(content: &mut Content, colour: Colour) {
-    let [red, green, blue] = shares(colour);
-    content.set_stroke_rgb(red, green, blue);
+    colour.map(|part| (f32::from(part) / 255.0 * 1000.0).round() / 1000.0)
 }

@@ -1,10 +1,12 @@
 //! The page as a tree: as much of HTML as `maud` writes, which closes what it opens and quotes every value.
 
+use std::borrow::Cow;
+
 /// An element of the page.
 #[derive(Debug, Default)]
 pub(super) struct Element<'a> {
     pub(super) name: &'a str,
-    attributes: Vec<(&'a str, String)>,
+    attributes: Vec<(&'a str, Cow<'a, str>)>,
     pub(super) children: Vec<Node<'a>>,
 }
 
@@ -12,7 +14,7 @@ pub(super) struct Element<'a> {
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     Element(Element<'a>),
-    Text(String),
+    Text(Cow<'a, str>),
 }
 
 /// Elements that have no end (<https://html.spec.whatwg.org/#void-elements>), as far as the page has them.
@@ -53,15 +55,16 @@ pub(super) fn parse(page: &str) -> Option<Element<'_>> {
     None
 }
 
-/// Where the tag ends: a value may hold `>`.
+/// Where the tag ends: a value may hold `>`. A value can be a whole picture, so it is passed over at once.
 fn end_of_tag(text: &str) -> Option<usize> {
-    let mut is_quoted = false;
-    text.char_indices().find_map(|(at, character)| {
-        if character == '"' {
-            is_quoted = !is_quoted;
+    let mut at = 0;
+    loop {
+        at += text.get(at..)?.bytes().position(|byte| byte == b'"' || byte == b'>')?;
+        if text.as_bytes().get(at) == Some(&b'>') {
+            return Some(at);
         }
-        (character == '>' && !is_quoted).then_some(at)
-    })
+        at += 1 + text.get(at + 1..)?.find('"')? + 1;
+    }
 }
 
 fn element(tag: &str) -> Option<Element<'_>> {
@@ -72,7 +75,7 @@ fn element(tag: &str) -> Option<Element<'_>> {
         let name_end = trimmed.find(['=', ' ']).unwrap_or(trimmed.len());
         let name = &trimmed[..name_end];
         rest = &trimmed[name_end..];
-        let mut value = String::new();
+        let mut value = Cow::default();
         if let Some(quoted) = rest.strip_prefix("=\"") {
             let end = quoted.find('"')?;
             value = unescaped(&quoted[..end]);
@@ -84,19 +87,20 @@ fn element(tag: &str) -> Option<Element<'_>> {
 }
 
 /// The four characters that `maud` escapes.
-fn unescaped(text: &str) -> String {
+fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     // the ampersand last: what it stands before is no escape then
-    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")]
+    let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")]
         .into_iter()
-        .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+        .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain));
+    Cow::Owned(plain)
 }
 
 impl<'a> Element<'a> {
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
     }
 
     /// A number of an attribute; zero where there is none.

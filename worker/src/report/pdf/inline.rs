@@ -1,5 +1,7 @@
 //! Text that stands in lines: words of several looks, broken where a line is full.
 
+use std::ops::Range;
+
 use super::dom::Node;
 use super::face::Faces;
 use super::style::{LEADING, Style, is_printed};
@@ -69,19 +71,78 @@ fn new_line(style: Style, runs: &mut Vec<Run>) {
     }
 }
 
+/// A part of a word in one look, and how wide it is.
+#[derive(Debug, Clone, Copy)]
+struct Piece<'r> {
+    text: &'r str,
+    style: Style,
+    wide: f32,
+}
+
 /// A word: pieces without a space between, of several looks perhaps.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Word {
-    pieces: Vec<Run>,
+    /// Where its pieces lie.
+    pieces: Range<usize>,
+    wide: f32,
     /// Whether a space comes before it.
     is_apart: bool,
     /// Whether it begins a line.
     begins: bool,
 }
 
-impl Word {
-    fn width(&self, faces: &Faces<'_>) -> f32 {
-        self.pieces.iter().map(|piece| faces.width(&piece.text, piece.style.weight, piece.style.size)).sum()
+/// The words of some runs. A text is measured here and nowhere else again: it is laid out several times.
+#[derive(Debug, Default)]
+struct Words<'r> {
+    pieces: Vec<Piece<'r>>,
+    words: Vec<Word>,
+}
+
+impl<'r> Words<'r> {
+    /// A space that must not be broken, and a line's end, are told from others.
+    fn of(runs: &'r [Run], faces: &Faces<'_>) -> Self {
+        let mut own = Self::default();
+        let mut word = Word { begins: true, ..Word::default() };
+        for run in runs {
+            let mut rest = run.text.as_str();
+            while let Some(at) = rest.find([' ', NEW_LINE]) {
+                own.add(&rest[..at], run.style, faces);
+                let is_empty = own.pieces.len() == word.pieces.start;
+                let begins = rest[at..].starts_with(NEW_LINE) || (is_empty && word.begins);
+                own.end(&mut word);
+                word = Word { is_apart: true, begins, ..word };
+                rest = &rest[at + 1..];
+            }
+            own.add(rest, run.style, faces);
+        }
+        own.end(&mut word);
+        own
+    }
+
+    fn add(&mut self, text: &'r str, style: Style, faces: &Faces<'_>) {
+        if !text.is_empty() {
+            self.pieces.push(Piece { text, style, wide: faces.width(text, style.weight, style.size) });
+        }
+    }
+
+    /// Ends a word with the pieces that came since the one before, if any did; the next one begins there.
+    fn end(&mut self, word: &mut Word) {
+        let (from, to) = (word.pieces.start, self.pieces.len());
+        if from < to {
+            let wide = self.pieces[from..to].iter().map(|piece| piece.wide).sum();
+            self.words.push(Word { pieces: from..to, wide, ..*word });
+        }
+        word.pieces = to..to;
+    }
+
+    /// The words that are any, each with its pieces and the room of the space before it where it does not begin a line.
+    fn all(&self, faces: &Faces<'_>) -> impl Iterator<Item = (&Word, &[Piece<'r>], f32)> {
+        self.words.iter().filter_map(move |word| {
+            let pieces = self.pieces.get(word.pieces.clone())?;
+            let style = pieces.first()?.style;
+            let space = if word.is_apart { faces.width(" ", style.weight, style.size) } else { 0.0 };
+            Some((word, pieces, space))
+        })
     }
 }
 
@@ -89,17 +150,13 @@ impl Word {
 pub(super) fn lines(runs: &[Run], width: f32, faces: &Faces<'_>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut line = Line::default();
-    for word in words(runs) {
-        let Some(first) = word.pieces.first() else { continue };
-        let style = first.style;
-        let space =
-            if word.is_apart && line.width > 0.0 { faces.width(" ", style.weight, style.size) } else { 0.0 };
-        let wide = word.width(faces);
-        if !line.pieces.is_empty() && (word.begins || line.width + space + wide > width + ROUNDING) {
+    for (word, pieces, space) in Words::of(runs, faces).all(faces) {
+        let space = if line.width > 0.0 { space } else { 0.0 };
+        if !line.pieces.is_empty() && (word.begins || line.width + space + word.wide > width + ROUNDING) {
             lines.push(std::mem::take(&mut line));
-            place(&mut lines, &mut line, word.pieces, 0.0, width, faces);
+            place(&mut lines, &mut line, pieces, 0.0, width, faces);
         } else {
-            place(&mut lines, &mut line, word.pieces, space, width, faces);
+            place(&mut lines, &mut line, pieces, space, width, faces);
         }
     }
     if !line.pieces.is_empty() {
@@ -112,39 +169,46 @@ pub(super) fn lines(runs: &[Run], width: f32, faces: &Faces<'_>) -> Vec<Line> {
 fn place(
     lines: &mut Vec<Line>,
     line: &mut Line,
-    pieces: Vec<Run>,
+    pieces: &[Piece<'_>],
     space: f32,
     width: f32,
     faces: &Faces<'_>,
 ) {
     let mut space = space;
     for piece in pieces {
-        let style = piece.style;
-        let mut rest = piece.text.as_str();
-        while !rest.is_empty() {
+        let mut rest = *piece;
+        while !rest.text.is_empty() {
             let left = width + ROUNDING - line.width - space;
-            let mut fits = fitting(rest, style, left, faces);
+            let mut fits = fitting(rest, left, faces);
             if fits == 0 {
                 if line.pieces.is_empty() {
                     // one letter at least, or it would never end
-                    fits = rest.chars().next().map_or(1, char::len_utf8);
+                    fits = rest.text.chars().next().map_or(1, char::len_utf8);
                 } else {
                     lines.push(std::mem::take(line));
                     space = 0.0;
                     continue;
                 }
             }
-            let (now, later) = rest.split_at(fits);
-            push(line, Run { text: now.to_owned(), style }, space, faces);
+            if fits == rest.text.len() {
+                push(line, rest, space);
+                break;
+            }
+            let (now, later) = rest.text.split_at(fits);
+            let part =
+                |text| Piece { text, wide: faces.width(text, rest.style.weight, rest.style.size), ..rest };
+            push(line, part(now), space);
+            rest = part(later);
             space = 0.0;
-            rest = later;
         }
+        space = 0.0;
     }
 }
 
 /// How many bytes of the text are not wider than `left`.
-fn fitting(text: &str, style: Style, left: f32, faces: &Faces<'_>) -> usize {
-    if faces.width(text, style.weight, style.size) <= left {
+fn fitting(piece: Piece<'_>, left: f32, faces: &Faces<'_>) -> usize {
+    let Piece { text, style, wide } = piece;
+    if wide <= left {
         return text.len();
     }
     let mut used = 0.0;
@@ -158,62 +222,41 @@ fn fitting(text: &str, style: Style, left: f32, faces: &Faces<'_>) -> usize {
 }
 
 /// A piece of the same look as the one before it becomes one with it, its space too.
-fn push(line: &mut Line, run: Run, space: f32, faces: &Faces<'_>) {
-    let wide = faces.width(&run.text, run.style.weight, run.style.size);
-    line.size = line.size.max(run.style.size);
+fn push(line: &mut Line, piece: Piece<'_>, space: f32) {
+    let Piece { text, style, wide } = piece;
+    line.size = line.size.max(style.size);
+    let begins = line.width + space;
     match line.pieces.last_mut() {
-        Some((_, last)) if last.style == run.style => {
+        Some((_, last)) if last.style == style => {
             if space > 0.0 {
                 last.text.push(' ');
             }
-            last.text.push_str(&run.text);
+            last.text.push_str(text);
         }
-        Some((_, last)) if space > 0.0 => {
-            // the space is a character too, for who copies the text
-            last.text.push(' ');
-            line.pieces.push((line.width + space, run));
+        last => {
+            if let Some((_, last)) = last.filter(|_| space > 0.0) {
+                // the space is a character too, for who copies the text
+                last.text.push(' ');
+            }
+            line.pieces.push((begins, Run { text: text.to_owned(), style }));
         }
-        _ => line.pieces.push((line.width + space, run)),
     }
     line.width += space + wide;
 }
 
-/// The words of the runs. A space that must not be broken, and a line's end, are told from others.
-fn words(runs: &[Run]) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
-    let mut word = Word { begins: true, ..Word::default() };
-    for run in runs {
-        let mut piece = String::new();
-        for character in run.text.chars() {
-            if character == ' ' || character == NEW_LINE {
-                take(&mut word, &mut piece, run.style);
-                let begins = character == NEW_LINE || (word.pieces.is_empty() && word.begins);
-                let next = Word { is_apart: true, begins, ..Word::default() };
-                let done = std::mem::replace(&mut word, next);
-                if !done.pieces.is_empty() {
-                    words.push(done);
-                }
-            } else {
-                piece.push(character);
-            }
-        }
-        take(&mut word, &mut piece, run.style);
-    }
-    if !word.pieces.is_empty() {
-        words.push(word);
-    }
-    words
-}
-
-fn take(word: &mut Word, piece: &mut String, style: Style) {
-    if !piece.is_empty() {
-        word.pieces.push(Run { text: std::mem::take(piece), style });
-    }
-}
-
 /// How wide the text is on one line, and how wide its longest word.
 pub(super) fn widths(runs: &[Run], faces: &Faces<'_>) -> (f32, f32) {
-    let whole = lines(runs, f32::MAX, faces).iter().map(|line| line.width).fold(0.0, f32::max);
-    let longest = words(runs).iter().map(|word| word.width(faces)).fold(0.0, f32::max);
+    let (mut whole, mut line, mut longest) = (0.0_f32, 0.0_f32, 0.0_f32);
+    for (word, pieces, space) in Words::of(runs, faces).all(faces) {
+        let mut space = if line > 0.0 { space } else { 0.0 };
+        if word.begins {
+            (line, space) = (0.0, 0.0);
+        }
+        for piece in pieces {
+            line += space + piece.wide;
+            space = 0.0;
+        }
+        (whole, longest) = (whole.max(line), longest.max(word.wide));
+    }
     (whole, longest)
 }

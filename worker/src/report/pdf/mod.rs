@@ -23,6 +23,8 @@ mod table;
 mod tests;
 mod vector;
 
+use pdf_writer::Settings;
+
 use self::face::Faces;
 use self::flow::Flow;
 use self::mark::Sheet;
@@ -45,6 +47,9 @@ pub enum PdfError {
 /// A4 in points, and the margins of the style sheet: 7 and 10 mm.
 const A4: (f32, f32) = (595.28, 841.89);
 const MARGIN: (f32, f32) = (28.35, 19.84);
+
+/// Files are written for programs: without lines and indentation.
+const COMPACT: Settings = Settings { pretty: false };
 
 /// The size of the style sheet's `rem` in points: at most and at least. The largest with which all is on one sheet is taken;
 /// letters are seven eighths of it, those of tables less. On paper the style sheet itself has 7.7.

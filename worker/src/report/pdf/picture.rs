@@ -51,6 +51,16 @@ pub(super) struct Pictures {
     pub(super) overlay: Option<Samples>,
 }
 
+impl Pictures {
+    /// Bytes of all packed rows.
+    pub(super) fn size(&self) -> usize {
+        let of = |samples: &Samples| {
+            samples.rows.bytes.len() + samples.alpha.as_ref().map_or(0, |alpha| alpha.rows.bytes.len())
+        };
+        of(&self.radiograph) + self.overlay.as_ref().map_or(0, of)
+    }
+}
+
 /// Reads the pictures of a report.
 pub(super) fn pictures(picture: &Picture) -> Result<Pictures, PdfError> {
     let overlay = picture.saliency.as_ref().map(|saliency| samples(&saliency.png)).transpose()?;

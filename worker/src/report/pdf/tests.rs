@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::super::html;
 use super::super::sample::{failed, hostile, refused, sample};
 use super::super::tests::german;
@@ -20,7 +22,7 @@ fn the_same_report_gives_the_same_bytes() {
 /// How many pages a file of ours has: nothing but streams is packed.
 fn pages(pdf: &[u8]) -> usize {
     let text = String::from_utf8_lossy(pdf);
-    text.matches("/Type /Page\n").count() + text.matches("/Type /Page ").count()
+    text.matches("/Type/Page/").count()
 }
 
 #[test]
@@ -29,6 +31,25 @@ fn a_report_is_one_sheet_and_one_that_says_too_much_goes_on() {
         assert_eq!(pages(&written(&report)), 1);
     }
     assert!(pages(&written(&hostile())) > 1);
+}
+
+/// The names of a file's fonts, which say what is in them.
+fn fonts(pdf: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(pdf);
+    let names = text.split("/BaseFont/").skip(1).filter_map(|rest| rest.split(['/', ' ', '>', '\n']).next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn reports_of_usual_letters_have_the_same_fonts_and_other_letters_are_shown_too() {
+    let usual = fonts(&written(&sample()));
+    assert_eq!(usual.len(), 2, "{usual:?}");
+    assert_eq!(fonts(&written(&german())), usual);
+    let mut other = sample();
+    other.patient.name = Some("Łódź^Ж".into());
+    let own = fonts(&written(&other));
+    assert_eq!(own.len(), 2, "{own:?}");
+    assert_ne!(own, usual);
 }
 
 #[test]

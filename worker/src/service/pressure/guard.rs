@@ -122,8 +122,7 @@ mod tests {
 
     use super::*;
     use crate::config::site::TargetConfig;
-    use crate::deliver::TransientCode;
-    use crate::ledger::{JobState, ReportBytes};
+    use crate::deliver::{TransientCode, sample};
 
     /// Later than any probe is due.
     const LATER: Duration = Duration::from_hours(1);
@@ -137,23 +136,8 @@ mod tests {
         let guards = Guards::new(&crate::deliver::open(&config, None).unwrap(), 7);
         let targets = guards.targets();
         let target = targets.get(&name).unwrap();
-        let report = ReportBytes {
-            ends: JobState::Reported,
-            outcome: "{}".into(),
-            bundle: None,
-            html: b"<p>".to_vec(),
-            sr: None,
-            overlay: None,
-            segmentation: None,
-        };
-        let parcel = Parcel {
-            study_uid: "1.2",
-            job_key: "j",
-            report_key: "r",
-            report: &report,
-            earlier: &[],
-            sent_before: false,
-        };
+        let report = sample::report();
+        let parcel = sample::parcel(&report);
 
         let mut codes = Vec::new();
         for _ in 0..6 {
@@ -203,23 +187,8 @@ mod tests {
         guards.probe(Instant::now());
         until(|| !guards.away().is_empty()).await;
         assert_eq!(guards.away(), [(name.clone(), "FhirVersionUnsupported")]);
-        let report = ReportBytes {
-            ends: JobState::Reported,
-            outcome: "{}".into(),
-            bundle: None,
-            html: Vec::new(),
-            sr: None,
-            overlay: None,
-            segmentation: None,
-        };
-        let parcel = Parcel {
-            study_uid: "1.2",
-            job_key: "j",
-            report_key: "r",
-            report: &report,
-            earlier: &[],
-            sent_before: false,
-        };
+        let report = sample::report();
+        let parcel = sample::parcel(&report);
         let paused = guards.targets().get(&name).unwrap().deliver(&parcel).await.unwrap_err();
         assert_eq!(paused.code(), "TargetPaused");
     }
