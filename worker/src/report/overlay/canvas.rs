@@ -70,43 +70,61 @@ struct Warmth {
     /// Which pixel of the map lies left of each column of the picture and which right of it, and how near the right one is.
     columns: Vec<(usize, usize, u32)>,
     down: usize,
-    /// A row of the map between two of its own, in 256ths of a level.
-    between: Vec<[u32; HEAT_BYTES]>,
+    above: Stretched,
+    below: Stretched,
     /// The row of the picture.
-    row: Vec<[u8; HEAT_BYTES]>,
+    row: Vec<u8>,
+}
+
+/// A row of the map as wide as the picture, in 256ths of a level.
+#[derive(Default)]
+struct Stretched {
+    /// Which row.
+    of: Option<usize>,
+    levels: Vec<u16>,
+}
+
+impl Stretched {
+    /// Becomes this row, where it is not yet.
+    fn be(&mut self, y: usize, heat: &RgbaImage, columns: &[(usize, usize, u32)]) {
+        if self.of.replace(y) == Some(y) {
+            return;
+        }
+        let wide = side(heat.width());
+        let row = &heat.as_raw().as_chunks::<HEAT_BYTES>().0[y * wide..(y + 1) * wide];
+        self.levels.clear();
+        self.levels.extend(columns.iter().flat_map(|(left, right, share)| {
+            let (left, right) = (&row[*left], &row[*right]);
+            std::array::from_fn::<u16, HEAT_BYTES, _>(|at| {
+                let level = mixed(u32::from(left[at]), u32::from(right[at]), *share);
+                u16::try_from(level).unwrap_or(u16::MAX)
+            })
+        }));
+    }
 }
 
 impl Warmth {
     fn new(heat: RgbaImage, across: usize, down: usize) -> Self {
         let wide = side(heat.width());
         let columns = (0..across).map(|x| near(x, across, wide)).collect();
-        Self { heat, columns, down, between: Vec::with_capacity(wide), row: Vec::with_capacity(across) }
+        let (above, below) = (Stretched::default(), Stretched::default());
+        Self { heat, columns, down, above, below, row: Vec::with_capacity(across * HEAT_BYTES) }
     }
 
     /// What lies over the picture's row `y`.
     fn row(&mut self, y: usize) -> &[[u8; HEAT_BYTES]] {
         let (above, below, share) = near(y, self.down, side(self.heat.height()));
-        let rows = self.heat.as_raw().as_chunks::<HEAT_BYTES>().0;
-        let wide = side(self.heat.width());
-        let row_at = |y: usize| &rows[y * wide..(y + 1) * wide];
-        self.between.clear();
-        self.between.extend(row_at(above).iter().zip(row_at(below)).map(|(above, below)| {
-            std::array::from_fn(|at| mixed(u32::from(above[at]), u32::from(below[at]), share))
-        }));
+        if self.below.of == Some(above) {
+            std::mem::swap(&mut self.above, &mut self.below);
+        }
+        self.above.be(above, &self.heat, &self.columns);
+        self.below.be(below, &self.heat, &self.columns);
         self.row.clear();
-        self.row.extend(self.columns.iter().map(|(left, right, share)| {
-            let (left, right) = (&self.between[*left], &self.between[*right]);
-            if left[BYTES] | right[BYTES] == 0 {
-                // most of a map is clear, and a clear pixel has no colour
-                return [0; HEAT_BYTES];
-            }
-            std::array::from_fn(|at| {
-                let level =
-                    mixed(left[at], right[at], *share).wrapping_add(WHOLE * WHOLE / 2) / (WHOLE * WHOLE);
-                u8::try_from(level).unwrap_or(u8::MAX)
-            })
+        self.row.extend(self.above.levels.iter().zip(&self.below.levels).map(|(above, below)| {
+            let level = mixed(u32::from(*above), u32::from(*below), share);
+            u8::try_from(level.wrapping_add(WHOLE * WHOLE / 2) / (WHOLE * WHOLE)).unwrap_or(u8::MAX)
         }));
-        &self.row
+        self.row.as_chunks::<HEAT_BYTES>().0
     }
 }
 
