@@ -63,17 +63,25 @@ pub fn pixels(bytes: &[u8], limits: &Limits) -> Result<Vec<Frame>, Refusal> {
 }
 
 /// The frames of a scanned file.
-fn frames(found: &Prescan<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Frame>, Refusal> {
+pub(crate) fn frames(found: &Prescan<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Frame>, Refusal> {
     let mut frames = Vec::new();
     walk(found, warnings, &mut |_, frame| {
         frames.push(frame);
         Ok(())
     })?;
-    if frames.iter().any(|frame| frame.transform.voi.is_none()) {
+    warn_of_window(frames.iter().map(|frame| &frame.transform), warnings);
+    Ok(frames)
+}
+
+/// Warns where a frame states no window.
+pub(crate) fn warn_of_window<'a>(
+    mut transforms: impl Iterator<Item = &'a GreyTransform>,
+    warnings: &mut Vec<Warning>,
+) {
+    if transforms.any(|transform| transform.voi.is_none()) {
         let message = "no window is stated: grey values map the range of the stored values";
         warnings.push(Warning::new(WarningCode::NoWindow, message));
     }
-    Ok(frames)
 }
 
 /// Hands over the frames of a scanned file.
@@ -100,7 +108,7 @@ fn walk(
                 codec::decode_frame(coded, found.transfer_syntax(), facts, warnings)?
             }
         };
-        check_sign(found, facts, &stored)?;
+        check_sign(&found.warnings, facts, &stored)?;
         let transform = GreyTransform::read(&view, facts, index)?;
         let (rows, columns) = (facts.rows as usize, facts.columns as usize);
         take(index, Frame { rows, columns, stored, transform })?;
@@ -112,8 +120,8 @@ fn walk(
 const BITS_WITHOUT_SIGN: u32 = 8;
 
 /// Refuses stored values that a sign would make others of, where Pixel Representation is absent. Without one they were read.
-fn check_sign(found: &Prescan<'_>, facts: &PixelFacts, stored: &[i32]) -> Result<(), Refusal> {
-    let is_unstated = found.warnings.iter().any(|warning| warning.code == WarningCode::SignUnstated);
+pub(crate) fn check_sign(warnings: &[Warning], facts: &PixelFacts, stored: &[i32]) -> Result<(), Refusal> {
+    let is_unstated = warnings.iter().any(|warning| warning.code == WarningCode::SignUnstated);
     if !is_unstated || facts.bits_stored <= BITS_WITHOUT_SIGN {
         return Ok(());
     }
@@ -148,7 +156,8 @@ fn coded_frames<'a>(
     }
 }
 
-fn layout(found: &Prescan<'_>) -> Layout {
+/// How native samples lie in the file.
+pub(crate) fn layout(found: &Prescan<'_>) -> Layout {
     let words = found.view().element(tags::PIXEL_DATA).is_some_and(|element| element.vr == VR::OW);
     let order = found.dataset.order;
     Layout { order, swapped_bytes: words && order == ByteOrder::Big }

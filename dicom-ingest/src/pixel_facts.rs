@@ -111,7 +111,7 @@ impl PixelFacts {
     }
 
     /// Refuses contradictions and sizes beyond the limits, whatever the pixel data hold.
-    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), Refusal> {
         let Self { rows, columns, frames, bits_allocated, bits_stored, high_bit, .. } = *self;
         if rows == 0 || columns == 0 || self.samples_per_pixel == 0 {
             return Err(Refusal::new(

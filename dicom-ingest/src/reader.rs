@@ -11,7 +11,7 @@ use crate::decode::{Decoded, decode_as};
 use crate::deidentify::{self, Deidentified};
 use crate::instance::{Instance, uid};
 use crate::limits::Limits;
-use crate::prescan::{scan_structure, with_pixels};
+use crate::prescan::{Prescan, scan_structure, with_pixels};
 use crate::read::sha256;
 use crate::refusal::Refusal;
 use crate::sr::{self, SrReport};
@@ -85,7 +85,17 @@ impl Reader for InProcess {
 }
 
 /// The header facts of a file, whose digest `digest` makes.
-pub(crate) fn header_as(bytes: &[u8], limits: &Limits, digest: fn(&[u8]) -> [u8; 32]) -> Header {
+fn header_as(bytes: &[u8], limits: &Limits, digest: fn(&[u8]) -> [u8; 32]) -> Header {
+    header_found(bytes, limits, digest, |_| {})
+}
+
+/// [`header_as`] with a look at what the scan found.
+pub(crate) fn header_found(
+    bytes: &[u8],
+    limits: &Limits,
+    digest: fn(&[u8]) -> [u8; 32],
+    look: impl FnOnce(&Prescan<'_>),
+) -> Header {
     let mut home = Home::default();
     let read = contain(|| {
         let found = scan_structure(bytes, limits).map_err(|rejected| {
@@ -99,7 +109,9 @@ pub(crate) fn header_as(bytes: &[u8], limits: &Limits, digest: fn(&[u8]) -> [u8;
             study_uid: uid(&found.view(), tags::STUDY_INSTANCE_UID, "StudyInstanceUID").ok(),
             series_uid: uid(&found.view(), tags::SERIES_INSTANCE_UID, "SeriesInstanceUID").ok(),
         };
-        Instance::read(&with_pixels(found, limits)?, digest(bytes)).map(Some)
+        let found = with_pixels(found, limits)?;
+        look(&found);
+        Instance::read(&found, digest(bytes)).map(Some)
     });
     match read {
         Ok(Some(instance)) => Header::Instance(Box::new(instance)),

@@ -1,6 +1,6 @@
 //! One process that reads files, from the outside.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child as Process, Command, Stdio};
@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::confine::{Bounds, Confinement};
 use super::facts::SentInstance;
-use super::wire::{self, Answered, Asked, Framed, invalid, stored_of};
+use super::place::{Place, Placed};
+use super::wire::{self, Answered, Asked, Framed, Gap, VALUES_AT_ONCE, invalid, widen};
 use super::{Fault, check};
 use crate::decode::Decoded;
 use crate::deidentify::{Deidentified, Options};
 use crate::frame::{Frame, GreyTransform};
+use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::read::sha256;
 use crate::reader::Header;
@@ -25,11 +27,25 @@ const STARTS_WITHIN: Duration = Duration::from_mins(1);
 /// Bytes that a file can grow by when it is written anew: delimiters of a million items.
 const MOST_ADDED: u64 = 64 << 20;
 
+/// What is sent of a file before anything is known: its header, but for that of few.
+const FIRST_HEAD: usize = 16 << 10;
+/// What is sent beyond the end of the last header: those of a series are almost as long.
+const MORE_HEAD: usize = 1 << 10;
+/// What is sent of the end of a file: the elements behind the pixels, where there are some.
+const TAIL: usize = 512;
+/// The least that is worth leaving out.
+const LEAST_GAP: usize = 16 << 10;
+/// Bytes that are read at once where a head is due.
+const READ_AT_ONCE: usize = 16 << 10;
+
 /// A running process, bounded and ready.
 pub(super) struct Child {
     process: Process,
     link: UnixStream,
     number: u64,
+    /// Bytes of the beginning of the next file that should be enough, since its pixels are expected to be plain values;
+    /// `None` where the last file's were none.
+    head: Option<usize>,
     /// How long it has been at work in all.
     pub(super) worked: Duration,
 }
@@ -50,10 +66,10 @@ impl Child {
             .spawn()?;
         // The command holds the other end still; only the process may, so that its end is seen.
         command.stdin(Stdio::null());
-        let mut child = Self { process, link, number: 0, worked: Duration::ZERO };
+        let mut child = Self { process, link, number: 0, head: Some(FIRST_HEAD), worked: Duration::ZERO };
         let begin = Asked::Begin { limits: limits.clone(), bounds };
-        let mut link = Timed::new(&child.link, STARTS_WITHIN);
-        wire::write(&mut link, 0, &begin, &[])?;
+        let mut link = connection(&child.link, Instant::now() + STARTS_WITHIN);
+        wire::write(link.get_mut(), 0, &begin, [&[], &[]])?;
         match wire::read_head(&mut link)? {
             Some(Framed { number: 0, head: Answered::Ready(confinement), body: 0 }) => {
                 Ok((child, confinement))
@@ -68,39 +84,77 @@ impl Child {
         self.process.id()
     }
 
+    /// Header facts: of the ends of the file, if they are enough, else of all of it.
     pub(super) fn header(&mut self, file: &[u8], timeout: Duration) -> Result<Header, Fault> {
-        self.ask(&Asked::Header, file, timeout, |link, number, digest| match answer(link, number)? {
-            Answered::Instance(sent) => Ok(Header::Instance(Box::new(instance(*sent, digest)?))),
-            Answered::Directory => Ok(Header::Directory),
-            Answered::Refused(home, refusal) => Ok(Header::Refused(home, refused(refusal)?)),
-            _ => Err(invalid("an answer to another question")),
-        })
+        let mut sent = Sent { file, digest: None, until: Instant::now() + timeout };
+        loop {
+            let gap = self.gap(file);
+            let answered = self.ask(&Asked::Header(gap), gap, &mut sent, |link, number, digest| {
+                Ok(match answer(link, number)? {
+                    Answered::Incomplete if gap.is_some() => None,
+                    Answered::Instance(sent, at) => {
+                        Some((Header::Instance(Box::new(instance(*sent, digest)?)), at))
+                    }
+                    Answered::Directory => Some((Header::Directory, None)),
+                    Answered::Refused(home, refusal) => {
+                        Some((Header::Refused(home, refused(refusal)?), None))
+                    }
+                    _ => return Err(invalid("an answer to another question")),
+                })
+            })?;
+            self.learn(answered.as_ref().and_then(|(_, at)| *at));
+            if let Some((header, _)) = answered {
+                return Ok(header);
+            }
+        }
     }
 
+    /// Header facts and frames: of the ends of the file and what stands between here, if the pixels are plain values, else by
+    /// the process alone.
     pub(super) fn decode(
         &mut self,
         file: &[u8],
         limits: &Limits,
         timeout: Duration,
     ) -> Result<Result<Decoded, Refusal>, Fault> {
-        self.ask(&Asked::Decode, file, timeout, |link, number, digest| {
-            let (sent, count) = match answer(link, number)? {
-                Answered::Decoded(sent, count) => (sent, count),
-                Answered::Refused(_, refusal) => return Ok(Err(refused(refusal)?)),
-                _ => return Err(invalid("an answer to another question")),
-            };
-            let instance = instance(*sent, digest)?;
-            let facts = instance.pixels.as_ref().ok_or_else(|| invalid("frames of no picture"))?;
-            let (size, samples) = ((facts.rows, facts.columns), facts.samples_per_frame());
-            let all = samples.checked_mul(count.into()).filter(|all| *all <= limits.max_samples);
-            if all.is_none() || count == 0 || count != facts.frames || count > limits.max_frames {
-                return Err(invalid("more or fewer frames than the header has"));
+        let mut sent = Sent { file, digest: None, until: Instant::now() + timeout };
+        loop {
+            let gap = self.gap(file);
+            let pixels = self.ask(&Asked::Decode(gap), gap, &mut sent, |link, number, digest| {
+                Ok(match answer(link, number)? {
+                    Answered::Incomplete if gap.is_some() => Pixels::Missing,
+                    Answered::Placed(sent, place, count) => {
+                        let instance = instance(*sent, digest)?;
+                        Pixels::Placed(placed(link, number, (instance, place, count), (file.len(), limits))?)
+                    }
+                    Answered::Decoded(sent, count) if gap.is_none() => {
+                        let instance = instance(*sent, digest)?;
+                        Pixels::Decoded(frames(link, number, (instance, count), limits)?)
+                    }
+                    Answered::Refused(_, refusal) if gap.is_none() => Pixels::Refused(refused(refusal)?),
+                    _ => return Err(invalid("an answer to another question")),
+                })
+            })?;
+            self.learn(pixels.at());
+            match pixels {
+                Pixels::Missing => {}
+                Pixels::Placed(placed) => return Ok(placed.decode(file)),
+                Pixels::Decoded(decoded) => return Ok(Ok(decoded)),
+                Pixels::Refused(refusal) => return Ok(Err(refusal)),
             }
-            let mut body = Vec::new();
-            let frames =
-                (0..count).map(|_| frame(link, number, size, &mut body)).collect::<io::Result<_>>()?;
-            Ok(Ok(Decoded { instance, frames }))
-        })
+        }
+    }
+
+    /// What of a file is not sent at first.
+    fn gap(&self, file: &[u8]) -> Option<Gap> {
+        let head = self.head?;
+        let length = file.len().checked_sub(head + TAIL).filter(|length| *length >= LEAST_GAP)?;
+        Some(Gap { at: head as u64, length: length as u64 })
+    }
+
+    /// Takes the place of a file's pixels, if they are plain values, for that of the next.
+    fn learn(&mut self, at: Option<u64>) {
+        self.head = at.and_then(|at| usize::try_from(at).ok()?.checked_add(MORE_HEAD));
     }
 
     pub(super) fn report(
@@ -108,7 +162,8 @@ impl Child {
         file: &[u8],
         timeout: Duration,
     ) -> Result<Result<SrReport, Refusal>, Fault> {
-        self.ask(&Asked::Report, file, timeout, |link, number, _| match answer(link, number)? {
+        let mut sent = Sent { file, digest: None, until: Instant::now() + timeout };
+        self.ask(&Asked::Report, None, &mut sent, |link, number, _| match answer(link, number)? {
             Answered::Report(report) if check::report(&report) => Ok(Ok(*report)),
             Answered::Refused(_, refusal) => Ok(Err(refused(refusal)?)),
             _ => Err(invalid("an answer to another question")),
@@ -124,7 +179,8 @@ impl Child {
     ) -> Result<Result<Deidentified, Refusal>, Fault> {
         let asked = Asked::Deidentify(Box::new(options.clone()));
         let most = limits.max_file_bytes.max(limits.max_inflated_bytes).saturating_add(MOST_ADDED);
-        self.ask(&asked, file, timeout, |link, number, _| {
+        let mut sent = Sent { file, digest: None, until: Instant::now() + timeout };
+        self.ask(&asked, None, &mut sent, |link, number, _| {
             let Some(framed) = wire::read_head::<Answered>(link)? else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };
@@ -143,21 +199,22 @@ impl Child {
         })
     }
 
-    /// Sends a file and takes the answer. After a fault nothing more is asked of the process.
+    /// Sends a file, but for the gap, and takes the answer. After a fault nothing more is asked of the process.
     fn ask<T>(
         &mut self,
         asked: &Asked,
-        file: &[u8],
-        timeout: Duration,
-        take: impl FnOnce(&mut Timed<'_>, u64, [u8; 32]) -> io::Result<T>,
+        gap: Option<Gap>,
+        sent: &mut Sent<'_>,
+        take: impl FnOnce(&mut Link<'_>, u64, [u8; 32]) -> io::Result<T>,
     ) -> Result<T, Fault> {
         let began = Instant::now();
         self.number += 1;
-        let mut link = Timed::new(&self.link, timeout);
-        let taken = wire::write(&mut link, self.number, asked, file).and_then(|()| {
+        let mut link = connection(&self.link, sent.until);
+        let taken = wire::write(link.get_mut(), self.number, asked, sent.without(gap)).and_then(|()| {
             // The digest is made here, while the process reads: what a file is known by is no word of the process.
-            let digest = sha256(file);
-            take(&mut link, self.number, digest)
+            let digest = *sent.digest.get_or_insert_with(|| sha256(sent.file));
+            let taken = take(&mut link, self.number, digest)?;
+            if link.buffer().is_empty() { Ok(taken) } else { Err(invalid("more than was asked for")) }
         });
         self.worked += began.elapsed();
         taken.map_err(|error| match error.kind() {
@@ -190,8 +247,46 @@ impl Drop for Child {
     }
 }
 
+/// A file that is asked about.
+struct Sent<'a> {
+    file: &'a [u8],
+    digest: Option<[u8; 32]>,
+    /// When the last answer has to be there.
+    until: Instant,
+}
+
+impl Sent<'_> {
+    /// The bytes before and behind the gap.
+    fn without(&self, gap: Option<Gap>) -> [&[u8]; 2] {
+        let parts = gap.and_then(|gap| {
+            let at = usize::try_from(gap.at).ok()?;
+            let behind = at.checked_add(usize::try_from(gap.length).ok()?)?;
+            Some([self.file.get(..at)?, self.file.get(behind..)?])
+        });
+        parts.unwrap_or([self.file, &[]])
+    }
+}
+
+/// What became of a file's pixels.
+enum Pixels {
+    /// The whole file has to be known.
+    Missing,
+    Placed(Placed),
+    Decoded(Decoded),
+    Refused(Refusal),
+}
+
+impl Pixels {
+    fn at(&self) -> Option<u64> {
+        match self {
+            Self::Placed(placed) => Some(placed.place.at),
+            Self::Missing | Self::Decoded(_) | Self::Refused(_) => None,
+        }
+    }
+}
+
 /// The head of an answer without a body.
-fn answer(link: &mut Timed<'_>, number: u64) -> io::Result<Answered> {
+fn answer(link: &mut Link<'_>, number: u64) -> io::Result<Answered> {
     match wire::read_head(link)? {
         Some(framed) if framed.number == number && framed.body == 0 => Ok(framed.head),
         Some(_) => Err(invalid("a frame that nobody asked for")),
@@ -199,7 +294,7 @@ fn answer(link: &mut Timed<'_>, number: u64) -> io::Result<Answered> {
     }
 }
 
-fn instance(sent: SentInstance, digest: [u8; 32]) -> io::Result<crate::instance::Instance> {
+fn instance(sent: SentInstance, digest: [u8; 32]) -> io::Result<Instance> {
     let mut instance = sent.0;
     instance.sha256 = digest;
     if check::instance(&instance) { Ok(instance) } else { Err(invalid("header facts that no header has")) }
@@ -209,29 +304,80 @@ fn refused(refusal: Refusal) -> io::Result<Refusal> {
     if check::refusal(&refusal) { Ok(refusal) } else { Err(invalid("a refusal of many sentences")) }
 }
 
-fn frame(link: &mut Timed<'_>, number: u64, size: (u32, u32), body: &mut Vec<u8>) -> io::Result<Frame> {
+/// The transforms of frames that lie in a file of so many bytes.
+fn placed(
+    link: &mut Link<'_>,
+    number: u64,
+    (instance, place, count): (Instance, Place, u32),
+    (file_bytes, limits): (usize, &Limits),
+) -> io::Result<Placed> {
+    let size = counted(&instance, count, limits)?;
+    let transforms = (0..count).map(|_| transform(link, number, size, 0)).collect::<io::Result<_>>()?;
+    let placed = Placed { instance, place, transforms };
+    if placed.can_be(file_bytes, limits) { Ok(placed) } else { Err(invalid("pixels beyond the file")) }
+}
+
+/// Frames whose values follow.
+fn frames(
+    link: &mut Link<'_>,
+    number: u64,
+    (instance, count): (Instance, u32),
+    limits: &Limits,
+) -> io::Result<Decoded> {
+    let (rows, columns) = counted(&instance, count, limits)?;
+    let length = u64::from(rows) * u64::from(columns) * 2;
+    let bytes = usize::try_from(length).map_err(|_| invalid("a frame beyond all memory"))?;
+    let mut body = vec![0; bytes.min(2 * VALUES_AT_ONCE)];
+    let mut frame = || {
+        let transform = transform(link, number, (rows, columns), length)?;
+        let signed = *transform.possible.start() < 0;
+        let mut stored = Vec::with_capacity(bytes / 2);
+        let mut left = bytes;
+        while left > 0 {
+            let part = &mut body[..left.min(2 * VALUES_AT_ONCE)];
+            link.read_exact(part)?;
+            widen(part, signed, &mut stored);
+            left -= part.len();
+        }
+        Ok(Frame { rows: rows as usize, columns: columns as usize, stored, transform })
+    };
+    let frames = (0..count).map(|_| frame()).collect::<io::Result<_>>()?;
+    Ok(Decoded { instance, frames })
+}
+
+/// Rows and columns of an instance that can have so many frames.
+fn counted(instance: &Instance, count: u32, limits: &Limits) -> io::Result<(u32, u32)> {
+    let facts = instance.pixels.as_ref().ok_or_else(|| invalid("frames of no picture"))?;
+    let all = facts.samples_per_frame().checked_mul(count.into()).filter(|all| *all <= limits.max_samples);
+    if all.is_none() || count == 0 || count != facts.frames || count > limits.max_frames {
+        return Err(invalid("more or fewer frames than the header has"));
+    }
+    Ok((facts.rows, facts.columns))
+}
+
+/// How a frame of this size becomes grey, before a body of so many bytes.
+fn transform(link: &mut Link<'_>, number: u64, size: (u32, u32), body: u64) -> io::Result<GreyTransform> {
     let Some(framed) = wire::read_head::<Answered>(link)? else {
         return Err(io::ErrorKind::UnexpectedEof.into());
     };
     let Answered::Frame(rows, columns, transform) = framed.head else {
         return Err(invalid("an answer where a frame is due"));
     };
-    let length = u64::from(rows) * u64::from(columns) * 2;
     if framed.number != number
         || (rows, columns) != size
-        || framed.body != length
+        || framed.body != body
         || !check::transform(&transform)
     {
         return Err(invalid("a frame that its header does not have"));
     }
-    let length = usize::try_from(length).map_err(|_| invalid("a frame beyond all memory"))?;
-    wire::read_body(link, length, body)?;
-    Ok(owned(rows, columns, transform, body))
+    Ok(transform)
 }
 
-fn owned(rows: u32, columns: u32, transform: GreyTransform, body: &[u8]) -> Frame {
-    let stored = stored_of(body, *transform.possible.start() < 0);
-    Frame { rows: rows as usize, columns: columns as usize, stored, transform }
+/// What is read of a connection, heads at once with what follows them.
+type Link<'a> = BufReader<Timed<'a>>;
+
+fn connection(link: &UnixStream, until: Instant) -> Link<'_> {
+    BufReader::with_capacity(READ_AT_ONCE, Timed { link, until })
 }
 
 /// A connection with a deadline over all that is said on it.
@@ -240,11 +386,7 @@ struct Timed<'a> {
     until: Instant,
 }
 
-impl<'a> Timed<'a> {
-    fn new(link: &'a UnixStream, within: Duration) -> Self {
-        Self { link, until: Instant::now() + within }
-    }
-
+impl Timed<'_> {
     fn left(&self) -> io::Result<Option<Duration>> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }

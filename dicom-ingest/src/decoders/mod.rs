@@ -2,14 +2,15 @@
 //!
 //! A [`Pool`] starts processes of a command that is given to it, whose `main` calls [`serve_standard_input`]. Each gives up
 //! what it does not need before it sees a file ([`confine`]), answers one ask at a time, and is replaced when it ends, gives
-//! no answer in time, or says what cannot be. Pixels come back frame by frame. What a process says is looked at again on
-//! this side, and the digest of a file is made here.
+//! no answer in time, or says what cannot be. Decoded pixels come back frame by frame; of those that lie in a file as plain
+//! values, only where. What a process says is looked at again on this side, and the digest of a file is made here.
 
 mod check;
 mod child;
 mod confine;
 mod facts;
 mod inside;
+mod place;
 mod wire;
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! What a pool and its processes say to each other.
 //!
 //! A frame is the length of its head (u32) and of its body (u64), little endian, a head in CBOR, and a body: the bytes of
-//! a file, or the stored values of one picture. A head begins with the number of the ask, so that no answer is taken for
-//! that to another file. Neither side allocates for a length beyond what it expects.
+//! a file, or of its two ends, or the stored values of one picture. A head begins with the number of the ask, so that no
+//! answer is taken for that to another file. Neither side allocates for a length beyond what it expects.
 
 use std::io::{self, Read, Write};
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confine::{Bounds, Confinement};
 use super::facts::SentInstance;
+use super::place::Place;
 use crate::deidentify::{Named, Options};
 use crate::frame::GreyTransform;
 use crate::limits::Limits;
@@ -20,16 +21,28 @@ use crate::uid::Home;
 
 /// Longest head, in bytes: header facts with every text as long as its representation allows are far below.
 const MOST_HEAD: u32 = 16 << 20;
+/// Bytes of the two lengths before a head.
+const LENGTHS: usize = 12;
+
+/// Stored values are narrowed, sent and widened so many at a time: what is at hand stays in the fastest memory.
+pub(super) const VALUES_AT_ONCE: usize = 32 << 10;
+
+/// Bytes of a file that are not in the body: those behind its first `at`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Gap {
+    pub(super) at: u64,
+    pub(super) length: u64,
+}
 
 /// What a pool says to a process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Asked {
     /// First of all: the bounds that hold from now on.
     Begin { limits: Limits, bounds: Bounds },
-    /// Header facts of the file that is the body.
-    Header,
-    /// Header facts and frames of the file that is the body.
-    Decode,
+    /// Header facts of the file that is the body, but for the gap.
+    Header(Option<Gap>),
+    /// Header facts and frames of the file that is the body, but for the gap.
+    Decode(Option<Gap>),
     /// What the report that is the body states.
     Report,
     /// The file that is the body, without what identifies its patient.
@@ -41,8 +54,13 @@ pub(super) enum Asked {
 pub(super) enum Answered {
     /// It is bounded now, and reads files.
     Ready(Confinement),
-    /// An instance. Its digest is left out: whoever asks makes it.
-    Instance(Box<SentInstance>),
+    /// The gap has to be known.
+    Incomplete,
+    /// An instance, and how many bytes stand before its pixels where these are plain. Its digest is left out: whoever asks
+    /// makes it.
+    Instance(Box<SentInstance>, Option<u64>),
+    /// An instance whose pixels lie in the file as plain values, and how many frames follow, without bodies.
+    Placed(Box<SentInstance>, Place, u32),
     /// An instance, and how many frames follow.
     Decoded(Box<SentInstance>, u32),
     /// One of the frames; the body is its stored values.
@@ -64,24 +82,47 @@ pub(super) struct Framed<H> {
     pub(super) body: u64,
 }
 
-/// Writes one frame.
-pub(super) fn write<H: Serialize>(to: &mut impl Write, number: u64, head: &H, body: &[u8]) -> io::Result<()> {
-    let mut frame = vec![0; 12];
-    ciborium::into_writer(&(number, head), &mut frame).map_err(io::Error::other)?;
-    let length = u32::try_from(frame.len() - 12).ok().filter(|length| *length <= MOST_HEAD);
+/// Writes one frame, whose body is in two parts.
+pub(super) fn write<H: Serialize>(
+    to: &mut impl Write,
+    number: u64,
+    head: &H,
+    [body, rest]: [&[u8]; 2],
+) -> io::Result<()> {
+    let mut frame = Vec::new();
+    begin(&mut frame, number, head, body.len() as u64 + rest.len() as u64)?;
+    // What is short goes out at once: the other side is woken once.
+    let parts = if body.len() + rest.len() <= VALUES_AT_ONCE {
+        frame.extend_from_slice(body);
+        frame.extend_from_slice(rest);
+        [frame.as_slice(), &[], &[]]
+    } else {
+        [frame.as_slice(), body, rest]
+    };
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        to.write_all(part)?;
+    }
+    to.flush()
+}
+
+/// Appends a frame without its body, of so many bytes.
+pub(super) fn begin<H: Serialize>(frame: &mut Vec<u8>, number: u64, head: &H, body: u64) -> io::Result<()> {
+    let start = frame.len();
+    frame.extend([0; LENGTHS]);
+    ciborium::into_writer(&(number, head), &mut *frame).map_err(io::Error::other)?;
+    let length = u32::try_from(frame.len() - start - LENGTHS).ok().filter(|length| *length <= MOST_HEAD);
     let Some(length) = length else {
+        frame.truncate(start);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the head is too long for a frame"));
     };
-    frame[..4].copy_from_slice(&length.to_le_bytes());
-    frame[4..12].copy_from_slice(&(body.len() as u64).to_le_bytes());
-    to.write_all(&frame)?;
-    to.write_all(body)?;
-    to.flush()
+    frame[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    frame[start + 4..start + LENGTHS].copy_from_slice(&body.to_le_bytes());
+    Ok(())
 }
 
 /// Reads the head of a frame; `None` where the other side ended between two of them.
 pub(super) fn read_head<H: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<Framed<H>>> {
-    let mut lengths = [0; 12];
+    let mut lengths = [0; LENGTHS];
     match from.read(&mut lengths)? {
         0 => return Ok(None),
         read => from.read_exact(&mut lengths[read..])?,
@@ -107,8 +148,8 @@ pub(super) fn read_body(from: &mut impl Read, length: usize, bytes: &mut Vec<u8>
     from.read_exact(bytes)
 }
 
-/// Stored values as a body: two bytes each, which is what [`GreyTransform::possible`] needs.
-pub(super) fn body_of(stored: &[i32], signed: bool) -> Option<Vec<u8>> {
+/// Appends stored values, two bytes each, which is what [`GreyTransform::possible`] needs. `None`: one needs more.
+pub(super) fn narrow(stored: &[i32], signed: bool, body: &mut Vec<u8>) -> Option<()> {
     let (lowest, highest) = if signed { (-0x8000, 0x7FFF) } else { (0, 0xFFFF) };
     // both bounds over all values, without a branch a value
     let (least, most) =
@@ -116,21 +157,22 @@ pub(super) fn body_of(stored: &[i32], signed: bool) -> Option<Vec<u8>> {
     if least < lowest || most > highest {
         return None;
     }
-    let mut body = vec![0; stored.len() * 2];
-    for (two, value) in body.chunks_exact_mut(2).zip(stored) {
+    let start = body.len();
+    body.resize(start + stored.len() * 2, 0);
+    for (two, value) in body[start..].as_chunks_mut::<2>().0.iter_mut().zip(stored) {
         let [low, high, ..] = value.to_le_bytes();
-        two.copy_from_slice(&[low, high]);
+        *two = [low, high];
     }
-    Some(body)
+    Some(())
 }
 
-/// The stored values of a body.
-pub(super) fn stored_of(body: &[u8], signed: bool) -> Vec<i32> {
-    let two = body.chunks_exact(2).map(|two| [two[0], two[1]]);
+/// Appends the stored values of a body.
+pub(super) fn widen(body: &[u8], signed: bool, stored: &mut Vec<i32>) {
+    let two = body.as_chunks::<2>().0.iter().copied();
     if signed {
-        two.map(|two| i32::from(i16::from_le_bytes(two))).collect()
+        stored.extend(two.map(|two| i32::from(i16::from_le_bytes(two))));
     } else {
-        two.map(|two| i32::from(u16::from_le_bytes(two))).collect()
+        stored.extend(two.map(|two| i32::from(u16::from_le_bytes(two))));
     }
 }
 
@@ -148,12 +190,12 @@ mod tests {
     #[test]
     fn what_is_written_is_read_until_the_end() {
         let mut pipe = Vec::new();
-        write(&mut pipe, 7, &Asked::Decode, b"file").unwrap();
+        write(&mut pipe, 7, &Asked::Decode(None), [b"fi", b"le"]).unwrap();
         let refusal = Refusal::new(RefusalCode::TooDeep, "65 levels");
-        write(&mut pipe, 7, &Answered::Refused(Home::default(), refusal.clone()), &[]).unwrap();
+        write(&mut pipe, 7, &Answered::Refused(Home::default(), refusal.clone()), [&[], &[]]).unwrap();
         let mut pipe = pipe.as_slice();
         let asked = read_head::<Asked>(&mut pipe).unwrap().unwrap();
-        assert!(matches!(asked, Framed { number: 7, head: Asked::Decode, body: 4 }));
+        assert!(matches!(asked, Framed { number: 7, head: Asked::Decode(None), body: 4 }));
         let mut body = Vec::new();
         read_body(&mut pipe, 4, &mut body).unwrap();
         assert_eq!(body, b"file");
@@ -172,18 +214,24 @@ mod tests {
 
     #[test]
     fn values_that_two_bytes_do_not_hold_have_no_body() {
-        assert_eq!(body_of(&[0, 0x10000], false), None);
-        assert_eq!(body_of(&[-1], false), None);
-        assert_eq!(body_of(&[0x8000], true), None);
+        for (stored, signed) in [([0, 0x10000], false), ([0, -1], false), ([0, 0x8000], true)] {
+            assert_eq!(narrow(&stored, signed, &mut Vec::new()), None);
+        }
     }
 
     proptest! {
         #[test]
         fn stored_values_come_back(values in proptest::collection::vec(any::<i16>(), 0..99)) {
             let signed: Vec<i32> = values.iter().copied().map(i32::from).collect();
-            prop_assert_eq!(stored_of(&body_of(&signed, true).unwrap(), true), signed.clone());
+            let back = |stored: &[i32], signed: bool| {
+                let (mut body, mut back) = (Vec::new(), Vec::new());
+                narrow(stored, signed, &mut body).unwrap();
+                widen(&body, signed, &mut back);
+                back
+            };
+            prop_assert_eq!(back(&signed, true), signed.clone());
             let unsigned: Vec<i32> = signed.iter().map(|value| value + 0x8000).collect();
-            prop_assert_eq!(stored_of(&body_of(&unsigned, false).unwrap(), false), unsigned);
+            prop_assert_eq!(back(&unsigned, false), unsigned);
         }
 
         #[test]
