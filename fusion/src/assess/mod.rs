@@ -247,7 +247,9 @@ pub fn assess(input: &AssessInput<'_>) -> Vec<Risk> {
         risks.extend(prostate::risks(input));
     }
     risks.push(concurrent::risk(input));
-    risks.iter_mut().for_each(|risk| risk.finish(input));
+    for risk in &mut risks {
+        risk.finish(input);
+    }
     risks
 }
 

@@ -273,7 +273,7 @@ fn late_fusion_takes_scores_of_its_own_bundle_and_the_report_s_own_formula() {
     };
     let near = |risk: &Risk, wanted: f64| (risk.probability.unwrap() - wanted).abs() < 1e-10;
 
-    let risk = assess_fused(&model, &whole, &[brock.clone()]);
+    let risk = assess_fused(&model, &whole, std::slice::from_ref(&brock));
     let expected = answer(["80", "0.4"], Some(&[1.0, 1.0, 1.0]));
     assert!(near(&risk, expected.probability) && risk.missing.is_empty(), "{:?}", risk.missing);
     assert_eq!(risk.method.variant, "image and record");

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::document::OutlinedLesion;
-use super::sample::{sample, segmented};
+use super::sample::{outlined, sample};
 use super::tests::{bundle, of_type};
 use super::{html, sr};
 
@@ -90,12 +89,7 @@ fn a_lesion_of_a_structured_report_is_derived_from_it() {
 
 #[test]
 fn an_outlined_lesion_is_the_model_s_and_confirmed_by_nobody() {
-    let mut report = segmented();
-    report.lesion = sample().lesion;
-    let lesion = report.lesion.as_mut().expect("a lesion");
-    lesion.outlined = Some(OutlinedLesion { model: "lungs@1.2.0".into(), segment: "left_lung".into() });
-    lesion.source = Some("urn:oid:1.2.3".into());
-    (lesion.count, lesion.earlier) = (None, None);
+    let report = outlined();
     let bundle = bundle(&report);
     let observations = of_type(&bundle, "Observation");
     let own = *observations.last().expect("an observation");

@@ -6,7 +6,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::document::{Kind, Report, RiskValue};
 use super::language::{Language, Message, translated};
-use super::sample::{failed, hostile, image_only, outside, refused, sample, segmented};
+use super::sample::{failed, hostile, image_only, outlined, outside, refused, sample, segmented};
 use super::{fhir, html, overlay, pdf, segmentation, sr};
 
 fn reports() -> Vec<(&'static str, Report)> {
@@ -19,6 +19,7 @@ fn reports() -> Vec<(&'static str, Report)> {
         ("outside", outside()),
         ("german", german()),
         ("segmented", segmented()),
+        ("outlined", outlined()),
         ("segmented-german", translated(Report { language: Language::German, ..segmented() })),
     ]
 }

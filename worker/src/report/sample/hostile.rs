@@ -104,7 +104,6 @@ fn hostile_lesion(report: &mut Report) {
         (lesion.title, lesion.site, lesion.kind, lesion.source) =
             (evil(), evil(), Some(evil()), Some(evil()));
         (lesion.finding, lesion.site_coding, lesion.kind_coding) = (coding(), coding(), Some(coding()));
-        lesion.outlined = Some(OutlinedLesion { model: evil(), segment: evil() });
         lesion.diameter_mm = f64::NAN;
     }
 }

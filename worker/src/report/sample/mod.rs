@@ -106,6 +106,18 @@ pub(crate) fn segmented() -> Report {
     report
 }
 
+/// The same, whose outline is the nodule that the risks reckon with: a fact that no person stated.
+pub(super) fn outlined() -> Report {
+    let lesion = sample().lesion.map(|lesion| Lesion {
+        outlined: Some(OutlinedLesion { model: "lungs@1.2.0".into(), segment: "left_lung".into() }),
+        source: Some("urn:oid:1.2.3".into()),
+        count: None,
+        earlier: None,
+        ..lesion
+    });
+    Report { lesion, ..segmented() }
+}
+
 /// The same without any record.
 pub(super) fn image_only() -> Report {
     let mut report = sample();
