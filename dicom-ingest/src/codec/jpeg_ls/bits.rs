@@ -1,7 +1,8 @@
 //! The bits of a JPEG-LS scan: after a byte of ones, the next byte holds seven bits (A.1).
 
-use super::super::jpeg::failed;
-use crate::refusal::Refusal;
+#![expect(clippy::inline_always, reason = "once a pixel: a call of their own costs a tenth of the whole")]
+
+use super::damage::Damage;
 
 /// Bits that a refill leaves at the least, where the scan still has them.
 const FILLED: u32 = 57;
@@ -21,22 +22,24 @@ impl<'a> Bits<'a> {
     }
 
     /// Fills the buffer up to a marker or the end of the bytes.
-    #[inline]
+    #[inline(always)]
     fn fill(&mut self) {
         let ahead = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>());
         if let Some(ahead) = ahead.filter(|_| !self.after_ones) {
             let word = u64::from_be_bytes(*ahead);
             if !has_ones(word) {
-                let bytes = (u64::BITS - self.available) / 8;
-                self.buffer |= word >> self.available;
-                self.available += 8 * bytes;
-                self.at += bytes as usize;
+                // below 64 bits are there, so that nothing here can overflow
+                let bytes = u64::BITS.wrapping_sub(self.available) / 8;
+                self.buffer |= word.wrapping_shr(self.available);
+                self.available = self.available.wrapping_add(8 * bytes);
+                self.at = self.at.wrapping_add(bytes as usize);
                 return;
             }
         }
         self.fill_bytewise();
     }
 
+    #[cold]
     #[inline(never)]
     fn fill_bytewise(&mut self) {
         while self.available < FILLED {
@@ -60,12 +63,12 @@ impl<'a> Bits<'a> {
     }
 
     /// Takes up to 24 bits, highest first.
-    #[inline]
-    pub(super) fn take(&mut self, count: u32) -> Result<i32, Refusal> {
+    #[inline(always)]
+    pub(super) fn take(&mut self, count: u32) -> Result<i32, Damage> {
         if self.available < count {
             self.fill();
             if self.available < count {
-                return Err(ended());
+                return Err(Damage::Ended);
             }
         }
         let taken = high(self.buffer, count);
@@ -73,40 +76,40 @@ impl<'a> Bits<'a> {
         Ok(taken)
     }
 
-    /// Takes zeros, the one after them and `count` bits, where that is short and there are fewer zeros than `limit`;
-    /// takes nothing where it is not.
-    #[inline]
-    pub(super) fn short_code(&mut self, limit: u32, count: u32) -> Option<(u32, i32)> {
+    /// Takes a Golomb code of order `k` (zeros, a one and `k` bits), where it is short and there are fewer zeros than
+    /// `limit`; takes nothing where it is not. Its value is below `limit << k`.
+    #[inline(always)]
+    pub(super) fn short_code(&mut self, limit: u32, k: u32) -> Option<i32> {
         if self.available < 32 {
             self.fill();
         }
-        let zeros = self.buffer.leading_zeros();
-        let length = zeros + 1 + count;
+        let zeros = (self.buffer | 1).leading_zeros();
+        let length = zeros.wrapping_add(k).wrapping_add(1);
         if zeros >= limit || length > self.available {
             return None;
         }
+        // the one and what follows: as much as `1 << k` and the low bits
+        let low = self.buffer.wrapping_shl(zeros).wrapping_shr(63_u32.wrapping_sub(k)) as u32;
         // in two steps, since the whole may be 64 bits
-        let rest = self.buffer << zeros << 1;
-        let taken = high(rest, count);
-        self.buffer = rest << count;
-        self.available -= length;
-        Some((zeros, taken))
+        self.buffer = self.buffer.wrapping_shl(length.wrapping_sub(1)) << 1;
+        self.available = self.available.wrapping_sub(length);
+        Some(zeros.wrapping_sub(1).wrapping_shl(k).wrapping_add(low).cast_signed())
     }
 
     /// Takes zeros up to and with the next one; returns their number, at most `limit`.
-    pub(super) fn zeros(&mut self, limit: u32) -> Result<u32, Refusal> {
+    pub(super) fn zeros(&mut self, limit: u32) -> Result<u32, Damage> {
         let mut zeros = 0;
         loop {
             if self.available == 0 {
                 self.fill();
             }
             if self.available == 0 {
-                return Err(ended());
+                return Err(Damage::Ended);
             }
             let leading = self.buffer.leading_zeros().min(self.available);
             zeros += leading;
             if zeros > limit {
-                return Err(failed("the JPEG-LS scan holds a code that is too long"));
+                return Err(Damage::LongCode);
             }
             if leading < self.available {
                 self.buffer = self.buffer << leading << 1;
@@ -116,10 +119,6 @@ impl<'a> Bits<'a> {
             (self.buffer, self.available) = (0, 0);
         }
     }
-}
-
-fn ended() -> Refusal {
-    failed("the JPEG-LS scan ends before its last pixel")
 }
 
 /// The highest bits of a word, up to 24.
