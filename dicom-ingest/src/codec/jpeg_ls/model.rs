@@ -10,6 +10,8 @@ const CONTEXTS: usize = 365;
 /// Bounds of the prediction correction C (A.6.2).
 const MIN_CORRECTION: i16 = -128;
 const MAX_CORRECTION: i16 = 127;
+/// Samples of a run that are written whether it has as many or not.
+const AT_ONCE: usize = 4;
 /// Order of run-length codes by run index (A.2.1, table A.5).
 const J: [u32; 32] =
     [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -25,12 +27,14 @@ struct Regular {
     k: u16,
 }
 
-/// Statistics of a run interruption context: magnitudes A, occurrences N, negative errors Nn.
+/// Statistics of a run interruption context: magnitudes A, occurrences N, negative errors Nn, and the Golomb parameter
+/// of them, found before it is needed.
 #[derive(Debug, Clone, Copy)]
 struct Interruption {
     a: i32,
     n: i32,
     nn: i32,
+    k: u32,
 }
 
 pub(super) struct Model<'a> {
@@ -62,7 +66,7 @@ impl<'a> Model<'a> {
             parameters,
             regions: gradients.map(|gradient| region(gradient, parameters)).collect(),
             regular: [Regular::new(a); CONTEXTS],
-            interruptions: [Interruption { a, n: 1, nn: 0 }; 2],
+            interruptions: [Interruption::new(a, 0), Interruption::new(a, 1)],
             run_index: 0,
         }
     }
@@ -109,7 +113,7 @@ impl<'a> Model<'a> {
                 at += 1;
             }
             if at <= columns {
-                at = self.run(bits, above, line, at, columns)?;
+                at = self.run::<LOSSLESS>(bits, above, line, at, columns)?;
             }
         }
         Ok(())
@@ -149,7 +153,8 @@ impl<'a> Model<'a> {
     }
 
     /// Decodes a run and the sample that interrupts it (A.7).
-    fn run(
+    #[inline(always)]
+    fn run<const LOSSLESS: bool>(
         &mut self,
         bits: &mut Bits<'_>,
         above: &[i32],
@@ -162,42 +167,63 @@ impl<'a> Model<'a> {
         while end <= columns && bits.take(1)? == 1 {
             let whole = 1_usize << J[self.run_index];
             let length = whole.min(columns + 1 - end);
-            line[end..end + length].fill(value);
             end += length;
             if length == whole {
                 self.run_index = (self.run_index + 1).min(J.len() - 1);
             }
         }
         if end > columns {
+            line[start..end].fill(value);
             return Ok(end);
         }
-        let rest = usize::try_from(bits.take(J[self.run_index])?).unwrap_or_default();
-        if rest > columns - end {
-            return Err(Damage::LongRun);
+        let order = J[self.run_index];
+        if order > 0 {
+            end += usize::try_from(bits.take(order)?).unwrap_or_default();
+            if end > columns {
+                return Err(Damage::LongRun);
+            }
         }
-        line[end..end + rest].fill(value);
-        end += rest;
-        line[end] = self.interruption(bits, value, above[end])?;
+        // most runs are short: what stands behind is not decoded yet
+        if let Some(first) = line.get_mut(start..).and_then(|rest| rest.first_chunk_mut::<AT_ONCE>()) {
+            *first = [value; AT_ONCE];
+            if end > start + AT_ONCE {
+                line[start + AT_ONCE..end].fill(value);
+            }
+        } else {
+            line[start..end].fill(value);
+        }
+        line[end] = self.interruption::<LOSSLESS>(bits, value, above[end], order)?;
         self.run_index = self.run_index.saturating_sub(1);
         Ok(end + 1)
     }
 
-    /// Decodes the sample that ends a run (A.7.2).
-    fn interruption(&mut self, bits: &mut Bits<'_>, left: i32, up: i32) -> Result<i32, Damage> {
+    /// Decodes the sample that ends a run (A.7.2), whose last code had this order.
+    #[inline(always)]
+    fn interruption<const LOSSLESS: bool>(
+        &mut self,
+        bits: &mut Bits<'_>,
+        left: i32,
+        up: i32,
+        order: u32,
+    ) -> Result<i32, Damage> {
         let parameters = self.parameters;
-        let alike = (left - up).abs() <= parameters.near;
+        let near = if LOSSLESS { 0 } else { parameters.near };
+        let alike = left.wrapping_sub(up).wrapping_abs() <= near;
         let kind = i32::from(alike);
         let context = &mut self.interruptions[usize::from(alike)];
-        let magnitude = if alike { context.a + (context.n >> 1) } else { context.a };
-        let k = golomb_order(context.n, magnitude);
-        let mapped = golomb(bits, k, parameters.limit - J[self.run_index] - 1, parameters)?;
-        let doubled = mapped + kind;
-        let odd = doubled % 2 == 1;
-        let size = i32::midpoint(doubled, i32::from(odd));
-        let error = if (k != 0 || 2 * context.nn >= context.n) == odd { -size } else { size };
+        let k = context.k;
+        let mapped = golomb(bits, k, parameters.limit.wrapping_sub(order).wrapping_sub(1), parameters)?;
+        // without branches, which the data would decide
+        let doubled = mapped.wrapping_add(kind);
+        let odd = doubled & 1;
+        let size = doubled.wrapping_add(odd) >> 1;
+        let mostly_negative = i32::from((k != 0) | (context.nn.wrapping_mul(2) >= context.n));
+        let minus = (mostly_negative ^ odd ^ 1).wrapping_neg();
+        let error = (size ^ minus).wrapping_sub(minus);
         context.update(error, mapped, kind, parameters.reset);
-        let (prediction, sign) = if alike { (left, 1) } else { (up, if left > up { -1 } else { 1 }) };
-        Ok(reconstruct::<false>(prediction, sign * error, parameters))
+        let prediction = if alike { left } else { up };
+        let sign = i32::from(!alike & (left > up)).wrapping_neg();
+        Ok(reconstruct::<LOSSLESS>(prediction, (error ^ sign).wrapping_sub(sign), parameters))
     }
 }
 
@@ -271,18 +297,31 @@ impl Regular {
 }
 
 impl Interruption {
+    /// Of samples that are unlike the one above (kind 0) or alike (1).
+    fn new(a: i32, kind: i32) -> Self {
+        let mut new = Self { a, n: 1, nn: 0, k: 0 };
+        new.k = new.order(kind);
+        new
+    }
+
+    /// A.7.2.1.
+    #[inline(always)]
+    fn order(&self, kind: i32) -> u32 {
+        golomb_order(self.n, self.a.wrapping_add((self.n >> 1) & kind.wrapping_neg()))
+    }
+
     /// A.7.2.3.
+    #[inline(always)]
     fn update(&mut self, error: i32, mapped: i32, kind: i32, reset: i32) {
-        if error < 0 {
-            self.nn += 1;
-        }
-        self.a += (mapped + 1 - kind) >> 1;
+        self.nn = self.nn.wrapping_add(i32::from(error < 0));
+        self.a = self.a.wrapping_add(mapped.wrapping_add(1).wrapping_sub(kind) >> 1);
         if self.n == reset {
             self.a >>= 1;
             self.n >>= 1;
             self.nn >>= 1;
         }
-        self.n += 1;
+        self.n = self.n.wrapping_add(1);
+        self.k = self.order(kind);
     }
 }
 
@@ -310,7 +349,7 @@ mod tests {
         let mapped = greatest(&escaped).unwrap();
         assert_eq!(mapped, range);
         let mut regular = Regular::new(1024);
-        let mut interruption = Interruption { a: 1024, n: 1, nn: 0 };
+        let mut interruption = Interruption::new(1024, 0);
         for _ in 0..4 * reset {
             regular.update(-(mapped >> 1), 1, reset);
             interruption.update(-(mapped >> 1), mapped, 0, reset);
