@@ -5,7 +5,7 @@
 use super::damage::Damage;
 
 /// Bits that a refill leaves at the least, where the scan still has them.
-const FILLED: u32 = 57;
+const FILLED: u32 = 56;
 
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
@@ -29,7 +29,7 @@ impl<'a> Bits<'a> {
             let word = u64::from_be_bytes(*ahead);
             if !has_ones(word) {
                 // below 64 bits are there, so that nothing here can overflow
-                let bytes = u64::BITS.wrapping_sub(self.available) / 8;
+                let bytes = 63_u32.wrapping_sub(self.available) / 8;
                 self.buffer |= word.wrapping_shr(self.available);
                 self.available = self.available.wrapping_add(8 * bytes);
                 self.at = self.at.wrapping_add(bytes as usize);
@@ -80,9 +80,7 @@ impl<'a> Bits<'a> {
     /// `limit`; takes nothing where it is not. Its value is below `limit << k`.
     #[inline(always)]
     pub(super) fn short_code(&mut self, limit: u32, k: u32) -> Option<i32> {
-        if self.available < 32 {
-            self.fill();
-        }
+        self.fill();
         let zeros = (self.buffer | 1).leading_zeros();
         let length = zeros.wrapping_add(k).wrapping_add(1);
         if zeros >= limit || length > self.available {
@@ -94,6 +92,19 @@ impl<'a> Bits<'a> {
         self.buffer = self.buffer.wrapping_shl(length.wrapping_sub(1)) << 1;
         self.available = self.available.wrapping_sub(length);
         Some(zeros.wrapping_sub(1).wrapping_shl(k).wrapping_add(low).cast_signed())
+    }
+
+    /// Takes ones, at most as many, and the zero after them; takes nothing where there are more.
+    #[inline(always)]
+    pub(super) fn short_run(&mut self, most: u32) -> Option<u32> {
+        self.fill();
+        let ones = (!self.buffer | 1).leading_zeros();
+        if ones > most || ones >= self.available {
+            return None;
+        }
+        self.buffer = self.buffer.wrapping_shl(ones) << 1;
+        self.available = self.available.wrapping_sub(ones).wrapping_sub(1);
+        Some(ones)
     }
 
     /// Takes zeros up to and with the next one; returns their number, at most `limit`.

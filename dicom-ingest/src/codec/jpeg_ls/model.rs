@@ -10,7 +10,7 @@ const CONTEXTS: usize = 365;
 /// Bounds of the prediction correction C (A.6.2).
 const MIN_CORRECTION: i16 = -128;
 const MAX_CORRECTION: i16 = 127;
-/// Samples of a run that are written whether it has as many or not.
+/// Run indices of order 0, and samples of a run that are written whether it has as many or not.
 const AT_ONCE: usize = 4;
 /// Order of run-length codes by run index (A.2.1, table A.5).
 const J: [u32; 32] =
@@ -163,38 +163,61 @@ impl<'a> Model<'a> {
         columns: usize,
     ) -> Result<usize, Damage> {
         let value = line[start - 1];
+        // most runs are short: what stands behind is not decoded yet
+        if let Some(first) = line.get_mut(start..).and_then(|rest| rest.first_chunk_mut::<AT_ONCE>()) {
+            *first = [value; AT_ONCE];
+        }
+        let most = (AT_ONCE - 1).checked_sub(self.run_index).map(|most| most.min(columns - start));
+        let (end, order) = match most.and_then(|most| bits.short_run(most as u32)) {
+            // every one is a sample as long as the order is 0, and so is the order of what remains
+            Some(ones) if start + AT_ONCE <= line.len() => {
+                self.run_index += ones as usize;
+                (start + ones as usize, 0)
+            }
+            Some(ones) => {
+                self.run_index += ones as usize;
+                line[start..start + ones as usize].fill(value);
+                (start + ones as usize, 0)
+            }
+            None => match self.long_run(bits, line, start, columns)? {
+                (end, _) if end > columns => return Ok(end),
+                ended => ended,
+            },
+        };
+        line[end] = self.interruption::<LOSSLESS>(bits, value, above[end], order)?;
+        self.run_index = self.run_index.saturating_sub(1);
+        Ok(end + 1)
+    }
+
+    /// Fills a run of any length; returns its end and the order of its last code (A.7.1).
+    #[inline(never)]
+    fn long_run(
+        &mut self,
+        bits: &mut Bits<'_>,
+        line: &mut [i32],
+        start: usize,
+        columns: usize,
+    ) -> Result<(usize, u32), Damage> {
         let mut end = start;
+        let mut order = J[self.run_index];
+        let value = line[start - 1];
         while end <= columns && bits.take(1)? == 1 {
-            let whole = 1_usize << J[self.run_index];
+            let whole = 1_usize << order;
             let length = whole.min(columns + 1 - end);
             end += length;
             if length == whole {
                 self.run_index = (self.run_index + 1).min(J.len() - 1);
+                order = J[self.run_index];
             }
         }
-        if end > columns {
-            line[start..end].fill(value);
-            return Ok(end);
-        }
-        let order = J[self.run_index];
-        if order > 0 {
+        if end <= columns {
             end += usize::try_from(bits.take(order)?).unwrap_or_default();
             if end > columns {
                 return Err(Damage::LongRun);
             }
         }
-        // most runs are short: what stands behind is not decoded yet
-        if let Some(first) = line.get_mut(start..).and_then(|rest| rest.first_chunk_mut::<AT_ONCE>()) {
-            *first = [value; AT_ONCE];
-            if end > start + AT_ONCE {
-                line[start + AT_ONCE..end].fill(value);
-            }
-        } else {
-            line[start..end].fill(value);
-        }
-        line[end] = self.interruption::<LOSSLESS>(bits, value, above[end], order)?;
-        self.run_index = self.run_index.saturating_sub(1);
-        Ok(end + 1)
+        line[start..end].fill(value);
+        Ok((end, order))
     }
 
     /// Decodes the sample that ends a run (A.7.2), whose last code had this order.
