@@ -1,6 +1,7 @@
 //! The bits of a JPEG-LS scan: after a byte of ones, the next byte holds seven bits (A.1).
 
 #![expect(clippy::inline_always, reason = "once a pixel: a call of their own costs a tenth of the whole")]
+#![expect(clippy::cast_possible_truncation, reason = "checked or bounded: a code's low bits are at most 24")]
 
 use super::damage::Damage;
 

@@ -1,5 +1,9 @@
 //! The context model (annex A): predicts each sample from its neighbours, and learns from the errors.
 #![expect(clippy::inline_always, reason = "once a pixel: a call of their own costs a tenth of the whole")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "orders are below 32, steps from -1 to 1, short runs below 4"
+)]
 
 use super::bits::Bits;
 use super::damage::Damage;
@@ -315,7 +319,7 @@ impl Regular {
         let least = 1_i32.wrapping_sub(self.n);
         let step = i32::from(self.b < least).wrapping_sub(i32::from(self.b > 0));
         self.b = self.b.wrapping_add(step.wrapping_mul(self.n)).max(least).min(0);
-        self.c = self.c.wrapping_sub(step as i16).max(MIN_CORRECTION).min(MAX_CORRECTION);
+        self.c = self.c.wrapping_sub(step as i16).clamp(MIN_CORRECTION, MAX_CORRECTION);
     }
 }
 
