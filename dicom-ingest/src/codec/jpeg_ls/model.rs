@@ -249,7 +249,7 @@ impl<'a> Model<'a> {
         let error = (size ^ minus).wrapping_sub(minus);
         context.update(error, mapped, kind, parameters.reset);
         let prediction = if alike { left } else { up };
-        let sign = i32::from(!alike & (left > up)).wrapping_neg();
+        let sign = i32::from(!alike && left > up).wrapping_neg();
         Ok(reconstruct::<LOSSLESS>(prediction, (error ^ sign).wrapping_sub(sign), parameters))
     }
 }
