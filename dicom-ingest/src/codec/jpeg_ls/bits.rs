@@ -146,3 +146,43 @@ fn has_ones(word: u64) -> bool {
     let zeros = !word;
     zeros.wrapping_sub(LOW) & word & (LOW << 7) != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_end_with_the_bits() {
+        // order 2: two zeros, a one and 01 are 2 x 4 + 1; then three zeros, which no one follows
+        let mut bits = Bits::new(&[0b0010_1000]);
+        assert_eq!(bits.short_code(24, 2), Some(9));
+        assert_eq!((bits.short_code(24, 0), bits.zeros(24)), (None, Err(Damage::Ended)));
+        // as many zeros as the limit are no short code, and are left there
+        let mut bits = Bits::new(&[0b0001_0000]);
+        assert_eq!((bits.short_code(3, 0), bits.short_code(4, 0)), (None, Some(3)));
+    }
+
+    #[test]
+    fn short_runs_end_with_a_zero() {
+        let mut bits = Bits::new(&[0b1101_1101]);
+        assert_eq!((bits.short_run(1), bits.short_run(2)), (None, Some(2)));
+        assert_eq!((bits.short_run(3), bits.take(1)), (Some(3), Ok(1)));
+        // the last one has no zero after it
+        let mut bits = Bits::new(&[0b0000_0001]);
+        assert_eq!((bits.take(7), bits.short_run(3), bits.take(1)), (Ok(0), None, Ok(1)));
+    }
+
+    /// A byte of ones is followed by a bit that is none of the scan's, wherever eight bytes are read at once.
+    #[test]
+    fn the_bit_after_ones_is_left_out() {
+        for before in 0..12 {
+            let mut bytes = vec![0; before];
+            bytes.extend([0xFF, 0x7F, 0x01, 0, 0, 0, 0, 0, 0, 0]);
+            let mut bits = Bits::new(&bytes);
+            for _ in 0..before {
+                assert_eq!(bits.take(8), Ok(0));
+            }
+            assert_eq!((bits.take(15), bits.short_code(24, 0)), (Ok(0x7FFF), Some(7)));
+        }
+    }
+}
