@@ -9,6 +9,7 @@ use crate::pixel_facts::PixelFacts;
 use crate::refusal::Refusal;
 
 mod bits;
+mod damage;
 mod model;
 mod parameters;
 

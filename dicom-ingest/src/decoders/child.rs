@@ -1,6 +1,6 @@
 //! One process that reads files, from the outside.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child as Process, Command, Stdio};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::confine::{Bounds, Confinement};
 use super::facts::SentInstance;
+use super::link::{Link, connection};
 use super::place::{Place, Placed};
 use super::wire::{self, Answered, Asked, Framed, Gap, VALUES_AT_ONCE, invalid, widen};
 use super::{Fault, check};
@@ -35,8 +36,6 @@ const MORE_HEAD: usize = 1 << 10;
 const TAIL: usize = 512;
 /// The least that is worth leaving out.
 const LEAST_GAP: usize = 16 << 10;
-/// Bytes that are read at once where a head is due.
-const READ_AT_ONCE: usize = 16 << 10;
 
 /// A running process, bounded and ready.
 pub(super) struct Child {
@@ -371,47 +370,4 @@ fn transform(link: &mut Link<'_>, number: u64, size: (u32, u32), body: u64) -> i
         return Err(invalid("a frame that its header does not have"));
     }
     Ok(transform)
-}
-
-/// What is read of a connection, heads at once with what follows them.
-type Link<'a> = BufReader<Timed<'a>>;
-
-fn connection(link: &UnixStream, until: Instant) -> Link<'_> {
-    BufReader::with_capacity(READ_AT_ONCE, Timed { link, until })
-}
-
-/// A connection with a deadline over all that is said on it.
-struct Timed<'a> {
-    link: &'a UnixStream,
-    until: Instant,
-}
-
-impl Timed<'_> {
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
-    }
-}
-
-/// The system says that a call would block where its time is over.
-fn late(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
-}
-
-impl Read for Timed<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.link.set_read_timeout(self.left()?)?;
-        self.link.read(bytes).map_err(late)
-    }
-}
-
-impl Write for Timed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.link.set_write_timeout(self.left()?)?;
-        self.link.write(bytes).map_err(late)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

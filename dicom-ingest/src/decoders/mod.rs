@@ -10,6 +10,7 @@ mod child;
 mod confine;
 mod facts;
 mod inside;
+mod link;
 mod place;
 mod wire;
 
