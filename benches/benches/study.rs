@@ -53,6 +53,7 @@ impl Analysed {
         let output = self.evidence.output.as_ref().expect("a scored study");
         ImageScores {
             model: self.stages.readings.built_in().bundle.digest().to_owned(),
+            bundle: String::new(),
             labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
             view: Some(ChestView::Pa),
             modality: "DX".to_owned(),
@@ -110,6 +111,7 @@ fn learn(stages: &Stages, job: &Job, ground: &Ground) -> Evidence {
     let output = evidence.output.as_ref().expect("a scored study");
     let image = ImageScores {
         model: stages.readings.built_in().bundle.digest().to_owned(),
+        bundle: String::new(),
         labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
         view: Some(ChestView::Pa),
         modality: "DX".to_owned(),

@@ -309,7 +309,7 @@ fn pictured_site(folder: &Path, config: &str) {
 fn late_fusion_of_a_site_reads_the_findings_of_the_bundle_that_read_the_study() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let digest = Bundle::embedded().unwrap().digest().to_owned();
+    let digest = Bundle::embedded().unwrap().identity().unwrap();
     pictured_site(folder, &PICTURED.replace("BUNDLE", &digest));
     succeeded(&run(folder, &["config", "check", "--config", "chiasm.toml"]));
     let (bundle, line) = analyzed(folder, &record(|_| {}), "out", "en");

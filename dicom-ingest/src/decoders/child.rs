@@ -91,6 +91,9 @@ impl Child {
             let answered = self.ask(&Asked::Header(gap), gap, &mut sent, |link, number, digest| {
                 Ok(match answer(link, number)? {
                     Answered::Incomplete if gap.is_some() => None,
+                    Answered::Instance(_, Some(at)) if at > file.len() as u64 => {
+                        return Err(invalid("pixels behind the end of the file"));
+                    }
                     Answered::Instance(sent, at) => {
                         Some((Header::Instance(Box::new(instance(*sent, digest)?)), at))
                     }
@@ -146,9 +149,7 @@ impl Child {
 
     /// What of a file is not sent at first.
     fn gap(&self, file: &[u8]) -> Option<Gap> {
-        let head = self.head?;
-        let length = file.len().checked_sub(head + TAIL).filter(|length| *length >= LEAST_GAP)?;
-        Some(Gap { at: head as u64, length: length as u64 })
+        left_out(self.head?, file.len())
     }
 
     /// Takes the place of a file's pixels, if they are plain values, for that of the next.
@@ -238,6 +239,13 @@ impl Child {
         }
         self.process.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
     }
+}
+
+/// What is left out of a file of so many bytes, whose first `head` and last bytes are sent. The head is what the process said of
+/// another file, which may be anything.
+fn left_out(head: usize, length: usize) -> Option<Gap> {
+    let between = length.checked_sub(head.checked_add(TAIL)?).filter(|length| *length >= LEAST_GAP)?;
+    Some(Gap { at: head as u64, length: between as u64 })
 }
 
 impl Drop for Child {
@@ -370,4 +378,18 @@ fn transform(link: &mut Link<'_>, number: u64, size: (u32, u32), body: u64) -> i
         return Err(invalid("a frame that its header does not have"));
     }
     Ok(transform)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_a_process_made_up_leaves_nothing_out() {
+        let gap = left_out(1024, 1024 + LEAST_GAP + TAIL).map(|gap| (gap.at, gap.length));
+        assert_eq!(gap, Some((1024, LEAST_GAP as u64)));
+        for head in [1025, usize::MAX - TAIL, usize::MAX] {
+            assert!(left_out(head, 1024 + LEAST_GAP + TAIL).is_none(), "{head}");
+        }
+    }
 }

@@ -77,7 +77,7 @@ fn said(model: &FusedModel, input: &AssessInput<'_>, formulas: &[Risk]) -> Risk 
 )]
 fn vector(image: Option<&ImageScores>, config: &FusedConfig) -> Result<Option<Vec<f32>>, &'static str> {
     let Some(scores) = image else { return Ok(None) };
-    if config.image.bundle.as_deref() != Some(scores.model.as_str()) {
+    if config.image.bundle.as_deref() != Some(scores.bundle.as_str()) {
         return Err("the image scores are of another version of the image model, so they take no part");
     }
     Ok(Some(scores.labels.iter().map(|(_, logit)| *logit as f32).collect()))

@@ -63,6 +63,8 @@ pub struct ImageScores {
     /// Digest of the weights that made the scores, as the fusion was trained with; see
     /// [`LateFusionModel::image_model`].
     pub model: String,
+    /// What tells the bundle of those weights from every other one, its preprocessing and order of labels too.
+    pub bundle: String,
     /// Label and logit of every finding.
     pub labels: Vec<(String, f64)>,
     /// View of the radiograph.

@@ -113,6 +113,8 @@ pub(super) fn describe(risk: &mut Risk, stated: &RecordRow, features: &FeatureTa
     for feature in stated.read.iter().filter_map(|id| features.feature(id)) {
         let reason = stated.absent.iter().find(|(id, _)| *id == feature.id).map(|(_, reason)| *reason);
         if let Some(reason) = reason {
+            // what was asked of the patient may be too old for the model
+            risk.inputs.retain(|known| known.label != feature.label);
             risk.inputs.push(RiskInput {
                 value: "unknown".to_owned(),
                 unit: None,

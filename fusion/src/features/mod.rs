@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use crate::number::stored;
 use crate::record::{Observation, Record};
 pub(crate) use conditions::presence;
-pub use known::is_feature;
+pub use known::{feature_label, is_feature};
 pub use missing::MissingReason;
 pub use rows::{CELLS, ROW_NAMES, cells, rows, to_text};
 pub(crate) use scales::assigned;

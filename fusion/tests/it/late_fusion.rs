@@ -194,6 +194,7 @@ fn the_risk_is_for_covid_records_and_the_right_network_only() {
     let labels = LABELS.iter().rev().zip(exam.image_logits.iter().rev());
     let scores = ImageScores {
         model: "digest of the image model".to_owned(),
+        bundle: "identity of its bundle".to_owned(),
         labels: labels.map(|(label, logit)| ((*label).to_owned(), *logit)).collect(),
         view: Some(ChestView::Ap),
         modality: "DX".to_owned(),

@@ -257,7 +257,8 @@ fn late_fusion_takes_scores_of_its_own_bundle_and_the_report_s_own_formula() {
     let model = pictured();
     let case = of(&quantity(80.0, "mg/L"));
     let scores = |model: &str| ImageScores {
-        model: model.to_owned(),
+        model: "the weights".to_owned(),
+        bundle: model.to_owned(),
         labels: ["one", "two", "three"].map(|name| (name.to_owned(), 1.0)).to_vec(),
         view: None,
         modality: "DX".to_owned(),

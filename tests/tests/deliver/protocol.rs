@@ -38,16 +38,18 @@ async fn the_bundle_goes_out_as_stored_to_the_base_with_the_token() {
 
 #[tokio::test]
 async fn a_server_that_gives_no_part_of_a_report_is_asked_for_all_of_it() {
-    let server = server();
-    let target = target(&server, None, PATIENT);
-    server.fault(Route::Read, Fault::Status(400, "structure"));
-    target.deliver(&parcel("job-1", &report("job-1"), false)).await.unwrap();
-    assert_eq!(server.accepted().len(), 1);
-    let paths = server.seen().into_iter().map(|seen| seen.path);
-    let reads: Vec<String> = paths.filter(|path| path.contains("DiagnosticReport/")).collect();
-    let (told, whole) =
-        (format!("/fhir/{PLACE}?_elements=identifier%2Cstatus%2Cmeta"), format!("/fhir/{PLACE}"));
-    assert_eq!(reads, [told, whole.clone(), whole], "before the write and after it");
+    for status in [400, 405, 406, 414, 422, 501] {
+        let server = server();
+        let target = target(&server, None, PATIENT);
+        server.fault(Route::Read, Fault::Status(status, "structure"));
+        target.deliver(&parcel("job-1", &report("job-1"), false)).await.unwrap();
+        assert_eq!(server.accepted().len(), 1, "{status}");
+        let paths = server.seen().into_iter().map(|seen| seen.path);
+        let reads: Vec<String> = paths.filter(|path| path.contains("DiagnosticReport/")).collect();
+        let (told, whole) =
+            (format!("/fhir/{PLACE}?_elements=identifier%2Cstatus%2Cmeta"), format!("/fhir/{PLACE}"));
+        assert_eq!(reads, [told, whole.clone(), whole], "{status}: before the write and after it");
+    }
 }
 
 #[tokio::test]

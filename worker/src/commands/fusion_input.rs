@@ -51,7 +51,7 @@ pub(super) fn embed(args: &FusionEmbedArgs) -> anyhow::Result<u8> {
     }
     bar.finish_and_clear();
     writer.flush().with_context(writing)?;
-    tracing::info!(pictures = written, bundle = bundle.id(), digest = bundle.digest(), "embedded");
+    tracing::info!(pictures = written, bundle = bundle.id(), identity = bundle.identity()?, "embedded");
     Ok(0)
 }
 

@@ -176,6 +176,7 @@ fn every_text_of_every_risk_is_known() {
     let bundle = Bundle::embedded().unwrap();
     let scores = ImageScores {
         model: bundle.digest().to_owned(),
+        bundle: bundle.identity().unwrap(),
         labels: bundle.model_card().labels.iter().map(|label| (label.name.clone(), -1.0)).collect(),
         view: Some(ChestView::Ap),
         modality: "DX".into(),

@@ -32,6 +32,12 @@ pub(super) fn line(risk: &Risk) -> outcome::Risk {
     }
 }
 
+/// What is missing, for a reader: a learned risk names features by their identifiers.
+pub(super) fn missing(risk: &Risk, word: &str) -> String {
+    let label = risk.learned.then(|| fusion::features::feature_label(word)).flatten();
+    label.unwrap_or(word).to_owned()
+}
+
 fn risk(risk: &Risk) -> doc::Risk {
     doc::Risk {
         id: risk.id.clone(),
@@ -41,7 +47,7 @@ fn risk(risk: &Risk) -> doc::Risk {
         horizon: risk.horizon.clone().unwrap_or_else(|| "not stated".into()),
         horizon_years: risk.horizon.as_deref().and_then(horizon_years),
         value: value(risk),
-        missing: risk.missing.clone(),
+        missing: risk.missing.iter().map(|word| missing(risk, word)).collect(),
         could_be: could_be(risk),
         performer: if risk.learned {
             doc::Performer::Model(risk.id.clone())
@@ -136,7 +142,10 @@ fn value(risk: &Risk) -> doc::RiskValue {
 fn reason(risk: &Risk) -> String {
     match &risk.reason {
         Some(reason) => reason.strip_prefix("not computable: ").unwrap_or(reason).to_owned(),
-        None => format!("missing: {}", risk.missing.join(", ")),
+        None => {
+            let words: Vec<String> = risk.missing.iter().map(|word| missing(risk, word)).collect();
+            format!("missing: {}", words.join(", "))
+        }
     }
 }
 

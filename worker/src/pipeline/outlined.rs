@@ -6,6 +6,7 @@
 //! where the image states it, is taken from a mask (ADR 60).
 
 use dicom_ingest::instance::Instance;
+use dicom_ingest::study::{DropReason, Dropped};
 use fusion::{Nodule, Outlined};
 use jiff::Timestamp;
 use models::{ModelCard, Region, SegmentLabel};
@@ -21,6 +22,10 @@ const MOST_REGIONS: usize = 100;
 
 /// Lengths that a nodule can have, mm; the same as a record's.
 const POSSIBLE_MM: std::ops::RangeInclusive<f64> = 0.1..=500.0;
+
+/// Words of Image Type (0008,0008) that say that an image is no section, though it is of CT or MR: localizers (PS3.3 C.8.2.1.1.1,
+/// C.8.3.1.1.1), projections through a volume (PS3.3 C.8.16.1.3 and C.8.16.1.4) and what vendors call them.
+const PROJECTIONS: [&str; 7] = ["LOCALIZER", "SCOUT", "PROJECTION", "MIP", "MINIP", "MAXIMUM", "MINIMUM"];
 
 /// Why an outline is no measurement of a nodule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +89,7 @@ pub(super) fn add(reading: &Reading, config: &Config, evidence: &mut Evidence) {
         .as_ref()
         .is_some_and(|record| fusion::nodule::denies_nodules(record, t0, &config.site_zone));
     let instances: Vec<&Instance> = study.instances.iter().map(|file| &file.instance).collect();
-    match nodules(&instances, output, model, t0) {
+    match nodules((&instances, &study.dropped), output, model, t0) {
         Ok(found) if found.is_empty() => {}
         Ok(_) if denied => warn(evidence, "OutlineNotMeasured", Unmeasured::Denied.text()),
         Ok(found) => {
@@ -101,7 +106,7 @@ fn warn(evidence: &mut Evidence, code: &str, text: &str) {
 
 /// The nodules that are outlined, each connected region one.
 fn nodules(
-    instances: &[&Instance],
+    (instances, dropped): (&[&Instance], &[Dropped]),
     output: &ModelOutput,
     model: &ModelCard,
     t0: Timestamp,
@@ -117,7 +122,9 @@ fn nodules(
     let Some(image) = image.filter(|_| !drawn.is_empty()) else { return Ok(Vec::new()) };
     let spacing = spacing(image)?;
     let of_series = instances.iter().filter(|one| one.series_uid == image.series_uid);
-    if of_series.map(|one| one.images()).sum::<usize>() > 1 {
+    if of_series.map(|one| one.images()).sum::<usize>() > 1
+        || dropped.iter().any(|one| may_show_more(one, image))
+    {
         return Err(Unmeasured::OneOfSeveral);
     }
     let mut found = Vec::new();
@@ -133,10 +140,18 @@ fn nodules(
 
 /// Distance of the pixels in the patient, mm. What a projection states is its detector's, or of one plane.
 fn spacing(image: &Instance) -> Result<[f64; 2], Unmeasured> {
-    if !matches!(image.modality.as_deref(), Some("CT" | "MR")) {
+    let is_projection =
+        image.image_type.iter().any(|value| PROJECTIONS.iter().any(|word| value.contains(word)));
+    if !matches!(image.modality.as_deref(), Some("CT" | "MR")) || is_projection {
         return Err(Unmeasured::NoSection);
     }
     image.spacing_in_patient().ok_or(Unmeasured::NoSpacing)
+}
+
+/// Whether a file that was left out can be another image of the series: one that could not be read, of it or of nobody knows which.
+fn may_show_more(dropped: &Dropped, image: &Instance) -> bool {
+    dropped.reason != DropReason::Duplicate
+        && dropped.series_uid.as_ref().is_none_or(|series| *series == image.series_uid)
 }
 
 /// The longest diameters of the regions that are large enough for the model, in hundredths of mm.
@@ -169,6 +184,7 @@ mod tests {
     use dicom_ingest::patient::Sex;
     use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
     use dicom_ingest::read::read_header;
+    use dicom_ingest::refusal::{Refusal, RefusalCode};
     use jiff::civil::date;
     use models::{Bundle, Coding, Mask};
 
@@ -269,7 +285,7 @@ mod tests {
         let mask = Mask::new(4, 3, (0..12).map(|pixel| (5..7).contains(&pixel))).unwrap();
         let sound = section();
         let said = |image: &Instance, others: &[&Instance], model: &ModelCard, mask: &Mask| {
-            nodules(&[&[image][..], others].concat(), &output(image, mask.clone()), model, t0)
+            nodules((&[&[image][..], others].concat(), &[]), &output(image, mask.clone()), model, t0)
         };
         let found = said(&sound, &[], &model, &mask).unwrap();
         assert_eq!((found.len(), found[0].dated), (1, Some(t0)));
@@ -287,12 +303,29 @@ mod tests {
 
         let projection = Instance { modality: Some("DX".into()), ..sound.clone() };
         assert_eq!(said(&projection, &[], &model, &mask), Err(Unmeasured::NoSection));
+        for word in ["LOCALIZER", "PROJECTION IMAGE", "MIP", "MAXIMUM"] {
+            let image_type = ["ORIGINAL", "PRIMARY", word].map(str::to_owned).to_vec();
+            let through = Instance { image_type, ..sound.clone() };
+            assert_eq!(said(&through, &[], &model, &mask), Err(Unmeasured::NoSection), "{word}");
+        }
         let unsized_one = Instance { pixel_spacing: None, ..sound.clone() };
         assert_eq!(said(&unsized_one, &[], &model, &mask), Err(Unmeasured::NoSpacing));
         let next = Instance { sop_instance_uid: "2.25.2".parse().unwrap(), ..sound.clone() };
         assert_eq!(said(&sound, &[&next], &model, &mask), Err(Unmeasured::OneOfSeveral));
         let other = Instance { series_uid: "2.25.3".parse().unwrap(), ..next };
         assert_eq!(said(&sound, &[&other], &model, &mask).map(|found| found.len()), Ok(1), "another series");
+
+        let left_out = |series: Option<&Instance>, reason: DropReason| {
+            let series_uid = series.map(|one| one.series_uid.clone());
+            let dropped = Dropped { path: "file".into(), series_uid, reason };
+            nodules((&[&sound], &[dropped]), &output(&sound, mask.clone()), &model, t0)
+                .map(|found| found.len())
+        };
+        let unread = || DropReason::Refused(Refusal::new(RefusalCode::DecoderFailed, "a test"));
+        assert_eq!(left_out(Some(&sound), unread()), Err(Unmeasured::OneOfSeveral));
+        assert_eq!(left_out(None, unread()), Err(Unmeasured::OneOfSeveral));
+        assert_eq!(left_out(Some(&other), unread()), Ok(1), "of another series");
+        assert_eq!(left_out(Some(&sound), DropReason::Duplicate), Ok(1));
 
         // nothing outlined, or something that is no nodule: nothing is said of any image
         assert_eq!(said(&projection, &[], &model, &mask.emptied()), Ok(Vec::new()));

@@ -44,7 +44,7 @@ pub struct ImageInput {
     pub label: String,
     /// Which network the vectors come from, and how they were made.
     pub source: String,
-    /// Digest of the weights of the bundle that the vectors come from: a report asks for it.
+    /// Identity of the bundle that the vectors come from, over manifest, card and weights: a report asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<String>,
     /// What of that bundle they are.

@@ -51,6 +51,9 @@ fn every_text_beside_the_words_of_a_sites_model_is_known() {
         let risk = fusion::assess_tabular(&model, &input);
         computed += usize::from(risk.probability.is_some());
         reasons.extend(risk.reason.clone());
+        for feature in &base.features {
+            known(&risks::missing(&risk, &feature.id), &feature.id);
+        }
         risks::risks(&[risk]).iter().for_each(of_risk);
     }
     assert!(computed > 3 && reasons.len() > 3, "{computed} {reasons:?}");

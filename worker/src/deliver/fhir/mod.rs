@@ -61,6 +61,9 @@ const SENDS: u32 = 4;
 /// What of a report says which version it is, and whether somebody signed it.
 const TOLD: &str = "identifier,status,meta";
 
+/// Answers by which a server or what stands before it refuses to be asked for a part. Not 404: that is the answer where nothing lies.
+const REFUSES_PARTS: [u16; 6] = [400, 405, 406, 414, 422, 501];
+
 /// The media type of FHIR as JSON.
 const FHIR_JSON: &str = "application/fhir+json";
 
@@ -205,7 +208,7 @@ impl FhirTarget {
     async fn read(&self, report_url: &str, limit: usize) -> Result<Answer, Trouble> {
         if !self.reads_whole.load(Ordering::Relaxed) {
             let answer = self.client.get(report_url, &[("_elements", TOLD)], limit).await?;
-            if answer.status != 400 {
+            if !REFUSES_PARTS.contains(&answer.status) {
                 return Ok(answer);
             }
             self.reads_whole.store(true, Ordering::Relaxed);
