@@ -142,7 +142,7 @@ fn a_report_carries_the_number_that_the_model_gives_with_everything_that_belongs
     assert!(own.len() > 10 && !basis.iter().any(|one| own.iter().any(|id| one.contains(id))), "{basis:?}");
     let notes = notes(risk);
     for part in
-        ["Adults of a drawn table", "Platt calibration on", "obody was ever measured for this", "creatinine"]
+        ["Adults of a drawn table", "Platt calibration on", "obody was ever measured for this", "Creatinine"]
     {
         assert!(notes.contains(part), "{part}: {notes}");
     }
