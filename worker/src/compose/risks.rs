@@ -140,13 +140,11 @@ fn value(risk: &Risk) -> doc::RiskValue {
 
 /// Why there is no probability; that it is not computable is said beside it.
 fn reason(risk: &Risk) -> String {
-    match &risk.reason {
-        Some(reason) => reason.strip_prefix("not computable: ").unwrap_or(reason).to_owned(),
-        None => {
-            let words: Vec<String> = risk.missing.iter().map(|word| missing(risk, word)).collect();
-            format!("missing: {}", words.join(", "))
-        }
+    if let Some(reason) = &risk.reason {
+        return reason.strip_prefix("not computable: ").unwrap_or(reason).to_owned();
     }
+    let words: Vec<String> = risk.missing.iter().map(|word| missing(risk, word)).collect();
+    format!("missing: {}", words.join(", "))
 }
 
 /// The learned fusion as the report names it.
