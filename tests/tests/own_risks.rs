@@ -210,6 +210,16 @@ fn whom_the_model_is_not_for_and_what_does_not_fit_is_said_in_both_languages() {
     assert!(page(folder, &line).contains("Platt kalibriert an"));
 }
 
+/// What `config check` says of the site's model, whose file is this.
+fn problem_of(folder: &Path, file: &str) -> String {
+    fs::write(folder.join("model/model.json"), file).unwrap();
+    let output = run(folder, &["config", "check", "--config", "chiasm.toml", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let problems = lines(&output).remove(0)["problems"].clone();
+    assert_eq!(problems[0]["key"], "risks.own.path");
+    problems[0]["problem"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_model_that_no_report_could_ask_is_refused_before_any_study() {
     let folder = tempfile::tempdir().unwrap();
@@ -217,14 +227,7 @@ fn a_model_that_no_report_could_ask_is_refused_before_any_study() {
     site(folder, CONFIG);
     let model = folder.join("model/model.json");
     let file = fs::read_to_string(&model).unwrap();
-    let refused = |text: &str| {
-        fs::write(&model, text).unwrap();
-        let output = run(folder, &["config", "check", "--config", "chiasm.toml", "--json"]);
-        assert_eq!(output.status.code(), Some(2));
-        let problems = lines(&output).remove(0)["problems"].clone();
-        assert_eq!(problems[0]["key"], "risks.own.path");
-        problems[0]["problem"].as_str().unwrap().to_owned()
-    };
+    let refused = |text: &str| problem_of(folder, text);
     let said = refused(&file.replace("creatinine", "frailty"));
     assert!(said.starts_with("RiskModelColumn") && said.contains("`frailty`"), "{said}");
     let said = refused(&file.replace("\"mg/dL\"", "\"umol/L\""));
@@ -355,12 +358,7 @@ fn late_fusion_of_another_bundle_or_of_what_no_report_has_is_refused() {
     pictured_site(folder, PICTURED);
     let model = folder.join("model/model.json");
     let file = fs::read_to_string(&model).unwrap();
-    let refused = |text: &str| {
-        fs::write(&model, text).unwrap();
-        let output = run(folder, &["config", "check", "--config", "chiasm.toml", "--json"]);
-        assert_eq!(output.status.code(), Some(2));
-        lines(&output).remove(0)["problems"][0]["problem"].as_str().unwrap().to_owned()
-    };
+    let refused = |text: &str| problem_of(folder, text);
     assert!(refused(&file).starts_with("RiskModelBundle"));
     assert!(refused(&file.replace("\"logits\"", "\"embedding\"")).starts_with("RiskModelPictures"));
     let said = refused(&file.replace("\"mayo\"", "\"our-own\""));
