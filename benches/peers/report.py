@@ -44,7 +44,7 @@ def bound(own, limits, flop):
         batch = int(name.rsplit(" ", 1)[1])
         return {"ms": 1e3 * batch * flop / (limits["sgemm_gflop_s"] * 1e9), "by": "FLOP"}
     if kind == "decode":
-        return {"ms": 1e3 * 2048 * 2048 * (2 + 4) / copy, "by": "bytes: 2 read, 4 written a pixel"}
+        return {"ms": 1e3 * 2048 * 2048 * (2 + 2) / copy, "by": "bytes: 2 read, 2 written a pixel"}
     if kind == "volume":
         return {"ms": 1e3 * 135 * 512 * 512 * (2 + 4) / copy, "by": "bytes: 2 read, 4 written a voxel"}
     if kind == "evaluate":

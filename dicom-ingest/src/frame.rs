@@ -10,6 +10,7 @@ use crate::dataset::View;
 use crate::modality_lut::ModalityLut;
 use crate::pixel_facts::{Photometric, PixelFacts};
 use crate::refusal::Refusal;
+use crate::stored::StoredValues;
 use crate::voi::Voi;
 
 /// Without a window, a picture that uses less than this part of its possible range is stretched over what it
@@ -40,7 +41,7 @@ pub struct Frame {
     /// Number of columns.
     pub columns: usize,
     /// Stored values, row by row from the top left, masked to Bits Stored and sign-extended.
-    pub stored: Vec<i32>,
+    pub stored: StoredValues,
     /// How they become grey.
     pub transform: GreyTransform,
 }
@@ -57,13 +58,12 @@ impl Frame {
         let (lowest, highest) = (*transform.possible.start(), *transform.possible.end());
         let table: Vec<f32> = (lowest..=highest).map(|stored| transform.grey(stored, &voi)).collect();
         let black = table.first().copied().unwrap_or_default();
-        self.stored
-            .iter()
-            .map(|stored| {
-                let index = usize::try_from(stored - lowest).unwrap_or(usize::MAX);
-                table.get(index).copied().unwrap_or(black)
-            })
-            .collect()
+        let of = |stored: i32| {
+            // both have two bytes, so that nothing overflows; below the lowest is beyond every table
+            let index = stored.wrapping_sub(lowest).cast_unsigned() as usize;
+            table.get(index).copied().unwrap_or(black)
+        };
+        self.stored.iter().map(of).collect()
     }
 
     /// The modality values of the frame, e.g. Hounsfield units of a CT. Padding is no measurement: it takes the least value of
@@ -71,11 +71,14 @@ impl Frame {
     pub fn modality_values(&self) -> Vec<f32> {
         #[expect(clippy::cast_possible_truncation, reason = "f32 holds what a detector resolves")]
         let value = |stored: i32| self.transform.modality.apply(f64::from(stored)) as f32;
-        let measured = self.stored.iter().filter(|stored| !self.transform.is_padding(**stored));
-        let least = measured.map(|stored| value(*stored)).min_by(f32::total_cmp);
-        let of = |stored: &i32| match least {
-            Some(least) if self.transform.is_padding(*stored) => least,
-            _ => value(*stored),
+        let Some(padding) = &self.transform.padding else {
+            return self.stored.iter().map(value).collect();
+        };
+        let measured = self.stored.iter().filter(|stored| !padding.contains(stored));
+        let least = measured.map(value).min_by(f32::total_cmp);
+        let of = |stored: i32| match least {
+            Some(least) if padding.contains(&stored) => least,
+            _ => value(stored),
         };
         self.stored.iter().map(of).collect()
     }
@@ -83,7 +86,7 @@ impl Frame {
     /// The range of an image that states no window; see [`Self::grey`].
     fn range(&self) -> Voi {
         let transform = &self.transform;
-        let used = self.stored.iter().copied().filter(|stored| !transform.is_padding(*stored));
+        let used = self.stored.iter().filter(|stored| !transform.is_padding(*stored));
         let (least, most) =
             used.fold((i32::MAX, i32::MIN), |(least, most), stored| (least.min(stored), most.max(stored)));
         let (lowest, highest) = (*transform.possible.start(), *transform.possible.end());

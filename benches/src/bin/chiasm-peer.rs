@@ -145,7 +145,7 @@ fn decoding(file: &Path) -> anyhow::Result<Work> {
     Ok(Box::new(move |show| {
         let decoded =
             decode(&bytes, &Limits::default()).map_err(|refusal| anyhow::anyhow!(refusal.message))?;
-        Ok(checksum(show, decoded.frames[0].stored.iter().copied().map(f64::from)))
+        Ok(checksum(show, decoded.frames[0].stored.iter().map(f64::from)))
     }))
 }
 

@@ -1,6 +1,6 @@
 //! One process that reads files, from the outside.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child as Process, Command, Stdio};
@@ -10,7 +10,7 @@ use super::confine::{Bounds, Confinement};
 use super::facts::SentInstance;
 use super::link::{Link, connection};
 use super::place::{Place, Placed};
-use super::wire::{self, Answered, Asked, Framed, Gap, VALUES_AT_ONCE, invalid, widen};
+use super::wire::{self, Answered, Asked, Framed, Gap, invalid};
 use super::{Fault, check};
 use crate::decode::Decoded;
 use crate::deidentify::{Deidentified, Options};
@@ -21,6 +21,7 @@ use crate::read::sha256;
 use crate::reader::Header;
 use crate::refusal::Refusal;
 use crate::sr::SrReport;
+use crate::stored::StoredValues;
 
 /// How long a process may take to start, on a machine that is busy.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
@@ -332,20 +333,12 @@ fn frames(
     limits: &Limits,
 ) -> io::Result<Decoded> {
     let (rows, columns) = counted(&instance, count, limits)?;
-    let length = u64::from(rows) * u64::from(columns) * 2;
-    let bytes = usize::try_from(length).map_err(|_| invalid("a frame beyond all memory"))?;
-    let mut body = vec![0; bytes.min(2 * VALUES_AT_ONCE)];
+    let values = u64::from(rows) * u64::from(columns);
+    let size = usize::try_from(values).map_err(|_| invalid("a frame beyond all memory"))?;
     let mut frame = || {
-        let transform = transform(link, number, (rows, columns), length)?;
+        let transform = transform(link, number, (rows, columns), values * 2)?;
         let signed = *transform.possible.start() < 0;
-        let mut stored = Vec::with_capacity(bytes / 2);
-        let mut left = bytes;
-        while left > 0 {
-            let part = &mut body[..left.min(2 * VALUES_AT_ONCE)];
-            link.read_exact(part)?;
-            widen(part, signed, &mut stored);
-            left -= part.len();
-        }
+        let stored = StoredValues::new(wire::read_values(link, size)?, signed);
         Ok(Frame { rows: rows as usize, columns: columns as usize, stored, transform })
     };
     let frames = (0..count).map(|_| frame()).collect::<io::Result<_>>()?;
