@@ -155,3 +155,46 @@ fn padding(root: &View<'_>, facts: &PixelFacts) -> Option<RangeInclusive<i32>> {
     let other = value(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(one);
     Some(one.min(other)..=one.max(other))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(values: &[i16], padding: Option<RangeInclusive<i32>>) -> Frame {
+        let raw = values.iter().map(|value| value.cast_unsigned()).collect();
+        Frame {
+            rows: 1,
+            columns: values.len(),
+            stored: StoredValues::new(raw, true),
+            transform: GreyTransform {
+                modality: ModalityLut::Rescale { slope: 1.0, intercept: 10.0 },
+                voi: Some(Voi::Range { low: -90.0, high: 110.0 }),
+                invert: false,
+                padding,
+                possible: -100..=100,
+            },
+        }
+    }
+
+    fn are(one: &[f32], other: &[f32]) -> bool {
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| (one - other).abs() < 1e-6)
+    }
+
+    /// No file has them; a process that lies may send them.
+    #[test]
+    fn values_beyond_the_possible_ones_are_black() {
+        let grey = frame(&[-100, 0, 100, -101, 101, i16::MIN, i16::MAX], None).grey();
+        assert!(are(&grey, &[0.0, 0.5, 1.0, 0.0, 0.0, 0.0, 0.0]), "{grey:?}");
+    }
+
+    #[test]
+    fn padding_takes_the_least_value_of_the_picture() {
+        let values = [-100, -5, 7, -100];
+        let [plain, padded] =
+            [None, Some(-100..=-50)].map(|padding| frame(&values, padding).modality_values());
+        assert!(are(&plain, &[-90.0, 5.0, 17.0, -90.0]), "{plain:?}");
+        assert!(are(&padded, &[5.0, 5.0, 17.0, 5.0]), "{padded:?}");
+        let empty = frame(&[-100], Some(-100..=-50)).modality_values();
+        assert!(are(&empty, &[-90.0]), "padding alone is what it is: {empty:?}");
+    }
+}
