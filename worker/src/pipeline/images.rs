@@ -302,16 +302,13 @@ fn ending(refusal: Refusal) -> Ending {
 }
 
 fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {
-    let grey = frame.grey();
-    let mean = grey.iter().map(|value| f64::from(*value)).sum::<f64>() / grey.len().max(1) as f64;
-    let variance =
-        grey.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / grey.len().max(1) as f64;
-    if variance.sqrt() < LEAST_DEVIATION {
+    let image = GreyImage::new(frame.columns, frame.rows, frame.grey())
+        .map_err(|error| Ending::refused(error.code(), error.to_string()))?;
+    if image.deviation() < LEAST_DEVIATION {
         let code = RefusalCode::BlankImage.as_str();
         return Err(Ending::refused(code, "the image is blank: all its grey values are the same"));
     }
-    GreyImage::new(frame.columns, frame.rows, grey)
-        .map_err(|error| Ending::refused(error.code(), error.to_string()))
+    Ok(image)
 }
 
 /// The finding that the overlay explains: the one highest above its own upper threshold.
