@@ -5,6 +5,8 @@
 
 mod fault;
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 
 use std::fs::File;
