@@ -360,6 +360,7 @@ proptest! {
             Err(
                 ModelFileError::Json { .. }
                 | ModelFileError::Format { .. }
+                | ModelFileError::Columns { .. }
                 | ModelFileError::Unsound
                 | ModelFileError::Unit(_),
             ) => {}

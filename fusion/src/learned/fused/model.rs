@@ -12,15 +12,16 @@ use super::embedding::Projection;
 use super::gated::{Gated, NetworkError, Stored};
 use super::ladder::Ladder;
 use super::late::Sides;
+use super::network::Widths;
 use super::prepared::{formula, record};
 use crate::calibrate::{Conformal, bounded_logit};
 use crate::evaluation::{Report, SampleSize, quantile};
 use crate::explain::shapley;
 use crate::formulas::logistic;
 use crate::learned::familiarity::Familiarity;
-use crate::learned::file::ModelFileError;
+use crate::learned::file::{ModelFileError, are_counts};
 use crate::learned::late::Late;
-use crate::learned::tabular::columns::{Column, columns, encode};
+use crate::learned::tabular::columns::{Column, columns, encode, names};
 use crate::learned::tabular::table::Row;
 use crate::learned::tabular::usual;
 
@@ -70,12 +71,12 @@ impl Body {
             return Err(ModelFileError::Format { found: body.format, reads: FORMAT });
         }
         body.config.table.check_units()?;
-        let names: Vec<String> = columns(&body.config.table).into_iter().map(|column| column.name).collect();
+        let names = names(&body.config.table)?;
         let (image, record) = (body.projection.components(), names.len());
-        let networks = body
-            .gated
-            .as_ref()
-            .is_none_or(|stored| stored.widths.image == image && stored.coder.columns() == record);
+        let networks = body.gated.as_ref().is_none_or(|stored| {
+            stored.widths == Widths::of(&body.config.network, image, stored.coder.width())
+                && stored.coder.columns() == record
+        });
         let sound = body.config.check().is_ok()
             && names == body.columns
             && body.projection.is_sound()
@@ -85,6 +86,7 @@ impl Body {
             })
             && (body.level == Level::L2) == body.gated.is_some()
             && body.familiarity.as_ref().is_none_or(|known| known.is_sound(record))
+            && [body.fitted, body.pictured].into_iter().all(are_counts)
             && networks;
         if !sound {
             return Err(ModelFileError::Unsound);
