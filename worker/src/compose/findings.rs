@@ -182,7 +182,7 @@ mod tests {
     use models::Outside;
 
     use super::*;
-    use crate::pipeline::output::PictureData;
+    use crate::pipeline::sample;
 
     fn output(novelty: f64) -> ModelOutput {
         let bundle = Bundle::embedded().unwrap();
@@ -192,24 +192,8 @@ mod tests {
             probability: 0.9,
             present: Present::Present,
         };
-        ModelOutput {
-            sop_instance_uid: "1.2.3".into(),
-            device: "cpu".into(),
-            findings: bundle.model_card().labels.iter().map(score).collect(),
-            segments: Vec::new(),
-            view_ap: Some(0.5),
-            frontal: Some(0.95),
-            novelty: Some(novelty),
-            dropped: Vec::new(),
-            warnings: Vec::new(),
-            picture: PictureData {
-                png_base64: STANDARD.encode(b"png"),
-                width: 1,
-                height: 1,
-                saliency_label: "Effusion".into(),
-                saliency_base64: STANDARD.encode(b"png"),
-            },
-        }
+        let findings = bundle.model_card().labels.iter().map(score).collect();
+        ModelOutput { findings, novelty: Some(novelty), ..sample::output() }
     }
 
     #[test]

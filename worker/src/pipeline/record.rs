@@ -151,8 +151,7 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
     let said = evidence.output.as_ref().filter(|output| !output.is_withheld(reading.bundle.model_card()));
     let image = said.map(|output| ImageScores {
         model: reading.bundle.digest().to_owned(),
-        // a bundle that has none does not open
-        bundle: reading.bundle.identity().unwrap_or_default(),
+        bundle: reading.identity.clone(),
         labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
         view: instance.and_then(|instance| convert::chest_view(convert::view(instance).as_deref())),
         modality: instance.and_then(|instance| instance.modality.clone()).unwrap_or_default(),

@@ -3,15 +3,13 @@
 use dicom_ingest::decode::Decoded;
 use dicom_ingest::deidentify::{Deidentified, Options};
 use dicom_ingest::limits::Limits;
-use dicom_ingest::patient::Sex;
-use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
 use dicom_ingest::read::read_header;
 use dicom_ingest::reader::{Header, InProcess};
 use dicom_ingest::sr::SrReport;
 use dicom_ingest::uid::Home;
-use jiff::civil::date;
 
 use super::*;
+use crate::pipeline::sample::phantom;
 
 /// A reader that must not be asked.
 #[derive(Debug)]
@@ -39,22 +37,6 @@ impl Reader for Nobody {
     }
 }
 
-fn phantom() -> Vec<u8> {
-    phantom_chest(&PhantomSpec {
-        seed: 1,
-        patient_id: "T1".into(),
-        issuer: "TESTS".into(),
-        patient_name: "Test^Case".into(),
-        birth_date: date(1950, 2, 3),
-        sex: Sex::Female,
-        study_time: date(2024, 5, 6).at(7, 8, 9, 0),
-        offset_minutes: None,
-        accession_number: "A1".into(),
-        opacity: None,
-    })
-    .unwrap()
-}
-
 #[test]
 fn what_the_header_makes_no_radiograph_is_refused_before_it_is_decoded() {
     let sound = read_header(&phantom(), &Limits::default()).unwrap();
@@ -64,7 +46,7 @@ fn what_the_header_makes_no_radiograph_is_refused_before_it_is_decoded() {
         (pixels.frames, pixels.rows, pixels.columns) = (frames, rows, columns);
         let file = StudyFile { path: PathBuf::from("nowhere"), instance };
         let candidate = Candidate { file: &file, check_frontal: false };
-        match decode_frame(candidate, &Nobody(Limits::default())) {
+        match decode(candidate, &Nobody(Limits::default())) {
             Err(Ending::Refused(why)) => why.code,
             other => panic!("{other:?}"),
         }
