@@ -13,7 +13,7 @@ use super::gate::{Gate, LaneTurns};
 use super::under_way::UnderWay;
 use crate::cli::DeviceArg;
 use crate::deliver::folder::FolderTarget;
-use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets};
+use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets, TerminalCode, drawn};
 use crate::ending::{Ending, is_held};
 use crate::job::Request;
 use crate::ledger::{EndedWhy, Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
@@ -292,10 +292,10 @@ impl Flight {
         }
         let mut targets = Vec::new();
         for name in &request.targets {
-            targets.push(self.targets.get(name).ok_or_else(|| DeliverError::not_configured(name))?);
+            targets.push((name, self.targets.get(name).ok_or_else(|| DeliverError::not_configured(name))?));
         }
         let (first, others): (Vec<_>, Vec<_>) =
-            targets.into_iter().partition(|target| target.confirms_patient());
+            targets.into_iter().partition(|(_, target)| target.confirms_patient());
         if first.is_empty()
             && parcel.report.ends == JobState::Reported
             && let Some(name) = &request.record_from
@@ -303,10 +303,15 @@ impl Flight {
             let witness = self.witnesses.get(name).ok_or_else(|| DeliverError::not_configured(name))?;
             witness.confirm(&parcel).await?;
         }
-        for target in first {
+        for (_, target) in first {
             files.extend(target.deliver(&parcel).await?);
             reach("delivering");
         }
+        // A FHIR server takes no picture: it is drawn for the others alone.
+        let out = request.out.as_ref().map(|_| Name::out());
+        let Some(next) = out.as_ref().or(others.first().map(|(name, _)| *name)) else { return Ok(files) };
+        let report = drawn(parcel.report).await.ok_or_else(|| undrawn(next))?;
+        let parcel = Parcel { report: &report, ..parcel };
         if let Some(out) = &request.out {
             // The caller's own folder is made where it is missing; a configured target's is not, its disk may be away.
             if let Err(error) = std::fs::create_dir_all(out) {
@@ -315,7 +320,7 @@ impl Flight {
             let folder = FolderTarget::new(Name::out(), out.clone());
             files.extend(folder.deliver(&parcel).await?);
         }
-        for target in others {
+        for (_, target) in others {
             files.extend(target.deliver(&parcel).await?);
             reach("delivering");
         }
@@ -392,6 +397,15 @@ impl Flight {
 
 fn undelivered(study_uid: &str, error: &DeliverError) -> Outcome {
     Outcome::without_result(State::Failed, "DeliveryFailed", &error.to_string()).of_study(study_uid)
+}
+
+/// The overlay of a report is not one that this version draws.
+fn undrawn(target: &Name) -> DeliverError {
+    DeliverError::Terminal {
+        target: target.clone(),
+        code: TerminalCode::OverlayUnusable,
+        reason: "the stored overlay is not one that this version draws".into(),
+    }
 }
 
 /// The stored line of a report.

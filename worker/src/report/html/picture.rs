@@ -88,3 +88,16 @@ fn data(png: &[u8]) -> PreEscaped<String> {
     STANDARD.encode_string(png, &mut address);
     PreEscaped(address)
 }
+
+/// What [`data`] wrote into an element of a page, up to the pixels.
+const ADDRESS: &str = "href=\"data:image/png;base64,";
+
+/// The radiograph and what lies over it, as the PNG files that a page of ours holds; `None` where it lacks one.
+pub(super) fn files(page: &str) -> Option<[Vec<u8>; 2]> {
+    let file = |id: &str| {
+        let (_, element) = page.split_once(&format!("<image id=\"{id}\""))?;
+        let (_, pixels) = element.split_once(ADDRESS)?;
+        STANDARD.decode(pixels.split_once('"')?.0).ok()
+    };
+    Some([file("radiograph")?, file("heat")?])
+}
