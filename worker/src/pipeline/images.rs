@@ -303,15 +303,26 @@ fn ending(refusal: Refusal) -> Ending {
 
 fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {
     let grey = frame.grey();
-    let mean = grey.iter().map(|value| f64::from(*value)).sum::<f64>() / grey.len().max(1) as f64;
-    let variance =
-        grey.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / grey.len().max(1) as f64;
-    if variance.sqrt() < LEAST_DEVIATION {
+    if is_blank(&grey) {
         let code = RefusalCode::BlankImage.as_str();
         return Err(Ending::refused(code, "the image is blank: all its grey values are the same"));
     }
     GreyImage::new(frame.columns, frame.rows, grey)
         .map_err(|error| Ending::refused(error.code(), error.to_string()))
+}
+
+/// Whether the standard deviation of the grey values is below the least.
+fn is_blank(grey: &[f32]) -> bool {
+    let count = grey.len().max(1) as f64;
+    let first = grey.first().copied().map_or(0.0, f64::from);
+    // Two values that differ by d make a variance of d² / 2n at least: most pictures show two such in their first rows.
+    let far = LEAST_DEVIATION * (2.0 * count).sqrt();
+    if grey.iter().any(|value| (f64::from(*value) - first).abs() > far) {
+        return false;
+    }
+    let mean = grey.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
+    let variance = grey.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
+    variance.sqrt() < LEAST_DEVIATION
 }
 
 /// The finding that the overlay explains: the one highest above its own upper threshold.

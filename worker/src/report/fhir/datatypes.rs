@@ -78,7 +78,8 @@ pub(super) struct Token(String);
 
 impl From<&str> for Token {
     fn from(text: &str) -> Self {
-        Self(visible(text).replace(' ', "%20"))
+        let text = visible(text);
+        Self(if text.contains(' ') { text.replace(' ', "%20") } else { text })
     }
 }
 
