@@ -238,9 +238,11 @@ impl Ledger for PostgresLedger {
         job: &Job,
         model_output: Option<&str>,
         report: &ReportBytes,
-    ) -> Result<(), LedgerError> {
-        let statement = self.stores(sql::STORE_REPORT, job, model_output, report);
-        self.fenced("store a report", job, statement).await
+    ) -> Result<Standing, LedgerError> {
+        let act = "store a report";
+        let row = self.one(act, self.stores(sql::STORE_REPORT, job, model_output, report)).await?;
+        let row = row.ok_or_else(|| LedgerError::LeaseLost { job_key: job.job_key.clone() })?;
+        row::standing(&row).map_err(database(act))
     }
 
     async fn store_held(
@@ -268,10 +270,7 @@ impl Ledger for PostgresLedger {
     async fn standing(&self, job: &Job) -> Result<Standing, LedgerError> {
         let act = "look for other versions";
         let row = self.one(act, query(sql::STANDING).bind(job.job_key.clone())).await?;
-        row.map_or(Ok(Standing::default()), |row| {
-            Ok(Standing { is_superseded: row.try_get(0)?, has_earlier: row.try_get(1)? })
-        })
-        .map_err(database(act))
+        row.as_ref().map(row::standing).transpose().map(Option::unwrap_or_default).map_err(database(act))
     }
 
     async fn defer(&self, job: &Job, after: Duration, why: &str) -> Result<(), LedgerError> {
