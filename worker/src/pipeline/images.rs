@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use dicom_ingest::frame::Frame;
 use dicom_ingest::reader::Reader;
 use dicom_ingest::refusal::{Refusal, RefusalCode};
@@ -421,11 +420,11 @@ fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;
     Ok(PictureData {
-        png_base64: STANDARD.encode(grey),
+        png_base64: STANDARD.encode_to_string(grey),
         width: pixels(width),
         height: pixels(height),
         saliency_label: label,
-        saliency_base64: STANDARD.encode(heat),
+        saliency_base64: STANDARD.encode_to_string(heat),
     })
 }
 

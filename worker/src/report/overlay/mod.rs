@@ -12,7 +12,7 @@ mod canvas;
 
 use std::borrow::Cow;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 use dicom_ingest::own::{MANUFACTURER, MODEL, OVERLAY_CLASS};
 use dicom_ingest::write::{Elements, VR, append, tags};
 use serde::{Deserialize, Serialize};
@@ -81,13 +81,13 @@ impl Plan {
         series_and_equipment(&mut elements, report, picture);
         image(&mut elements, report, (picture, saliency, source));
         pixel_format(&mut elements, size);
-        let head = STANDARD.encode(elements.file(OVERLAY_CLASS, &instance));
+        let head = STANDARD.encode_to_string(elements.file(OVERLAY_CLASS, &instance));
         Some(Self { drawing: DRAWING, label, captions, size, head })
     }
 
     /// The file, its pixels drawn of these PNG files; `None` where they are others than those that it was made for.
     fn drawn(&self, radiograph: &[u8], heat: &[u8]) -> Option<Vec<u8>> {
-        let mut file = STANDARD.decode(&self.head).ok().filter(|_| self.drawing == DRAWING)?;
+        let mut file = STANDARD.decode_to_vec(&self.head).ok().filter(|_| self.drawing == DRAWING)?;
         let canvas = canvas::draw(radiograph, heat, &self.label, &self.captions)?;
         if (canvas.width, canvas.height) != self.size {
             return None;

@@ -94,7 +94,10 @@ fn what_is_stored_of_it_gives_the_same_file_with_the_page_of_the_same_report_alo
         assert!(file(&stored, b"").is_none() && file(&stored, html::page(&refused()).as_bytes()).is_none());
         let mut smaller = std::io::Cursor::new(Vec::new());
         image::GrayImage::new(9, 9).write_to(&mut smaller, image::ImageFormat::Png).expect("a PNG");
-        let other = page.replacen(&STANDARD.encode(&radiograph), &STANDARD.encode(smaller.into_inner()), 1);
+        let other = {
+            let smaller = STANDARD.encode_to_string(smaller.into_inner());
+            page.replacen(&STANDARD.encode_to_string(&radiograph), &smaller, 1)
+        };
         assert!(other != page && file(&stored, other.as_bytes()).is_none(), "a picture of another size");
         let later = String::from_utf8(stored).expect("text").replacen("\"drawing\":1,", "\"drawing\":2,", 1);
         assert!(file(later.as_bytes(), page.as_bytes()).is_none(), "a later version's");
