@@ -65,8 +65,9 @@ const CAUTION: f32 = 0.99;
 
 /// Writes `page`, which [`crate::report::html::page`] made of the same report: the same two give the same bytes.
 pub fn document(report: &Report, page: &str) -> Result<Vec<u8>, PdfError> {
-    let root = dom::parse(page).ok_or(PdfError::Page)?;
     let faces = Faces::get().ok_or(PdfError::Font)?;
+    // looked through once: it is laid out several times
+    let root = dom::parse(page, |text| faces.shown(text)).ok_or(PdfError::Page)?;
     let room = A4.1 - 2.0 * MARGIN.1;
     let sheet = largest(room, |rem| laid_out(&root, faces, rem));
     file::written(report, faces, &sheet.pages(room))
