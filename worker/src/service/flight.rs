@@ -13,7 +13,7 @@ use super::gate::{Gate, LaneTurns};
 use super::under_way::UnderWay;
 use crate::cli::DeviceArg;
 use crate::deliver::folder::FolderTarget;
-use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets, TerminalCode, drawn};
+use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets, drawn};
 use crate::ending::{Ending, is_held};
 use crate::job::Request;
 use crate::ledger::{EndedWhy, Job, JobState, Ledger, LedgerError, NewJob, ReportBytes, Standing};
@@ -322,7 +322,7 @@ impl Flight {
         // A FHIR server takes no picture: it is drawn for the others alone.
         let out = request.out.as_ref().map(|_| Name::out());
         let Some(next) = out.as_ref().or(others.first().map(|(name, _)| *name)) else { return Ok(files) };
-        let report = drawn(parcel.report).await.ok_or_else(|| undrawn(next))?;
+        let report = drawn(parcel.report, next).await?;
         let parcel = Parcel { report: &report, ..parcel };
         if let Some(out) = &request.out {
             // The caller's own folder is made where it is missing; a configured target's is not, its disk may be away.
@@ -409,15 +409,6 @@ impl Flight {
 
 fn undelivered(study_uid: &str, error: &DeliverError) -> Outcome {
     Outcome::without_result(State::Failed, "DeliveryFailed", &error.to_string()).of_study(study_uid)
-}
-
-/// The overlay of a report is not one that this version draws.
-fn undrawn(target: &Name) -> DeliverError {
-    DeliverError::Terminal {
-        target: target.clone(),
-        code: TerminalCode::OverlayUnusable,
-        reason: "the stored overlay is not one that this version draws".into(),
-    }
 }
 
 /// The stored line of a report.
