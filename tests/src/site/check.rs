@@ -1,11 +1,13 @@
 //! The checker: what was accepted is what ended, once each, with the same bytes everywhere, and for the right patient.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use worker::ledger::{JobFilter, ReportBytes};
+use worker::report::overlay;
 
 use super::Site;
 use crate::{chiasm, lines};
@@ -158,12 +160,15 @@ impl Site {
         jobs
     }
 
-    /// Every stored report by job key, straight from the ledger.
+    /// Every stored report by job key, straight from the ledger; the overlay as it is drawn of what is stored there.
     fn stored(&self, verdict: &mut Verdict) -> BTreeMap<String, ReportBytes> {
         let reports = self.runtime.block_on(async {
             let mut reports = BTreeMap::new();
             for row in self.ledger.jobs(&JobFilter::default()).await? {
-                if let Some(report) = self.ledger.report(&row.job_key).await? {
+                if let Some(mut report) = self.ledger.report(&row.job_key).await? {
+                    let stored = report.overlay.take();
+                    let drawn = stored.as_deref().and_then(|stored| overlay::file(stored, &report.html));
+                    report.overlay = drawn.map(Cow::into_owned);
                     reports.insert(row.job_key, report);
                 }
             }

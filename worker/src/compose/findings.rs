@@ -1,7 +1,6 @@
 //! Findings and image model of a report, from the stored model output and what the bundle says of itself.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use dicom_ingest::study::Study;
 use models::{Bundle, Label, ModelCard, SegmentLabel};
 
@@ -157,7 +156,7 @@ pub(super) fn picture(
         Some(title) => Some((doc::Shows::WhereItLooked, title)),
         None => (!drawn.is_empty()).then(|| (doc::Shows::Outlines, drawn.join(", "))),
     };
-    let png = STANDARD.decode(&output.picture.saliency_base64).ok().filter(|png| !png.is_empty());
+    let png = STANDARD.decode_to_vec(&output.picture.saliency_base64).ok().filter(|png| !png.is_empty());
     let shown = png.zip(title).filter(|_| !output.is_withheld(model));
     let saliency = shown.map(|(png, (shows, finding))| doc::Saliency {
         shows,
@@ -170,7 +169,7 @@ pub(super) fn picture(
         orientation: source.map(|one| one.patient_orientation.clone()).unwrap_or_default(),
         laterality: source.and_then(|one| one.laterality.clone()),
         is_lossy: source.is_some_and(|one| one.lossy),
-        png: STANDARD.decode(&output.picture.png_base64).ok()?,
+        png: STANDARD.decode_to_vec(&output.picture.png_base64).ok()?,
         width: output.picture.width,
         height: output.picture.height,
         saliency,

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use dicom_ingest::frame::Frame;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::warning::Warning;
@@ -172,11 +171,20 @@ fn is_something_else(scores: &Scores, reading: &Reading) -> bool {
 fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {
     let image = GreyImage::new(frame.columns, frame.rows, frame.grey())
         .map_err(|error| Ending::refused(error.code(), error.to_string()))?;
-    if image.deviation() < LEAST_DEVIATION {
+    if is_blank(&image) {
         let code = RefusalCode::BlankImage.as_str();
         return Err(Ending::refused(code, "the image is blank: all its grey values are the same"));
     }
     Ok(image)
+}
+
+/// Whether the standard deviation of the grey values is below the least.
+fn is_blank(image: &GreyImage) -> bool {
+    let grey = image.pixels();
+    let first = grey.first().copied().map_or(0.0, f64::from);
+    // Two values that differ by d make a variance of d² / 2n at least: most pictures show two such in their first rows.
+    let far = LEAST_DEVIATION * (2.0 * grey.len() as f64).sqrt();
+    grey.iter().all(|value| (f64::from(*value) - first).abs() <= far) && image.deviation() < LEAST_DEVIATION
 }
 
 /// The finding that the overlay explains: the one highest above its own upper threshold.
@@ -275,11 +283,11 @@ fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;
     Ok(PictureData {
-        png_base64: STANDARD.encode(grey),
+        png_base64: STANDARD.encode_to_string(grey),
         width: pixels(width),
         height: pixels(height),
         saliency_label: label,
-        saliency_base64: STANDARD.encode(heat),
+        saliency_base64: STANDARD.encode_to_string(heat),
     })
 }
 

@@ -284,7 +284,7 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         State::Failed => JobState::Failed,
     };
     let sr = bundle.as_ref().and_then(|_| sr::document(report));
-    let overlay = sr.as_ref().and_then(|_| overlay::document(report));
+    let overlay = sr.as_ref().and_then(|_| overlay::plan(report));
     let segmentation = sr.as_ref().and_then(|_| segmentation::document(report));
     // An outcome is plain strings and finite numbers: it always serialises.
     ReportBytes {
