@@ -164,6 +164,13 @@ fn a_seal_of_ones_own_does_not_hide_what_the_self_test_sees() {
     );
     assert_eq!(refused(|manifest| manifest.labels[0].output = 1), "ModelSelfTestDiffers");
     assert_eq!(refused(|manifest| manifest.self_test.vectors.clear()), "BundleInconsistent");
+    assert_eq!(
+        refused(|manifest| {
+            let first = manifest.self_test.vectors[0].clone();
+            manifest.self_test.vectors.resize(17, first);
+        }),
+        "BundleInconsistent"
+    );
     assert_eq!(refused(|manifest| manifest.self_test.tolerance_cpu = 1e9), "BundleInconsistent");
     assert_eq!(refused(|manifest| manifest.preprocessing.channels[0].mean = 0.1), "ModelSelfTestDiffers");
     assert_eq!(refused(|manifest| manifest.labels[2].output = 3), "BundleInconsistent");
