@@ -100,12 +100,13 @@ enum Fault {
 pub struct Pool {
     options: PoolOptions,
     /// One a process. The first that is free is taken: it has the most threads.
-    places: Mutex<Vec<Place>>,
+    seats: Mutex<Vec<State>>,
     free: Condvar,
 }
 
-enum Place {
-    /// With the process that was there last, if it can go on.
+/// Of a seat.
+enum State {
+    /// With the process that sat there last, if it can go on.
     Free(Option<Child>),
     Taken,
 }
@@ -113,19 +114,19 @@ enum Place {
 impl Pool {
     /// Starts the first process, so that a site learns at its start what will not work.
     pub fn open(options: PoolOptions) -> Result<Self, PoolError> {
-        let places = (0..options.processes.max(1)).map(|_| Place::Free(None)).collect();
-        let pool = Self { options, places: Mutex::new(places), free: Condvar::new() };
+        let seats = (0..options.processes.max(1)).map(|_| State::Free(None)).collect();
+        let pool = Self { options, seats: Mutex::new(seats), free: Condvar::new() };
         let mut first = pool.seat();
         first.child = Some(pool.start(first.index).map_err(PoolError)?);
         drop(first);
         Ok(pool)
     }
 
-    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seats(&self) -> MutexGuard<'_, Vec<State>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the process of the place with this index.
+    /// Starts the process of the seat with this index.
     fn start(&self, index: usize) -> io::Result<Child> {
         let PoolOptions { command, limits, memory_bytes, timeout, heard, .. } = &self.options;
         let threads = threads::share(self.options.threads, index);
@@ -145,19 +146,19 @@ impl Pool {
         }
     }
 
-    /// Waits for a free place in the pool.
+    /// Waits for the first free seat.
     fn seat(&self) -> Seat<'_> {
-        let mut places = self.places();
+        let mut seats = self.seats();
         loop {
-            let mut free = places.iter_mut().enumerate();
-            let first = free.find_map(|(index, place)| match std::mem::replace(place, Place::Taken) {
-                Place::Free(child) => Some((index, child)),
-                Place::Taken => None,
+            let mut each = seats.iter_mut().enumerate();
+            let first = each.find_map(|(index, seat)| match std::mem::replace(seat, State::Taken) {
+                State::Free(child) => Some((index, child)),
+                State::Taken => None,
             });
             if let Some((index, child)) = first {
                 return Seat { pool: self, index, child };
             }
-            places = self.free.wait(places).unwrap_or_else(PoisonError::into_inner);
+            seats = self.free.wait(seats).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -252,7 +253,7 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// A place in the pool, with the process that sat there idle.
+/// A seat that is taken, with the process that sat there idle.
 struct Seat<'a> {
     pool: &'a Pool,
     index: usize,
@@ -261,8 +262,8 @@ struct Seat<'a> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.pool.places().get_mut(self.index) {
-            *place = Place::Free(self.child.take());
+        if let Some(seat) = self.pool.seats().get_mut(self.index) {
+            *seat = State::Free(self.child.take());
         }
         self.pool.free.notify_one();
     }

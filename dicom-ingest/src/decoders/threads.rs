@@ -1,12 +1,12 @@
-//! On how many threads a process decodes one picture. Of the codecs only OpenJPEG can use several.
+//! On how many threads a process decodes one picture of JPEG 2000.
 //!
-//! It is said by the environment, before the process runs: the codec has no other place that is safe to say it at.
+//! OpenJPEG is told by the environment, before the process runs: whatever else it could be told by is not safe Rust.
 
 /// Threads of a process at most: each takes 8 MiB of its address space, for its stack.
 const MOST: usize = 8;
 
-/// The threads of the process in this place, of those that the first has. All processes at work have a few more threads than
-/// there are processors, and the one that works alone has them all.
+/// The threads of the process in the seat with this index, where `all` are for the first. The one that works alone has them all;
+/// together they have a few more than that.
 pub(super) fn share(all: usize, index: usize) -> usize {
     (all / (index + 1)).clamp(1, MOST)
 }
