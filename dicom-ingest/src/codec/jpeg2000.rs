@@ -1,4 +1,8 @@
 //! JPEG 2000 (ISO/IEC 15444-1), through OpenJPEG.
+//!
+//! OpenJPEG decodes the blocks of a picture on as many threads as `OPJ_NUM_THREADS` in the environment of the process says, on the
+//! caller's alone where nothing is said. The values are the same. A pool of readers says it to its processes
+//! (`decoders/threads.rs`).
 
 use jpeg2k::{DecodeParameters, Image};
 

@@ -27,6 +27,12 @@ use process::COULD;
 use support::file::{Element, Encoding, Picture, Value, encapsulated};
 
 const MIB: u64 = 1 << 20;
+/// 256 x 256 samples of 12 bits, by OpenJPEG (`benches/src/picture/make_tiles.py`), each with its transfer syntax: without and
+/// with loss.
+const JPEG_2000: [(&str, &[u8]); 2] = [
+    ("1.2.840.10008.1.2.4.90", include_bytes!("../../../benches/src/picture/tile-90.j2k")),
+    ("1.2.840.10008.1.2.4.91", include_bytes!("../../../benches/src/picture/tile-91.j2k")),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,6 +66,12 @@ const TESTS: &[(&str, fn())] = &[
     ("no_process_is_no_verdict_on_the_file", no_process_is_no_verdict_on_the_file),
     ("a_pool_has_no_more_processes_than_it_may", a_pool_has_no_more_processes_than_it_may),
     ("a_lossy_jpeg_is_read_with_its_threads", a_lossy_jpeg_is_read_with_its_threads),
+    ("threads_change_nothing_of_jpeg_2000", threads_change_nothing_of_jpeg_2000),
+    (
+        "jpeg_2000_is_decoded_by_threads_where_there_are_some",
+        jpeg_2000_is_decoded_by_threads_where_there_are_some,
+    ),
+    ("processes_share_the_threads", processes_share_the_threads),
 ];
 
 type Heard = Arc<Mutex<Vec<Event>>>;
@@ -73,6 +85,7 @@ fn options(how: &'static str, heard: &Heard) -> PoolOptions {
             Ok(command)
         }),
         processes: 2,
+        threads: 1,
         limits: Limits::default(),
         memory_bytes: 1024 * MIB,
         timeout: Duration::from_mins(1),
@@ -165,6 +178,26 @@ fn lossy_jpeg() -> Vec<u8> {
     encapsulated(&picture, "1.2.840.10008.1.2.4.50", &[coded])
 }
 
+fn jpeg_2000(transfer_syntax: &str, coded: &[u8], frames: usize) -> Vec<u8> {
+    let picture = Picture { frames, samples: Vec::new(), ..picture(256, 256, false) };
+    encapsulated(&picture, transfer_syntax, &vec![coded.to_vec(); frames])
+}
+
+/// Whether a file is decoded; by both readers, to the same values, or refused by both for the same.
+fn decoded_alike(there: &dyn Reader, here: &dyn Reader, file: &[u8]) -> bool {
+    match (there.decode(file), here.decode(file)) {
+        (Ok(there), Ok(here)) => {
+            assert_eq!(there.frames, here.frames, "every value");
+            assert_eq!(format!("{:?}", there.instance), format!("{:?}", here.instance));
+            true
+        }
+        (there, here) => {
+            assert_eq!(there.unwrap_err(), here.unwrap_err());
+            false
+        }
+    }
+}
+
 fn code(header: &Header) -> Option<RefusalCode> {
     match header {
         Header::Refused(_, refusal) => Some(refusal.code),
@@ -187,13 +220,7 @@ fn what_a_process_reads_is_what_this_one_reads() {
             other => (format!("{other:?}"), None),
         };
         assert_eq!(names(&pool.header(file)), names(&here.header(file)));
-        match (pool.decode(file), here.decode(file)) {
-            (Ok(there), Ok(here)) => {
-                assert_eq!(there.frames, here.frames, "every value");
-                assert_eq!(format!("{:?}", there.instance), format!("{:?}", here.instance));
-            }
-            (there, here) => assert_eq!(there.unwrap_err(), here.unwrap_err()),
-        }
+        decoded_alike(&pool, &here, file);
         assert_eq!(pool.report(file), here.report(file));
         let options = Options::basic(Key::new([9; 32]));
         let written = |reader: &dyn Reader| {
@@ -225,13 +252,7 @@ fn what_is_not_sent_of_a_file_changes_nothing() {
         for file in pictures.iter().map(|picture| picture.file(encoding)) {
             for bytes in [file.as_slice(), &file[..file.len() / 4 * 3]] {
                 assert_eq!(format!("{:?}", pool.header(bytes)), format!("{:?}", here.header(bytes)));
-                match (pool.decode(bytes), here.decode(bytes)) {
-                    (Ok(there), Ok(here)) => {
-                        assert_eq!(there.frames, here.frames, "every value");
-                        assert_eq!(format!("{:?}", there.instance), format!("{:?}", here.instance));
-                    }
-                    (there, here) => assert_eq!(there.unwrap_err(), here.unwrap_err()),
-                }
+                decoded_alike(&pool, &here, bytes);
             }
         }
     }
@@ -389,4 +410,73 @@ fn a_lossy_jpeg_is_read_with_its_threads() {
     let there = pool.decode(&file).unwrap();
     assert_eq!(there.frames, InProcess::default().decode(&file).unwrap().frames);
     assert_eq!(lost(&heard).len(), 0);
+}
+
+/// Whole pictures, and pictures that are cut off or damaged, which are refused or not as they were.
+fn threads_change_nothing_of_jpeg_2000() {
+    let (one, _) = pool("honest");
+    let heard = Heard::default();
+    let several = Pool::open(PoolOptions { threads: 4, ..options("honest", &heard) }).unwrap();
+    for (transfer_syntax, tile) in JPEG_2000 {
+        let alike = |coded: &[u8]| decoded_alike(&several, &one, &jpeg_2000(transfer_syntax, coded, 1));
+        assert!(alike(tile), "a whole picture is decoded");
+        let places = || (0..tile.len()).step_by(tile.len() / 20 + 1).skip(1);
+        assert_eq!(
+            places().filter(|end| alike(&tile[..*end])).count(),
+            0,
+            "a picture that is cut off is refused"
+        );
+        let damaged = |at: usize| {
+            let mut coded = tile.to_vec();
+            coded[at] ^= 0x55;
+            alike(&coded)
+        };
+        assert!(places().filter(|at| damaged(*at)).count() > 0, "values that are damaged are compared too");
+    }
+    assert_eq!(lost(&heard).len(), 0);
+}
+
+/// The filter has to let OpenJPEG start them, and it has to start none where one is all.
+fn jpeg_2000_is_decoded_by_threads_where_there_are_some() {
+    let (transfer_syntax, tile) = JPEG_2000[0];
+    let file = jpeg_2000(transfer_syntax, tile, 8);
+    let most = |threads: usize| {
+        let heard = Heard::default();
+        let pool = Pool::open(PoolOptions { threads, ..options("honest", &heard) }).unwrap();
+        let tasks = format!("/proc/{}/task", started(&heard)[0]);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| (0..5).for_each(|_| assert!(pool.decode(&file).is_ok())));
+            let mut most = 0;
+            while !reading.is_finished() {
+                most = most.max(std::fs::read_dir(&tasks).unwrap().count());
+            }
+            most
+        })
+    };
+    assert_eq!(most(1), 1);
+    // OpenJPEG starts no more than two a processor, so that there may be fewer than four beside the process's own.
+    assert!(most(4) >= 3);
+}
+
+fn processes_share_the_threads() {
+    let heard = Heard::default();
+    let pool = Pool::open(PoolOptions { threads: 6, ..options("honest", &heard) }).unwrap();
+    let file = phantom();
+    let both = || started(&heard).len() == 2;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !both() {
+                    assert!(pool.decode(&file).is_ok());
+                }
+            });
+        }
+    });
+    let said = |process: &u32| {
+        let environment = std::fs::read_to_string(format!("/proc/{process}/environ")).unwrap();
+        let said = environment.split('\0').find_map(|word| word.strip_prefix("OPJ_NUM_THREADS="));
+        said.map(str::to_owned)
+    };
+    let said: Vec<_> = started(&heard).iter().map(said).collect();
+    assert_eq!(said, [Some("6".to_owned()), Some("3".to_owned())]);
 }
