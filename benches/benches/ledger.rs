@@ -14,11 +14,11 @@ use worker::ledger::{self, Accepted, JobState, Ledger, NewJob, ReportBytes};
 
 /// Longer than any benchmark.
 const LEASE: Duration = Duration::from_hours(1);
-/// Bytes of a report's parts, about 2 MB together, as the demo's are.
+/// Bytes of a report's parts, as the ledger stores those of the demo: of the overlay what it is drawn from.
 const BUNDLE: usize = 1_000_000;
 const PAGE: usize = 400_000;
 const SR: usize = 8_000;
-const OVERLAY: usize = 600_000;
+const OVERLAY: usize = 4_000;
 /// Bytes of a model's output: pictures in base64.
 const OUTPUT: usize = 300_000;
 

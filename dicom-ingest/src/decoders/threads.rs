@@ -6,7 +6,7 @@
 const MOST: usize = 8;
 
 /// The threads of the process in the seat with this index, where `all` are for the first. The one that works alone has them all;
-/// together they have a few more than that.
+/// each has one at least.
 pub(super) fn share(all: usize, index: usize) -> usize {
     (all / (index + 1)).clamp(1, MOST)
 }

@@ -13,7 +13,7 @@ use super::check::{Verdict, current, text};
 use super::sent::sent;
 
 impl Site {
-    /// The truth at the receiving end: one report an id, only bytes that the ledger holds, the newest version last.
+    /// The truth at the receiving end: one report an id, only what the ledger holds, the overlay drawn, the newest version last.
     pub(super) fn check_fhir(
         &self,
         jobs: &BTreeMap<String, Vec<Value>>,
@@ -62,7 +62,7 @@ impl Site {
         }
     }
 
-    /// The PACS holds one instance a version, only bytes that the ledger holds, each in the study that it is about.
+    /// The PACS holds one instance a version, only what the ledger holds, the overlay drawn, each in the study that it is about.
     pub(super) fn check_pacs(
         &self,
         jobs: &BTreeMap<String, Vec<Value>>,

@@ -3,6 +3,7 @@
 //! What the networks said is taken from the ledger, as for a job that is taken up again; images and record are read from
 //! where the job names them, and fetched again where they came from another machine.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::outcome::Outcome;
 use crate::pipeline::scoring::{Alone, Scoring};
 use crate::pipeline::{Room, Stages, Start};
 use crate::report::fhir::Stored;
+use crate::report::overlay;
 use crate::service::fetch::Sources;
 use crate::service::flight::line;
 use crate::service::spool::SpoolFolder;
@@ -130,7 +132,14 @@ async fn fetched(config: &Config, job: &Job) -> anyhow::Result<Option<SpoolFolde
     Ok(sources.bring(located).await?.into_spool())
 }
 
-/// Says what is the same; true where all is.
+/// The report with its overlay as targets get it; without one where what is stored is none that this version draws.
+fn delivered(report: &ReportBytes) -> ReportBytes {
+    let stored = report.overlay.as_deref();
+    let overlay = stored.and_then(|stored| overlay::file(stored, &report.html)).map(Cow::into_owned);
+    ReportBytes { overlay, ..report.clone() }
+}
+
+/// Says what is the same of what targets get; true where all is.
 fn tell(
     json: bool,
     job: &Job,
@@ -138,6 +147,7 @@ fn tell(
     rebuilt: &ReportBytes,
     out: &mut impl Write,
 ) -> std::io::Result<bool> {
+    let (stored, rebuilt) = (&delivered(stored), &delivered(rebuilt));
     type Part = (&'static str, fn(&ReportBytes) -> Option<&[u8]>);
     let parts: [Part; 6] = [
         ("bundle", |report| report.bundle.as_deref()),

@@ -18,12 +18,18 @@ pub(crate) async fn drawn<'a>(
     let (plan, page) = (plan.clone(), report.html.clone());
     // it takes milliseconds, and others wait for this thread
     let drawing = tokio::task::spawn_blocking(move || overlay::file(&plan, &page).map(Cow::into_owned)).await;
-    let overlay = drawing.ok().flatten().ok_or_else(|| DeliverError::Terminal {
+    let reason = match drawing {
+        Ok(Some(overlay)) => {
+            return Ok(Cow::Owned(ReportBytes { overlay: Some(overlay), ..report.clone() }));
+        }
+        Ok(None) => "the stored overlay is not one that this version draws",
+        Err(_) => "drawing the stored overlay failed",
+    };
+    Err(DeliverError::Terminal {
         target: target.clone(),
         code: TerminalCode::OverlayUnusable,
-        reason: "the stored overlay is not one that this version draws".into(),
-    })?;
-    Ok(Cow::Owned(ReportBytes { overlay: Some(overlay), ..report.clone() }))
+        reason: reason.into(),
+    })
 }
 
 #[cfg(test)]

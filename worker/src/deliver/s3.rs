@@ -1,7 +1,7 @@
 //! A bucket of an S3 server: each version under keys of its own, and one small object that names the newest.
 //!
-//! `<prefix><Study Instance UID>/<job key>/` holds `report.html`, `bundle.json`, `report.dcm`, `overlay.dcm` and `segmentation.dcm`, exactly as
-//! the ledger stores them, and `report.pdf` as the bundle presents it; the same version a second time is the same bytes
+//! `<prefix><Study Instance UID>/<job key>/` holds `report.html`, `bundle.json`, `report.dcm`, `overlay.dcm` and `segmentation.dcm`, as
+//! the ledger stores them, the overlay drawn, and `report.pdf` as the bundle presents it; the same version a second time is the same bytes
 //! under the same keys. `<prefix><Study Instance UID>/latest.json` names the
 //! version that was delivered last. It is written after what it names, so whoever follows it finds whole objects. Which
 //! version is the newest is the ledger's to say; its caller asks it before each delivery.

@@ -114,7 +114,8 @@ pub struct ReportBytes {
 }
 
 impl ReportBytes {
-    /// What the audit trail says of them and of the model output they were made from: state and SHA-256 digests.
+    /// What the audit trail says of them and of the model output they were made from: state and SHA-256 digests, of the overlay
+    /// that of what the ledger stores.
     pub(super) fn digests(&self, model_output: Option<&str>) -> String {
         let mut detail = format!("{} html={}", self.ends, hex(&Sha256::digest(&self.html)));
         let others = [

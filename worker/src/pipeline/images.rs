@@ -294,3 +294,26 @@ fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result
 fn pixels(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_blank_by_its_deviation_and_not_by_its_brightest_pixel() {
+        const PIXELS: u16 = 40_000;
+        let blank = |grey: Vec<f32>| is_blank(&GreyImage::new(200, 200, grey).unwrap());
+        let with_one = |far: f32| {
+            let mut grey = vec![0.25; PIXELS.into()];
+            grey[30_000] += far;
+            blank(grey)
+        };
+        // one pixel that is d away makes a deviation of d / 200
+        assert_eq!([0.0, 0.019, 0.021, 0.5].map(with_one), [true, true, false, false]);
+        let ramp = |high: f32| -> Vec<f32> {
+            (0..PIXELS).map(|pixel| high * f32::from(pixel) / f32::from(PIXELS)).collect()
+        };
+        // that of a ramp is its height by the root of 12
+        assert!(blank(ramp(3e-4)) && !blank(ramp(4e-4)) && !blank(ramp(1.0)));
+    }
+}

@@ -100,8 +100,8 @@ macro_rules! let_go {
 /// The delivery of the held job $1 is due, for the actor $2. Gives one row when it was held.
 pub(super) const LET_GO: &str = concat!(let_go!("$2", "job_key = $1"), "SELECT job_key FROM gone");
 
-/// What is done before the next job is leased, and before a job is not to be had: the delivery of what was held for long enough is due, for the actor $1, and void leases are
-/// given up. A hold that has not begun yet is over: the clock was set back.
+/// What is done before the next job is leased, and before a job is not to be had: the delivery of what was held for long enough
+/// is due, for the actor $1, and void leases are given up. A hold that has not begun yet is over: the clock was set back.
 pub(super) const TIDY: &str = concat!(
     let_go!("$1", concat!("NOT (rests_since_ms <= ", now_ms!(), " AND ", now_ms!(), " < rests_until_ms)")),
     free_void_leases!()
