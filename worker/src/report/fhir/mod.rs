@@ -54,7 +54,8 @@ pub enum BundleError {
     Pdf(#[source] PdfError),
 }
 
-/// Writes the bundle, indented, as UTF-8 JSON: the same report gives the same bytes.
+/// Writes the bundle as UTF-8 JSON: the same report gives the same bytes. They are for programs, and not indented: each byte is
+/// written, digested, stored, read, sent and kept.
 ///
 /// Its `presentedForm` is `page`, which [`crate::report::html::page`] made of the same report and the caller writes beside
 /// it, and the same on paper ([`pdf::document`]).
@@ -62,7 +63,7 @@ pub fn bundle(report: &Report, page: &str) -> Result<Vec<u8>, BundleError> {
     // The page is the most of it: room for it as base64, so that the vector does not grow by copying.
     let mut json = Vec::with_capacity(page.len() / 2 * 3 + ROOM);
     let paper = pdf::document(report, page).map_err(BundleError::Pdf)?;
-    serde_json::to_writer_pretty(&mut json, &transaction(report, page, &paper)).map_err(BundleError::Json)?;
+    serde_json::to_writer(&mut json, &transaction(report, page, &paper)).map_err(BundleError::Json)?;
     json.push(b'\n');
     Ok(json)
 }
