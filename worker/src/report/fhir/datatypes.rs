@@ -12,7 +12,7 @@ use sha1::{Digest as _, Sha1};
 use super::terms;
 use crate::report::document;
 use crate::report::language::Language;
-use crate::report::text::visible;
+use crate::report::text::{made_visible, visible};
 
 /// Says which values are left out of the JSON.
 pub(super) trait Absent {
@@ -61,7 +61,7 @@ impl From<&str> for Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self::from(text.as_str())
+        Self(made_visible(text))
     }
 }
 
@@ -78,14 +78,14 @@ pub(super) struct Token(String);
 
 impl From<&str> for Token {
     fn from(text: &str) -> Self {
-        let text = visible(text);
-        Self(if text.contains(' ') { text.replace(' ', "%20") } else { text })
+        Self::from(text.to_owned())
     }
 }
 
 impl From<String> for Token {
     fn from(text: String) -> Self {
-        Self::from(text.as_str())
+        let text = made_visible(text);
+        Self(if text.contains(' ') { text.replace(' ', "%20") } else { text })
     }
 }
 
