@@ -65,6 +65,12 @@ impl From<String> for Text {
     }
 }
 
+impl Text {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Absent for Text {
     fn absent(&self) -> bool {
         self.0.is_empty()
@@ -86,6 +92,12 @@ impl From<String> for Token {
     fn from(text: String) -> Self {
         let text = made_visible(text);
         Self(if text.contains(' ') { text.replace(' ', "%20") } else { text })
+    }
+}
+
+impl Token {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
