@@ -2,6 +2,7 @@
 //!
 //! Escaping for HTML is the page's own; this is about what stays dangerous after escaping.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Shows what a reader could not see: control characters become their pictures (`U+2400` and on), characters that
@@ -9,8 +10,13 @@ use std::fmt::Write as _;
 ///
 /// The result holds no character that FHIR strings or XML forbid.
 pub(crate) fn visible(text: &str) -> String {
+    seen(text).into_owned()
+}
+
+/// The same; where nothing is to be shown, a part of the text itself.
+pub(crate) fn seen(text: &str) -> Cow<'_, str> {
     if is_plain(text) {
-        return text.trim().to_owned();
+        return Cow::Borrowed(text.trim());
     }
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -23,7 +29,7 @@ pub(crate) fn visible(text: &str) -> String {
             plain => shown.push(plain),
         }
     }
-    shown.trim().to_owned()
+    Cow::Owned(shown.trim().to_owned())
 }
 
 /// The same of a text that is nobody else's: where nothing is to be shown, it is that very text.

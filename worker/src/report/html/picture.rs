@@ -8,7 +8,7 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::report::document::{Picture, Saliency, Shows};
 use crate::report::language::{Language, Message};
-use crate::report::text::visible;
+use crate::report::text::{seen, visible};
 
 /// The picture with the overlay's switch. The pixels of both are in the page once.
 pub(super) fn figure(language: Language, picture: &Picture) -> Markup {
@@ -18,7 +18,7 @@ pub(super) fn figure(language: Language, picture: &Picture) -> Markup {
             label for="overlay" class="switch-label" { (language.text(switch(saliency.shows))) }
         }
         div class="figures" {
-            figure data-instance=(visible(&picture.sop_instance_uid)) {
+            figure data-instance=(seen(&picture.sop_instance_uid)) {
                 (svg(picture, language.text(Message::PictureAlt), &html! {
                     defs {
                         image id="radiograph" width=(picture.width) height=(picture.height) href=(data(&picture.png)) {}
