@@ -70,6 +70,8 @@ struct Set {
     fill: Option<Colour>,
     stroke: Option<Colour>,
     font: Option<(Weight, f32)>,
+    line_width: Option<f32>,
+    is_round: Option<bool>,
 }
 
 impl Set {
@@ -94,6 +96,19 @@ impl Set {
                 Weight::Bold => BOLD,
             };
             content.set_font(Name(name), size);
+        }
+    }
+
+    fn line_width(&mut self, content: &mut Content, width: f32) {
+        if self.line_width.replace(width) != Some(width) {
+            content.set_line_width(width);
+        }
+    }
+
+    fn line_ends(&mut self, content: &mut Content, is_round: bool) {
+        if self.is_round.replace(is_round) != Some(is_round) {
+            let cap = if is_round { LineCapStyle::RoundCap } else { LineCapStyle::ButtCap };
+            content.set_line_cap(cap);
         }
     }
 }
@@ -139,13 +154,14 @@ fn draw(content: &mut Content, set: &mut Set, mark: &Mark, faces: &Faces<'_>, us
         Mark::Frame { x, y, width, height, colour } => {
             set.stroke(content, *colour);
             let (x, y) = at(*x, y + height);
-            content.set_line_width(0.6).rect(x, y, written(*width), written(*height)).stroke();
+            set.line_width(content, 0.6);
+            content.rect(x, y, written(*width), written(*height)).stroke();
         }
         Mark::Line { from, to, width, colour, is_round } => {
             set.stroke(content, *colour);
-            let cap = if *is_round { LineCapStyle::RoundCap } else { LineCapStyle::ButtCap };
+            set.line_ends(content, *is_round);
+            set.line_width(content, *width);
             let (from, to) = (at(from.0, from.1), at(to.0, to.1));
-            content.set_line_cap(cap).set_line_width(*width);
             content.move_to(from.0, from.1).line_to(to.0, to.1).stroke();
         }
         Mark::Picture { x, y, width, height, which } => {
