@@ -23,8 +23,33 @@ pub(super) struct Written {
 /// Glyphs that all pages show, by font.
 #[derive(Default)]
 pub(super) struct Used {
-    pub(super) regular: Shown,
-    pub(super) bold: Shown,
+    pub(super) regular: Letters,
+    pub(super) bold: Letters,
+}
+
+/// Glyphs of one font that are shown.
+pub(super) struct Letters {
+    pub(super) shown: Shown,
+    /// Which characters of ASCII are among them: nearly all are, and each is shown often.
+    known: [bool; 128],
+}
+
+impl Default for Letters {
+    fn default() -> Self {
+        Self { shown: Shown::new(), known: [false; 128] }
+    }
+}
+
+impl Letters {
+    /// A glyph of several characters stands for the first of them in Unicode's order: always the same.
+    fn note(&mut self, glyph: u16, character: char) {
+        if let Some(known) = usize::try_from(u32::from(character)).ok().and_then(|at| self.known.get_mut(at))
+            && std::mem::replace(known, true)
+        {
+            return;
+        }
+        self.shown.entry(glyph).and_modify(|known| *known = (*known).min(character)).or_insert(character);
+    }
 }
 
 /// Writes one page; `has` says which pictures the file holds.
@@ -126,7 +151,7 @@ fn at(x: f32, y: f32) -> (f32, f32) {
 fn draw(content: &mut Content, set: &mut Set, mark: &Mark, faces: &Faces<'_>, used: &mut Used) {
     match mark {
         Mark::Text { x, y, text, weight, size, colour } => {
-            let shown = match weight {
+            let letters = match weight {
                 Weight::Regular => &mut used.regular,
                 Weight::Bold => &mut used.bold,
             };
@@ -134,11 +159,7 @@ fn draw(content: &mut Content, set: &mut Set, mark: &Mark, faces: &Faces<'_>, us
             for character in text.chars() {
                 if let Some(glyph) = faces.of(*weight).glyph(character) {
                     codes.extend(glyph.0.to_be_bytes());
-                    // a glyph of several characters stands for the first of them in Unicode's order: always the same
-                    shown
-                        .entry(glyph.0)
-                        .and_modify(|known| *known = (*known).min(character))
-                        .or_insert(character);
+                    letters.note(glyph.0, character);
                 }
             }
             set.fill(content, *colour);

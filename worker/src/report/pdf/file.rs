@@ -63,8 +63,8 @@ pub(super) fn written(report: &Report, faces: &Faces<'_>, pages: &Pages) -> Resu
         Pdf::with_settings_and_capacity(COMPACT, ROOM + pictures.as_ref().map_or(0, Pictures::size));
     let (catalog, tree, metadata, profile) = (numbers.next(), numbers.next(), numbers.next(), numbers.next());
     let fonts = [
-        fonts::write(&mut pdf, &mut numbers, faces, Weight::Regular, &used.regular)?,
-        fonts::write(&mut pdf, &mut numbers, faces, Weight::Bold, &used.bold)?,
+        fonts::write(&mut pdf, &mut numbers, faces, Weight::Regular, &used.regular.shown)?,
+        fonts::write(&mut pdf, &mut numbers, faces, Weight::Bold, &used.bold.shown)?,
     ];
     let images =
         pictures.as_ref().map(|pictures| images(&mut pdf, &mut numbers, pictures)).unwrap_or_default();
