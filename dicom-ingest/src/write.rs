@@ -16,6 +16,8 @@ const IMPLEMENTATION_VERSION: &str = "CHIASM";
 const MAX_SHORT: usize = 0xFFFE;
 /// Characters of a Code Value (0008,0100); a longer one is a Long Code Value (0008,0119), PS3.3 8.1.
 const MAX_CODE: usize = 16;
+/// Bytes that a data set or item has room for at first: most items of a report have fewer.
+const ROOM: usize = 160;
 /// What an item of a sequence begins with (PS3.5 7.5).
 const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 
@@ -39,6 +41,9 @@ impl Elements {
     /// Adds an element; its value is padded to an even length. What is longer than its length field can say is cut.
     pub fn bytes(&mut self, tag: Tag, vr: VR, value: &[u8]) -> &mut Self {
         let begin = self.bytes.len();
+        if begin == 0 {
+            self.bytes.reserve(ROOM);
+        }
         append(&mut self.bytes, tag, vr, value);
         self.places.push((tag, begin..self.bytes.len()));
         self
@@ -57,7 +62,8 @@ impl Elements {
     /// Adds a sequence of items.
     pub fn sequence(&mut self, tag: Tag, items: Vec<Elements>) -> &mut Self {
         let begin = self.bytes.len();
-        let length = items.iter().map(|item| ITEM.len() + 4 + item.bytes.len()).sum();
+        let length: usize = items.iter().map(|item| ITEM.len() + 4 + item.bytes.len()).sum();
+        self.bytes.reserve(length + 12);
         head(&mut self.bytes, tag, VR::SQ, length);
         for item in items {
             self.bytes.extend_from_slice(&ITEM);

@@ -66,14 +66,16 @@ struct Tap {
 fn taps(old: usize, new: usize) -> Vec<Tap> {
     let scale = old as f64 / new as f64;
     let support = scale.max(1.0);
+    let mut raw: Vec<f64> = Vec::new();
     (0..new)
         .map(|index| {
             let centre = (index as f64 + 0.5) * scale;
             let first = (centre - support).floor().clamp(0.0, (old - 1) as f64) as usize;
             let last = (centre + support).ceil().clamp(0.0, (old - 1) as f64) as usize;
-            let raw: Vec<f64> = (first..=last)
-                .map(|pixel| (1.0 - ((pixel as f64 + 0.5 - centre) / support).abs()).max(0.0))
-                .collect();
+            let own =
+                (first..=last).map(|pixel| (1.0 - ((pixel as f64 + 0.5 - centre) / support).abs()).max(0.0));
+            raw.clear();
+            raw.extend(own);
             let sum: f64 = raw.iter().sum();
             Tap { first, weights: raw.iter().map(|weight| (weight / sum) as f32).collect() }
         })

@@ -53,7 +53,15 @@ fn report(number: u32) -> ReportBytes {
 }
 
 fn parcel(report: &ReportBytes, sent_before: bool) -> Parcel<'_> {
-    Parcel { study_uid: STUDY, job_key: "job", report_key: "report", report, earlier: &[], sent_before }
+    Parcel {
+        study_uid: STUDY,
+        job_key: "job",
+        report_key: "report",
+        report,
+        address: None,
+        earlier: &[],
+        sent_before,
+    }
 }
 
 fn web(url: String, timeout: Duration) -> DicomWebTarget {

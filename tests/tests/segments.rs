@@ -313,6 +313,7 @@ async fn an_archive_takes_the_segmentation_and_gives_it_back() {
         job_key: "j",
         report_key: "r",
         report: &report,
+        address: None,
         earlier: &[],
         sent_before: false,
     };

@@ -34,9 +34,15 @@ fn late(error: io::Error) -> io::Error {
 }
 
 impl Read for Timed<'_> {
+    /// A signal, and the end of a stop, interrupt what has a time (signal(7)): it goes on then.
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.link.set_read_timeout(self.left()?)?;
-        self.link.read(bytes).map_err(late)
+        loop {
+            self.link.set_read_timeout(self.left()?)?;
+            match self.link.read(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read.map_err(late),
+            }
+        }
     }
 }
 

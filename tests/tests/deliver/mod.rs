@@ -42,7 +42,15 @@ fn target(server: &FhirServer, token: Option<Secret>, timeout: Duration) -> Fhir
 }
 
 fn parcel<'a>(job_key: &'a str, report: &'a ReportBytes, sent_before: bool) -> Parcel<'a> {
-    Parcel { study_uid: "1.2.3", job_key, report_key: "report-1", report, earlier: &[], sent_before }
+    Parcel {
+        study_uid: "1.2.3",
+        job_key,
+        report_key: "report-1",
+        report,
+        address: None,
+        earlier: &[],
+        sent_before,
+    }
 }
 
 /// A report of the shape that the program writes, large enough that it takes several reads.

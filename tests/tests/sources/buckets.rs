@@ -45,7 +45,7 @@ fn report(text: &str) -> ReportBytes {
 }
 
 fn parcel<'a>(job_key: &'a str, report: &'a ReportBytes, sent_before: bool) -> Parcel<'a> {
-    Parcel { study_uid: "1.2.3", job_key, report_key: "r", report, earlier: &[], sent_before }
+    Parcel { study_uid: "1.2.3", job_key, report_key: "r", report, address: None, earlier: &[], sent_before }
 }
 
 /// Every object with its bytes.

@@ -1,5 +1,9 @@
 //! `chiasm device-process`: the device of a worker, in a process of its own.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+
 use anyhow::Context;
 
 use super::runtime;
@@ -13,13 +17,16 @@ pub(super) fn run(args: &DeviceProcessArgs) -> anyhow::Result<u8> {
     let runtime = runtime()?;
     let _heard = runtime
         .block_on(async { Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)) })
-        .map_err(|error: std::io::Error| error)
+        .map_err(|error: io::Error| error)
         .context("could not listen for signals")?;
-    let (mut asks, mut answers) = (std::io::stdin().lock(), std::io::stdout().lock());
-    match device::serve(args.device, &mut asks, &mut answers) {
+    // Without the library's buffer of lines: an answer goes out in one piece, and wakes the worker once.
+    let answers = io::stdout().as_fd().try_clone_to_owned().context("could not use standard output")?;
+    match device::serve(args.device, &mut io::stdin().lock(), &mut File::from(answers)) {
         Ok(()) => Ok(0),
-        // The worker is gone: there is nobody to tell.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        // The worker is gone: there is nobody to tell. It may not have read the last answer.
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            Ok(0)
+        }
         Err(error) => Err(error).context("the worker could not be understood"),
     }
 }

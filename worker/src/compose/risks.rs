@@ -1,5 +1,7 @@
 //! Risks of a report, from the fusion's assessment.
 
+use std::sync::LazyLock;
+
 use fusion::learned::Evaluation;
 use fusion::{IntervalKind, LateFusionModel, Risk};
 
@@ -165,7 +167,7 @@ pub(super) fn model(model: &LateFusionModel) -> doc::Model {
              care (COVID-19 Image Repository, Hannover Medical School)"
         ),
         calibration: model.calibration().to_owned(),
-        calibration_points: calibration_points(),
+        calibration_points: CALIBRATION_POINTS.clone(),
         applicability: "frontal chest radiographs of adults whose record states COVID-19".into(),
         limits: [
             "A technical demonstration of a concurrent state, not a forecast and not for care decisions.",
@@ -210,18 +212,17 @@ pub(super) fn own_model(own: &RiskModel) -> doc::Model {
     }
 }
 
-/// The calibration plot of the evaluation that is shipped with the model; empty where it is untrained.
-fn calibration_points() -> Vec<doc::CalibrationPoint> {
+/// The calibration plot of the evaluation that is shipped with the model, read once; empty where it is untrained.
+static CALIBRATION_POINTS: LazyLock<Vec<doc::CalibrationPoint>> = LazyLock::new(|| {
     let evaluation: Option<Evaluation> = serde_json::from_str(LateFusionModel::embedded_evaluation()).ok();
     let bins = evaluation.map(|evaluation| evaluation.calibration_bins).unwrap_or_default();
-    bins.into_iter()
-        .map(|(predicted, observed, cases)| doc::CalibrationPoint {
-            predicted,
-            observed,
-            cases: u32::try_from(cases).unwrap_or(u32::MAX),
-        })
-        .collect()
-}
+    let point = |(predicted, observed, cases): (f64, f64, usize)| doc::CalibrationPoint {
+        predicted,
+        observed,
+        cases: u32::try_from(cases).unwrap_or(u32::MAX),
+    };
+    bins.into_iter().map(point).collect()
+});
 
 #[cfg(test)]
 mod tests {

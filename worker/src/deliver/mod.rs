@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use crate::config::site::TargetConfig;
 use crate::ledger::ReportBytes;
 use crate::message::Name;
-use crate::report::fhir::Earlier;
+use crate::report::fhir::{Address, Earlier};
 
 pub(crate) use drawn::drawn;
 pub use error::{DeliverError, TerminalCode, TransientCode, next_step};
@@ -46,6 +46,8 @@ pub struct Parcel<'a> {
     pub report_key: &'a str,
     /// The bytes exactly as the ledger stores them; for targets of files and DICOM objects with the overlay drawn.
     pub report: &'a ReportBytes,
+    /// What the bundle is addressed by, where it was composed a moment ago; `None` where that is to be read in it.
+    pub address: Option<&'a Address>,
     /// Earlier versions of the report that a target may hold, newest first: what they asserted holds no longer.
     pub earlier: &'a [Earlier],
     /// False only where it is certain that nobody sent this version before: this worker composed it just now. True makes

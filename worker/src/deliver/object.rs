@@ -14,6 +14,11 @@ pub(super) const TRANSFER_SYNTAX: &str = "1.2.840.10008.1.2.1";
 /// Where the value of File Meta Information Group Length (0002,0000) lies, and where the elements after it begin.
 const GROUP_LENGTH: std::ops::Range<usize> = 140..144;
 
+/// The last group of the elements that say whose and of which study an object is.
+const STUDY_GROUP: u16 = 0x0020;
+/// Representations whose length field has 32 bits, of those that we write.
+const LONG: [[u8; 2]; 6] = [*b"OB", *b"OW", *b"SQ", *b"UT", *b"UC", *b"UN"];
+
 /// An object of ours, as people and receipts name it.
 #[derive(Debug, Clone, Copy)]
 struct Kind {
@@ -90,14 +95,39 @@ impl<'a> Letter<'a> {
     }
 }
 
-/// The person of the images, as the parcel's structured report states them; `None` where it has none.
+/// The person of the images, as the parcel's structured report states them; `None` where it has none. Only its beginning is read.
 pub(super) fn person(parcel: &Parcel<'_>) -> Result<Option<Person>, Trouble> {
     let Some(file) = parcel.report.sr.as_deref() else { return Ok(None) };
-    let header = read_header(file, &Limits::default()).map_err(|_| {
+    let header = read_header(beginning(file), &Limits::default()).map_err(|_| {
         let reason = "the stored structured report is no DICOM file that this version reads";
         Trouble::good(TerminalCode::StructuredReportUnusable, reason)
     })?;
     Ok(Some(convert::person_of_images(&header.patient)))
+}
+
+/// The file up to the first element behind those of patient and study; all of it where that is not found as we write it.
+fn beginning(file: &[u8]) -> &[u8] {
+    let mut rest = dataset(file).unwrap_or_default();
+    while let Some((group, length)) = element(rest) {
+        if group > STUDY_GROUP {
+            return file.get(..file.len() - rest.len()).unwrap_or(file);
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    file
+}
+
+/// The group of the first element of a data set, and its length in bytes (PS3.5 7.1.2); `None` where it has no length, or none is there.
+fn element(dataset: &[u8]) -> Option<(u16, usize)> {
+    let ([low, high, _, _], rest) = dataset.split_first_chunk::<4>()?;
+    let (vr, rest) = rest.split_first_chunk::<2>()?;
+    let length = if LONG.contains(vr) {
+        let length = rest.get(2..)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_le_bytes(*length)).ok()?.checked_add(12)?
+    } else {
+        usize::from(u16::from_le_bytes(*rest.first_chunk::<2>()?)) + 8
+    };
+    (length <= dataset.len()).then_some((u16::from_le_bytes([*low, *high]), length))
 }
 
 /// What follows the file meta information (PS3.10 7.1).
@@ -161,5 +191,20 @@ mod tests {
         let mut lies = file;
         lies[140..144].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(read(uid, Some(lies)), unusable);
+    }
+
+    #[test]
+    fn whose_a_report_is_stands_at_its_beginning() {
+        for report in [sample::sample(), sample::refused(), sample::outside()] {
+            let file = sr::document(&report).unwrap();
+            assert!(beginning(&file).len() < file.len());
+            let whole = read_header(&file, &Limits::default()).unwrap();
+            let stored = ReportBytes { sr: Some(file), ..sample_report() };
+            let person = super::person(&parcel(&stored)).ok().unwrap();
+            assert_eq!(person, Some(convert::person_of_images(&whole.patient)));
+        }
+        for odd in [&b""[..], b"<p>", &[0; 200]] {
+            assert_eq!(beginning(odd), odd);
+        }
     }
 }

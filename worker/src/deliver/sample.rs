@@ -18,5 +18,13 @@ pub(crate) fn report() -> ReportBytes {
 
 /// Version `j` of the report `r` of the study 1.2, which nobody sent before.
 pub(crate) fn parcel(report: &ReportBytes) -> Parcel<'_> {
-    Parcel { study_uid: "1.2", job_key: "j", report_key: "r", report, earlier: &[], sent_before: false }
+    Parcel {
+        study_uid: "1.2",
+        job_key: "j",
+        report_key: "r",
+        report,
+        address: None,
+        earlier: &[],
+        sent_before: false,
+    }
 }

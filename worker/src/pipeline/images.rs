@@ -276,9 +276,10 @@ fn within(image: &GreyImage, most: usize) -> (usize, usize) {
 /// The radiograph, and what is laid over it, as PNG files of the same shape.
 fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result<PictureData, Ending> {
     let (width, height) = within(image, PAGE_SIDE);
-    let small = models::preprocess::resize(image, width, height);
-    let written =
-        png::grey(&small).and_then(|grey| Ok((grey, over.map(png::heat).transpose()?.unwrap_or_default())));
+    let is_small = (width, height) == (image.width(), image.height());
+    let small = (!is_small).then(|| models::preprocess::resize(image, width, height));
+    let written = png::grey(small.as_ref().unwrap_or(image))
+        .and_then(|grey| Ok((grey, over.map(png::heat).transpose()?.unwrap_or_default())));
     let (grey, heat) = written.map_err(|_| {
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;

@@ -84,6 +84,8 @@ pub struct Start {
 pub struct Analysis {
     /// The report's bytes, of a refusal or failure too.
     pub report: ReportBytes,
+    /// What its bundle is addressed by; `None` where it has none.
+    pub address: Option<fhir::Address>,
     /// The bundle's name of the model that reads in the job's pipeline.
     pub model: String,
     /// What the networks said, where this run or an earlier one got so far.
@@ -190,7 +192,7 @@ impl Stages {
         mut timings: Timings,
     ) -> Analysis {
         let bundle = &reading.unwrap_or_else(|_| self.readings.built_in()).bundle;
-        let report = {
+        let (report, address) = {
             let _turn = room.turns.take();
             timings.time("compose", || {
                 let parts = Parts {
@@ -208,6 +210,7 @@ impl Stages {
         };
         Analysis {
             report,
+            address,
             model: bundle.id().to_owned(),
             output: evidence.output,
             features: evidence.features,
@@ -268,14 +271,15 @@ fn rejected() -> Ending {
     Ending::refused(REJECTED_BY_ARCHIVE, "every image of the study was rejected by the archive")
 }
 
-/// The renderings and the line. Where the bundle cannot be written, the job fails with the page alone.
-fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
+/// The renderings and the line, and what the bundle is addressed by. Where the bundle cannot be written, the job fails with the page
+/// alone.
+fn render(report: &Report, outcome: &Outcome) -> (ReportBytes, Option<fhir::Address>) {
     let page = html::page(report);
-    let (outcome, bundle) = match fhir::bundle(report, &page) {
-        Ok(bundle) => (outcome.clone(), Some(bundle)),
+    let (outcome, bundle, address) = match fhir::addressed(report, &page) {
+        Ok((bundle, address)) => (outcome.clone(), Some(bundle), address),
         Err(error) => {
             let failed = Outcome::without_result(State::Failed, "ReportUnwritable", &error.to_string());
-            (Outcome { study_uid: outcome.study_uid.clone(), ..failed }, None)
+            (Outcome { study_uid: outcome.study_uid.clone(), ..failed }, None, None)
         }
     };
     let ends = match outcome.state {
@@ -286,14 +290,15 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
     let sr = bundle.as_ref().and_then(|_| sr::document(report));
     let overlay = sr.as_ref().and_then(|_| overlay::plan(report));
     let segmentation = sr.as_ref().and_then(|_| segmentation::document(report));
-    // An outcome is plain strings and finite numbers: it always serialises.
-    ReportBytes {
+    let bytes = ReportBytes {
         ends,
+        // An outcome is plain strings and finite numbers: it always serialises.
         outcome: serde_json::to_string(&outcome).unwrap_or_default(),
         bundle,
         html: page.into_bytes(),
         sr,
         overlay,
         segmentation,
-    }
+    };
+    (bytes, address)
 }

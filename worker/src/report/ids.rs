@@ -10,13 +10,15 @@ const NAMESPACE: Uuid = uuid!("7210f3e6-404c-4dd8-b515-2286166f831b");
 
 /// Makes an id from a kind and the parts that tell one thing of the kind from another.
 pub(super) fn id(kind: &str, parts: &[&str]) -> Uuid {
-    // the length keeps `ab`, `c` apart from `a`, `bc`
-    let parts = parts.iter().map(|part| format!("{}:{part}", part.len()));
-    let name: Vec<String> = std::iter::once(kind.to_owned()).chain(parts).collect();
     // UUID version 5 (RFC 9562, 5.5), with the SHA-1 that uses the processor's own: a model card is long
-    let hash = Sha1::new().chain_update(NAMESPACE).chain_update(name.join("\u{1f}")).finalize();
+    let mut hash = Sha1::new().chain_update(NAMESPACE).chain_update(kind);
+    for part in parts {
+        // the length keeps `ab`, `c` apart from `a`, `bc`
+        hash.update(format!("\u{1f}{}:", part.len()));
+        hash.update(part);
+    }
     let mut first = [0; 16];
-    first.copy_from_slice(&hash[..16]);
+    first.copy_from_slice(&hash.finalize()[..16]);
     Builder::from_sha1_bytes(first).into_uuid()
 }
 

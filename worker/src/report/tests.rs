@@ -71,7 +71,7 @@ fn the_same_report_gives_the_same_bytes() {
 #[test]
 fn probabilities_are_percent_in_fhir_only() {
     let json = String::from_utf8(rendered(&sample()).expect("a bundle")).expect("UTF-8");
-    assert!(json.contains("\"probabilityDecimal\": 12.3,"), "0.123 must become 12.3");
+    assert!(json.contains("\"probabilityDecimal\":12.3,"), "0.123 must become 12.3");
     let bundle = bundle(&sample());
     let risks = of_type(&bundle, "RiskAssessment");
     let range = &risks[1]["prediction"][1]["probabilityRange"];

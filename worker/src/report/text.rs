@@ -2,6 +2,7 @@
 //!
 //! Escaping for HTML is the page's own; this is about what stays dangerous after escaping.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Shows what a reader could not see: control characters become their pictures (`U+2400` and on), characters that
@@ -9,9 +10,13 @@ use std::fmt::Write as _;
 ///
 /// The result holds no character that FHIR strings or XML forbid.
 pub(crate) fn visible(text: &str) -> String {
-    // most text is, and every text of a report comes through here
-    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return text.trim().to_owned();
+    seen(text).into_owned()
+}
+
+/// The same; where nothing is to be shown, a part of the text itself.
+pub(crate) fn seen(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text.trim());
     }
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -24,7 +29,17 @@ pub(crate) fn visible(text: &str) -> String {
             plain => shown.push(plain),
         }
     }
-    shown.trim().to_owned()
+    Cow::Owned(shown.trim().to_owned())
+}
+
+/// The same of a text that is nobody else's: where nothing is to be shown, it is that very text.
+pub(crate) fn made_visible(text: String) -> String {
+    if is_plain(&text) && text.trim().len() == text.len() { text } else { visible(&text) }
+}
+
+/// Whether all of it is ASCII that is seen, or spaces: most text is, and every text of a report is looked at.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 /// Controls of C1, separators, reading direction, zero width, byte order mark, tags, noncharacters.
@@ -92,6 +107,9 @@ mod tests {
         assert_eq!(visible("\u{202e}evil"), "[U+202E]evil");
         assert_eq!(visible(" two\r\nlines "), "two  lines");
         assert_eq!(visible("Müller 漢字"), "Müller 漢字");
+        for text in ["plain", " two\r\nlines ", " a", "a ", "", " ", "Müller", "a\0b"] {
+            assert_eq!(made_visible(text.to_owned()), visible(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod child;
 mod contained;
 pub mod engine;
 mod inside;
+mod link;
 mod local;
 mod on_demand;
 mod opening;

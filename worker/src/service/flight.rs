@@ -21,7 +21,7 @@ use crate::message::{Mode, Name};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::scoring::Scoring;
 use crate::pipeline::{Analysis, Room, Stages, Start};
-use crate::report::fhir::Earlier;
+use crate::report::fhir::{Address, Earlier};
 use crate::telemetry::metrics::Metrics;
 
 /// A report that was not delivered rests as long as it has waited so far, but at least and at most so long. How often it was
@@ -159,8 +159,8 @@ impl Flight {
         if !job.is_poison(self.stages.config.worker.poison_after) {
             reach_with("leased", &job.study_uid);
         }
-        let (report, timings, standing) = if let Some(stored) = &job.composed {
-            (stored.clone(), BTreeMap::new(), None)
+        let (report, address, timings, standing) = if let Some(stored) = &job.composed {
+            (stored.clone(), None, BTreeMap::new(), None)
         } else {
             let analysis = self.analyse(job, start).await;
             reach_with("analysed", &job.study_uid);
@@ -173,7 +173,7 @@ impl Flight {
                 let outcome = Box::new(line(&analysis.report).with_timings(analysis.timings_ms));
                 return Ok(Landed::Held { outcome });
             }
-            (analysis.report, analysis.timings_ms, standing)
+            (analysis.report, analysis.address, analysis.timings_ms, standing)
         };
         reach("stored");
         tracing::debug!("report stored");
@@ -191,7 +191,8 @@ impl Flight {
         }
         self.gate.give_way(job.lane).await;
         let earlier = earlier::of(self.ledger.as_ref(), job, standing).await?;
-        let delivered = self.deliver(job, &report, &earlier, job.composed.is_some()).await;
+        let addressed = (&report, address.as_ref());
+        let delivered = self.deliver(job, addressed, &earlier, job.composed.is_some()).await;
         match delivered {
             Ok(files) => {
                 reach("delivered");
@@ -280,13 +281,13 @@ impl Flight {
     async fn deliver(
         &self,
         job: &Job,
-        report: &ReportBytes,
+        (report, address): (&ReportBytes, Option<&Address>),
         earlier: &[Earlier],
         sent_before: bool,
     ) -> Result<Receipts, DeliverError> {
         let Job { job_key, report_key, study_uid, request, .. } = job;
         let began = Instant::now();
-        let parcel = Parcel { study_uid, job_key, report_key, report, earlier, sent_before };
+        let parcel = Parcel { study_uid, job_key, report_key, report, address, earlier, sent_before };
         let delivered = self.to_targets(request, parcel).await;
         self.metrics.record_stage("deliver", began.elapsed());
         delivered
@@ -387,7 +388,7 @@ impl Flight {
             let earlier =
                 earlier::versions(self.ledger.as_ref(), &newest.report_key, &newest.job_key).await?;
             if let Some(report) = &newest.composed
-                && let Err(error) = self.deliver(&newest, report, &earlier, true).await
+                && let Err(error) = self.deliver(&newest, (report, None), &earlier, true).await
             {
                 tracing::error!(code = error.code(), job = %newest.job_key, "the newest report could not be restored");
             }
@@ -399,7 +400,8 @@ impl Flight {
     pub async fn redeliver(&self, job: &NewJob, report: &ReportBytes) -> Result<Outcome, LedgerError> {
         let NewJob { job_key, report_key, study_uid, request, .. } = job;
         let earlier = &earlier::versions(self.ledger.as_ref(), report_key, job_key).await?;
-        let parcel = Parcel { study_uid, job_key, report_key, report, earlier, sent_before: true };
+        let address = None;
+        let parcel = Parcel { study_uid, job_key, report_key, report, address, earlier, sent_before: true };
         Ok(match self.to_targets(request, parcel).await {
             Ok(files) => Outcome { files, ..line(report) },
             Err(error) => undelivered(study_uid, &error),

@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 
 use super::answer::{Found, Lies};
 use super::ids::Ids;
-use super::patient::Subject;
 use crate::config::site::FhirRelease;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Parcel, TerminalCode};
 use crate::job;
 use crate::report::fhir::{
-    Earlier, JOB_KEYS, REPORT_KEYS, WITHDRAWN, in_r5, with_earlier, with_known_study, with_server_ids,
+    Address, Earlier, JOB_KEYS, NewStudy, REPORT_KEYS, Subject, WITHDRAWN, in_r5, with_earlier,
+    with_known_study, with_server_ids,
 };
 
 /// A bundle ready to send.
@@ -38,13 +38,6 @@ pub(super) struct Letter<'a> {
     study: Option<NewStudy>,
     /// Where in the bytes the request of the report begins, after its brace; `None` where they are no longer the stored ones.
     request_at: Option<usize>,
-}
-
-/// An entry that creates a study.
-struct NewStudy {
-    full_url: String,
-    /// The search token of its identifier.
-    token: String,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +101,7 @@ struct Request {
 }
 
 impl<'a> Letter<'a> {
-    /// Reads the parcel's bundle as it is stored. One that is not this very version of a report is not sent.
+    /// The parcel's bundle as it is stored. One that is not this very version of a report is not sent.
     pub(super) fn of(parcel: &Parcel<'a>) -> Result<Self, Trouble> {
         let Some(bytes) = parcel.report.bundle.as_deref() else {
             return Err(Trouble::good(
@@ -116,37 +109,23 @@ impl<'a> Letter<'a> {
                 "the report has no FHIR bundle, only its page",
             ));
         };
-        let unread = || unusable("the stored bundle is not one that this version reads");
-        let bundle: Bundle<'_> = serde_json::from_slice(bytes).map_err(|_| unread())?;
-        if bundle.identifier.system != JOB_KEYS || bundle.identifier.value != parcel.job_key {
+        let address = match parcel.address {
+            Some(known) => known.clone(),
+            None => read(bytes, parcel.report_key)?,
+        };
+        if address.job_key != parcel.job_key {
             return Err(unusable("the stored bundle belongs to another job"));
         }
-        let requests = bundle.entry.iter().map(|entry| serde_json::from_str::<Request>(entry.request.get()));
-        let requests: Vec<Request> = requests.collect::<Result<_, _>>().map_err(|_| unread())?;
-        let (report, request) = bundle
-            .entry
-            .iter()
-            .zip(&requests)
-            .find(|(_, request)| request.method == "PUT" && report_id(&request.url).is_some())
-            .ok_or_else(|| unusable("the stored bundle writes no DiagnosticReport under an id of its own"))?;
-        let resource = report.resource.as_ref();
-        let subject = resource.map(|resource| &resource.subject).filter(|subject| {
-            let identifier = subject.identifier.as_ref().and_then(|identifier| identifier.value.as_ref());
-            subject.reference.is_some() || identifier.is_some()
-        });
-        let own = resource.map(|resource| &resource.identifier).into_iter().flatten();
-        let mut own = own.filter(|identifier| identifier.system.as_deref() == Some(REPORT_KEYS));
-        let report_key = own.find_map(|own| own.value.as_deref()).unwrap_or(parcel.report_key);
         Ok(Self {
             bytes: Cow::Borrowed(bytes),
-            report_url: request.url.clone(),
-            report_token: format!("{REPORT_KEYS}|{report_key}"),
+            report_url: address.report_url,
+            report_token: format!("{REPORT_KEYS}|{}", address.report_key),
             job_key: parcel.job_key,
-            entries: bundle.entry.len(),
-            subject: subject.map(|subject| Subject { reference: subject.reference.clone() }),
-            is_withdrawal: resource.and_then(|resource| resource.status.as_deref()) == Some(WITHDRAWN),
-            study: bundle.entry.iter().zip(&requests).find_map(|(entry, request)| new_study(entry, request)),
-            request_at: after_brace(bytes, report.request.get()),
+            entries: address.entries,
+            subject: address.subject,
+            is_withdrawal: address.is_withdrawal,
+            study: address.study,
+            request_at: address.request_at,
         })
     }
 
@@ -229,6 +208,40 @@ impl<'a> Letter<'a> {
         let spread = u64::from_str_radix(digits.get(..4).unwrap_or_default(), 16).unwrap_or_default();
         Duration::from_millis(50 * u64::from(send) + spread % 100)
     }
+}
+
+/// What a stored bundle is addressed by; `report_key` where its report has none.
+fn read(bytes: &[u8], report_key: &str) -> Result<Address, Trouble> {
+    let unread = || unusable("the stored bundle is not one that this version reads");
+    let bundle: Bundle<'_> = serde_json::from_slice(bytes).map_err(|_| unread())?;
+    if bundle.identifier.system != JOB_KEYS {
+        return Err(unusable("the stored bundle belongs to another job"));
+    }
+    let requests = bundle.entry.iter().map(|entry| serde_json::from_str::<Request>(entry.request.get()));
+    let requests: Vec<Request> = requests.collect::<Result<_, _>>().map_err(|_| unread())?;
+    let (report, request) = bundle
+        .entry
+        .iter()
+        .zip(&requests)
+        .find(|(_, request)| request.method == "PUT" && report_id(&request.url).is_some())
+        .ok_or_else(|| unusable("the stored bundle writes no DiagnosticReport under an id of its own"))?;
+    let resource = report.resource.as_ref();
+    let subject = resource.map(|resource| &resource.subject).filter(|subject| {
+        let identifier = subject.identifier.as_ref().and_then(|identifier| identifier.value.as_ref());
+        subject.reference.is_some() || identifier.is_some()
+    });
+    let own = resource.map(|resource| &resource.identifier).into_iter().flatten();
+    let mut own = own.filter(|identifier| identifier.system.as_deref() == Some(REPORT_KEYS));
+    Ok(Address {
+        report_url: request.url.clone(),
+        report_key: own.find_map(|own| own.value.as_deref()).unwrap_or(report_key).to_owned(),
+        entries: bundle.entry.len(),
+        subject: subject.map(|subject| Subject { reference: subject.reference.clone() }),
+        is_withdrawal: resource.and_then(|resource| resource.status.as_deref()) == Some(WITHDRAWN),
+        study: bundle.entry.iter().zip(&requests).find_map(|(entry, request)| new_study(entry, request)),
+        request_at: after_brace(bytes, report.request.get()),
+        job_key: bundle.identifier.value,
+    })
 }
 
 fn new_study(entry: &Entry<'_>, request: &Request) -> Option<NewStudy> {

@@ -10,13 +10,7 @@ use crate::convert;
 use crate::deliver::TerminalCode;
 use crate::deliver::trouble::Trouble;
 use crate::identity::{self, IdentityRefusal, Person};
-
-/// Whom a bundle is about, as its DiagnosticReport says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Subject {
-    /// `Patient/<id>` or a URL, where the record was confirmed.
-    pub(super) reference: Option<String>,
-}
+use crate::report::fhir::Subject;
 
 /// A Patient resource that the server found.
 pub(super) struct Candidate {

@@ -44,6 +44,10 @@ pub(super) fn options(config: &PostgresConfig) -> Result<PgConnectOptions, Ledge
             .into(),
     })?;
     options = options.application_name("chiasm").options(SETTINGS);
+    // No log of ours holds each statement, as libraries are held at INFO; those that are slow are warned of.
+    if let Ok(never) = "off".parse() {
+        options = options.log_statements(never);
+    }
     if let Some(password) = &config.password {
         options = options.password(password.expose());
     }

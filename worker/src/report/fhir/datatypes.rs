@@ -12,7 +12,7 @@ use sha1::{Digest as _, Sha1};
 use super::terms;
 use crate::report::document;
 use crate::report::language::Language;
-use crate::report::text::visible;
+use crate::report::text::{made_visible, visible};
 
 /// Says which values are left out of the JSON.
 pub(super) trait Absent {
@@ -61,7 +61,13 @@ impl From<&str> for Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self::from(text.as_str())
+        Self(made_visible(text))
+    }
+}
+
+impl Text {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -78,14 +84,20 @@ pub(super) struct Token(String);
 
 impl From<&str> for Token {
     fn from(text: &str) -> Self {
-        let text = visible(text);
-        Self(if text.contains(' ') { text.replace(' ', "%20") } else { text })
+        Self::from(text.to_owned())
     }
 }
 
 impl From<String> for Token {
     fn from(text: String) -> Self {
-        Self::from(text.as_str())
+        let text = made_visible(text);
+        Self(if text.contains(' ') { text.replace(' ', "%20") } else { text })
+    }
+}
+
+impl Token {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -72,7 +72,7 @@ pub fn with_earlier(bundle: &[u8], earlier: &[Earlier]) -> Option<Vec<u8>> {
     });
     inputs.append(&mut versions);
     entries.append(&mut more);
-    let mut json = serde_json::to_vec_pretty(&bundle).ok()?;
+    let mut json = serde_json::to_vec(&bundle).ok()?;
     json.push(b'\n');
     Some(json)
 }

@@ -14,7 +14,7 @@ pub fn with_known_study(bundle: &[u8], full_url: &str, place: &str) -> Option<Ve
         return None;
     }
     refer(&mut bundle, full_url, place);
-    let mut json = serde_json::to_vec_pretty(&bundle).ok()?;
+    let mut json = serde_json::to_vec(&bundle).ok()?;
     json.push(b'\n');
     Some(json)
 }

@@ -5,6 +5,7 @@
 //! claimed, and no report is ever `final`: a human's sign-off is the radiology system's to write. A server that speaks R5 is
 //! given the same in its words ([`in_r5`]).
 
+mod address;
 mod datatypes;
 mod devices;
 mod diagnostic_report;
@@ -27,6 +28,7 @@ mod withdrawal;
 use serde::Serialize;
 use uuid::Uuid;
 
+pub use self::address::{Address, NewStudy, Subject};
 pub use self::diagnostic_report::presented_pdf;
 pub use self::earlier::{Earlier, with_earlier};
 pub use self::known_study::with_known_study;
@@ -54,17 +56,25 @@ pub enum BundleError {
     Pdf(#[source] PdfError),
 }
 
-/// Writes the bundle, indented, as UTF-8 JSON: the same report gives the same bytes.
+/// Writes the bundle as UTF-8 JSON: the same report gives the same bytes. They are for programs, and not indented: each byte is
+/// written, digested, stored, read, sent and kept.
 ///
 /// Its `presentedForm` is `page`, which [`crate::report::html::page`] made of the same report and the caller writes beside
 /// it, and the same on paper ([`pdf::document`]).
 pub fn bundle(report: &Report, page: &str) -> Result<Vec<u8>, BundleError> {
+    addressed(report, page).map(|(bundle, _)| bundle)
+}
+
+/// The same, and what it is addressed by.
+pub fn addressed(report: &Report, page: &str) -> Result<(Vec<u8>, Option<Address>), BundleError> {
     // The page is the most of it: room for it as base64, so that the vector does not grow by copying.
     let mut json = Vec::with_capacity(page.len() / 2 * 3 + ROOM);
     let paper = pdf::document(report, page).map_err(BundleError::Pdf)?;
-    serde_json::to_writer_pretty(&mut json, &transaction(report, page, &paper)).map_err(BundleError::Json)?;
+    let bundle = transaction(report, page, &paper);
+    serde_json::to_writer(&mut json, &bundle).map_err(BundleError::Json)?;
     json.push(b'\n');
-    Ok(json)
+    let address = address::of(report, &bundle, &json);
+    Ok((json, address))
 }
 
 elements! {

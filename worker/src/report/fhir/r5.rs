@@ -28,7 +28,7 @@ pub fn in_r5(bundle: &[u8]) -> Option<Vec<u8>> {
         }
         sizes(&mut entry["resource"]);
     }
-    let mut json = serde_json::to_vec_pretty(&bundle).ok()?;
+    let mut json = serde_json::to_vec(&bundle).ok()?;
     json.push(b'\n');
     Some(json)
 }

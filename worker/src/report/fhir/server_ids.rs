@@ -47,7 +47,7 @@ pub fn with_server_ids(bundle: &[u8], report: Option<&str>) -> Option<Vec<u8>> {
         };
         entry.insert("request".to_owned(), request);
     }
-    let mut json = serde_json::to_vec_pretty(&bundle).ok()?;
+    let mut json = serde_json::to_vec(&bundle).ok()?;
     json.push(b'\n');
     Some(json)
 }

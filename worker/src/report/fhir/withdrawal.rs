@@ -132,7 +132,7 @@ pub fn withdrawal(report: &Report, page: &str, stored: &Stored) -> Result<Vec<u8
     if let Some(entries) = bundle["entry"].as_array_mut() {
         entries.append(&mut more);
     }
-    let mut json = serde_json::to_vec_pretty(&bundle).map_err(BundleError::Json)?;
+    let mut json = serde_json::to_vec(&bundle).map_err(BundleError::Json)?;
     json.push(b'\n');
     Ok(json)
 }

@@ -6,7 +6,7 @@ use super::{exact, heading, picture, plot, shown, state};
 use crate::report::document::{Assessment, Finding, Performance, Presence, Report, Segment};
 use crate::report::language::{Language, Message};
 use crate::report::segmentation;
-use crate::report::text::visible;
+use crate::report::text::seen;
 use crate::report::wording;
 
 /// The table of findings beside the picture.
@@ -66,7 +66,7 @@ fn segments(language: Language, segments: &[Segment]) -> Markup {
             }
             tbody {
                 @for segment in segments {
-                    tr data-segment=(visible(&segment.label)) data-model=(visible(&segment.model)) data-pixels=(segment.mask.pixels())
+                    tr data-segment=(seen(&segment.label)) data-model=(seen(&segment.model)) data-pixels=(segment.mask.pixels())
                         data-area-mm2=[segment.area_mm2.map(segmentation::area)] data-mean-probability=[segment.probability.and_then(exact)] {
                         th scope="row" { (shown(&segment.title)) }
                         td class="number" { (wording::area(language, segment)) }
@@ -124,7 +124,7 @@ fn sorted(findings: &[Finding]) -> Vec<&Finding> {
 fn row(language: Language, finding: &Finding) -> Markup {
     match &finding.assessment {
         Assessment::Assessed { probability, presence } => html! {
-            tr data-finding=(visible(&finding.label)) data-model=(visible(&finding.model)) data-state=(state(*presence))
+            tr data-finding=(seen(&finding.label)) data-model=(seen(&finding.model)) data-state=(state(*presence))
                 data-probability=[exact(*probability)] {
                 th scope="row" { (shown(&finding.title)) }
                 td class={ "state " (state(*presence)) } {
@@ -137,7 +137,7 @@ fn row(language: Language, finding: &Finding) -> Markup {
             }
         },
         Assessment::NotAssessed { reason } => html! {
-            tr class="quiet" data-finding=(visible(&finding.label)) data-model=(visible(&finding.model)) data-state="not-assessed" {
+            tr class="quiet" data-finding=(seen(&finding.label)) data-model=(seen(&finding.model)) data-state="not-assessed" {
                 th scope="row" { (shown(&finding.title)) }
                 td class="state absent" { span aria-hidden="true" { "–" } " " (language.text(Message::NotAssessed)) }
                 td class="wide" colspan="4" { (shown(reason)) }

@@ -42,7 +42,7 @@ fn table(language: Language, lesion: &Lesion) -> Markup {
                     data-difference=[earlier.and_then(|earlier| millimetres(earlier.difference_mm))]
                     data-doubling-days=[lesion.doubling_days().and_then(days)] {
                     th scope="row" { (shown(&kind(language, lesion))) }
-                    (cell(language, Message::Site, &shown(&lesion.site)))
+                    (cell(language, Message::Site, &html! { (shown(&lesion.site)) }))
                     (cell(language, Message::LongestDiameter, &html! {
                         strong { (wording::millimetres_of(language, lesion.diameter_mm)) }
                     }))

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{exact, heading, plot, shown};
 use crate::report::document::{Dropped, Interval, Kind, Report, Risk, RiskValue};
 use crate::report::language::{Language, Message};
-use crate::report::text::{sentence, visible};
+use crate::report::text::{seen, sentence};
 use crate::report::wording;
 
 /// What is missing or odd, and the risks that cannot be computed for it.
@@ -91,7 +91,7 @@ fn could_be(risk: &Risk) -> Option<&Interval> {
 fn row(language: Language, risk: &Risk, end: f64) -> Markup {
     let range = could_be(risk);
     html! {
-        tr data-risk=(visible(&risk.id)) data-missing=(visible(&risk.missing.join(" "))) data-model=[super::risks::model(risk)]
+        tr data-risk=(seen(&risk.id)) data-missing=(seen(&risk.missing.join(" "))) data-model=[super::risks::model(risk)]
             data-low=[range.and_then(|range| exact(range.low))] data-high=[range.and_then(|range| exact(range.high))] {
             th scope="row" class="wide" { (shown(&risk.title)) }
             td class="wide" {

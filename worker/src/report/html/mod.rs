@@ -23,12 +23,12 @@ mod style_tests;
 use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 use sha2::{Digest as _, Sha256};
 
 use super::document::{Kind, NoResult, Presence, Report};
 use super::language::Message;
-use super::text::visible;
+use super::text::{seen, visible};
 use super::wording;
 
 const STYLE: &str = include_str!("style.css");
@@ -56,7 +56,7 @@ pub fn page(report: &Report) -> String {
                 title { (title(report)) }
                 style { (PreEscaped(STYLE)) }
             }
-            body data-report=(visible(&report.keys.report)) data-version=(visible(&report.keys.job)) data-kind=(kind(&report.kind)) {
+            body data-report=(seen(&report.keys.report)) data-version=(seen(&report.keys.job)) data-kind=(kind(&report.kind)) {
                 (header::status(report))
                 main class="sheet" {
                     (header::header(report))
@@ -92,8 +92,16 @@ fn heading(id: &str, title: &str, note: Option<&str>) -> Markup {
 }
 
 /// Text from outside, ready to be escaped.
-fn shown(text: &str) -> Markup {
-    html! { (visible(text)) }
+struct Shown<'t>(&'t str);
+
+impl Render for Shown<'_> {
+    fn render_to(&self, page: &mut String) {
+        seen(self.0).render_to(page);
+    }
+}
+
+fn shown(text: &str) -> Shown<'_> {
+    Shown(text)
 }
 
 pub(super) fn title(report: &Report) -> &'static str {
@@ -145,7 +153,7 @@ fn no_result(report: &Report, why: &NoResult) -> Markup {
         section aria-labelledby="why" {
             h2 id="why" { (language.text(Message::ForFollowUp)) }
             dl class="fine" {
-                dt { (language.text(Message::Code)) } dd class="mono" data-code=(visible(&why.code)) { (shown(&why.code)) }
+                dt { (language.text(Message::Code)) } dd class="mono" data-code=(seen(&why.code)) { (shown(&why.code)) }
                 dt { (language.text(Message::Pipeline)) }
                 dd { (shown(&report.pipeline.id)) " " (shown(&report.pipeline.version)) }
             }

@@ -4,11 +4,11 @@
 //! picture is printed without and with the overlay.
 
 use base64_simd::STANDARD;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, Render, html};
 
 use crate::report::document::{Picture, Saliency, Shows};
 use crate::report::language::{Language, Message};
-use crate::report::text::visible;
+use crate::report::text::{seen, visible};
 
 /// The picture with the overlay's switch. The pixels of both are in the page once.
 pub(super) fn figure(language: Language, picture: &Picture) -> Markup {
@@ -18,13 +18,13 @@ pub(super) fn figure(language: Language, picture: &Picture) -> Markup {
             label for="overlay" class="switch-label" { (language.text(switch(saliency.shows))) }
         }
         div class="figures" {
-            figure data-instance=(visible(&picture.sop_instance_uid)) {
+            figure data-instance=(seen(&picture.sop_instance_uid)) {
                 (svg(picture, language.text(Message::PictureAlt), &html! {
                     defs {
-                        image id="radiograph" width=(picture.width) height=(picture.height) href=(data(&picture.png)) {}
+                        image id="radiograph" width=(picture.width) height=(picture.height) href=(Data(&picture.png)) {}
                         @if let Some(saliency) = &picture.saliency {
                             image id="heat" width=(picture.width) height=(picture.height) preserveAspectRatio="none"
-                                href=(data(&saliency.png)) {}
+                                href=(Data(&saliency.png)) {}
                         }
                     }
                     use href="#radiograph" {}
@@ -82,14 +82,16 @@ fn svg(picture: &Picture, label: &str, content: &Markup) -> Markup {
 }
 
 /// The pixels as an address. Nothing in it is to be escaped, and it is by far the longest text of the page.
-fn data(png: &[u8]) -> PreEscaped<String> {
-    let mut address = String::with_capacity(png.len() / 3 * 4 + 32);
-    address.push_str("data:image/png;base64,");
-    STANDARD.encode_append(png, &mut address);
-    PreEscaped(address)
+struct Data<'p>(&'p [u8]);
+
+impl Render for Data<'_> {
+    fn render_to(&self, page: &mut String) {
+        page.push_str("data:image/png;base64,");
+        STANDARD.encode_append(self.0, page);
+    }
 }
 
-/// What [`data`] wrote into an element of a page, up to the pixels.
+/// What [`Data`] wrote into an element of a page, up to the pixels.
 const ADDRESS: &str = "href=\"data:image/png;base64,";
 
 /// The radiograph and what lies over it, as the PNG files that a page of ours holds; `None` where it lacks one.

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::shown;
 use crate::report::document::{Instance, Kind, Model, Report, Source};
 use crate::report::language::{Language, Message};
-use crate::report::text::visible;
+use crate::report::text::{seen, visible};
 
 /// Rows of a list on the page; the FHIR bundle's Provenance holds all of them.
 const ROWS: usize = 40;
@@ -34,12 +34,12 @@ pub(super) fn section(report: &Report) -> Markup {
                     " (" (shown(&report.study.zone_rule)) ")"
                 }
                 @if let Some(organization) = &report.site.organization {
-                    dt { (language.text(Message::AnswersForIt)) } dd data-organization=(visible(&organization.name)) { (shown(&organization.name)) }
+                    dt { (language.text(Message::AnswersForIt)) } dd data-organization=(seen(&organization.name)) { (shown(&organization.name)) }
                 }
                 dt { (language.text(Message::ReportKey)) } dd class="mono" { (shown(&report.keys.report)) }
                 dt { (language.text(Message::VersionKey)) } dd class="mono" { (shown(&report.keys.job)) }
                 dt { (language.text(Message::Study)) }
-                dd class="mono" data-study=(visible(&report.study.study_instance_uid)) { (shown(&report.study.study_instance_uid)) }
+                dd class="mono" data-study=(seen(&report.study.study_instance_uid)) { (shown(&report.study.study_instance_uid)) }
                 @for model in &report.models { (digest(language, model)) }
             }
             @if !report.study.instances.is_empty() { (instances(language, &report.study.instances)) }
@@ -52,7 +52,7 @@ fn digest(language: Language, model: &Model) -> Markup {
     let card = Sha256::digest(model.card_markdown.as_bytes());
     html! {
         dt { (language.text(Message::Model)) }
-        dd data-model=(visible(&model.id)) data-version=(visible(&model.version)) data-digest=(visible(&model.digest)) {
+        dd data-model=(seen(&model.id)) data-version=(seen(&model.version)) data-digest=(seen(&model.digest)) {
             (shown(&model.id)) " " (shown(&model.version)) ", "
             @match &model.manufacturer {
                 Some(maker) => { (shown(maker)) }
@@ -73,7 +73,7 @@ fn instances(language: Language, instances: &[Instance]) -> Markup {
                 thead { tr { th scope="col" { "SOP Instance UID" } th scope="col" { (language.text(Message::FileDigest)) } } }
                 tbody {
                     @for instance in instances.iter().take(ROWS) {
-                        tr data-read=(visible(&instance.sop_instance_uid)) {
+                        tr data-read=(seen(&instance.sop_instance_uid)) {
                             td class="mono" { (shown(&instance.sop_instance_uid)) }
                             td class="mono" { (shown(&instance.sha256)) }
                         }

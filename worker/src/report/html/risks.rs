@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::{exact, heading, plot, shown};
 use crate::report::document::{Comparator, Contribution, Interval, Performer, Report, Risk, RiskValue};
 use crate::report::language::{Language, Message};
-use crate::report::text::{sentence, visible};
+use crate::report::text::{seen, sentence, visible};
 use crate::report::wording;
 
 /// Contributions shown; the rest is in the FHIR bundle.
@@ -34,9 +34,9 @@ fn computed(report: &Report, risk: &Risk) -> Markup {
     let bounds = interval.as_ref().and_then(|interval| exact(interval.low).zip(exact(interval.high)));
     let could_be = risk.could_be.as_ref().and_then(|range| exact(range.low).zip(exact(range.high)));
     html! {
-        article class="risk" data-risk=(visible(&risk.id)) data-probability=[exact(*probability)]
+        article class="risk" data-risk=(seen(&risk.id)) data-probability=[exact(*probability)]
             data-low=[bounds.as_ref().map(|bounds| &bounds.0)] data-high=[bounds.as_ref().map(|bounds| &bounds.1)]
-            data-missing=(visible(&risk.missing.join(" "))) data-model=[model(risk)]
+            data-missing=(seen(&risk.missing.join(" "))) data-model=[model(risk)]
             data-could-low=[could_be.as_ref().map(|bounds| &bounds.0)] data-could-high=[could_be.as_ref().map(|bounds| &bounds.1)] {
             h3 { (shown(&risk.title)) ": " (language.percent(*probability)) }
             @if risk.is_disputed() { p class="rule" { span class="flag" { (language.text(Message::ModelsDisagree)) } } }
@@ -110,7 +110,7 @@ fn comparator(language: Language, risk: &Risk, other: &Comparator, end: f64) -> 
     let Some(probability) = other.probability else {
         let why = note.map_or_else(|| language.text(Message::NotComputable).to_owned(), visible);
         return html! {
-            tr class="quiet" data-comparator=(visible(&other.name)) {
+            tr class="quiet" data-comparator=(seen(&other.name)) {
                 th scope="row" { (shown(&other.name)) }
                 td class="wide" colspan="2" { (why) }
             }
@@ -119,7 +119,7 @@ fn comparator(language: Language, risk: &Risk, other: &Comparator, end: f64) -> 
     // where it is the risk's own category, that is said already
     let category = wording::category(language, other).filter(|_| other.category != risk.category);
     html! {
-        tr data-comparator=(visible(&other.name)) data-probability=[exact(probability)] data-disagrees=[other.disagrees.then_some("yes")] {
+        tr data-comparator=(seen(&other.name)) data-probability=[exact(probability)] data-disagrees=[other.disagrees.then_some("yes")] {
             th scope="row" {
                 (shown(&other.name))
                 @if let Some(note) = note { " " span class="note" { "(" (shown(note)) ")" } }

@@ -23,8 +23,33 @@ pub(super) struct Written {
 /// Glyphs that all pages show, by font.
 #[derive(Default)]
 pub(super) struct Used {
-    pub(super) regular: Shown,
-    pub(super) bold: Shown,
+    pub(super) regular: Letters,
+    pub(super) bold: Letters,
+}
+
+/// Glyphs of one font that are shown.
+pub(super) struct Letters {
+    pub(super) shown: Shown,
+    /// Which characters of ASCII are among them: nearly all are, and each is shown often.
+    known: [bool; 128],
+}
+
+impl Default for Letters {
+    fn default() -> Self {
+        Self { shown: Shown::new(), known: [false; 128] }
+    }
+}
+
+impl Letters {
+    /// A glyph of several characters stands for the first of them in Unicode's order: always the same.
+    fn note(&mut self, glyph: u16, character: char) {
+        if let Some(known) = usize::try_from(u32::from(character)).ok().and_then(|at| self.known.get_mut(at))
+            && std::mem::replace(known, true)
+        {
+            return;
+        }
+        self.shown.entry(glyph).and_modify(|known| *known = (*known).min(character)).or_insert(character);
+    }
 }
 
 /// Writes one page; `has` says which pictures the file holds.
@@ -70,6 +95,8 @@ struct Set {
     fill: Option<Colour>,
     stroke: Option<Colour>,
     font: Option<(Weight, f32)>,
+    line_width: Option<f32>,
+    is_round: Option<bool>,
 }
 
 impl Set {
@@ -96,6 +123,19 @@ impl Set {
             content.set_font(Name(name), size);
         }
     }
+
+    fn line_width(&mut self, content: &mut Content, width: f32) {
+        if self.line_width.replace(width) != Some(width) {
+            content.set_line_width(width);
+        }
+    }
+
+    fn line_ends(&mut self, content: &mut Content, is_round: bool) {
+        if self.is_round.replace(is_round) != Some(is_round) {
+            let cap = if is_round { LineCapStyle::RoundCap } else { LineCapStyle::ButtCap };
+            content.set_line_cap(cap);
+        }
+    }
 }
 
 /// A length as it is written: to a hundredth of a point, which is 4 micrometres.
@@ -111,7 +151,7 @@ fn at(x: f32, y: f32) -> (f32, f32) {
 fn draw(content: &mut Content, set: &mut Set, mark: &Mark, faces: &Faces<'_>, used: &mut Used) {
     match mark {
         Mark::Text { x, y, text, weight, size, colour } => {
-            let shown = match weight {
+            let letters = match weight {
                 Weight::Regular => &mut used.regular,
                 Weight::Bold => &mut used.bold,
             };
@@ -119,11 +159,7 @@ fn draw(content: &mut Content, set: &mut Set, mark: &Mark, faces: &Faces<'_>, us
             for character in text.chars() {
                 if let Some(glyph) = faces.of(*weight).glyph(character) {
                     codes.extend(glyph.0.to_be_bytes());
-                    // a glyph of several characters stands for the first of them in Unicode's order: always the same
-                    shown
-                        .entry(glyph.0)
-                        .and_modify(|known| *known = (*known).min(character))
-                        .or_insert(character);
+                    letters.note(glyph.0, character);
                 }
             }
             set.fill(content, *colour);
@@ -139,13 +175,14 @@ fn draw(content: &mut Content, set: &mut Set, mark: &Mark, faces: &Faces<'_>, us
         Mark::Frame { x, y, width, height, colour } => {
             set.stroke(content, *colour);
             let (x, y) = at(*x, y + height);
-            content.set_line_width(0.6).rect(x, y, written(*width), written(*height)).stroke();
+            set.line_width(content, 0.6);
+            content.rect(x, y, written(*width), written(*height)).stroke();
         }
         Mark::Line { from, to, width, colour, is_round } => {
             set.stroke(content, *colour);
-            let cap = if *is_round { LineCapStyle::RoundCap } else { LineCapStyle::ButtCap };
+            set.line_ends(content, *is_round);
+            set.line_width(content, *width);
             let (from, to) = (at(from.0, from.1), at(to.0, to.1));
-            content.set_line_cap(cap).set_line_width(*width);
             content.move_to(from.0, from.1).line_to(to.0, to.1).stroke();
         }
         Mark::Picture { x, y, width, height, which } => {

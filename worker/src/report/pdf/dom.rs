@@ -6,6 +6,8 @@ use std::borrow::Cow;
 #[derive(Debug, Default)]
 pub(super) struct Element<'a> {
     pub(super) name: &'a str,
+    /// What it is looked at for most often; the other attributes stand beside it.
+    classes: Cow<'a, str>,
     attributes: Vec<(&'a str, Cow<'a, str>)>,
     pub(super) children: Vec<Node<'a>>,
 }
@@ -19,6 +21,9 @@ pub(super) enum Node<'a> {
 
 /// Elements that have no end (<https://html.spec.whatwg.org/#void-elements>), as far as the page has them.
 const VOID: [&str; 4] = ["meta", "input", "br", "image"];
+
+/// What folds away, and is on no sheet: nothing in it is read. None lies in another.
+const FOLDED: (&str, &str) = ("details", "</details>");
 
 /// The page's `body`, its texts as `shown`; `None` where it is no page of ours.
 pub(super) fn parse<'a>(page: &'a str, shown: impl Fn(Cow<'a, str>) -> Cow<'a, str>) -> Option<Element<'a>> {
@@ -44,6 +49,10 @@ pub(super) fn parse<'a>(page: &'a str, shown: impl Fn(Cow<'a, str>) -> Cow<'a, s
             open.last_mut()?.children.push(Node::Element(closed));
         } else {
             let element = element(tag)?;
+            if element.name == FOLDED.0 {
+                rest = rest.split_once(FOLDED.1)?.1;
+                continue;
+            }
             // `image` is written with an end, though it holds nothing
             if VOID.contains(&element.name) && !rest.starts_with(&format!("</{}>", element.name)) {
                 open.last_mut()?.children.push(Node::Element(element));
@@ -69,7 +78,7 @@ fn end_of_tag(text: &str) -> Option<usize> {
 
 fn element(tag: &str) -> Option<Element<'_>> {
     let (name, mut rest) = tag.split_once(' ').unwrap_or((tag, ""));
-    let mut attributes = Vec::new();
+    let (mut classes, mut attributes) = (Cow::default(), Vec::new());
     while !rest.trim().is_empty() {
         let trimmed = rest.trim_start();
         let name_end = trimmed.find(['=', ' ']).unwrap_or(trimmed.len());
@@ -81,9 +90,13 @@ fn element(tag: &str) -> Option<Element<'_>> {
             value = unescaped(&quoted[..end]);
             rest = &quoted[end + 1..];
         }
-        attributes.push((name, value));
+        if name == "class" {
+            classes = value;
+        } else {
+            attributes.push((name, value));
+        }
     }
-    Some(Element { name, attributes, children: Vec::new() })
+    Some(Element { name, classes, attributes, children: Vec::new() })
 }
 
 /// The four characters that `maud` escapes.
@@ -109,7 +122,7 @@ impl<'a> Element<'a> {
     }
 
     pub(super) fn has_class(&self, class: &str) -> bool {
-        self.attribute("class").is_some_and(|classes| classes.split(' ').any(|one| one == class))
+        !self.classes.is_empty() && self.classes.split(' ').any(|one| one == class)
     }
 
     /// The child elements.
@@ -144,13 +157,15 @@ mod tests {
                 p class="one two" { "a < b" br; "c" }
                 svg { rect x="1.5" {} }
                 input type="checkbox" checked;
+                details { p { "not " em { "printed" } } }
+                footer {}
             }
         }
         .into_string();
         let body = parse(&page, |text| text).expect("a body");
         assert_eq!(body.attribute("data-a"), Some("x > y & \"z\""));
         let names: Vec<&str> = body.elements().map(|element| element.name).collect();
-        assert_eq!(names, ["p", "svg", "input"]);
+        assert_eq!(names, ["p", "svg", "input", "footer"]);
         let p = body.elements().next().expect("a paragraph");
         assert!(p.has_class("two") && !p.has_class("three"));
         assert!(matches!(&p.children[0], Node::Text(text) if text == "a < b"));

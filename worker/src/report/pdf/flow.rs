@@ -124,8 +124,7 @@ impl<'f> Flow<'f> {
 
     /// A block of text of its own.
     fn text(&mut self, nodes: &[Node<'_>], style: Style, column: Column, role: Role) {
-        let runs = inline::runs(nodes, style, self.rem);
-        let lines = inline::lines(&runs, column.width, self.faces);
+        let lines = inline::words(nodes, style, self.rem, self.faces).lines(column.width, self.faces);
         if lines.is_empty() {
             return;
         }
@@ -255,8 +254,8 @@ impl<'f> Flow<'f> {
         for child in element.elements().filter(|child| is_printed(child)) {
             if child.has_class("kicker") {
                 let style = Style::plain(0.75 * self.rem).bold().coloured(ACCENT);
-                let runs = inline::runs(&child.children, style, self.rem);
-                let lines = inline::lines(&runs, column.width, self.faces);
+                let words = inline::words(&child.children, style, self.rem, self.faces);
+                let lines = words.lines(column.width, self.faces);
                 let top = self.y + 0.3 * self.rem;
                 self.within(Role::Paragraph, |flow| flow.draw(lines, column, Align::Right, top));
             } else {

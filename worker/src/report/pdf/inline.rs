@@ -8,9 +8,9 @@ use super::style::{LEADING, Style, is_printed};
 
 /// Text of one look, as it comes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Run<'t> {
-    pub(super) text: &'t str,
-    pub(super) style: Style,
+struct Run<'t> {
+    text: &'t str,
+    style: Style,
 }
 
 /// Text of one look, as it stands on a line.
@@ -45,8 +45,13 @@ const NEW_LINE: &str = "\n";
 /// What sums of widths may differ by, in points.
 const ROUNDING: f32 = 0.05;
 
+/// The words of these nodes.
+pub(super) fn words<'t>(nodes: &'t [Node<'_>], style: Style, rem: f32, faces: &Faces<'_>) -> Words<'t> {
+    Words::of(&runs(nodes, style, rem), faces)
+}
+
 /// The text of these nodes with its looks.
-pub(super) fn runs<'t>(nodes: &'t [Node<'_>], style: Style, rem: f32) -> Vec<Run<'t>> {
+fn runs<'t>(nodes: &'t [Node<'_>], style: Style, rem: f32) -> Vec<Run<'t>> {
     let mut runs = Vec::new();
     gather(nodes, style, rem, &mut runs);
     runs
@@ -100,7 +105,7 @@ struct Word {
 
 /// The words of some runs. A text is measured here and nowhere else again: it is laid out several times.
 #[derive(Debug, Default)]
-struct Words<'r> {
+pub(super) struct Words<'r> {
     pieces: Vec<Piece<'r>>,
     words: Vec<Word>,
 }
@@ -151,25 +156,42 @@ impl<'r> Words<'r> {
             Some((word, pieces, space))
         })
     }
-}
 
-/// Breaks the runs into lines of at most this width.
-pub(super) fn lines(runs: &[Run<'_>], width: f32, faces: &Faces<'_>) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    let mut line = Line::default();
-    for (word, pieces, space) in Words::of(runs, faces).all(faces) {
-        let space = if line.width > 0.0 { space } else { 0.0 };
-        if !line.pieces.is_empty() && (word.begins || line.width + space + word.wide > width + ROUNDING) {
-            lines.push(std::mem::take(&mut line));
-            place(&mut lines, &mut line, pieces, 0.0, width, faces);
-        } else {
-            place(&mut lines, &mut line, pieces, space, width, faces);
+    /// Breaks them into lines of at most this width.
+    pub(super) fn lines(&self, width: f32, faces: &Faces<'_>) -> Vec<Line> {
+        let mut lines: Vec<Line> = Vec::new();
+        let mut line = Line::default();
+        for (word, pieces, space) in self.all(faces) {
+            let space = if line.width > 0.0 { space } else { 0.0 };
+            if !line.pieces.is_empty() && (word.begins || line.width + space + word.wide > width + ROUNDING) {
+                lines.push(std::mem::take(&mut line));
+                place(&mut lines, &mut line, pieces, 0.0, width, faces);
+            } else {
+                place(&mut lines, &mut line, pieces, space, width, faces);
+            }
         }
+        if !line.pieces.is_empty() {
+            lines.push(line);
+        }
+        lines
     }
-    if !line.pieces.is_empty() {
-        lines.push(line);
+
+    /// How wide they are on one line, and how wide the longest of them.
+    pub(super) fn widths(&self, faces: &Faces<'_>) -> (f32, f32) {
+        let (mut whole, mut line, mut longest) = (0.0_f32, 0.0_f32, 0.0_f32);
+        for (word, pieces, space) in self.all(faces) {
+            let mut space = if line > 0.0 { space } else { 0.0 };
+            if word.begins {
+                (line, space) = (0.0, 0.0);
+            }
+            for piece in pieces {
+                line += space + piece.wide;
+                space = 0.0;
+            }
+            (whole, longest) = (whole.max(line), longest.max(word.wide));
+        }
+        (whole, longest)
     }
-    lines
 }
 
 /// Puts a word on the line, and where it is longer than a whole line, breaks it in itself.
@@ -249,21 +271,4 @@ fn push(line: &mut Line, piece: Piece<'_>, space: f32) {
         }
     }
     line.width += space + wide;
-}
-
-/// How wide the text is on one line, and how wide its longest word.
-pub(super) fn widths(runs: &[Run<'_>], faces: &Faces<'_>) -> (f32, f32) {
-    let (mut whole, mut line, mut longest) = (0.0_f32, 0.0_f32, 0.0_f32);
-    for (word, pieces, space) in Words::of(runs, faces).all(faces) {
-        let mut space = if line > 0.0 { space } else { 0.0 };
-        if word.begins {
-            (line, space) = (0.0, 0.0);
-        }
-        for piece in pieces {
-            line += space + piece.wide;
-            space = 0.0;
-        }
-        (whole, longest) = (whole.max(line), longest.max(word.wide));
-    }
-    (whole, longest)
 }

@@ -75,6 +75,6 @@ impl Style {
 /// Whether it is on paper at all: not what can be clicked, what only a screen reader says, and what the style sheet takes away.
 pub(super) fn is_printed(element: &Element<'_>) -> bool {
     let hidden = ["unseen", "what", "rule"];
-    !matches!(element.name, "input" | "label" | "details" | "script" | "style" | "defs")
+    !matches!(element.name, "input" | "label" | "script" | "style" | "defs")
         && !hidden.iter().any(|class| element.has_class(class))
 }

@@ -2,7 +2,7 @@
 
 use super::dom::Element;
 use super::face::Faces;
-use super::inline::{self, Line, Run};
+use super::inline::{self, Line, Words};
 use super::style::{ABSENT, INDETERMINATE, PRESENT, SOFT, Style, is_printed};
 
 /// A cell as it will be drawn.
@@ -10,7 +10,7 @@ pub(super) struct Cell<'e, 'a> {
     pub(super) element: &'e Element<'a>,
     pub(super) column: usize,
     pub(super) columns: usize,
-    runs: Vec<Run<'e>>,
+    words: Words<'e>,
     pub(super) lines: Vec<Line>,
     /// A bar that stands in it.
     pub(super) svg: Option<&'e Element<'a>>,
@@ -62,7 +62,7 @@ impl<'e, 'a> Grid<'e, 'a> {
         rules: Rules,
         faces: &Faces<'_>,
     ) -> Self {
-        let look = |row: &'e Element<'a>, style| cells(row, style, rules);
+        let look = |row: &'e Element<'a>, style| cells(row, style, rules, faces);
         let head_style = style.sized(0.75 * rules.rem).bold().coloured(SOFT);
         let head: Vec<Cell<'e, 'a>> = head.map(|row| look(row, head_style)).unwrap_or_default();
         let rows: Vec<Vec<Cell<'e, 'a>>> = rows.iter().map(|row| look(row, style)).collect();
@@ -70,7 +70,7 @@ impl<'e, 'a> Grid<'e, 'a> {
         grid.columns = grid.widths(width, rules, faces);
         let columns = grid.columns.clone();
         for cell in grid.head.iter_mut().chain(grid.rows.iter_mut().flatten()) {
-            cell.lines = inline::lines(&cell.runs, spanned(&columns, cell.column, cell.columns).1, faces);
+            cell.lines = cell.words.lines(spanned(&columns, cell.column, cell.columns).1, faces);
         }
         grid
     }
@@ -84,7 +84,7 @@ impl<'e, 'a> Grid<'e, 'a> {
         let mut fixed: Vec<Option<f32>> = vec![None; count];
         let mut wants = vec![(0.0_f32, 0.0_f32); count];
         for cell in all().filter(|cell| cell.columns == 1) {
-            let (whole, longest) = inline::widths(&cell.runs, faces);
+            let (whole, longest) = cell.words.widths(faces);
             let column = cell.column;
             if cell.is_meter() {
                 fixed[column] = Some((rules.meter * width).max(3.0 * rules.rem));
@@ -130,7 +130,7 @@ pub(super) fn spanned(columns: &[(f32, f32)], first: usize, count: usize) -> (f3
     }
 }
 
-fn cells<'e, 'a>(row: &'e Element<'a>, style: Style, rules: Rules) -> Vec<Cell<'e, 'a>> {
+fn cells<'e, 'a>(row: &'e Element<'a>, style: Style, rules: Rules, faces: &Faces<'_>) -> Vec<Cell<'e, 'a>> {
     let mut column = 0;
     let mut cells = Vec::new();
     for element in row.elements().filter(|cell| rules.has_meters || !cell.has_class("meter")) {
@@ -148,9 +148,9 @@ fn cells<'e, 'a>(row: &'e Element<'a>, style: Style, rules: Rules) -> Vec<Cell<'
         if element.has_class("indeterminate") {
             own = own.coloured(INDETERMINATE);
         }
-        let runs = inline::runs(&element.children, own, rules.rem);
+        let words = inline::words(&element.children, own, rules.rem, faces);
         let svg = element.elements().find(|child| child.name == "svg" && is_printed(child));
-        cells.push(Cell { element, column, columns, runs, lines: Vec::new(), svg });
+        cells.push(Cell { element, column, columns, words, lines: Vec::new(), svg });
         column += columns;
     }
     cells

@@ -1,16 +1,18 @@
 //! Every code of the structured report that is not a model's own, in one table.
 
+use std::borrow::Cow;
+
 use dicom_ingest::write::{Elements, tags};
 
 use crate::report::dicom::{long_string, meaning};
 use crate::report::document::{self, Finding, Presence};
 
-/// Scheme, value, meaning.
+/// Scheme, value, meaning. Most stand in the program as they are, and are not copied for each report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Code {
-    pub(super) scheme: String,
-    pub(super) value: String,
-    pub(super) meaning: String,
+    pub(super) scheme: &'static str,
+    pub(super) value: Cow<'static, str>,
+    pub(super) meaning: Cow<'static, str>,
     /// The same concept in other schemes.
     pub(super) equivalents: Vec<Code>,
 }
@@ -19,18 +21,17 @@ pub(super) struct Code {
 pub(super) const OWN: &str = "99CHIASM";
 
 impl Code {
-    pub(super) fn new(scheme: &str, value: &str, meaning: &str) -> Self {
-        Self {
-            scheme: scheme.to_owned(),
-            value: value.to_owned(),
-            meaning: meaning.to_owned(),
-            equivalents: Vec::new(),
-        }
+    pub(super) fn new(
+        scheme: &'static str,
+        value: impl Into<Cow<'static, str>>,
+        meaning: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { scheme, value: value.into(), meaning: meaning.into(), equivalents: Vec::new() }
     }
 
     /// The code as an item of a sequence, with the codes of other schemes for the same (PS3.3 8.8, Equivalent Code Sequence).
     pub(super) fn item(&self) -> Elements {
-        let mut item = Elements::coded(&self.scheme, &self.value, &self.meaning);
+        let mut item = Elements::coded(self.scheme, &self.value, &self.meaning);
         if !self.equivalents.is_empty() {
             item.sequence(tags::EQUIVALENT_CODE_SEQUENCE, self.equivalents.iter().map(Self::item).collect());
         }
@@ -39,17 +40,17 @@ impl Code {
 }
 
 /// A concept of the DICOM standard itself (PS3.16 Annex D).
-pub(super) fn dcm(value: &str, meaning: &str) -> Code {
+pub(super) fn dcm(value: &'static str, meaning: &'static str) -> Code {
     Code::new("DCM", value, meaning)
 }
 
-pub(super) fn sct(value: &str, meaning: &str) -> Code {
+pub(super) fn sct(value: &'static str, meaning: &'static str) -> Code {
     Code::new("SCT", value, meaning)
 }
 
 /// A concept that no standard names as we mean it.
 pub(super) fn own(value: &str, words: &str) -> Code {
-    Code::new(OWN, &long_string(value), &meaning(words))
+    Code::new(OWN, long_string(value), meaning(words))
 }
 
 pub(super) fn percent() -> Code {
@@ -85,7 +86,7 @@ pub(super) fn coded(codings: &[document::Coding]) -> Option<Code> {
         .iter()
         .filter_map(|coding| {
             let (value, meaning) = (long_string(&coding.code), long_string(&coding.display));
-            Some(Code::new(known(&coding.system)?, &value, &meaning))
+            Some(Code::new(known(&coding.system)?, value, meaning))
         })
         .filter(|code| !code.value.is_empty() && !code.meaning.is_empty())
         .collect();
@@ -121,7 +122,7 @@ mod tests {
             coding("urn:of:somebody", "1"),
         ];
         let code = coded(&codings).unwrap();
-        assert_eq!((code.scheme.as_str(), code.value.as_str()), ("SCT", "60046008"));
+        assert_eq!((code.scheme, &*code.value), ("SCT", "60046008"));
         assert_eq!(code.equivalents, [Code::new("RADLEX", "RID34539", "pleural effusion")]);
         assert!(coded(&codings[2..]).is_none());
     }

@@ -2,17 +2,19 @@
 //! never the worker.
 
 use std::collections::VecDeque;
-use std::io::{self, Write as _};
+use std::io::{self, BufReader, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child as Process, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use models::{GreyImage, Scores};
 
 use super::engine::{Engine, EngineError, Facts, OpenEngine};
+use super::link::{Deadline, Timed};
 use super::opening::Opening;
 use super::wire::{self, Answered, Asked, Held, Size};
 use crate::cli::DeviceArg;
@@ -24,8 +26,8 @@ use crate::model::{ModelFacts, ModelNumber};
 /// compile every kernel.
 const OPENS_WITHIN: Duration = Duration::from_mins(15);
 
-/// Frames that may wait to be written before the next answer: two batches, and the question for the scores of the first.
-const FRAMES: usize = 3;
+/// Bytes that are read at once where an answer is due: scores with their maps are shorter.
+const READ_AT_ONCE: usize = 32 << 10;
 
 /// What drivers take for the folder of their compiled kernels: Mesa (Intel, AMD, lavapipe) and NVIDIA.
 const DRIVER_CACHES: [&str; 2] = ["MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"];
@@ -48,9 +50,9 @@ pub struct OpenChild {
 /// A running device process.
 pub(super) struct Child {
     process: Process,
-    /// To the thread that writes: a process that hangs and does not read stops that one, and the time for the answer runs.
-    asks: Option<SyncSender<Vec<u8>>>,
-    answers: Receiver<io::Result<(Answered, Vec<f32>)>>,
+    /// Its standard input and output in one. The device's thread says and hears everything itself, with a deadline: a process
+    /// that hangs and does not read holds it no longer than an answer may take.
+    link: UnixStream,
     /// Batches that were begun, with the number of their pictures; or why one was not.
     begun: VecDeque<Result<(ModelNumber, usize), EngineError>>,
     facts: Facts,
@@ -60,8 +62,9 @@ pub(super) struct Child {
 impl OpenEngine for OpenChild {
     fn open(&self) -> Result<Box<dyn Engine>, Ending> {
         let mut child = self.spawn().map_err(|error| not_started(&error.to_string()))?;
-        child.tell(&Asked::Open(self.opening.clone()), &[]).map_err(|error| error.ending())?;
-        let (ready, _) = child.answer(OPENS_WITHIN).map_err(|error| error.ending())?;
+        let deadline = Deadline::after(OPENS_WITHIN);
+        child.tell(&Asked::Open(self.opening.clone()), &[], deadline).map_err(|error| error.ending())?;
+        let (ready, _) = child.answer(deadline).map_err(|error| error.ending())?;
         match ready {
             Answered::Ready { description, is_gpu, opened_ms } => {
                 tracing::info!(
@@ -83,61 +86,40 @@ impl OpenEngine for OpenChild {
 impl OpenChild {
     fn spawn(&self) -> io::Result<Child> {
         let kernels = self.kernels.iter().flat_map(|folder| DRIVER_CACHES.map(|variable| (variable, folder)));
-        let process = Command::new(own_program()?)
+        let mut command = Command::new(own_program()?);
+        command
             .arg0("chiasm")
             .envs(kernels)
             .args(["device-process", "--device", self.device.as_str()])
             .args(self.json_log.then_some("--json-log"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             // Its own group: a signal of the terminal is the worker's to answer.
-            .process_group(0)
-            .spawn()?;
-        Child::around(process, self.timeout)
+            .process_group(0);
+        Child::start(command, self.timeout)
     }
 }
 
 impl Child {
-    /// A process that has just been started, with both of its ends, and the threads that write to it and hear it.
-    fn around(mut process: Process, timeout: Duration) -> io::Result<Self> {
-        let (asks, answers) = (process.stdin.take(), process.stdout.take());
-        let (heard, hears) = sync_channel(1);
-        if let Some(mut answers) = answers {
-            std::thread::Builder::new().name("device-answers".into()).spawn(move || {
-                loop {
-                    let frame = match wire::read::<Answered>(&mut answers) {
-                        Ok(Some(frame)) => Ok(frame),
-                        Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
-                        Err(error) => Err(error),
-                    };
-                    let over = frame.is_err();
-                    if heard.send(frame).is_err() || over {
-                        return;
-                    }
-                }
-            })?;
-        }
-        let (tells, told) = sync_channel::<Vec<u8>>(FRAMES);
-        if let Some(mut asks) = asks {
-            std::thread::Builder::new().name("device-asks".into()).spawn(move || {
-                while let Ok(frame) = told.recv() {
-                    // Whoever waits for the answer sees that the process is gone.
-                    if asks.write_all(&frame).and_then(|()| asks.flush()).is_err() {
-                        return;
-                    }
-                }
-            })?;
-        }
-        let (begun, facts) = (VecDeque::new(), Facts::default());
-        Ok(Self { process, asks: Some(tells), answers: hears, begun, facts, timeout })
+    /// Starts the process, with one end of a connection as its standard input and output.
+    fn start(mut command: Command, timeout: Duration) -> io::Result<Self> {
+        let (link, asks) = UnixStream::pair()?;
+        let answers = asks.try_clone()?;
+        command.stdin(Stdio::from(OwnedFd::from(asks))).stdout(Stdio::from(OwnedFd::from(answers)));
+        // The command holds the other end no longer than this: only the process may, so that its end is seen.
+        let process = command.spawn()?;
+        drop(command);
+        Ok(Self { process, link, begun: VecDeque::new(), facts: Facts::default(), timeout })
     }
 
-    fn tell(&mut self, asked: &Asked, pictures: &[&GreyImage]) -> Result<(), EngineError> {
+    fn tell(
+        &mut self,
+        asked: &Asked,
+        pictures: &[&GreyImage],
+        deadline: Deadline,
+    ) -> Result<(), EngineError> {
         // Nothing was said yet: the process is well.
         let frame = wire::frame(asked, pictures).map_err(|_| EngineError::TooLarge)?;
-        // This never waits: what was told before the last answer was taken by then, and no more than [`FRAMES`] after it.
-        let is_told = self.asks.as_ref().is_some_and(|asks| asks.send(frame).is_ok());
-        if is_told { Ok(()) } else { Err(self.lost()) }
+        let told = Timed::new(&self.link, deadline).write_all(&frame);
+        told.map_err(|error| self.silent(&error, deadline))
     }
 
     fn ask(
@@ -146,8 +128,9 @@ impl Child {
         pictures: &[&GreyImage],
         within: Duration,
     ) -> Result<(Answered, Vec<f32>), EngineError> {
-        self.tell(asked, pictures)?;
-        let (answered, body) = self.answer(within)?;
+        let deadline = Deadline::after(within);
+        self.tell(asked, pictures, deadline)?;
+        let (answered, body) = self.answer(deadline)?;
         match answered {
             Answered::Refused(error) => Err(EngineError::Score(error)),
             Answered::NotLoaded(code, reason, next_step, held) => {
@@ -165,20 +148,30 @@ impl Child {
         if self.facts.holds(model) { self.timeout } else { self.timeout + OPENS_WITHIN }
     }
 
-    fn answer(&mut self, within: Duration) -> Result<(Answered, Vec<f32>), EngineError> {
-        match self.answers.recv_timeout(within) {
-            Ok(Ok(frame)) => Ok(frame),
-            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => Err(self.lost()),
-            Err(RecvTimeoutError::Timeout) => {
-                self.end();
-                Err(EngineError::Hung { seconds: within.as_secs() })
-            }
+    /// The one frame that is due.
+    fn answer(&mut self, deadline: Deadline) -> Result<(Answered, Vec<f32>), EngineError> {
+        let mut link = BufReader::with_capacity(READ_AT_ONCE, Timed::new(&self.link, deadline));
+        let frame = wire::read::<Answered>(&mut link);
+        let is_all = link.buffer().is_empty();
+        match frame {
+            Ok(Some(frame)) if is_all => Ok(frame),
+            Ok(Some(_)) => Err(self.contradiction()),
+            Ok(None) => Err(self.lost()),
+            Err(error) => Err(self.silent(&error, deadline)),
         }
+    }
+
+    /// Nothing can be said or heard any more; the process is ended.
+    fn silent(&mut self, error: &io::Error, deadline: Deadline) -> EngineError {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.end();
+            return EngineError::Hung { seconds: deadline.seconds() };
+        }
+        self.lost()
     }
 
     /// What became of the process.
     fn lost(&mut self) -> EngineError {
-        self.asks = None;
         let ended = self.process.kill().and_then(|()| self.process.wait());
         let reason =
             ended.map_or_else(|error| error.to_string(), |status| format!("its process ended: {status}"));
@@ -186,7 +179,6 @@ impl Child {
     }
 
     fn end(&mut self) {
-        self.asks = None;
         // A process that is gone already needs no signal.
         drop(self.process.kill());
         drop(self.process.wait());
@@ -217,7 +209,8 @@ impl Engine for Child {
     fn begin(&mut self, model: ModelNumber, pictures: &[Arc<GreyImage>]) {
         let sizes = pictures.iter().map(|picture| size(picture)).collect();
         let pictures: Vec<&GreyImage> = pictures.iter().map(AsRef::as_ref).collect();
-        let told = self.tell(&Asked::Begin(model, sizes), &pictures);
+        let deadline = Deadline::after(self.within(model));
+        let told = self.tell(&Asked::Begin(model, sizes), &pictures, deadline);
         self.begun.push_back(told.map(|()| (model, pictures.len())));
     }
 
@@ -282,8 +275,9 @@ mod tests {
     use super::*;
 
     fn silent(timeout: Duration) -> Child {
-        let process = Command::new("sleep").arg("600").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        Child::around(process.unwrap(), timeout).unwrap()
+        let mut command = Command::new("sleep");
+        command.arg("600");
+        Child::start(command, timeout).unwrap()
     }
 
     /// A picture that no pipe holds, to a process that reads nothing.

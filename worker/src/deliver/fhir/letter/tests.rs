@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::deliver::sample::{parcel, report as sample_report};
 use crate::ledger::ReportBytes;
-use crate::report::document::Keys;
+use crate::report::document::{Keys, Kind, Subject};
 use crate::report::{fhir, html, sample};
 
 fn read(bundle: Option<Value>) -> Result<(String, usize), TerminalCode> {
@@ -57,6 +57,31 @@ fn the_bundles_that_we_compose_are_read_and_their_report_carries_the_job_key() {
         assert_eq!(letter.report_url, format!("DiagnosticReport/{}", own["id"].as_str().unwrap()));
         assert_eq!(letter.entries, entries.len());
         assert!(letter.subject.is_some() && !letter.is_withdrawal);
+    }
+}
+
+#[test]
+fn what_the_composer_knows_of_a_bundle_is_what_is_read_in_it() {
+    let mut unidentified = sample::refused();
+    unidentified.patient.subject = Subject::Unidentified;
+    let mut withdrawn = sample::refused();
+    if let Kind::Refused(why) = withdrawn.kind.clone() {
+        withdrawn.kind = Kind::Withdrawn(why, "the version before".into());
+    }
+    let reports = [sample::sample(), sample::outside(), sample::refused(), unidentified, withdrawn];
+    for report in reports {
+        let (bytes, address) = fhir::addressed(&report, &html::page(&report)).unwrap();
+        let address = address.unwrap();
+        let stored = super::read(&bytes, "no key of its own").ok().unwrap();
+        assert_eq!(address, stored);
+        assert!(bytes[address.request_at.unwrap()..].starts_with(br#""method":"PUT""#));
+
+        let stored = ReportBytes { bundle: Some(bytes), ..sample_report() };
+        let Keys { report: report_key, job: job_key } = &report.keys;
+        let parcel = Parcel { job_key, report_key, address: Some(&address), ..parcel(&stored) };
+        assert_eq!(Letter::of(&parcel).ok().unwrap().report_url, address.report_url);
+        let of_another = Letter::of(&Parcel { job_key: "another", ..parcel });
+        assert!(matches!(of_another, Err(Trouble::Good { code: TerminalCode::BundleUnusable, .. })));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::num::NonZero;
 
 use pdf_writer::types::{StructRole, TableHeaderScope};
+use pdf_writer::writers::StructElement;
 use pdf_writer::{Finish as _, Name, Pdf, Ref, TextStr};
 
 use super::super::content::Written;
@@ -47,18 +48,7 @@ pub(super) fn write(
             }
             _ => {}
         }
-        let mut children = element.children();
-        for kid in &kids[place] {
-            match kid {
-                Kid::Part(part) => {
-                    children.struct_element(own[*part]);
-                }
-                Kid::Content(page, number) => {
-                    let number = i32::try_from(*number).unwrap_or_default();
-                    children.marked_content_ref().page(pages[*page]).marked_content_id(number);
-                }
-            }
-        }
+        write_kids(&mut element, &kids[place], &own, pages);
     }
     let top = parts.iter().enumerate().filter(|(place, part)| part.parent.is_none() && holds(*place));
     let mut element = pdf.struct_element(document);
@@ -89,6 +79,38 @@ pub(super) fn write(
     entry.pair(Name(b"ParentTreeNextKey"), i32::try_from(pages.len()).unwrap_or_default());
     entry.finish();
     root
+}
+
+/// Writes what an element holds. Content of the page that it begins on is named by its numbers alone.
+fn write_kids(element: &mut StructElement<'_>, kids: &[Kid], own: &[Ref], pages: &[Ref]) {
+    let usual = page_of(kids);
+    if let Some(page) = usual {
+        element.page(pages[page]);
+    }
+    let mut children = element.children();
+    for kid in kids {
+        match kid {
+            Kid::Part(part) => {
+                children.struct_element(own[*part]);
+            }
+            Kid::Content(page, number) => {
+                let number = i32::try_from(*number).unwrap_or_default();
+                if usual == Some(*page) {
+                    children.marked_content_id(number);
+                } else {
+                    children.marked_content_ref().page(pages[*page]).marked_content_id(number);
+                }
+            }
+        }
+    }
+}
+
+/// The page of the first content among these, if there is any.
+fn page_of(kids: &[Kid]) -> Option<usize> {
+    kids.iter().find_map(|kid| match kid {
+        Kid::Content(page, _) => Some(*page),
+        Kid::Part(_) => None,
+    })
 }
 
 /// Parts come before what is in them, and content as the pages show it.

@@ -43,7 +43,7 @@ impl Flow<'_> {
             let rows = rows.chunks(each).nth(number).unwrap_or_default();
             if !rows.is_empty() {
                 let grid = Grid::new(head, rows, column.width, style, rules, faces);
-                flow.within(Role::Table, |flow| flow.grid(&grid, column));
+                flow.within(Role::Table, |flow| flow.grid(grid, column));
                 flow.y += 0.2 * rem;
             }
         });
@@ -61,14 +61,15 @@ impl Flow<'_> {
         }
     }
 
-    fn grid(&mut self, grid: &Grid<'_, '_>, column: Column) {
-        if !grid.head.is_empty() {
-            self.row(&grid.head, grid, column);
+    fn grid(&mut self, grid: Grid<'_, '_>, column: Column) {
+        let Grid { head, rows, columns } = grid;
+        if !head.is_empty() {
+            self.row(head, &columns, column);
             self.rule(column);
         }
-        let last = grid.rows.len() - 1;
-        for (number, row) in grid.rows.iter().enumerate() {
-            self.row(row, grid, column);
+        let last = rows.len() - 1;
+        for (number, row) in rows.into_iter().enumerate() {
+            self.row(row, &columns, column);
             if number < last {
                 self.rule(column);
             }
@@ -76,13 +77,13 @@ impl Flow<'_> {
         }
     }
 
-    fn row(&mut self, cells: &[Cell<'_, '_>], grid: &Grid<'_, '_>, column: Column) {
+    fn row(&mut self, cells: Vec<Cell<'_, '_>>, columns: &[(f32, f32)], column: Column) {
         let (top, pad) = (self.y, 0.06 * self.rem);
         let high = cells.iter().map(Cell::height).fold(0.8125 * self.rem, f32::max);
         let is_head = cells.iter().all(|cell| cell.element.attribute("scope") == Some("col"));
         self.begin(Role::Row);
         for cell in cells {
-            let (begin, width) = spanned(&grid.columns, cell.column, cell.columns);
+            let (begin, width) = spanned(columns, cell.column, cell.columns);
             let place = Column { x: column.x + begin, width };
             let role = if cell.element.name == "th" {
                 Role::HeaderCell { is_row: cell.element.attribute("scope") == Some("row") }
@@ -92,7 +93,7 @@ impl Flow<'_> {
             // heads stand on the line below them
             let from = top + pad + if is_head { high - cell.height() } else { 0.0 };
             let align = if cell.is_right() { Align::Right } else { Align::Left };
-            self.within(role, |flow| flow.draw(cell.lines.clone(), place, align, from));
+            self.within(role, |flow| flow.draw(cell.lines, place, align, from));
             if let Some(svg) = cell.svg {
                 let height = 0.5 * self.rem;
                 let y = top + pad + 0.55 * self.rem - 0.5 * height;

@@ -15,15 +15,15 @@ impl Flow<'_> {
         self.block(heading, column);
         let Some(note) = note else { return };
         let bold = Style::plain(1.0625 * self.rem).bold();
-        let title = inline::runs(&heading.children, bold, self.rem);
-        let begin = inline::widths(&title, self.faces).0 + gap;
+        let title = inline::words(&heading.children, bold, self.rem, self.faces);
+        let begin = title.widths(self.faces).0 + gap;
         let style = self.text_style().within(note, self.rem);
-        let said = inline::runs(&note.children, style, self.rem);
-        if begin + inline::widths(&said, self.faces).0 > column.width {
+        let said = inline::words(&note.children, style, self.rem, self.faces);
+        if begin + said.widths(self.faces).0 > column.width {
             self.block(note, column);
             return;
         }
-        let lines = inline::lines(&said, column.width - begin, self.faces);
+        let lines = said.lines(column.width - begin, self.faces);
         // both stand on the heading's line
         let down = lines.first().map_or(0.0, |line| 0.65 * LEADING * (1.0625 * self.rem - line.size));
         let beside = Column { x: column.x + begin, width: column.width - begin };
