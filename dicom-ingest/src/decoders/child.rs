@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::confine::{Bounds, Confinement};
 use super::facts::SentInstance;
-use super::link::{Link, connection};
+use super::link::{Deadline, Link, connection};
 use super::place::{Place, Placed};
 use super::threads;
 use super::wire::{self, Answered, Asked, Framed, Gap, invalid};
@@ -71,7 +71,7 @@ impl Child {
         command.stdin(Stdio::null());
         let mut child = Self { process, link, number: 0, head: Some(FIRST_HEAD), worked: Duration::ZERO };
         let begin = Asked::Begin { limits: limits.clone(), bounds };
-        let mut link = connection(&child.link, Instant::now() + STARTS_WITHIN);
+        let mut link = connection(&child.link, Deadline::after(STARTS_WITHIN));
         wire::write(link.get_mut(), 0, &begin, [&[], &[]])?;
         match wire::read_head(&mut link)? {
             Some(Framed { number: 0, head: Answered::Ready(confinement), body: 0 }) => {
@@ -89,7 +89,7 @@ impl Child {
 
     /// Header facts: of the ends of the file, if they are enough, else of all of it.
     pub(super) fn header(&mut self, file: &[u8], timeout: Duration) -> Result<Header, Fault> {
-        let mut sent = Sent { file, digest: None, until: Instant::now() + timeout };
+        let mut sent = Sent { file, digest: None, deadline: Deadline::after(timeout) };
         loop {
             let gap = self.gap(file);
             let answered = self.ask(&Asked::Header(gap), gap, &mut sent, |link, number, digest| {
@@ -123,7 +123,7 @@ impl Child {
         limits: &Limits,
         timeout: Duration,
     ) -> Result<Result<Decoded, Refusal>, Fault> {
-        let mut sent = Sent { file, digest: None, until: Instant::now() + timeout };
+        let mut sent = Sent { file, digest: None, deadline: Deadline::after(timeout) };
         loop {
             let gap = self.gap(file);
             let pixels = self.ask(&Asked::Decode(gap), gap, &mut sent, |link, number, digest| {
@@ -166,7 +166,7 @@ impl Child {
         file: &[u8],
         timeout: Duration,
     ) -> Result<Result<SrReport, Refusal>, Fault> {
-        let mut sent = Sent { file, digest: None, until: Instant::now() + timeout };
+        let mut sent = Sent { file, digest: None, deadline: Deadline::after(timeout) };
         self.ask(&Asked::Report, None, &mut sent, |link, number, _| match answer(link, number)? {
             Answered::Report(report) if check::report(&report) => Ok(Ok(*report)),
             Answered::Refused(_, refusal) => Ok(Err(refused(refusal)?)),
@@ -183,7 +183,7 @@ impl Child {
     ) -> Result<Result<Deidentified, Refusal>, Fault> {
         let asked = Asked::Deidentify(Box::new(options.clone()));
         let most = limits.max_file_bytes.max(limits.max_inflated_bytes).saturating_add(MOST_ADDED);
-        let mut sent = Sent { file, digest: None, until: Instant::now() + timeout };
+        let mut sent = Sent { file, digest: None, deadline: Deadline::after(timeout) };
         self.ask(&asked, None, &mut sent, |link, number, _| {
             let Some(framed) = wire::read_head::<Answered>(link)? else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -213,7 +213,7 @@ impl Child {
     ) -> Result<T, Fault> {
         let began = Instant::now();
         self.number += 1;
-        let mut link = connection(&self.link, sent.until);
+        let mut link = connection(&self.link, sent.deadline);
         let taken = wire::write(link.get_mut(), self.number, asked, sent.without(gap)).and_then(|()| {
             // The digest is made here, while the process reads: what a file is known by is no word of the process.
             let digest = *sent.digest.get_or_insert_with(|| sha256(sent.file));
@@ -263,7 +263,7 @@ struct Sent<'a> {
     file: &'a [u8],
     digest: Option<[u8; 32]>,
     /// When the last answer has to be there.
-    until: Instant,
+    deadline: Deadline,
 }
 
 impl Sent<'_> {

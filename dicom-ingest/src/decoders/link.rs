@@ -1,4 +1,4 @@
-//! The connection to a process that reads files, with a deadline.
+//! The connection to a process of our own, with a deadline over what is said on it.
 
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,20 +11,61 @@ const READ_AT_ONCE: usize = 16 << 10;
 pub(super) type Link<'a> = BufReader<Timed<'a>>;
 
 /// Reads and writes with a deadline.
-pub(super) fn connection(link: &UnixStream, until: Instant) -> Link<'_> {
-    BufReader::with_capacity(READ_AT_ONCE, Timed { link, until })
+pub(super) fn connection(link: &UnixStream, deadline: Deadline) -> Link<'_> {
+    BufReader::with_capacity(READ_AT_ONCE, Timed::new(link, deadline))
 }
 
-/// A connection with a deadline over all that is said on it.
-pub(super) struct Timed<'a> {
-    link: &'a UnixStream,
+/// Until when an answer has to be there.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    within: Duration,
     until: Instant,
 }
 
-impl Timed<'_> {
-    fn left(&self) -> io::Result<Option<Duration>> {
+impl Deadline {
+    /// So long from now.
+    pub fn after(within: Duration) -> Self {
+        Self { within, until: Instant::now() + within }
+    }
+
+    /// How long that was when it began, in whole seconds.
+    pub fn seconds(self) -> u64 {
+        self.within.as_secs()
+    }
+
+    fn left(self) -> io::Result<Option<Duration>> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+/// Reads and writes until the deadline; after it, an error of the kind [`io::ErrorKind::TimedOut`].
+///
+/// A signal, and the end of a stop, interrupt what has a time (signal(7)): it goes on then, if there is time left. Who was
+/// stopped for longer than that cannot say that the other side hangs: an error of another kind.
+#[derive(Debug)]
+pub struct Timed<'a> {
+    link: &'a UnixStream,
+    deadline: Deadline,
+}
+
+impl<'a> Timed<'a> {
+    /// A connection, from now to the deadline.
+    pub fn new(link: &'a UnixStream, deadline: Deadline) -> Self {
+        Self { link, deadline }
+    }
+
+    fn again<T>(&self, mut act: impl FnMut(&UnixStream, Option<Duration>) -> io::Result<T>) -> io::Result<T> {
+        let mut left = self.deadline.left()?;
+        loop {
+            match act(self.link, left) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    let stopped = |_| io::Error::other("stopped for longer than an answer may take");
+                    left = self.deadline.left().map_err(stopped)?;
+                }
+                done => return done.map_err(late),
+            }
+        }
     }
 }
 
@@ -34,25 +75,57 @@ fn late(error: io::Error) -> io::Error {
 }
 
 impl Read for Timed<'_> {
-    /// A signal, and the end of a stop, interrupt what has a time (signal(7)): it goes on then.
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.link.set_read_timeout(self.left()?)?;
-            match self.link.read(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => return read.map_err(late),
-            }
-        }
+        self.again(|mut link, left| {
+            link.set_read_timeout(left)?;
+            link.read(bytes)
+        })
     }
 }
 
 impl Write for Timed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.link.set_write_timeout(self.left()?)?;
-        self.link.write(bytes).map_err(late)
+        self.again(|mut link, left| {
+            link.set_write_timeout(left)?;
+            link.write(bytes)
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// A byte that comes after this process was stopped for a fifth of a second, read within so long.
+    fn read_over_a_stop(within: Duration) -> io::Result<u8> {
+        let (link, theirs) = UnixStream::pair()?;
+        let own = std::process::id();
+        let stop = format!("sleep 0.2; kill -STOP {own}; sleep 0.2; kill -CONT {own}; sleep 0.2; printf x");
+        let mut stops =
+            Command::new("sh").args(["-c", &stop]).stdout(Stdio::from(OwnedFd::from(theirs))).spawn()?;
+        let mut byte = [0];
+        let read = Timed::new(&link, Deadline::after(within)).read(&mut byte);
+        stops.wait()?;
+        read.map(|_| byte[0])
+    }
+
+    #[test]
+    fn a_stop_while_an_answer_is_due_is_waited_over() {
+        assert_eq!(read_over_a_stop(Duration::from_secs(30)).unwrap(), b'x');
+    }
+
+    #[test]
+    fn what_does_not_come_in_time_is_late() {
+        let (link, _theirs) = UnixStream::pair().unwrap();
+        let mut timed = Timed::new(&link, Deadline::after(Duration::from_millis(5)));
+        assert_eq!(timed.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(timed.write(&[0]).unwrap_err().kind(), io::ErrorKind::TimedOut, "its time is over");
     }
 }

@@ -33,6 +33,7 @@ use child::Child;
 
 pub use confine::{Bounds, Confinement, confine};
 pub use inside::{serve, serve_standard_input};
+pub use link::{Deadline, Timed};
 
 /// Processes that may end over one file. One that was idle may have been ended by somebody else meanwhile, and so may, once,
 /// the next: two deaths in a row on fresh processes are the file's doing.

@@ -16,8 +16,9 @@ const GROUP_LENGTH: std::ops::Range<usize> = 140..144;
 
 /// The last group of the elements that say whose and of which study an object is.
 const STUDY_GROUP: u16 = 0x0020;
-/// Representations whose length field has 32 bits, of those that we write.
-const LONG: [[u8; 2]; 6] = [*b"OB", *b"OW", *b"SQ", *b"UT", *b"UC", *b"UN"];
+/// Representations whose length field has 32 bits (PS3.5 7.1.2).
+const LONG: [[u8; 2]; 13] =
+    [*b"OB", *b"OD", *b"OF", *b"OL", *b"OV", *b"OW", *b"SQ", *b"SV", *b"UC", *b"UN", *b"UR", *b"UT", *b"UV"];
 
 /// An object of ours, as people and receipts name it.
 #[derive(Debug, Clone, Copy)]

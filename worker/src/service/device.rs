@@ -9,7 +9,6 @@ mod child;
 mod contained;
 pub mod engine;
 mod inside;
-mod link;
 mod local;
 mod on_demand;
 mod opening;

@@ -11,10 +11,10 @@ use std::process::{Child as Process, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dicom_ingest::decoders::{Deadline, Timed};
 use models::{GreyImage, Scores};
 
 use super::engine::{Engine, EngineError, Facts, OpenEngine};
-use super::link::{Deadline, Timed};
 use super::opening::Opening;
 use super::wire::{self, Answered, Asked, Held, Size};
 use crate::cli::DeviceArg;
@@ -26,7 +26,8 @@ use crate::model::{ModelFacts, ModelNumber};
 /// compile every kernel.
 const OPENS_WITHIN: Duration = Duration::from_mins(15);
 
-/// Bytes that are read at once where an answer is due: scores with their maps are shorter.
+/// Bytes that are read at once where an answer is due: the scores of a picture or a few are shorter, what is
+/// longer takes several reads.
 const READ_AT_ONCE: usize = 32 << 10;
 
 /// What drivers take for the folder of their compiled kernels: Mesa (Intel, AMD, lavapipe) and NVIDIA.
@@ -280,7 +281,7 @@ mod tests {
         Child::start(command, timeout).unwrap()
     }
 
-    /// A picture that no pipe holds, to a process that reads nothing.
+    /// A picture that no connection holds, to a process that reads nothing.
     #[test]
     fn a_process_that_does_not_read_hangs_no_longer_than_its_answer_may_take() {
         let mut child = silent(Duration::from_millis(50));

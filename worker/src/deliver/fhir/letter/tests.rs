@@ -82,6 +82,13 @@ fn what_the_composer_knows_of_a_bundle_is_what_is_read_in_it() {
         assert_eq!(Letter::of(&parcel).ok().unwrap().report_url, address.report_url);
         let of_another = Letter::of(&Parcel { job_key: "another", ..parcel });
         assert!(matches!(of_another, Err(Trouble::Good { code: TerminalCode::BundleUnusable, .. })));
+        // bytes of another version are not sent under what is known of this one
+        let bytes = stored.bundle.as_deref().unwrap();
+        assert!(is_of(bytes, job_key), "{}", String::from_utf8_lossy(&bytes[..200]));
+        let others = serde_json::to_vec_pretty(&bundle("another", "DiagnosticReport/a-1")).unwrap();
+        let swapped = ReportBytes { bundle: Some(others), ..sample_report() };
+        let swapped = Letter::of(&Parcel { report: &swapped, ..parcel });
+        assert!(matches!(swapped, Err(Trouble::Good { code: TerminalCode::BundleUnusable, .. })));
     }
 }
 
