@@ -3,6 +3,7 @@ use dicom_ingest::limits::Limits;
 use dicom_ingest::own::is_own;
 use dicom_ingest::phi::Phi;
 use dicom_ingest::read::read_header;
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::report::language::{Language, translated};
@@ -141,4 +142,15 @@ fn names_full_of_markup_and_controls_stay_values() {
         let read = read_header(&file, &Limits::default()).expect("a DICOM file");
         assert_eq!(read.study_uid.as_str(), report.study.study_instance_uid);
     }
+}
+
+/// What drawing 1 stored, with the pictures of the page beside it. Never made again: another drawing has files of its own beside these.
+#[test]
+fn what_drawing_1_stored_is_drawn_as_it_was() {
+    let (stored, page) = (include_bytes!("stored/1.json"), include_bytes!("stored/1.html"));
+    let drawn = file(stored, page).expect("an overlay");
+    assert_eq!(
+        crate::job::hex(&Sha256::digest(&drawn)),
+        "dd88b3b8e7ac5dce6add6a1ce3e91f71138bc5fe18de807a37209ace98823878"
+    );
 }
