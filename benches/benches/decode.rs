@@ -21,7 +21,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
     for syntax in SYNTAXES {
         let file = drawn.file(syntax);
         let read = decode(&file, &limits).expect("a sound file");
-        let stored = read.frames[0].stored.iter().copied();
+        let stored = read.frames[0].stored.iter();
         let same = stored.eq(drawn.samples.iter().copied().map(i32::from));
         assert!(same || !syntax.keeps_samples(), "{} gives other samples", syntax.name);
         group.throughput(Throughput::Bytes(drawn.samples.len() as u64 * 2));

@@ -58,6 +58,7 @@ fn pool() -> Pool {
     Pool::open(PoolOptions {
         command: Box::new(command),
         processes: 1,
+        threads: 1,
         limits: Limits::default(),
         memory_bytes: MEMORY_BYTES,
         timeout: Duration::from_mins(1),

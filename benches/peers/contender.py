@@ -1,14 +1,19 @@
 """The other programs' side: `contender.py WORK...`, asked over standard input as `chiasm-peer` is.
 
-`time SECONDS` is answered with the seconds of each run in as much time, three at least; `answer` with what the work gave.
+`time SECONDS` is answered with the seconds of each run in as much time, three at least, one of a series; `answer` with what the
+work gave.
 """
 
 import json
+import pathlib
 import sys
 import time
 
 THREADS = 2
 PLACES = 1009
+#: Runs before anything is asked, and the fewest that are timed together. A run over a series decodes many pictures, and the one
+#: that gives the answer comes first.
+RUNS, RUNS_OF_A_SERIES = (3, 3), (0, 1)
 
 
 def checksum(values):
@@ -62,22 +67,31 @@ def score_onnxruntime(folder, batch):
     return run
 
 
-def decode(plugin, path):
-    """pydicom from the file's bytes in memory to an array, by one decoding plugin; native pixels need none."""
+def decode(plugin, *paths):
+    """pydicom from the bytes of files in memory to arrays, one after the other, by one decoding plugin; native pixels need none.
+    What each gave is summed up."""
     import io
 
     import pydicom
     from pydicom.pixels import pixel_array
 
-    with open(path, "rb") as file:
-        data = file.read()
+    files = [pathlib.Path(path).read_bytes() for path in paths]
     options = {} if plugin == "numpy" else {"decoding_plugin": plugin}
 
     def run(answer):
-        array = pixel_array(pydicom.dcmread(io.BytesIO(data)), **options)
-        return checksum(array) if answer else None
+        sums = [0.0, 0.0, 0.0]
+        for data in files:
+            array = pixel_array(pydicom.dcmread(io.BytesIO(data)), **options)
+            if answer:
+                sums = [sum_ + own for sum_, own in zip(sums, checksum(array))]
+        return sums
 
     return run
+
+
+def series(plugin, folder):
+    """All files of a folder."""
+    return decode(plugin, *sorted(pathlib.Path(folder).iterdir()))
 
 
 def volume_monai(folder):
@@ -119,6 +133,7 @@ WORK = {
     "score-torch": score_torch,
     "score-onnxruntime": score_onnxruntime,
     "decode": decode,
+    "series": series,
     "volume-monai": volume_monai,
     "evaluate-sklearn": evaluate_sklearn,
 }
@@ -126,7 +141,8 @@ WORK = {
 
 def main():
     run = WORK[sys.argv[1]](*sys.argv[2:])
-    for _ in range(3):
+    warm_up, least = RUNS_OF_A_SERIES if sys.argv[1] == "series" else RUNS
+    for _ in range(warm_up):
         run(False)
     print("ready", flush=True)
     for line in sys.stdin:
@@ -135,7 +151,7 @@ def main():
             print(json.dumps(run(True)), flush=True)
             continue
         samples, began = [], time.perf_counter()
-        while len(samples) < 3 or time.perf_counter() - began < float(words[1]):
+        while len(samples) < least or time.perf_counter() - began < float(words[1]):
             start = time.perf_counter()
             run(False)
             samples.append(time.perf_counter() - start)

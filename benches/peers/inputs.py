@@ -23,6 +23,16 @@ SYNTAXES = [
     ("jpeg-2000-lossless", "1.2.840.10008.1.2.4.90", ["pylibjpeg", "gdcm"]),
     ("jpeg-2000-lossy", "1.2.840.10008.1.2.4.91", ["pylibjpeg", "gdcm"]),
 ]
+#: Those of which a CT series is decoded too, and the plugins that may be the fastest.
+SERIES = {
+    "explicit": ["numpy"],
+    "rle": ["pylibjpeg"],
+    "jpeg-lossless": ["pylibjpeg", "gdcm"],
+    "jpeg-ls": ["pyjpegls", "gdcm"],
+    "jpeg-2000-lossless": ["pylibjpeg", "gdcm"],
+}
+#: Those that a decoder can read on several threads.
+SPLIT = ["jpeg-2000-lossless", "jpeg-2000-lossy"]
 
 
 def radiograph(random):
@@ -54,13 +64,15 @@ def dataset(number, rows, columns):
     return own
 
 
-def encoded(samples, name, uid):
-    """The picture as a data set of this transfer syntax."""
-    own = dataset(1, *samples.shape)
+def write(own, samples, name, uid, path):
+    """The data set with this picture as a file of this transfer syntax."""
     own.PixelData = samples.astype("<u2").tobytes()
     if name == "jpeg-baseline":
         own.BitsAllocated, own.BitsStored, own.HighBit = 8, 8, 7
         own.PixelData = (samples >> 4).astype("u1").tobytes()
+    if name in ("jpeg-baseline", "jpeg-lossless"):
+        by_gdcm(own, uid, path)
+        return
     if name == "rle":
         own.compress(uid, encoding_plugin="pylibjpeg")
     elif name == "jpeg-ls":
@@ -70,7 +82,7 @@ def encoded(samples, name, uid):
     elif name == "jpeg-2000-lossy":
         own.compress(uid, encoding_plugin="pylibjpeg", j2k_cr=[10])
     own.file_meta.TransferSyntaxUID = uid
-    return own
+    own.save_as(path, enforce_file_format=True)
 
 
 def by_gdcm(own, uid, path):
@@ -99,31 +111,33 @@ def by_gdcm(own, uid, path):
 def decoding(out, random):
     samples = radiograph(random)
     for name, uid, _ in SYNTAXES:
-        path = out / f"{name}.dcm"
-        if name in ("jpeg-baseline", "jpeg-lossless"):
-            by_gdcm(encoded(samples, name, "1.2.840.10008.1.2.1"), uid, path)
-        else:
-            encoded(samples, name, uid).save_as(path, enforce_file_format=True)
+        write(dataset(1, *samples.shape), samples, name, uid, out / f"{name}.dcm")
+
+
+def slice_of(index):
+    """A slice of a CT as a data set without pixels."""
+    own = dataset(index + 1, 512, 512)
+    own.SOPClassUID = own.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    own.Modality, own.FrameOfReferenceUID = "CT", "2.25.8003"
+    own.ImagePositionPatient, own.ImageOrientationPatient = [-180, -180, 1.25 * index], [1, 0, 0, 0, 1, 0]
+    own.RescaleIntercept, own.RescaleSlope, own.SliceThickness = -1024, 1, 1.25
+    return own
 
 
 def series(out, random):
-    """A CT of 135 slices of 512 x 512, without compression."""
-    folder = out / "ct"
-    folder.mkdir(exist_ok=True)
+    """A CT of 135 slices of 512 x 512, in a folder of each transfer syntax."""
+    uids = {name: uid for name, uid, _ in SYNTAXES if name in SERIES}
+    for name in uids:
+        (out / f"ct-{name}").mkdir(exist_ok=True)
     row, column = np.mgrid[0:512, 0:512] / 256 - 1
     for index in range(SLICES):
         wide = 0.30 + 0.12 * np.sin(np.pi * index / SLICES)
         hounsfield = np.where((column / 0.85) ** 2 + (row / 0.62) ** 2 < 1, 40, -1000)
         for side in (-0.42, 0.42):
             hounsfield = np.where(((column - side) / wide) ** 2 + (row / 0.42) ** 2 < 1, -860, hounsfield)
-        own = dataset(index + 1, 512, 512)
-        own.SOPClassUID = own.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
-        own.Modality, own.FrameOfReferenceUID = "CT", "2.25.8003"
-        own.ImagePositionPatient, own.ImageOrientationPatient = [-180, -180, 1.25 * index], [1, 0, 0, 0, 1, 0]
-        own.RescaleIntercept, own.RescaleSlope, own.SliceThickness = -1024, 1, 1.25
         noisy = np.clip(hounsfield + 1024 + random.normal(0, 20, hounsfield.shape), 0, 4095)
-        own.PixelData = noisy.astype("<u2").tobytes()
-        own.save_as(folder / f"{index:04}.dcm", enforce_file_format=True)
+        for name, uid in uids.items():
+            write(slice_of(index), noisy.astype(np.uint16), name, uid, out / f"ct-{name}" / f"{index:04}.dcm")
 
 
 def scoring(out):

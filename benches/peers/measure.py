@@ -4,6 +4,7 @@
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -16,30 +17,55 @@ from importlib import metadata
 import numpy as np
 
 import report
-from inputs import SYNTAXES
+from inputs import SERIES, SPLIT, SYNTAXES
 
 HERE = pathlib.Path(__file__).parent
 #: Packages whose versions are written down.
 PACKAGES = ["torch", "torchvision", "onnxruntime", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg",
             "pylibjpeg-rle", "pyjpegls", "python-gdcm", "monai", "scikit-learn", "pika", "numpy"]
 #: Largest difference of what both sides gave, over the larger of 1 and the value.
-TOLERANCE = {"score": 1e-4, "decode": 0.0, "volume": 0.0, "evaluate": 1e-9}
+TOLERANCE = {"score": 1e-4, "decode": 0.0, "series": 0.0, "volume": 0.0, "evaluate": 1e-9}
 #: The same after lossy coding, which leaves the last bit to the decoder.
 LOSSY = 1e-3
 
 
-class Contender:
-    """A process that does one piece of work when it is asked."""
+#: The cores that this process may use: all that there are here.
+CORES = sorted(os.sched_getaffinity(0))
 
-    def __init__(self, name, command):
+
+@dataclasses.dataclass
+class Question:
+    name: str
+    #: Of its answer.
+    kind: str
+    #: Both sides' commands, ours first.
+    sides: dict
+    #: How far both sides' answers may be apart.
+    tolerance: float
+    #: Without the cores.
+    work: str | None = None
+    #: What every side is bound to; not said, it takes what its threads are set to.
+    cores: list | None = None
+
+
+class Contender:
+    """A process that does one piece of work when it is asked. Where cores are said, it runs on no other, and what decodes with
+    OpenJPEG is told to have a thread for each; gdcm makes one for each core of the machine all the same."""
+
+    def __init__(self, name, command, cores=None):
         self.name = name
         # the settings of old OpenBLAS builds slow the current one
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("OPENBLAS_", "OPJ_"))}
         environment |= {"RAYON_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+        if cores and len(cores) > 1:
+            environment["OPJ_NUM_THREADS"] = str(len(cores))
+        # what is started has the cores of who starts it
+        os.sched_setaffinity(0, cores or CORES)
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, env=environment,
         )
+        os.sched_setaffinity(0, CORES)
         line = self.process.stdout.readline()
         if line.strip() != "ready":
             raise RuntimeError(f"{name} does not start: {' '.join(str(word) for word in command)}")
@@ -56,29 +82,41 @@ class Contender:
 
 
 def questions(options):
-    """Each question: its name, the kind of its answer, and both sides' commands, ours first."""
+    """All questions, in the order in which they are asked."""
     python, inputs = [sys.executable, "-W", "ignore", HERE / "contender.py"], options.inputs
     for batch in (1, 8):
-        yield f"score DenseNet-121, batch {batch}", "score", {
+        yield Question(f"score DenseNet-121, batch {batch}", "score", {
             "chiasm": [options.peer, "score", inputs / "densenet121.safetensors", inputs / "pictures.f32", batch],
             "torch": [*python, "score-torch", inputs, batch],
             "onnxruntime": [*python, "score-onnxruntime", inputs, batch],
-        }
+        }, TOLERANCE["score"])
     for name, _, plugins in SYNTAXES:
-        path = inputs / f"{name}.dcm"
-        sides = {"chiasm": [options.peer, "decode", path]}
-        for plugin in plugins:
-            label = "pydicom" if plugin in ("numpy", "pydicom") else f"pydicom + {plugin}"
-            sides[label] = [*python, "decode", plugin, path]
-        yield f"decode 2048 x 2048, {name}", "decode", sides
-    yield "CT of 135 slices to a volume", "volume", {
-        "chiasm": [options.peer, "volume", inputs / "ct"],
-        "MONAI + pydicom": [*python, "volume-monai", inputs / "ct"],
-    }
-    yield "four measures of 100,000 cases", "evaluate", {
+        yield from decoding(options, python, ("decode", "decode 2048 x 2048"), inputs / f"{name}.dcm", name, plugins)
+    for name, plugins in SERIES.items():
+        yield from decoding(options, python, ("series", "decode a CT of 135 slices"), inputs / f"ct-{name}", name, plugins)
+    yield Question("CT of 135 slices to a volume", "volume", {
+        "chiasm": [options.peer, "volume", inputs / "ct-explicit"],
+        "MONAI + pydicom": [*python, "volume-monai", inputs / "ct-explicit"],
+    }, TOLERANCE["volume"])
+    yield Question("four measures of 100,000 cases", "evaluate", {
         "chiasm": [options.peer, "evaluate", inputs / "scores.f64", inputs / "labels.u8"],
         "scikit-learn": [*python, "evaluate-sklearn", inputs / "scores.f64", inputs / "labels.u8"],
-    }
+    }, TOLERANCE["evaluate"])
+
+
+def decoding(options, python, what, path, name, plugins):
+    """Every side on one core; where a decoder can use several, on all of them too."""
+    kind, words = what
+    sides = {"chiasm": [options.peer, kind, path]}
+    for plugin in plugins:
+        label = "pydicom" if plugin in ("numpy", "pydicom") else f"pydicom + {plugin}"
+        sides[label] = [*python, kind, plugin, path]
+    tolerance = LOSSY if name in ("jpeg-baseline", "jpeg-2000-lossy") else TOLERANCE[kind]
+    work = f"{words}, {name}"
+    # the last core: what else runs is sooner on the first
+    yield Question(f"{work}, one core", kind, sides, tolerance, work, CORES[-1:])
+    if name in SPLIT and len(CORES) > 1:
+        yield Question(f"{work}, all cores", kind, sides, tolerance, work, CORES)
 
 
 def apart(ours, theirs):
@@ -95,22 +133,24 @@ def turned(sides, index):
     return sides[first:] + sides[:first]
 
 
-def measure(name, kind, sides, options):
+def measure(question, options):
     """All rounds of one question; what is compared takes its turn in each."""
-    contenders = [Contender(side, command) for side, command in sides.items()]
+    contenders = [Contender(side, command, question.cores) for side, command in question.sides.items()]
+    rounds = options.series_rounds if question.kind == "series" else options.rounds
     try:
         answers = [contender.ask("answer") for contender in contenders]
         differences = {own.name: apart(answers[0], answer) for own, answer in zip(contenders, answers)}
-        for index in range(options.rounds):
+        for index in range(rounds):
             for contender in turned(contenders, index):
-                contender.rounds.append(contender.ask(f"time {options.seconds / options.rounds}"))
+                contender.rounds.append(contender.ask(f"time {options.seconds / rounds}"))
     finally:
         for contender in contenders:
             contender.close()
-    tolerance = LOSSY if name.endswith(("lossy", "baseline")) else TOLERANCE[kind]
-    same = {side: difference <= tolerance for side, difference in differences.items()}
+    same = {side: difference <= question.tolerance for side, difference in differences.items()}
     milliseconds = {own.name: [[1e3 * sample for sample in one] for one in own.rounds] for own in contenders}
-    return {"question": name, "kind": kind, "unit": "ms", "rounds": milliseconds, "difference": differences, "same": same}
+    cores = {"work": question.work, "cores": len(question.cores)} if question.cores else {}
+    return {"question": question.name, "kind": question.kind, "unit": "ms", "rounds": milliseconds, "difference": differences,
+            "same": same, **cores}
 
 
 def end_to_end(options):
@@ -122,7 +162,7 @@ def end_to_end(options):
         print("skipped: rabbitmq-server is not installed", file=sys.stderr)
         return None
     # Chiasm's defaults use all cores: the other side has as many
-    cores = max(2, len(os.sched_getaffinity(0)))
+    cores = max(2, len(CORES))
     sides = {
         "chiasm": lambda: whole.run_chiasm(ground),
         report.LEAST: lambda: whole.run_chiasm(ground, least=True),
@@ -192,9 +232,10 @@ def arguments():
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each side of a question, over all rounds")
+    parser.add_argument("--series-rounds", type=int, default=3, help="of a question that decodes a CT series")
     parser.add_argument("--studies", type=int, default=45, help="of a run of a whole worker")
     parser.add_argument("--whole-rounds", type=int, default=3, help="runs of each whole worker")
-    parser.add_argument("--only", nargs="*", default=["score", "decode", "volume", "evaluate", "whole"])
+    parser.add_argument("--only", nargs="*", default=["score", "decode", "series", "volume", "evaluate", "whole"])
     return parser.parse_args()
 
 
@@ -206,11 +247,11 @@ def main():
     taken = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     limits = bounds(options.out)
     settings = {"versions": {name: metadata.version(name) for name in PACKAGES} | {"python": sys.version.split()[0]},
-                "threads": 2, "seed": 1, "rounds": options.rounds, "seconds": options.seconds, "studies": options.studies,
-                "whole_rounds": options.whole_rounds}
+                "threads": 2, "decode_cores": [1, len(CORES)], "seed": 1, "rounds": options.rounds, "seconds": options.seconds,
+                "series_rounds": options.series_rounds, "studies": options.studies, "whole_rounds": options.whole_rounds}
     # folders are this machine's own business
-    own = ["--rounds", options.rounds, "--seconds", options.seconds, "--studies", options.studies,
-           "--whole-rounds", options.whole_rounds, "--only", *options.only]
+    own = ["--rounds", options.rounds, "--seconds", options.seconds, "--series-rounds", options.series_rounds,
+           "--studies", options.studies, "--whole-rounds", options.whole_rounds, "--only", *options.only]
     measured = []
 
     def keep(one):
@@ -222,10 +263,10 @@ def main():
         (options.out / "peers.md").write_text(report.markdown(file))
 
     keep(None)
-    for name, kind, sides in questions(options):
-        if kind in options.only:
-            print(f"measuring: {name}", file=sys.stderr, flush=True)
-            keep(measure(name, kind, sides, options))
+    for question in questions(options):
+        if question.kind in options.only:
+            print(f"measuring: {question.name}", file=sys.stderr, flush=True)
+            keep(measure(question, options))
     if "whole" in options.only:
         print("measuring: whole workers", file=sys.stderr, flush=True)
         keep(end_to_end(options))

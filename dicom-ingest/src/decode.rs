@@ -16,6 +16,7 @@ use crate::pixel_facts::{PixelData, PixelFacts};
 use crate::prescan::{Prescan, prescan};
 use crate::read::sha256;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::stored::StoredValues;
 use crate::warning::{Warning, WarningCode};
 
 /// A decoded instance.
@@ -121,13 +122,17 @@ fn walk(
 const BITS_WITHOUT_SIGN: u32 = 8;
 
 /// Refuses stored values that a sign would make others of, where Pixel Representation is absent. Without one they were read.
-pub(crate) fn check_sign(warnings: &[Warning], facts: &PixelFacts, stored: &[i32]) -> Result<(), Refusal> {
+pub(crate) fn check_sign(
+    warnings: &[Warning],
+    facts: &PixelFacts,
+    stored: &StoredValues,
+) -> Result<(), Refusal> {
     let is_unstated = warnings.iter().any(|warning| warning.code == WarningCode::SignUnstated);
     if !is_unstated || facts.bits_stored <= BITS_WITHOUT_SIGN {
         return Ok(());
     }
     let sign = 1 << (facts.bits_stored.min(16) - 1);
-    if stored.iter().all(|value| *value < sign) {
+    if stored.iter().max().is_none_or(|most| most < sign) {
         return Ok(());
     }
     Err(Refusal::new(

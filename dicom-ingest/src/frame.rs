@@ -10,6 +10,7 @@ use crate::dataset::View;
 use crate::modality_lut::ModalityLut;
 use crate::pixel_facts::{Photometric, PixelFacts};
 use crate::refusal::{Refusal, RefusalCode};
+use crate::stored::StoredValues;
 use crate::voi::Voi;
 
 /// Without a window, a picture that uses less than this part of its possible range is stretched over what it
@@ -43,7 +44,7 @@ pub struct Frame {
     /// Number of columns.
     pub columns: usize,
     /// Stored values, row by row from the top left, masked to Bits Stored and sign-extended.
-    pub stored: Vec<i32>,
+    pub stored: StoredValues,
     /// How they become grey.
     pub transform: GreyTransform,
 }
@@ -60,13 +61,12 @@ impl Frame {
         let (lowest, highest) = (*transform.possible.start(), *transform.possible.end());
         let table: Vec<f32> = (lowest..=highest).map(|stored| transform.grey(stored, &voi)).collect();
         let black = table.first().copied().unwrap_or_default();
-        self.stored
-            .iter()
-            .map(|stored| {
-                let index = usize::try_from(stored - lowest).unwrap_or(usize::MAX);
-                table.get(index).copied().unwrap_or(black)
-            })
-            .collect()
+        let of = |stored: i32| {
+            // both have two bytes, so that nothing overflows; below the lowest is beyond every table
+            let index = stored.wrapping_sub(lowest).cast_unsigned() as usize;
+            table.get(index).copied().unwrap_or(black)
+        };
+        self.stored.iter().map(of).collect()
     }
 
     /// The modality values of the frame, e.g. Hounsfield units of a CT. Padding is no measurement: it takes the least value of
@@ -74,11 +74,14 @@ impl Frame {
     pub fn modality_values(&self) -> Vec<f32> {
         #[expect(clippy::cast_possible_truncation, reason = "f32 holds what a detector resolves")]
         let value = |stored: i32| self.transform.modality.apply(f64::from(stored)) as f32;
-        let measured = self.stored.iter().filter(|stored| !self.transform.is_padding(**stored));
-        let least = measured.map(|stored| value(*stored)).min_by(f32::total_cmp);
-        let of = |stored: &i32| match least {
-            Some(least) if self.transform.is_padding(*stored) => least,
-            _ => value(*stored),
+        let Some(padding) = &self.transform.padding else {
+            return self.stored.iter().map(value).collect();
+        };
+        let measured = self.stored.iter().filter(|stored| !padding.contains(stored));
+        let least = measured.map(value).min_by(f32::total_cmp);
+        let of = |stored: i32| match least {
+            Some(least) if padding.contains(&stored) => least,
+            _ => value(stored),
         };
         self.stored.iter().map(of).collect()
     }
@@ -86,7 +89,7 @@ impl Frame {
     /// The range of an image that states no window; see [`Self::grey`].
     fn range(&self) -> Voi {
         let transform = &self.transform;
-        let used = self.stored.iter().copied().filter(|stored| !transform.is_padding(*stored));
+        let used = self.stored.iter().filter(|stored| !transform.is_padding(*stored));
         let (least, most) =
             used.fold((i32::MAX, i32::MIN), |(least, most), stored| (least.min(stored), most.max(stored)));
         let (lowest, highest) = (*transform.possible.start(), *transform.possible.end());
@@ -175,4 +178,47 @@ fn padding(root: &View<'_>, facts: &PixelFacts) -> Option<RangeInclusive<i32>> {
     let one = value(tags::PIXEL_PADDING_VALUE)?;
     let other = value(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(one);
     Some(one.min(other)..=one.max(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(values: &[i16], padding: Option<RangeInclusive<i32>>) -> Frame {
+        let raw = values.iter().map(|value| value.cast_unsigned()).collect();
+        Frame {
+            rows: 1,
+            columns: values.len(),
+            stored: StoredValues::new(raw, true),
+            transform: GreyTransform {
+                modality: ModalityLut::Rescale { slope: 1.0, intercept: 10.0 },
+                voi: Some(Voi::Range { low: -90.0, high: 110.0 }),
+                invert: false,
+                padding,
+                possible: -100..=100,
+            },
+        }
+    }
+
+    fn are(one: &[f32], other: &[f32]) -> bool {
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| (one - other).abs() < 1e-6)
+    }
+
+    /// No file has them; a process that lies may send them.
+    #[test]
+    fn values_beyond_the_possible_ones_are_black() {
+        let grey = frame(&[-100, 0, 100, -101, 101, i16::MIN, i16::MAX], None).grey();
+        assert!(are(&grey, &[0.0, 0.5, 1.0, 0.0, 0.0, 0.0, 0.0]), "{grey:?}");
+    }
+
+    #[test]
+    fn padding_takes_the_least_value_of_the_picture() {
+        let values = [-100, -5, 7, -100];
+        let [plain, padded] =
+            [None, Some(-100..=-50)].map(|padding| frame(&values, padding).modality_values());
+        assert!(are(&plain, &[-90.0, 5.0, 17.0, -90.0]), "{plain:?}");
+        assert!(are(&padded, &[5.0, 5.0, 17.0, 5.0]), "{padded:?}");
+        let empty = frame(&[-100], Some(-100..=-50)).modality_values();
+        assert!(are(&empty, &[-90.0]), "padding alone is what it is: {empty:?}");
+    }
 }

@@ -44,6 +44,7 @@ mod fragments;
 pub mod decode;
 pub mod frame;
 pub mod modality_lut;
+pub mod stored;
 pub mod voi;
 
 #[cfg(feature = "decoders")]

@@ -29,7 +29,7 @@ fn compare(frames: &[dicom_ingest::frame::Frame], row: &[&str]) -> Result<(), St
     if *kind != "lossy" {
         return Err("stored values differ".to_owned());
     }
-    let stored: Vec<i32> = frames.iter().flat_map(|frame| frame.stored.iter().copied()).collect();
+    let stored: Vec<i32> = frames.iter().flat_map(|frame| frame.stored.iter()).collect();
     let differences = samples.split(' ').enumerate().map(|(index, sample)| {
         let at = (index as u64 * 2_654_435_761 % (1 << 32)) % stored.len() as u64;
         (stored[usize::try_from(at).unwrap()] - sample.parse::<i32>().unwrap()).abs()

@@ -12,6 +12,7 @@ use dicom_ingest::deidentify::{Dates, Key, Options, deidentify, profile};
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
 use dicom_ingest::refusal::RefusalCode;
+use dicom_ingest::stored::StoredValues;
 use proptest::prelude::*;
 use support::data;
 use support::file::{Element, Encoding, Picture, Value, code, encapsulated, items, text};
@@ -358,7 +359,7 @@ fn real_files_are_read_again_and_decode_to_the_same() {
         if let (Ok(before), Ok(after)) =
             (decode(&original, &Limits::default()), decode(&bytes, &Limits::default()))
         {
-            let stored = |decoded: &dicom_ingest::decode::Decoded| -> Vec<Vec<i32>> {
+            let stored = |decoded: &dicom_ingest::decode::Decoded| -> Vec<StoredValues> {
                 decoded.frames.iter().map(|frame| frame.stored.clone()).collect()
             };
             assert!(stored(&before) == stored(&after), "{}", path.display());

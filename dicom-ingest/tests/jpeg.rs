@@ -184,7 +184,7 @@ proptest! {
         let expected: Vec<i32> = image.samples.iter().map(|sample| {
             if signed && *sample >= 1 << (image.precision - 1) { sample - (1 << image.precision) } else { *sample }
         }).collect();
-        prop_assert_eq!(&frames[0].stored, &expected);
+        prop_assert_eq!(frames[0].stored.iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]

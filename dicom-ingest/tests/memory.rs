@@ -20,7 +20,8 @@ use dicom_ingest::instance::Instance;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
 use dicom_ingest::volume::{Plan, Volume, Wanted};
-use support::file::{Encoding, Picture, text};
+use support::file::Encoding;
+use support::series::{AXIAL, slice};
 
 const SLICES: usize = 2000;
 /// Rows and columns of a slice: so many that the volume outweighs the program, and no more.
@@ -128,26 +129,7 @@ fn series_to_volume(side: usize, wanted: Wanted) -> Volume {
 fn file(index: usize, side: usize) -> Vec<u8> {
     let place = index * 7 % SLICES;
     let [step, row, column] = SPACING;
-    let picture = Picture {
-        rows: side as u16,
-        columns: side as u16,
-        allocated: 16,
-        stored: 16,
-        high: 15,
-        signed: false,
-        photometric: "MONOCHROME2",
-        frames: 1,
-        samples: vec![place as u16; side * side],
-        more: vec![
-            text(8, 0x18, "UI", &format!("1.2.3.4.{}", index + 1)),
-            text(8, 0x60, "CS", "CT"),
-            text(0x20, 0x32, "DS", &format!("0\\0\\{:.3}", place as f64 * step)),
-            text(0x20, 0x37, "DS", "1\\0\\0\\0\\1\\0"),
-            text(0x20, 0x52, "UI", "1.2.9"),
-            text(0x28, 0x30, "DS", &format!("{row}\\{column}")),
-            text(0x28, 0x1052, "DS", "-1024"),
-            text(0x28, 0x1053, "DS", "1"),
-        ],
-    };
-    picture.file(Encoding::Explicit)
+    let position = [0.0, 0.0, place as f64 * step];
+    let samples = vec![place as u16; side * side];
+    slice(index, [side as u16; 2], samples, (position, AXIAL), [row, column]).file(Encoding::Explicit)
 }

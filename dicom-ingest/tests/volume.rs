@@ -23,6 +23,7 @@ use dicom_ingest::study::StudyOutcome;
 use dicom_ingest::volume::{Plan, Volume, Wanted};
 use proptest::prelude::*;
 use support::file::{Element, Encoding, Picture, items, text};
+use support::series::{self, AXIAL, decimals};
 
 const ROWS: u16 = 6;
 const COLUMNS: u16 = 5;
@@ -37,15 +38,11 @@ struct Slice {
 }
 
 fn axial(position: [f64; 3]) -> Slice {
-    Slice { position, orientation: "1\\0\\0\\0\\1\\0".into(), more: Vec::new(), value: |_| 0 }
+    Slice { position, orientation: AXIAL.into(), more: Vec::new(), value: |_| 0 }
 }
 
 fn stack(count: usize, step: f64) -> Vec<Slice> {
     (0..count).map(|index| axial([-10.0, -20.0, index as f64 * step])).collect()
-}
-
-fn decimals(numbers: &[f64]) -> String {
-    numbers.iter().map(|number| format!("{number:.6}")).collect::<Vec<_>>().join("\\")
 }
 
 fn file(index: usize, slice: &Slice) -> Vec<u8> {
@@ -53,31 +50,12 @@ fn file(index: usize, slice: &Slice) -> Vec<u8> {
 }
 
 fn picture(index: usize, slice: &Slice) -> Picture {
-    Picture {
-        rows: ROWS,
-        columns: COLUMNS,
-        allocated: 16,
-        stored: 16,
-        high: 15,
-        signed: false,
-        photometric: "MONOCHROME2",
-        frames: 1,
-        samples: (0..usize::from(ROWS * COLUMNS)).map(slice.value).collect(),
-        more: [
-            vec![
-                text(8, 0x18, "UI", &format!("1.2.3.4.{}", index + 1)),
-                text(8, 0x60, "CS", "CT"),
-                text(0x20, 0x32, "DS", &decimals(&slice.position)),
-                text(0x20, 0x37, "DS", &slice.orientation),
-                text(0x20, 0x52, "UI", "1.2.9"),
-                text(0x28, 0x30, "DS", "2\\1.5"),
-                text(0x28, 0x1052, "DS", "-1024"),
-                text(0x28, 0x1053, "DS", "1"),
-            ],
-            slice.more.clone(),
-        ]
-        .concat(), // later elements take the place of earlier ones
-    }
+    let samples = (0..usize::from(ROWS * COLUMNS)).map(slice.value).collect();
+    let place = (slice.position, slice.orientation.as_str());
+    let mut picture = series::slice(index, [ROWS, COLUMNS], samples, place, [2.0, 1.5]);
+    // later elements take the place of earlier ones
+    picture.more.extend(slice.more.clone());
+    picture
 }
 
 fn files(slices: &[Slice]) -> Vec<Vec<u8>> {

@@ -61,6 +61,19 @@ impl Curve {
             Self::Isotonic { at, probability } => interpolate(at, probability, value),
         }
     }
+
+    /// Whether all numbers are finite, the slope is not negative, and each point has a probability.
+    fn is_sound(&self) -> bool {
+        match self {
+            Self::Platt { intercept, slope } => intercept.is_finite() && slope.is_finite() && *slope >= 0.0,
+            Self::Isotonic { at, probability } => {
+                !at.is_empty()
+                    && at.len() == probability.len()
+                    && at.iter().all(|point| point.is_finite())
+                    && probability.iter().all(|value| (0.0..=1.0).contains(value))
+            }
+        }
+    }
 }
 
 fn interpolate(at: &[f64], probability: &[f64], value: f64) -> f64 {
@@ -155,6 +168,11 @@ impl Calibration {
             .filter_map(|(name, own)| Some((name.to_owned(), curve(&own)?)))
             .collect();
         Some(Self { pooled: curve(cases)?, strata })
+    }
+
+    /// Whether every curve can be computed with.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.strata.values().chain([&self.pooled]).all(Curve::is_sound)
     }
 
     /// The probability of a logit in a stratum.

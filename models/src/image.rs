@@ -69,13 +69,17 @@ impl GreyImage {
         if pixels.len() != width * height {
             return Err(ImageError::Count { width, height, pixels: pixels.len() });
         }
-        if let Some(index) = pixels.iter().position(|value| !value.is_finite()) {
+        let is_grey = |value: &f32| (0.0..=1.0).contains(value);
+        // Without a way out between the values of a block a processor compares several at once.
+        let are_grey = |block: &[f32]| block.iter().fold(true, |all, value| all & is_grey(value));
+        if pixels.chunks(64).all(are_grey) {
+            return Ok(Self { width, height, pixels });
+        }
+        let of = |is_wrong: &dyn Fn(&f32) -> bool| pixels.iter().position(is_wrong);
+        if let Some(index) = of(&|value| !value.is_finite()) {
             return Err(ImageError::NotFinite { index });
         }
-        if let Some(index) = pixels.iter().position(|value| !(0.0..=1.0).contains(value)) {
-            return Err(ImageError::Range { index });
-        }
-        Ok(Self { width, height, pixels })
+        Err(ImageError::Range { index: of(&|value| !is_grey(value)).unwrap_or_default() })
     }
 
     /// Makes a picture from values that this crate computed; they are brought into 0 to 1.
@@ -101,11 +105,51 @@ impl GreyImage {
     pub fn pixels(&self) -> &[f32] {
         &self.pixels
     }
+
+    /// The standard deviation of the values, of the whole picture and not of a sample. The sums are made in f64.
+    pub fn deviation(&self) -> f64 {
+        let count = self.pixels.len() as f64;
+        let mean = sum(&self.pixels, |value| value) / count;
+        (sum(&self.pixels, |value| (value - mean).powi(2)) / count).sqrt()
+    }
+}
+
+/// The sum of what `of` makes of each value, in several sums beside each other, none of which waits for another.
+fn sum(values: &[f32], of: impl Fn(f64) -> f64) -> f64 {
+    let (blocks, rest) = values.as_chunks::<16>();
+    let mut sums = [0.0_f64; 16];
+    for block in blocks {
+        for (sum, value) in sums.iter_mut().zip(block) {
+            *sum += of(f64::from(*value));
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|value| of(f64::from(*value))).sum::<f64>()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_wrong_value_is_named_in_a_large_picture_too() {
+        for (wrong, code) in [(f32::NAN, "ImageNotFinite"), (1.5, "ImageRange")] {
+            let mut pixels = vec![0.5; 200 * 3];
+            pixels[417] = wrong;
+            pixels[500] = wrong;
+            let error = GreyImage::new(200, 3, pixels).unwrap_err();
+            assert_eq!(error.code(), code);
+            assert!(error.to_string().contains("pixel 417"), "{error}");
+        }
+    }
+
+    #[test]
+    fn deviation_is_that_of_all_values() {
+        let image = GreyImage::new(37, 1, (0..37_u8).map(|value| f32::from(value) / 64.0).collect()).unwrap();
+        // of 0, 1 .. n - 1 it is the root of (n * n - 1) / 12
+        let expected = ((37.0_f64 * 37.0 - 1.0) / 12.0).sqrt() / 64.0;
+        assert!((image.deviation() - expected).abs() < 1e-12, "{}", image.deviation());
+        assert!(GreyImage::new(40, 40, vec![0.25; 1600]).unwrap().deviation() < 1e-12);
+    }
 
     #[test]
     fn only_valid_pixels_make_a_picture() {

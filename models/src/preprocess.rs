@@ -24,18 +24,21 @@ pub fn resize(image: &GreyImage, width: usize, height: usize) -> GreyImage {
     }
     let columns = taps(image.width(), width);
     let rows = taps(image.height(), height);
-    let mut narrow = Vec::with_capacity(width * image.height());
-    for row in image.pixels().chunks_exact(image.width()) {
-        for tap in &columns {
-            narrow.push(tap.weights.iter().zip(&row[tap.first..]).map(|(w, v)| w * v).sum::<f32>());
-        }
-    }
-    let mut out = vec![0.0_f32; width * height];
-    for (tap, line) in rows.iter().zip(out.chunks_exact_mut(width)) {
-        for (weight, row) in tap.weights.iter().zip(narrow.chunks_exact(width).skip(tap.first)) {
+    // Rows first: whole lines are added to each other, which a processor does several values at a time.
+    let mut low = vec![0.0_f32; image.width() * height];
+    for (tap, line) in rows.iter().zip(low.chunks_exact_mut(image.width())) {
+        for (weight, row) in
+            tap.weights.iter().zip(image.pixels().chunks_exact(image.width()).skip(tap.first))
+        {
             for (value, old) in line.iter_mut().zip(row) {
                 *value += weight * old;
             }
+        }
+    }
+    let mut out = Vec::with_capacity(width * height);
+    for line in low.chunks_exact(image.width()) {
+        for tap in &columns {
+            out.push(tap.weights.iter().zip(&line[tap.first..]).map(|(w, v)| w * v).sum::<f32>());
         }
     }
     GreyImage::clamped(width, height, out)

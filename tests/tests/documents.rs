@@ -14,6 +14,7 @@ fn every_code_that_the_program_can_give_is_documented() {
     }
     for (file, call) in [
         ("worker/src/identity.rs", "=> \""),
+        ("worker/src/pipeline/files.rs", "Ending::refused(\""),
         ("worker/src/pipeline/images.rs", "Ending::refused(\""),
         ("worker/src/pipeline/record.rs", "Ending::refused(\""),
         ("models/src/bundle/applies.rs", "no(\""),

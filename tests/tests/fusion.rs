@@ -9,45 +9,21 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
+use crate::drawn_tables::drawn_table;
+
 const CONFIG: &str = r#"
 [image]
 key = "file"
 label = "Picture"
 source = "drawn numbers"
 components = 2
-[splits]
-count = 4
-test_share = 0.3
-seeds = 1
-[network]
-members = 2
-width = 8
-meeting = 4
-seeds = 1
-steps = 20
+SMALL_NETWORK
 [table]
 id = "drawn"
-version = "1"
 title = "Drawn rows"
-outcome = "a drawn outcome"
-horizon = "now"
-population = "drawn"
-data = "drawn"
-intended_use = "A test."
-created = "2026-11-25"
-patient = "who"
-missing_flags = false
-thresholds = [0.5]
+MADE_UP
 seed = 3
-[table.label]
-column = "sick"
-positive = ["1"]
-negative = ["0"]
-[[table.numeric]]
-column = "x"
-label = "X"
-unit = "1"
-range = [-10.0, 10.0]
+numeric = [{ column = "x", label = "X", unit = "1", range = [-10.0, 10.0] }]
 "#;
 
 fn run(arguments: &[&str], folder: &Path) -> Output {
@@ -72,7 +48,7 @@ fn drawn(folder: &Path) {
     }
     fs::write(folder.join("table.csv"), table).unwrap();
     fs::write(folder.join("vectors.csv"), vectors).unwrap();
-    fs::write(folder.join("config.toml"), CONFIG).unwrap();
+    fs::write(folder.join("config.toml"), drawn_table(CONFIG)).unwrap();
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod deidentify;
 mod deliver;
 mod device;
 mod documents;
+mod drawn_tables;
 mod encodings;
 mod fusion;
 mod inspect;

@@ -9,25 +9,17 @@ use chiasm_tests::{PATIENT_ID, chiasm, lines, phantom_study, record};
 use models::Bundle;
 use serde_json::{Value, json};
 
+use crate::drawn_tables::drawn_table;
+
 /// The start of the phantom's study.
 const T0: &str = "2024-05-06T07:08:09Z";
 
 const CONFIG: &str = r#"
 id = "inflamed"
-version = "1.2"
 title = "Inflamed within a week"
-outcome = "a drawn outcome of these tests"
-horizon = "1 week"
-population = "Adults of a drawn table"
-data = "400 drawn patients"
-intended_use = "A test of the program"
-created = "2026-11-30"
-patient = "who"
-missing_flags = false
-thresholds = [0.5]
+MADE_UP
 seed = 11
 limits = ["nobody was ever measured for this"]
-label = { column = "sick", positive = ["1"], negative = ["0"] }
 numeric = [
     { column = "crp", label = "C-reactive protein", unit = "mg/L", range = [0.0, 500.0], log1p = true },
     { column = "creatinine", label = "Creatinine", unit = "mg/dL", range = [0.1, 20.0] },
@@ -61,7 +53,7 @@ fn site(folder: &Path, config: &str) {
         writeln!(table, "p{row},{sick},{crp}.5,{creatinine},{age},{sex}").unwrap();
     }
     fs::write(folder.join("table.csv"), table).unwrap();
-    fs::write(folder.join("config.toml"), config).unwrap();
+    fs::write(folder.join("config.toml"), drawn_table(config)).unwrap();
     succeeded(&run(folder, &["fusion", "train", "config.toml", "--data", "table.csv", "--out", "model"]));
     fs::write(folder.join("chiasm.toml"), "[risks.own]\npath = \"model\"\n").unwrap();
 }
@@ -256,31 +248,12 @@ components = 3
 [formula]
 column = "mayo"
 label = "Mayo"
-[splits]
-count = 4
-test_share = 0.3
-seeds = 1
-[network]
-members = 2
-width = 8
-meeting = 4
-seeds = 1
-steps = 20
+SMALL_NETWORK
 [table]
 id = "pictured"
-version = "2"
 title = "Inflamed as picture and record have it"
-outcome = "a drawn outcome of these tests"
-horizon = "now"
-population = "nobody"
-data = "200 drawn patients"
-intended_use = "A test of the program"
-created = "2026-11-30"
-patient = "who"
-missing_flags = false
-thresholds = [0.5]
+MADE_UP
 seed = 3
-label = { column = "sick", positive = ["1"], negative = ["0"] }
 numeric = [{ column = "crp", label = "C-reactive protein", unit = "mg/L", range = [0.0, 500.0] }]
 "#;
 
@@ -302,7 +275,7 @@ fn pictured_site(folder: &Path, config: &str) {
     }
     fs::write(folder.join("table.csv"), table).unwrap();
     fs::write(folder.join("vectors.csv"), vectors).unwrap();
-    fs::write(folder.join("config.toml"), config).unwrap();
+    fs::write(folder.join("config.toml"), drawn_table(config)).unwrap();
     let train = ["fusion", "train", "config.toml", "--data", "table.csv", "--embeddings", "vectors.csv"];
     succeeded(&run(folder, &[&train[..], &["--out", "model"]].concat()));
     fs::write(folder.join("chiasm.toml"), "[risks.own]\npath = \"model\"\n").unwrap();

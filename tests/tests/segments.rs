@@ -1,6 +1,9 @@
 //! A network that outlines, from its file of weights to what archives and records are given: its weights are set by hand so
 //! that the bright pixels are inside, and the mask that is wanted can be told from the picture itself.
 
+mod network;
+mod outlined;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,121 +11,18 @@ use std::process::Command;
 
 use chiasm_tests::orthanc::{Orthanc, TITLES};
 use chiasm_tests::{chiasm, lines, phantom, run};
-use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::own::SEGMENTATION_CLASS;
-use dicom_ingest::phantom::{SIDE, WHITE};
+use dicom_ingest::phantom::SIDE;
 use dicom_object::InMemDicomObject;
-use models::network::{StateDict, StateTensor};
-use serde_json::{Value, json};
+use serde_json::Value;
 use worker::deliver::{Parcel, Target as _};
 use worker::ledger::{JobState, ReportBytes};
 
+use self::network::{BRIGHT, INPUT, imported};
 use super::pacs;
-
-/// A value from which on a stored pixel is bright: between two of them, so that no rounding decides.
-const BRIGHT: f64 = 2600.5;
-/// Side of the network's input: a quarter of the phantom's, so that every fourth pixel is asked.
-const INPUT: usize = 256;
-
-const RECIPE: &str = r#"
-id = "bright"
-version = "1.2.0"
-title = "What is bright"
-limits = ["It knows nothing of medicine."]
-
-[applies_to]
-modalities = ["CR", "DX"]
-sop_classes = ["1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"]
-body_parts = []
-views = []
-
-[architecture]
-family = "basic-unet"
-input_channels = 1
-outputs = 2
-features = [2, 2, 2, 2, 2, 2]
-norm = "batch"
-negative_slope = 0.1
-
-[preprocessing]
-height = SIDE
-width = SIDE
-steps = [{ step = "resize", height = SIDE, width = SIDE, rule = "monai-area" }]
-channels = [{ mean = 0.0, deviation = 1.0 }]
-
-[[segments]]
-name = "bright"
-title = "Bright region"
-category = { system = "http://snomed.info/sct", code = "123037004", display = "Anatomical Structure" }
-type = { system = "http://snomed.info/sct", code = "51185008", display = "Thoracic structure" }
-
-[[segments]]
-name = "dazzling"
-title = "Dazzling region"
-category = { system = "http://snomed.info/sct", code = "49755003", display = "Morphologically Abnormal Structure" }
-type = { system = "http://snomed.info/sct", code = "52988006", display = "Lesion" }
-least_area_px = 10
-"#;
-
-/// The tensors of MONAI's `BasicUNet` of two channels a level, by its own names. The picture goes through the upper level's
-/// middle pixels alone: output 0 is `200 (v - threshold)`, output 1 always far below.
-fn weights(threshold: f32) -> StateDict {
-    let mut state = StateDict::new();
-    let mut put = |name: String, shape: &[usize], values: &dyn Fn(usize) -> f32| {
-        let count = shape.iter().product();
-        let tensor = StateTensor::new(shape.to_vec(), (0..count).map(values).collect()).unwrap();
-        state.insert(name, tensor);
-    };
-    let mut conv = |name: &str, input: usize, passes: bool| {
-        let middle = move |index: usize| f32::from(u8::from(passes && index == 4));
-        put(format!("{name}.conv.weight"), &[2, input, 3, 3], &middle);
-        for (part, value) in [("bias", 0.0), ("weight", 1.0), ("running_mean", 0.0), ("running_var", 1.0)] {
-            put(format!("{name}.adn.N.{part}"), &[2], &|_| value);
-        }
-        put(format!("{name}.conv.bias"), &[2], &|_| 0.0);
-    };
-    conv("conv_0.conv_0", 1, true);
-    conv("conv_0.conv_1", 2, true);
-    for level in 1..=4 {
-        conv(&format!("down_{level}.convs.conv_0"), 2, false);
-        conv(&format!("down_{level}.convs.conv_1"), 2, false);
-    }
-    for level in 1..=4 {
-        // the encoder's two channels, and those from below: half of two, and all of them at the top
-        let (up, passes) = if level == 1 { (2, true) } else { (1, false) };
-        conv(&format!("upcat_{level}.convs.conv_0"), 2 + up, passes);
-        conv(&format!("upcat_{level}.convs.conv_1"), 2, passes);
-    }
-    for level in 1..=4 {
-        let up = if level == 1 { 2 } else { 1 };
-        put(format!("upcat_{level}.upsample.deconv.weight"), &[2, up, 2, 2], &|_| 0.0);
-        put(format!("upcat_{level}.upsample.deconv.bias"), &[up], &|_| 0.0);
-    }
-    put("final_conv.weight".into(), &[2, 2, 1, 1], &|index| [200.0, 0.0, 0.0, 0.0][index]);
-    put("final_conv.bias".into(), &[2], &|index| [-200.0 * threshold, -20.0][index]);
-    state
-}
-
-/// Imports the network with an input of `side` pixels into `folder`.
-fn imported(folder: &Path, side: usize) -> PathBuf {
-    imported_by(RECIPE, folder, side)
-}
-
-/// The same by another recipe.
-fn imported_by(text: &str, folder: &Path, side: usize) -> PathBuf {
-    let (recipe, file, bundle) =
-        (folder.join("bright.toml"), folder.join("bright.safetensors"), folder.join("bright"));
-    fs::write(&recipe, text.replace("SIDE", &side.to_string())).unwrap();
-    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-    let threshold = (BRIGHT / f64::from(WHITE)) as f32;
-    fs::write(&file, models::bundle::tensors::write(&weights(threshold)).unwrap()).unwrap();
-    let words = ["models", "import", "--arch", "basic-unet", "--config"].map(Path::new);
-    let output = run(&[&words[..], &[&recipe, &file, Path::new("--out"), &bundle]].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    bundle
-}
 
 /// The phantom's file after `change`, and its pixels.
 fn study(folder: &Path, change: impl FnOnce(&mut InMemDicomObject)) -> (PathBuf, Vec<u16>) {
@@ -148,13 +48,6 @@ fn analysis(bundle: &Path, study: &Path, out: &Path) -> Command {
     let words = ["analyze", "--json", "--device", "cpu", "--pipeline", "bright", "--out"].map(Path::new);
     let mut command = Command::new(chiasm());
     command.args([&words[..], &[out, study]].concat()).env("CHIASM__PIPELINES__BRIGHT__PATH", bundle);
-    command
-}
-
-/// The same where what is outlined is a fact for the risks.
-fn with_facts(bundle: &Path, study: &Path, out: &Path) -> Command {
-    let mut command = analysis(bundle, study, out);
-    command.env("CHIASM__PIPELINES__BRIGHT__OUTLINES_ARE_FACTS", "true");
     command
 }
 
@@ -389,87 +282,6 @@ fn a_distance_counts_only_where_it_is_one_in_the_patient() {
     for useless in ["0\\0", "-1\\1", "0.3", "x\\y"] {
         assert_eq!(spacing("useless", &[of(useless), fiducial]), None, "{useless}");
     }
-}
-
-/// A section with a bright disc of a radius of 20 pixels, 0.3 mm apart: 41 pixels across.
-fn disc(dataset: &mut InMemDicomObject) {
-    let pixel = |index: usize| {
-        let (x, y) = ((index % SIDE) as f64 - 400.0, (index / SIDE) as f64 - 300.0);
-        if x.hypot(y) <= 20.0 { 3500_u16 } else { 800 }
-    };
-    let values: Vec<u16> = (0..SIDE * SIDE).map(pixel).collect();
-    dataset.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(values.into())));
-    dataset.put(DataElement::new(tags::MODALITY, VR::CS, "CT"));
-    dataset.put(DataElement::new(tags::PIXEL_SPACING, VR::DS, "0.3\\0.3"));
-}
-
-/// The recipe of a network that outlines nodules of the lung, on sections too.
-fn of_nodules() -> String {
-    RECIPE.replace(r#"["CR", "DX"]"#, r#"["CR", "DX", "CT"]"#).replace(
-        r#"code = "51185008", display = "Thoracic structure""#,
-        r#"code = "786838002", display = "Nodule of lung""#,
-    )
-}
-
-fn brock(line: &Value) -> Value {
-    let risks = line["risks"].as_array().unwrap();
-    risks.iter().find(|risk| risk["id"] == "brock").unwrap().clone()
-}
-
-#[test]
-fn an_outlined_nodule_is_a_fact_of_the_risks_where_the_pipeline_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let bundle = imported_by(&of_nodules(), folder.path(), SIDE);
-    let (path, _) = study(&folder.path().join("study"), disc);
-    let off = analyze(&bundle, &path, &folder.path().join("off"), &[]);
-    assert_eq!(brock(&off)["missing"], json!(["nodule"]), "it is off where nobody asks for it");
-
-    let said = |path: &Path, out: &str| {
-        let output = with_facts(&bundle, path, &folder.path().join(out)).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-        lines(&output).remove(0)
-    };
-    let line = said(&path, "on");
-    let found = brock(&line);
-    let missing = ["family-history", "emphysema", "nodule-type", "upper-lobe", "nodule-count"];
-    assert_eq!(found["missing"], json!(missing));
-    let (low, high) = (found["low"].as_f64().unwrap(), found["high"].as_f64().unwrap());
-    assert!(found["probability"].is_null() && 0.0 < low && low < high && high < 1.0, "{found}");
-    let page = fs::read_to_string(file(&line, "html")).unwrap();
-    assert!(page.contains("data-lesion=\"12.3\"") && page.contains("data-outlined-by=\"bright@1.2.0\""));
-    assert!(page.contains("no person has measured or confirmed it"));
-    let fhir: Value = serde_json::from_slice(&fs::read(file(&line, "bundle")).unwrap()).unwrap();
-    let observations = resources(&fhir, "Observation");
-    let own = observations.iter().find(|one| one["code"]["coding"][0]["code"] == "33728-7").unwrap();
-    assert_eq!(own["valueQuantity"]["value"].as_f64(), Some(12.3));
-    assert_eq!(own["meta"]["security"][0]["code"], "AIAST");
-    let seg = dicom_object::open_file(file(&line, "segmentation")).unwrap().into_inner();
-    let uid = format!("urn:oid:{}", text(&seg, tags::SOP_INSTANCE_UID));
-    let documents = resources(&fhir, "DocumentReference");
-    let named = documents.iter().find(|one| one["identifier"][0]["value"] == uid.as_str()).unwrap();
-    let from = own["derivedFrom"].to_string();
-    assert!(from.contains(named["id"].as_str().unwrap()), "the segmentation: {from}");
-
-    // a radiograph is magnified, also one that says how it was calibrated
-    let (film, _) = study(&folder.path().join("film"), |dataset| {
-        disc(dataset);
-        dataset.put(DataElement::new(tags::MODALITY, VR::CS, "DX"));
-        calibrated(dataset);
-    });
-    let line = said(&film, "film-out");
-    assert_eq!(brock(&line)["missing"], json!(["nodule"]));
-    let page = fs::read_to_string(file(&line, "html")).unwrap();
-    assert!(page.contains("no section of CT or MR") && !page.contains("data-lesion="));
-}
-
-#[test]
-fn a_model_that_outlines_no_nodule_is_not_asked_for_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let bundle = imported(folder.path(), INPUT);
-    let (path, _) = study(&folder.path().join("study"), |_| ());
-    let output = with_facts(&bundle, &path, &folder.path().join("out")).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() != Some(0) && told.contains("outlines_are_facts"), "{told}");
 }
 
 /// Orthanc takes the segmentation over both ways, in the study of its image, and gives it back as it is.

@@ -101,6 +101,19 @@ fn a_training_run_that_is_killed_goes_on_to_the_same_weights() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("of another configuration or other data"));
 }
 
+/// No pictures, each of more pixels than can be counted.
+#[test]
+fn sides_that_no_picture_has_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, data) = inputs(folder.path());
+    let arrays = [("train_images", "(0, 1099511627776, 1099511627776)"), ("train_labels", "(0, 1)")];
+    let arrays = arrays.map(|(name, shape)| (format!("{name}.npy"), npy(shape, &[])));
+    fs::write(&data, stored_zip(&arrays)).unwrap();
+    let refused = train(&config, &data, &folder.path().join("bundle"), None).output().unwrap();
+    let log = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && log.contains("are not pictures of 8 bit"), "{log}");
+}
+
 #[test]
 fn a_trained_model_is_evaluated_with_figures() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! The processes of this program that read the files of studies.
 
 use std::io;
+use std::num::NonZero;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,6 +18,7 @@ pub fn open(config: &WorkerConfig) -> Result<Arc<dyn Reader>, PoolError> {
     let options = PoolOptions {
         command: Box::new(command),
         processes: config.decoders,
+        threads: std::thread::available_parallelism().map_or(1, NonZero::get),
         limits: Limits::default(),
         memory_bytes: config.decoder_memory_bytes,
         timeout: config.decoder_timeout,

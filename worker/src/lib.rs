@@ -13,6 +13,7 @@ pub mod risk_models;
 
 pub mod lane;
 pub mod message;
+mod origin;
 pub mod orthanc;
 pub mod queue;
 

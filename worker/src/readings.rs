@@ -19,8 +19,8 @@ pub struct Reading {
     pub model: ModelNumber,
     /// Its model's bundle.
     pub bundle: Arc<Bundle>,
-    /// What tells the bundle from every other.
-    identity: String,
+    /// What tells the bundle from every other ([`Bundle::identity`]), found when it was opened.
+    pub identity: String,
 }
 
 /// All pipelines of a site, the built-in one first.

@@ -5,6 +5,8 @@
 
 mod fault;
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 
 use std::fs::File;
@@ -161,7 +163,7 @@ impl RiskModel {
         if let (Learned::Fused(fused), Some(readings)) = (&model, readings) {
             let stated = fused.config().image.bundle.as_deref().unwrap_or_default();
             let mut carrying = readings.all().iter().filter(|one| is_of(&own.pipelines, &one.pipeline.id));
-            if !carrying.any(|reading| reading.bundle.identity().is_ok_and(|own| own == stated)) {
+            if !carrying.any(|reading| reading.identity == stated) {
                 return Err(RiskModelFault::Bundle { bundle: stated.to_owned() });
             }
         }

@@ -1,8 +1,8 @@
 //! The product's side of what is measured beside other programs (`benches/peers/`).
 //!
 //! It is given its work on the command line and asked over standard input, line by line: `time SECONDS` is answered with the
-//! seconds of each run in as much time, three at least; `answer` with what the work gave, so that whoever asks can tell that
-//! both sides did the same. It ends with its input.
+//! seconds of each run in as much time, three at least, one of a series; `answer` with what the work gave, so that whoever asks
+//! can tell that both sides did the same. It ends with its input.
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -24,10 +24,18 @@ use serde_json::json;
 use worker::bench::file::Program;
 use worker::bench::machine::Machine;
 
-/// Runs before anything counts.
-const WARM_UP: usize = 3;
-/// The fewest runs that are timed together.
-const LEAST: usize = 3;
+/// How often work is run at least.
+#[derive(Debug, Clone, Copy)]
+struct Runs {
+    /// Before anything is asked.
+    warm_up: usize,
+    /// Timed together.
+    least: usize,
+}
+
+const RUNS: Runs = Runs { warm_up: 3, least: 3 };
+/// A run over a series decodes many pictures, and the one that gives the answer comes first.
+const RUNS_OF_A_SERIES: Runs = Runs { warm_up: 0, least: 1 };
 /// Height and width of the pictures that are scored.
 const SIDE: usize = 224;
 
@@ -53,18 +61,20 @@ fn main() -> anyhow::Result<()> {
         ["score", weights, pictures, batch] => {
             score(Path::new(weights), Path::new(pictures), batch.parse()?)?
         }
-        ["decode", file] => decoding(Path::new(file))?,
+        ["decode", file] => decoding(&[PathBuf::from(file)])?,
+        ["series", folder] => decoding(&files(Path::new(folder))?)?,
         ["volume", folder] => volume(Path::new(folder)),
         ["evaluate", scores, labels] => evaluate(Path::new(scores), Path::new(labels))?,
         _ => bail!(
-            "one of: about | studies FOLDER COUNT | score WEIGHTS PICTURES BATCH | decode FILE | volume FOLDER | evaluate SCORES LABELS"
+            "one of: about | studies FOLDER COUNT | score WEIGHTS PICTURES BATCH | decode FILE | series FOLDER | volume FOLDER | \
+             evaluate SCORES LABELS"
         ),
     };
-    serve(work)
+    serve(work, if words.first() == Some(&"series") { RUNS_OF_A_SERIES } else { RUNS })
 }
 
-fn serve(mut work: Work) -> anyhow::Result<()> {
-    for _ in 0..WARM_UP {
+fn serve(mut work: Work, runs: Runs) -> anyhow::Result<()> {
+    for _ in 0..runs.warm_up {
         work(Show::Nothing)?;
     }
     let mut out = std::io::stdout().lock();
@@ -73,7 +83,7 @@ fn serve(mut work: Work) -> anyhow::Result<()> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let answer = match line.split_once(' ') {
-            Some(("time", seconds)) => timed(&mut work, seconds.parse()?)?,
+            Some(("time", seconds)) => timed(&mut work, runs.least, seconds.parse()?)?,
             None if line == "answer" => work(Show::Answer)?,
             _ => bail!("`time SECONDS` or `answer`, not `{line}`"),
         };
@@ -83,9 +93,9 @@ fn serve(mut work: Work) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn timed(work: &mut Work, seconds: f64) -> anyhow::Result<Vec<f64>> {
+fn timed(work: &mut Work, least: usize, seconds: f64) -> anyhow::Result<Vec<f64>> {
     let (all, mut samples) = (Instant::now(), Vec::new());
-    while samples.len() < LEAST || all.elapsed().as_secs_f64() < seconds {
+    while samples.len() < least || all.elapsed().as_secs_f64() < seconds {
         let began = Instant::now();
         std::hint::black_box(work(Show::Nothing)?);
         samples.push(began.elapsed().as_secs_f64());
@@ -139,24 +149,36 @@ fn score(weights: &Path, pictures: &Path, batch: usize) -> anyhow::Result<Work> 
     Ok(Box::new(move |_| Ok(loaded.outputs(values.clone())?.into_iter().map(f64::from).collect())))
 }
 
-/// The file's bytes in memory to stored values: pre-scan, header, digest and pixels.
-fn decoding(file: &Path) -> anyhow::Result<Work> {
-    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+/// Bytes of files in memory to stored values, one file after the other: pre-scan, header, digest and pixels. What each gave is
+/// summed up.
+fn decoding(paths: &[PathBuf]) -> anyhow::Result<Work> {
+    let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
+    let files = paths.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Box::new(move |show| {
-        let decoded =
-            decode(&bytes, &Limits::default()).map_err(|refusal| anyhow::anyhow!(refusal.message))?;
-        Ok(checksum(show, decoded.frames[0].stored.iter().copied().map(f64::from)))
+        let mut sums = vec![0.0; 3];
+        for bytes in &files {
+            let decoded =
+                decode(bytes, &Limits::default()).map_err(|refusal| anyhow::anyhow!(refusal.message))?;
+            let own = checksum(show, decoded.frames[0].stored.iter().map(f64::from));
+            sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        Ok(sums)
     }))
+}
+
+/// The files of a folder, by name.
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// The files of a folder to a volume of Hounsfield units: reading, headers, plan and pixels.
 fn volume(folder: &Path) -> Work {
     let folder = folder.to_owned();
     Box::new(move |show| {
-        let mut paths: Vec<PathBuf> =
-            std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-        paths.sort();
-        let files = paths.iter().map(std::fs::read).collect::<std::io::Result<Vec<_>>>()?;
+        let files = files(&folder)?.iter().map(std::fs::read).collect::<std::io::Result<Vec<_>>>()?;
         let limits = Limits::default();
         let said = |refusal: dicom_ingest::refusal::Refusal| anyhow::anyhow!(refusal.message);
         let headers = files

@@ -4,6 +4,7 @@
 use super::{Codestream, jpeg_dct, jpeg_lossless};
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::stored::StoredValues;
 
 /// A marker segment: its code (the byte after 0xFF), its parameters, and where the bytes after it begin.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +88,7 @@ pub(super) fn is_lossy(coded: &[u8]) -> bool {
 }
 
 /// Decodes a frame by the process that its codestream names.
-pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
+pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<StoredValues, Refusal> {
     let (marker, header) = frame_header(coded)?;
     check_end(coded)?;
     match marker {

@@ -1,12 +1,17 @@
 //! JPEG 2000 (ISO/IEC 15444-1), through OpenJPEG.
+//!
+//! OpenJPEG decodes the blocks of a picture on as many threads as `OPJ_NUM_THREADS` in the environment of the process says, on the
+//! caller's alone where nothing is said. The values are the same. A pool of readers says it to its processes
+//! (`decoders/threads.rs`).
 
 use jpeg2k::{DecodeParameters, Image};
 
 use super::Codestream;
 use super::jpeg::{Segment, failed, segment};
-use super::samples::{mask, overflow, refuse_left_aligned, sign_extend};
+use super::samples::{refuse_left_aligned, store_numbers};
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::stored::StoredValues;
 use crate::warning::{Warning, WarningCode};
 
 /// Samples a byte may hold above the plausible size: a blank tile costs a few bytes.
@@ -39,7 +44,7 @@ pub(super) fn decode(
     coded: &[u8],
     facts: &PixelFacts,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<i32>, Refusal> {
+) -> Result<StoredValues, Refusal> {
     let size = size(codestream(coded)?)?;
     size.header.check(facts, coded.len(), SAMPLES_PER_BYTE)?;
     refuse_left_aligned(facts)?;
@@ -60,7 +65,7 @@ pub(super) fn decode(
             warnings.push(Warning::new(WarningCode::CodestreamSign, message));
         }
     }
-    store(component.data(), size.header.precision, facts)
+    store_numbers(component.data(), size.header.precision, facts)
 }
 
 /// Whether the main header names the transform that does not give back what went in (A.6.1, A.6.2).
@@ -81,22 +86,6 @@ pub(super) fn is_lossy(coded: &[u8]) -> bool {
         at = end;
     }
     false
-}
-
-/// Stored values of decoded ones; what Bits Stored cannot hold is refused.
-fn store(decoded: &[i32], precision: u32, facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
-    let bits = facts.bits_stored.min(precision);
-    let mut stored = Vec::with_capacity(decoded.len());
-    for value in decoded {
-        let low = *value & mask(precision);
-        // Above the stored bits only zeros or copies of the sign may stand.
-        let read = if facts.signed { sign_extend(low, bits) } else { low & mask(bits) };
-        if low > mask(bits) && read & mask(precision) != low {
-            return Err(overflow(facts));
-        }
-        stored.push(read);
-    }
-    Ok(stored)
 }
 
 /// The contiguous codestream: the frame itself, or the box that holds it in a JP2 file (I.5.4).

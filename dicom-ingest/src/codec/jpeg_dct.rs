@@ -7,12 +7,13 @@ use super::jpeg::failed;
 use super::samples::store_unsigned;
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::stored::StoredValues;
 
 /// Most samples that a byte can hold: a block of 64 takes two bits at least.
 const SAMPLES_PER_BYTE: u64 = 256;
 
 /// Decodes a grey frame.
-pub(super) fn decode(coded: &[u8], header: Codestream, facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
+pub(super) fn decode(coded: &[u8], header: Codestream, facts: &PixelFacts) -> Result<StoredValues, Refusal> {
     header.check(facts, coded.len(), SAMPLES_PER_BYTE)?;
     if header.precision != 8 {
         return Err(Refusal::new(
@@ -36,5 +37,5 @@ pub(super) fn decode(coded: &[u8], header: Codestream, facts: &PixelFacts) -> Re
     if !grey || bytes.len() != samples {
         return Err(failed("the JPEG decoder did not return the grey frame that the header promised"));
     }
-    store_unsigned(bytes.into_iter().map(i32::from).collect(), header.precision, facts, false)
+    store_unsigned(bytes.into_iter().map(u16::from).collect(), header.precision, facts, false)
 }

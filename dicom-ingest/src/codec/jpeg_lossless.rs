@@ -4,9 +4,10 @@
 
 use super::Codestream;
 use super::jpeg::{EOI, SOS, Segment, failed, segment};
-use super::samples::{mask, store_unsigned};
+use super::samples::{any_bits, low_16, mask, store_unsigned};
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::stored::StoredValues;
 
 /// Most samples that a byte can hold: a sample takes one bit at least.
 const SAMPLES_PER_BYTE: u64 = 8;
@@ -14,7 +15,7 @@ const SAMPLES_PER_BYTE: u64 = 8;
 const MAX_CODE: usize = 16;
 
 /// Decodes a frame of one component.
-pub(super) fn decode(coded: &[u8], header: Codestream, facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
+pub(super) fn decode(coded: &[u8], header: Codestream, facts: &PixelFacts) -> Result<StoredValues, Refusal> {
     header.check(facts, coded.len(), SAMPLES_PER_BYTE)?;
     if facts.samples_per_frame() > (coded.len() as u64).saturating_mul(SAMPLES_PER_BYTE) {
         return Err(failed("the JPEG codestream is too short for its pixels"));
@@ -26,7 +27,7 @@ pub(super) fn decode(coded: &[u8], header: Codestream, facts: &PixelFacts) -> Re
     let raw = scan.samples(header)?;
     // Padded to a byte, one sample's sign cannot be told from another's value.
     let ambiguous = facts.signed && header.precision < facts.bits_stored;
-    if ambiguous && raw.iter().any(|value| *value > mask(header.precision - 1)) {
+    if ambiguous && any_bits(&raw) > mask(header.precision - 1) {
         return Err(Refusal::new(
             RefusalCode::PixelMismatch,
             format!("signed samples of {} bits in a codestream of {}", facts.bits_stored, header.precision),
@@ -82,7 +83,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Decodes all samples (H.1.2). Restart intervals are whole lines (H.1.1); each begins as the first line does.
-    fn samples(&self, header: Codestream) -> Result<Vec<i32>, Refusal> {
+    fn samples(&self, header: Codestream) -> Result<Vec<u16>, Refusal> {
         let (rows, columns) = (header.rows as usize, header.columns as usize);
         if !self.restart_interval.is_multiple_of(columns) {
             return Err(failed("the JPEG restart interval is not a whole number of lines"));
@@ -90,29 +91,31 @@ impl<'a> Scan<'a> {
         let lines_per_interval = self.restart_interval / columns;
         let first = 1_i32 << (header.precision - u32::from(self.point_transform) - 1);
         let mut bits = Bits::new(self.entropy);
-        let mut samples: Vec<i32> = Vec::with_capacity(rows * columns);
+        let mut samples: Vec<u16> = Vec::with_capacity(rows * columns);
         for row in 0..rows {
             let line_in_interval = if lines_per_interval == 0 { row } else { row % lines_per_interval };
             if row > 0 && line_in_interval == 0 {
                 bits.restart(row / lines_per_interval - 1)?;
             }
             for column in 0..columns {
-                let at = samples.len();
+                let before = |back: usize| i32::from(samples[samples.len() - back]);
                 let prediction = match (line_in_interval, column) {
                     (0, 0) => first,
-                    (0, _) => samples[at - 1],
-                    (_, 0) => samples[at - columns],
-                    _ => self.predict(samples[at - 1], samples[at - columns], samples[at - columns - 1]),
+                    (0, _) => before(1),
+                    (_, 0) => before(columns),
+                    _ => self.predict(before(1), before(columns), before(columns + 1)),
                 };
                 let difference = self.table.difference(&mut bits)?;
-                samples.push((prediction + difference) & 0xFFFF);
+                samples.push(low_16(prediction + difference));
             }
         }
-        if samples.iter().any(|sample| *sample > mask(header.precision - u32::from(self.point_transform))) {
+        if any_bits(&samples) > mask(header.precision - u32::from(self.point_transform)) {
             return Err(failed("a JPEG sample is greater than the precision allows"));
         }
-        for sample in &mut samples {
-            *sample <<= self.point_transform;
+        if self.point_transform > 0 {
+            for sample in &mut samples {
+                *sample <<= self.point_transform;
+            }
         }
         Ok(samples)
     }
@@ -179,7 +182,7 @@ impl Huffman {
             category @ 1..=15 => {
                 let magnitude = bits.take(category)?;
                 let negative = magnitude < 1 << (category - 1);
-                Ok(if negative { magnitude - mask(category) } else { magnitude })
+                Ok(if negative { magnitude - i32::from(mask(category)) } else { magnitude })
             }
             _ => Err(failed("a JPEG difference has no category")),
         }

@@ -4,9 +4,10 @@
 //! follow the annexes of the standard.
 
 use super::jpeg::{EOI, SOS, Segment, check_end, failed, frame_header, segment};
-use super::samples::store_unsigned;
+use super::samples::{low_16, store_unsigned};
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::Refusal;
+use crate::stored::StoredValues;
 
 mod bits;
 mod damage;
@@ -27,7 +28,7 @@ const LSE: u8 = 0xF8;
 const DRI: u8 = 0xDD;
 
 /// Decodes a frame.
-pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
+pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<StoredValues, Refusal> {
     let (marker, header) = frame_header(coded)?;
     if marker != SOF55 {
         return Err(failed("the frame is not a JPEG-LS codestream"));
@@ -102,7 +103,7 @@ fn samples(
     parameters: &Parameters,
     rows: usize,
     columns: usize,
-) -> Result<Vec<i32>, Refusal> {
+) -> Result<Vec<u16>, Refusal> {
     let mut bits = Bits::new(entropy);
     let mut model = Model::new(parameters, rows * columns);
     let mut above = vec![0; columns + 2];
@@ -112,7 +113,7 @@ fn samples(
         line[0] = above[1];
         model.line(&mut bits, &above, &mut line)?;
         line[columns + 1] = line[columns];
-        samples.extend_from_slice(&line[1..=columns]);
+        samples.extend(line[1..=columns].iter().map(|sample| low_16(*sample)));
         std::mem::swap(&mut above, &mut line);
     }
     Ok(samples)

@@ -15,6 +15,7 @@ mod samples;
 use crate::dataset::ByteOrder;
 use crate::pixel_facts::{Photometric, PixelFacts};
 use crate::refusal::{Refusal, RefusalCode};
+use crate::stored::StoredValues;
 use crate::transfer_syntax::TransferSyntax;
 use crate::warning::Warning;
 
@@ -109,7 +110,11 @@ pub(crate) fn is_lossy(coded: &[u8], transfer_syntax: &TransferSyntax) -> bool {
 }
 
 /// Decodes one native frame.
-pub(crate) fn decode_native(bytes: &[u8], facts: &PixelFacts, layout: Layout) -> Result<Vec<i32>, Refusal> {
+pub(crate) fn decode_native(
+    bytes: &[u8],
+    facts: &PixelFacts,
+    layout: Layout,
+) -> Result<StoredValues, Refusal> {
     native::decode(bytes, facts, layout)
 }
 
@@ -119,7 +124,7 @@ pub(crate) fn decode_frame(
     transfer_syntax: &TransferSyntax,
     facts: &PixelFacts,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<i32>, Refusal> {
+) -> Result<StoredValues, Refusal> {
     match transfer_syntax {
         TransferSyntax::Rle => rle::decode(coded, facts),
         TransferSyntax::JpegBaseline | TransferSyntax::JpegExtended | TransferSyntax::JpegLossless => {

@@ -1,8 +1,9 @@
 //! RLE Lossless (PS3.5 annex G): a segment of PackBits for each byte of a sample, highest byte first.
 
-use super::native;
+use super::samples::store_allocated;
 use crate::pixel_facts::PixelFacts;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::stored::StoredValues;
 
 /// Size of the header: the number of segments and fifteen offsets.
 const HEADER: usize = 64;
@@ -10,7 +11,7 @@ const HEADER: usize = 64;
 const MAX_EXPANSION: u64 = 64;
 
 /// Decodes a frame of one sample a pixel.
-pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refusal> {
+pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<StoredValues, Refusal> {
     let header = coded.get(..HEADER).ok_or_else(|| failed("the RLE header is cut off"))?;
     let words: Vec<usize> =
         header.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word) as usize).collect();
@@ -28,18 +29,18 @@ pub(super) fn decode(coded: &[u8], facts: &PixelFacts) -> Result<Vec<i32>, Refus
             format!("{} bytes of RLE cannot hold {samples} samples", coded.len()),
         ));
     }
-    let mut raw = vec![0_i32; usize::try_from(samples).unwrap_or(usize::MAX)];
+    let mut raw = vec![0_u16; usize::try_from(samples).unwrap_or(usize::MAX)];
     let offsets = &words[1..=segments];
     for (index, start) in offsets.iter().enumerate() {
         let end = offsets.get(index + 1).copied().unwrap_or(coded.len());
         let segment = coded.get(*start..end).filter(|_| *start >= HEADER);
         unpack(segment.ok_or_else(|| failed("an RLE segment lies outside the frame"))?, &mut raw)?;
     }
-    native::store(raw, facts)
+    store_allocated(raw, facts)
 }
 
 /// Decodes one segment and puts each byte below what the sample holds so far (PS3.5 G.3.2).
-fn unpack(segment: &[u8], raw: &mut [i32]) -> Result<(), Refusal> {
+fn unpack(segment: &[u8], raw: &mut [u16]) -> Result<(), Refusal> {
     let short = || failed("an RLE segment ends before the last pixel");
     let mut rest = segment;
     let mut filled = 0;
@@ -55,7 +56,7 @@ fn unpack(segment: &[u8], raw: &mut [i32]) -> Result<(), Refusal> {
                 let take = count.min(left);
                 let bytes = rest.get(..take).ok_or_else(short)?;
                 for (sample, byte) in raw[filled..filled + take].iter_mut().zip(bytes) {
-                    *sample = *sample << 8 | i32::from(*byte);
+                    *sample = *sample << 8 | u16::from(*byte);
                 }
                 rest = rest.get(count..).unwrap_or_default();
                 filled += take;
@@ -68,7 +69,7 @@ fn unpack(segment: &[u8], raw: &mut [i32]) -> Result<(), Refusal> {
                 rest = after;
                 raw[filled..filled + take]
                     .iter_mut()
-                    .for_each(|sample| *sample = *sample << 8 | i32::from(*byte));
+                    .for_each(|sample| *sample = *sample << 8 | u16::from(*byte));
                 filled += take;
                 beyond = count - take;
             }

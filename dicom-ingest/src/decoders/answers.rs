@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::check;
 use super::facts::SentInstance;
 use super::place::{Place, Placed};
-use super::wire::{self, Answered, Framed, VALUES_AT_ONCE, invalid, widen};
+use super::wire::{self, Answered, Framed, invalid};
 use crate::decode::Decoded;
 use crate::deidentify::Deidentified;
 use crate::frame::{Frame, GreyTransform, TableEntries};
@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::reader::Header;
 use crate::refusal::Refusal;
 use crate::sr::SrReport;
+use crate::stored::StoredValues;
 
 /// Bytes that a file can grow by when it is written anew: delimiters of a million items.
 const MOST_ADDED: u64 = 64 << 20;
@@ -161,20 +162,13 @@ impl Awaited<'_> {
         limits: &Limits,
     ) -> io::Result<Decoded> {
         let (rows, columns) = counted(&instance, count, limits)?;
-        let length = u64::from(rows) * u64::from(columns) * 2;
-        let bytes = usize::try_from(length).map_err(|_| invalid("a frame beyond all memory"))?;
-        let (mut body, mut tables) = (vec![0; bytes.min(2 * VALUES_AT_ONCE)], TableEntries::default());
+        let values = u64::from(rows) * u64::from(columns);
+        let size = usize::try_from(values).map_err(|_| invalid("a frame beyond all memory"))?;
+        let mut tables = TableEntries::default();
         let mut frame = || {
-            let transform = self.transform(link, (rows, columns), length, &mut tables)?;
+            let transform = self.transform(link, (rows, columns), values * 2, &mut tables)?;
             let signed = *transform.possible.start() < 0;
-            let mut stored = Vec::with_capacity(bytes / 2);
-            let mut left = bytes;
-            while left > 0 {
-                let part = &mut body[..left.min(2 * VALUES_AT_ONCE)];
-                link.read_exact(part)?;
-                widen(part, signed, &mut stored);
-                left -= part.len();
-            }
+            let stored = StoredValues::new(wire::read_values(link, size)?, signed);
             Ok(Frame { rows: rows as usize, columns: columns as usize, stored, transform })
         };
         let frames = (0..count).map(|_| frame()).collect::<io::Result<_>>()?;

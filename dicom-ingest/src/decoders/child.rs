@@ -10,6 +10,7 @@ use super::Fault;
 use super::answers::{Awaited, Pixels};
 use super::confine::{Bounds, Confinement};
 use super::link::{Link, connection};
+use super::threads;
 use super::wire::{self, Answered, Asked, Framed, Gap, invalid};
 use crate::decode::Decoded;
 use crate::deidentify::{Deidentified, Options};
@@ -44,14 +45,16 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts a process and says its bounds.
+    /// Starts a process that decodes a picture on so many threads, and says its bounds.
     pub(super) fn start(
         command: &mut Command,
         limits: &Limits,
         bounds: Bounds,
+        threads: usize,
     ) -> io::Result<(Self, Confinement)> {
         let (link, theirs) = UnixStream::pair()?;
         let process = command
+            .envs(threads::environment(threads))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             // A file that it may not write to would end it.

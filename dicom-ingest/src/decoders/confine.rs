@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Open files of a process that opens none: standard input, output and error, and the connection.
 const MOST_OPEN: u64 = 4;
-/// Processes and threads of the user; one of ours starts no process, and a thread for some JPEG frames.
+/// Processes and threads of the user; one of ours starts no process, and threads for some frames of JPEG and JPEG 2000.
 const MOST_PROCESSES: u64 = 4096;
 
 /// What one process may use.

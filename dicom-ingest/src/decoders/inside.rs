@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use super::confine::confine;
 use super::facts::SentInstance;
 use super::place::{Placed, place, plain_pixels};
-use super::wire::{self, Answered, Asked, Framed, Gap, VALUES_AT_ONCE, invalid, narrow};
+use super::wire::{self, Answered, Asked, BYTES_AT_ONCE, Framed, Gap, invalid, values_as_bytes};
 use crate::contain::contain;
 use crate::decode::{Decoded, frames};
 use crate::deidentify::deidentify;
@@ -178,20 +178,23 @@ fn decode(file: &[u8], missing: &Range<usize>, limits: &Limits) -> Result<Pixels
     if missing.is_empty() { read } else { Ok(read.unwrap_or(Pixels::Missing)) }
 }
 
-/// Sends an instance and its frames, in parts of one size.
+/// Sends an instance and its frames, small ones together.
 fn send(number: u64, decoded: Decoded, answers: &mut impl Write) -> io::Result<()> {
     let Decoded { instance, frames } = decoded;
-    let mut out = Vec::with_capacity(4 * VALUES_AT_ONCE);
+    let mut out = Vec::with_capacity(2 * BYTES_AT_ONCE);
     let head = Answered::Decoded(Box::new(SentInstance(instance)), counted(frames.len())?);
     wire::begin(&mut out, number, &head, 0)?;
     for Frame { rows, columns, stored, transform } in frames {
-        let signed = *transform.possible.start() < 0;
-        let body = stored.len() as u64 * 2;
-        wire::begin(&mut out, number, &Answered::Frame(counted(rows)?, counted(columns)?, transform), body)?;
-        for stored in stored.chunks(VALUES_AT_ONCE) {
-            narrow(stored, signed, &mut out).ok_or_else(|| invalid("a value of more than 16 bits"))?;
+        let mut raw = stored.into_raw();
+        let body = values_as_bytes(&mut raw);
+        let head = Answered::Frame(counted(rows)?, counted(columns)?, transform);
+        wire::begin(&mut out, number, &head, body.len() as u64)?;
+        let (first, rest) = body.split_at(body.len().min(BYTES_AT_ONCE));
+        out.extend_from_slice(first);
+        if out.len() >= BYTES_AT_ONCE {
             answers.write_all(&out)?;
             out.clear();
+            answers.write_all(rest)?;
         }
     }
     answers.write_all(&out)?;
@@ -208,7 +211,7 @@ fn send_place(number: u64, placed: Placed, answers: &mut impl Write) -> io::Resu
     wire::begin(&mut out, number, &Answered::Placed(Box::new(SentInstance(instance)), place, count), 0)?;
     for transform in transforms {
         wire::begin(&mut out, number, &Answered::Frame(rows, columns, transform), 0)?;
-        if out.len() > VALUES_AT_ONCE {
+        if out.len() > BYTES_AT_ONCE {
             answers.write_all(&out)?;
             out.clear();
         }

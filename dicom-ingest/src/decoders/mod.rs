@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod inside;
 mod link;
 mod place;
+mod threads;
 mod wire;
 
 use std::fmt;
@@ -50,6 +51,9 @@ pub struct PoolOptions {
     pub command: Box<dyn Fn() -> io::Result<Command> + Send + Sync>,
     /// Processes at most, at least one.
     pub processes: usize,
+    /// Threads that decode one picture of JPEG 2000. The process that is taken first has as many, the second half as many, the
+    /// third a third, each 1 to 8.
+    pub threads: usize,
     /// Bounds of what is read from a file.
     pub limits: Limits,
     /// Address space of a process, in bytes.
@@ -98,35 +102,41 @@ enum Fault {
 /// Processes that read files.
 pub struct Pool {
     options: PoolOptions,
-    seats: Mutex<Seats>,
+    /// One a process. The first that is free is taken: it has the most threads.
+    seats: Mutex<Vec<State>>,
     free: Condvar,
 }
 
-#[derive(Default)]
-struct Seats {
-    idle: Vec<Child>,
-    taken: usize,
+/// Of a seat.
+enum State {
+    /// With the process that sat there last, if it can go on.
+    Free(Option<Child>),
+    Taken,
 }
 
 impl Pool {
     /// Starts the first process, so that a site learns at its start what will not work.
     pub fn open(options: PoolOptions) -> Result<Self, PoolError> {
-        let pool = Self { options, seats: Mutex::default(), free: Condvar::new() };
-        let first = pool.start().map_err(PoolError)?;
-        pool.seats().idle.push(first);
+        let seats = (0..options.processes.max(1)).map(|_| State::Free(None)).collect();
+        let pool = Self { options, seats: Mutex::new(seats), free: Condvar::new() };
+        let mut first = pool.seat();
+        first.child = Some(pool.start(first.index).map_err(PoolError)?);
+        drop(first);
         Ok(pool)
     }
 
-    fn seats(&self) -> MutexGuard<'_, Seats> {
+    fn seats(&self) -> MutexGuard<'_, Vec<State>> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self) -> io::Result<Child> {
+    /// Starts the process of the seat with this index.
+    fn start(&self, index: usize) -> io::Result<Child> {
         let PoolOptions { command, limits, memory_bytes, timeout, heard, .. } = &self.options;
-        // Threads that it starts use CPU time beside each other.
-        let cpu_seconds = 2 * (RETIRES_AFTER + *timeout).as_secs();
+        let threads = threads::share(self.options.threads, index);
+        // Threads that it starts use CPU time beside each other; a decoder of JPEG frames has some of its own.
+        let cpu_seconds = threads.max(2) as u64 * (RETIRES_AFTER + *timeout).as_secs();
         let bounds = Bounds { memory_bytes: *memory_bytes, cpu_seconds };
-        let started = command().and_then(|mut command| Child::start(&mut command, limits, bounds));
+        let started = command().and_then(|mut command| Child::start(&mut command, limits, bounds, threads));
         match started {
             Ok((child, confinement)) => {
                 heard(&Event::Started { process: child.id(), confinement });
@@ -139,23 +149,27 @@ impl Pool {
         }
     }
 
-    /// Waits for a free place in the pool.
+    /// Waits for the first free seat.
     fn seat(&self) -> Seat<'_> {
-        let most = self.options.processes.max(1);
-        let mut seats = self
-            .free
-            .wait_while(self.seats(), |seats| seats.taken >= most)
-            .unwrap_or_else(PoisonError::into_inner);
-        seats.taken += 1;
-        let child = seats.idle.pop();
-        Seat { pool: self, child }
+        let mut seats = self.seats();
+        loop {
+            let mut each = seats.iter_mut().enumerate();
+            let first = each.find_map(|(index, seat)| match std::mem::replace(seat, State::Taken) {
+                State::Free(child) => Some((index, child)),
+                State::Taken => None,
+            });
+            if let Some((index, child)) = first {
+                return Seat { pool: self, index, child };
+            }
+            seats = self.free.wait(seats).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn ask<T>(&self, ask: impl Fn(&mut Child) -> Result<T, Fault>) -> Result<T, Refusal> {
         let mut seat = self.seat();
         let mut refusal = None;
         for attempt in 0..MOST_DEATHS {
-            let Ok(mut child) = seat.child.take().map_or_else(|| self.start(), Ok) else {
+            let Ok(mut child) = seat.child.take().map_or_else(|| self.start(seat.index), Ok) else {
                 // Whether an earlier death was the file's doing cannot be told without another process.
                 refusal = Some(unavailable());
                 if attempt + 1 < MOST_DEATHS {
@@ -242,18 +256,18 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// A place in the pool, with the process that sat there idle.
+/// A seat that is taken, with the process that sat there idle.
 struct Seat<'a> {
     pool: &'a Pool,
+    index: usize,
     child: Option<Child>,
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        let mut seats = self.pool.seats();
-        seats.taken -= 1;
-        seats.idle.extend(self.child.take());
-        drop(seats);
+        if let Some(seat) = self.pool.seats().get_mut(self.index) {
+            *seat = State::Free(self.child.take());
+        }
         self.pool.free.notify_one();
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Write};
 
+use bytemuck::{cast_slice, cast_slice_mut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,8 @@ const MOST_HEAD: u32 = 16 << 20;
 /// Bytes of the two lengths before a head.
 const LENGTHS: usize = 12;
 
-/// Stored values are narrowed, sent and widened so many at a time: what is at hand stays in the fastest memory.
-pub(super) const VALUES_AT_ONCE: usize = 32 << 10;
+/// Bytes that go out at once where more may follow: the other side is woken once for what is short.
+pub(super) const BYTES_AT_ONCE: usize = 32 << 10;
 
 /// Bytes of a file that are not in the body: those behind its first `at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,8 +92,7 @@ pub(super) fn write<H: Serialize>(
 ) -> io::Result<()> {
     let mut frame = Vec::new();
     begin(&mut frame, number, head, body.len() as u64 + rest.len() as u64)?;
-    // What is short goes out at once: the other side is woken once.
-    let parts = if body.len() + rest.len() <= VALUES_AT_ONCE {
+    let parts = if body.len() + rest.len() <= BYTES_AT_ONCE {
         frame.extend_from_slice(body);
         frame.extend_from_slice(rest);
         [frame.as_slice(), &[], &[]]
@@ -149,32 +149,18 @@ pub(super) fn read_body(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>
     if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-/// Appends stored values, two bytes each, which is what [`GreyTransform::possible`] needs. `None`: one needs more.
-pub(super) fn narrow(stored: &[i32], signed: bool, body: &mut Vec<u8>) -> Option<()> {
-    let (lowest, highest) = if signed { (-0x8000, 0x7FFF) } else { (0, 0xFFFF) };
-    // both bounds over all values, without a branch a value
-    let (least, most) =
-        stored.iter().fold((0, 0), |(least, most): (i32, i32), value| (least.min(*value), most.max(*value)));
-    if least < lowest || most > highest {
-        return None;
-    }
-    let start = body.len();
-    body.resize(start + stored.len() * 2, 0);
-    for (two, value) in body[start..].as_chunks_mut::<2>().0.iter_mut().zip(stored) {
-        let [low, high, ..] = value.to_le_bytes();
-        *two = [low, high];
-    }
-    Some(())
+/// Stored values as the body that they are: two bytes each, little endian.
+pub(super) fn values_as_bytes(raw: &mut [u16]) -> &[u8] {
+    raw.iter_mut().for_each(|value| *value = value.to_le());
+    cast_slice(raw)
 }
 
-/// Appends the stored values of a body.
-pub(super) fn widen(body: &[u8], signed: bool, stored: &mut Vec<i32>) {
-    let two = body.as_chunks::<2>().0.iter().copied();
-    if signed {
-        stored.extend(two.map(|two| i32::from(i16::from_le_bytes(two))));
-    } else {
-        stored.extend(two.map(|two| i32::from(u16::from_le_bytes(two))));
-    }
+/// Reads a body of so many stored values.
+pub(super) fn read_values(from: &mut impl Read, count: usize) -> io::Result<Vec<u16>> {
+    let mut raw = vec![0_u16; count];
+    from.read_exact(cast_slice_mut(&mut raw))?;
+    raw.iter_mut().for_each(|value| *value = u16::from_le(*value));
+    Ok(raw)
 }
 
 pub(super) fn invalid(message: &'static str) -> io::Error {
@@ -217,26 +203,13 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 
-    #[test]
-    fn values_that_two_bytes_do_not_hold_have_no_body() {
-        for (stored, signed) in [([0, 0x10000], false), ([0, -1], false), ([0, 0x8000], true)] {
-            assert_eq!(narrow(&stored, signed, &mut Vec::new()), None);
-        }
-    }
-
     proptest! {
         #[test]
-        fn stored_values_come_back(values in proptest::collection::vec(any::<i16>(), 0..99)) {
-            let signed: Vec<i32> = values.iter().copied().map(i32::from).collect();
-            let back = |stored: &[i32], signed: bool| {
-                let (mut body, mut back) = (Vec::new(), Vec::new());
-                narrow(stored, signed, &mut body).unwrap();
-                widen(&body, signed, &mut back);
-                back
-            };
-            prop_assert_eq!(back(&signed, true), signed.clone());
-            let unsigned: Vec<i32> = signed.iter().map(|value| value + 0x8000).collect();
-            prop_assert_eq!(back(&unsigned, false), unsigned);
+        fn stored_values_come_back(raw in proptest::collection::vec(any::<u16>(), 0..99)) {
+            let body = values_as_bytes(&mut raw.clone()).to_vec();
+            prop_assert!(body.iter().copied().eq(raw.iter().flat_map(|value| value.to_le_bytes())));
+            prop_assert!(read_values(&mut body.as_slice(), raw.len() + 1).is_err(), "a body that is cut off");
+            prop_assert_eq!(read_values(&mut body.as_slice(), raw.len()).unwrap(), raw);
         }
 
         #[test]

@@ -28,7 +28,7 @@ pub(crate) fn digest(frames: &[dicom_ingest::frame::Frame]) -> String {
     use sha2::Digest;
     let mut hasher = sha2::Sha256::new();
     for frame in frames {
-        let bytes: Vec<u8> = frame.stored.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes: Vec<u8> = frame.stored.iter().flat_map(i32::to_le_bytes).collect();
         hasher.update(&bytes);
     }
     let digest: [u8; 32] = hasher.finalize().into();

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: where the data lie, and a writer of DICOM files.
+//! What the tests of this crate share: where the data lie, and a writer of DICOM files, and what is written with it.
 
 #![allow(
     dead_code,
@@ -10,3 +10,4 @@
 pub(crate) mod data;
 pub(crate) mod file;
 pub(crate) mod malformed;
+pub(crate) mod series;

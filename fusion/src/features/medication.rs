@@ -5,7 +5,7 @@
 //! time of the export: a drug that was stopped since without a stated end is not counted, and where any was changed after t0,
 //! the count is marked so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::schema::{Drug, MissingPolicy, RXNORM};
 use super::view::{Known, feature, missing, strongest};
@@ -45,26 +45,37 @@ pub(crate) fn add(view: &View<'_>, all: &mut Vec<Feature>) {
 
 /// One entry a drug: of several, the one known last. Two are one drug that have a name or a code in common.
 fn distinct<'a, 'b>(view: &View<'_>, active: &[&'b Known<'a, Medication>]) -> Vec<&'b Known<'a, Medication>> {
-    let mut drugs: Vec<(BTreeSet<String>, &Known<'_, Medication>)> = Vec::new();
-    for known in active {
-        let mut own = identities(view, known.fact);
-        if own.is_empty() {
-            continue;
-        }
+    // by the place of a drug's last entry, the one that is cited
+    let mut drugs: BTreeMap<usize, &'b Known<'a, Medication>> = BTreeMap::new();
+    // the first entry of each name and code, and a later entry of the drug of each entry
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
+    let mut later: Vec<usize> = (0..active.len()).collect();
+    for (at, known) in active.iter().enumerate() {
+        let own = identities(view, known.fact);
+        let entries = own.iter().filter_map(|name| first.get(name));
+        let same: BTreeSet<usize> = entries.map(|entry| last(&mut later, *entry)).collect();
         let mut latest = *known;
-        drugs.retain(|(names, other)| {
-            let same = !names.is_disjoint(&own);
-            if same {
-                own.extend(names.iter().cloned());
-                if rank(other) > rank(latest) {
-                    latest = *other;
-                }
-            }
-            !same
-        });
-        drugs.push((own, latest));
+        for drug in same {
+            later[drug] = at;
+            latest = drugs.remove(&drug).filter(|other| rank(other) > rank(latest)).unwrap_or(latest);
+        }
+        if !own.is_empty() {
+            drugs.insert(at, latest);
+        }
+        for name in own {
+            first.entry(name).or_insert(at);
+        }
     }
-    drugs.into_iter().map(|(_, known)| known).collect()
+    drugs.into_values().collect()
+}
+
+/// The last entry of the drug of an entry; the way there is halved for the next who asks.
+fn last(later: &mut [usize], mut entry: usize) -> usize {
+    while later[entry] != entry {
+        later[entry] = later[later[entry]];
+        entry = later[entry];
+    }
+    entry
 }
 
 /// What tells of two entries for one drug which is cited.

@@ -21,12 +21,28 @@ pub enum ModelFileError {
         /// The program's.
         reads: u32,
     },
+    /// The configuration makes more columns than can be answered with.
+    #[error("the model reads {found} columns; at most {most} can be answered with")]
+    Columns {
+        /// The model's.
+        found: usize,
+        /// The most.
+        most: usize,
+    },
     /// Numbers or widths of the file do not fit its configuration.
     #[error("the model file does not fit its own configuration")]
     Unsound,
     /// It reads a feature in another unit than the schema's.
     #[error(transparent)]
     Unit(#[from] ForeignUnit),
+}
+
+/// Most rows that a model can have been fitted on.
+const MOST_ROWS: usize = 1 << 30;
+
+/// Whether rows, patients and events are counts of one table.
+pub(super) fn are_counts([rows, patients, events]: [usize; 3]) -> bool {
+    rows <= MOST_ROWS && patients <= rows && events <= rows
 }
 
 impl From<serde_json::Error> for ModelFileError {

@@ -45,13 +45,9 @@ rate = 1e-9
 [table]
 id = "made-up-sides"
 MADE_UP
-created = "2026-11-29"
-patient = "who"
 missing_flags = false
-thresholds = [0.5]
 seed = 7
-
-OUTCOME_AND_X
+numeric = [{ column = "x", label = "X", unit = "1", range = [-10.0, 10.0] }]
 "#;
 
 /// How the formula's column is made of what the outcome follows.

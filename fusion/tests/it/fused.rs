@@ -47,20 +47,13 @@ value = "A"
 [table]
 id = "made-up-fused"
 MADE_UP
-created = "2026-11-25"
-patient = "who"
 missing_flags = true
 subgroups = ["ward"]
-thresholds = [0.5]
 seed = 7
-
-OUTCOME_AND_X
-
-[[table.numeric]]
-column = "z"
-label = "Z"
-unit = "1"
-range = [-10.0, 10.0]
+numeric = [
+    { column = "x", label = "X", unit = "1", range = [-10.0, 10.0] },
+    { column = "z", label = "Z", unit = "1", range = [-10.0, 10.0] },
+]
 "#;
 
 /// 400 patients of one row each. The picture's vector carries `a`, the record `x`; the outcome follows their sum, or, where
@@ -367,6 +360,7 @@ proptest! {
             Err(
                 ModelFileError::Json { .. }
                 | ModelFileError::Format { .. }
+                | ModelFileError::Columns { .. }
                 | ModelFileError::Unsound
                 | ModelFileError::Unit(_),
             ) => {}

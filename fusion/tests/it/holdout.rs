@@ -3,21 +3,13 @@
 use fusion::learned::HoldoutKind;
 use fusion::learned::tabular::{Table, TabularConfig, evaluate_table, train_table};
 
+use crate::support::made_up_table;
+
 const CONFIG: &str = r#"
 id = "made"
-version = "1"
-title = "Made"
-outcome = "made"
-horizon = "now"
-population = "made"
-data = "made"
-intended_use = "none"
-created = "2026-01-01"
-patient = "patient"
+MADE_UP
 missing_flags = false
-thresholds = [0.5]
 seed = 7
-label = { column = "outcome", positive = ["1"], negative = ["0"] }
 time = { column = "day", latest_share = 0.25 }
 site = "place"
 
@@ -35,14 +27,13 @@ range = [-100.0, 100.0]
 "#;
 
 fn config() -> TabularConfig {
-    toml::from_str(CONFIG).unwrap()
+    toml::from_str(&made_up_table(CONFIG)).unwrap()
 }
 
 /// 400 patients on as many days, two rows each, at three places. `shortcut` is the outcome, turned round from day 300 on, and
 /// nothing at place C; `x` says next to nothing. Every tenth patient has the second row half a year later and elsewhere.
 fn table() -> Table {
-    let names: Vec<String> =
-        ["patient", "day", "place", "outcome", "x", "shortcut"].map(str::to_owned).into();
+    let names: Vec<String> = ["who", "day", "place", "y", "x", "shortcut"].map(str::to_owned).into();
     let mut rows = Vec::new();
     let mut state = 1_u64;
     let mut noise = || {
@@ -105,8 +96,7 @@ fn the_latest_patients_and_each_site_are_kept_apart_whole() {
 #[test]
 fn nothing_is_learned_from_whom_is_tested() {
     let (config, table) = (config(), table());
-    let names: Vec<String> =
-        ["patient", "day", "place", "outcome", "x", "shortcut"].map(str::to_owned).into();
+    let names: Vec<String> = ["who", "day", "place", "y", "x", "shortcut"].map(str::to_owned).into();
     let altered = |(at, row): (usize, fusion::learned::tabular::Row<'_>)| -> Vec<String> {
         let mut cells: Vec<String> =
             names.iter().map(|name| row.text(name).unwrap_or_default().to_owned()).collect();

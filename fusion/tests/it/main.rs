@@ -11,6 +11,7 @@ mod fused;
 mod future;
 mod holdout;
 mod late_fusion;
+mod model_files;
 mod nodules;
 mod note_inputs;
 mod notes;

@@ -114,6 +114,40 @@ fn a_count_of_drugs_cites_them_all_and_counts_strengths_of_one_once() {
     assert_eq!(table.number("active-drugs"), Some(5.0));
 }
 
+#[test]
+fn drugs_that_a_third_entry_joins_are_one() {
+    let of = |since: [&str; 3]| {
+        let all = vec![
+            patient(),
+            drug("a", since[0], &["1"], "alpha 1 MG"),
+            drug("b", since[1], &["2"], "beta 1 MG"),
+            drug("other", "2024-01-01", &["3"], "gamma 1 MG"),
+            drug("c", since[2], &["1", "2"], ""),
+        ];
+        let table = table(all, t0());
+        let found = table.feature("active-drugs").unwrap().clone();
+        (table.number("active-drugs"), found.source, found.other_sources)
+    };
+    let days = ["2024-02-01", "2024-02-02", "2024-02-03"];
+    for (order, cited) in [([0, 1, 2], "c"), ([2, 0, 1], "a"), ([1, 2, 0], "b")] {
+        let found = of(order.map(|at: usize| days[at]));
+        let (cited, other) = (format!("MedicationRequest/{cited}"), "MedicationRequest/other".to_owned());
+        assert_eq!(found, (Some(2.0), Some(cited), vec![other]), "{order:?}");
+    }
+}
+
+/// A record can have so many that comparing each with each would hold up every other study.
+#[test]
+fn a_record_of_drugs_alone_is_counted_in_time() {
+    const DRUGS: u32 = 90_000;
+    let drugs = (0..DRUGS).map(|at| drug(&at.to_string(), "2024-01-01", &[&at.to_string()], ""));
+    let all: Vec<Value> = std::iter::once(patient()).chain(drugs).collect();
+    let began = std::time::Instant::now();
+    let table = table(all, t0());
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(table.number("active-drugs"), Some(f64::from(DRUGS)));
+}
+
 fn statement(times: &Value) -> Value {
     let mut made = json!({ "resourceType": "MedicationStatement", "id": "x", "status": "active",
         "subject": { "reference": "Patient/p1" }, "effectivePeriod": { "start": "2024-01-01T00:00:00Z" },

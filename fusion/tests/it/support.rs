@@ -33,7 +33,8 @@ pub(crate) fn json_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A configuration of a model of made-up rows with what all of them say: who made the table, the outcome `y` and the number `x`.
+/// A configuration of a model of made-up rows, with what all of them say in the place of `MADE_UP`: who made the table, whose
+/// rows they are (`who`), and the outcome `y`.
 pub(crate) fn made_up_table(config: &str) -> String {
     const MADE_UP: &str = r#"version = "1"
 title = "t"
@@ -41,18 +42,12 @@ outcome = "o"
 horizon = "h"
 population = "p"
 data = "made in code"
-intended_use = "a test""#;
-    const OUTCOME_AND_X: &str = r#"[table.label]
-column = "y"
-positive = ["1"]
-negative = ["0"]
-
-[[table.numeric]]
-column = "x"
-label = "X"
-unit = "1"
-range = [-10.0, 10.0]"#;
-    config.replace("MADE_UP", MADE_UP).replace("OUTCOME_AND_X", OUTCOME_AND_X)
+intended_use = "a test"
+created = "2026-01-01"
+patient = "who"
+thresholds = [0.5]
+label = { column = "y", positive = ["1"], negative = ["0"] }"#;
+    config.replace("MADE_UP", MADE_UP)
 }
 
 pub(crate) fn at(text: &str) -> Timestamp {

@@ -11,7 +11,7 @@ use fusion::learned::tabular::{
 };
 use proptest::prelude::*;
 
-use crate::support::data;
+use crate::support::{data, made_up_table};
 
 fn table(text: &[u8]) -> Table {
     let mut reader = csv::Reader::from_reader(text);
@@ -73,19 +73,9 @@ fn made_up() -> (TabularConfig, String) {
     }
     let config = r#"
 id = "made-up"
-version = "1"
-title = "t"
-outcome = "o"
-horizon = "h"
-population = "p"
-data = "made in code"
-intended_use = "a test"
-created = "2026-01-01"
-patient = "who"
+MADE_UP
 missing_flags = true
-thresholds = [0.5]
 seed = 1
-label = { column = "y", positive = ["1"], negative = ["0"] }
 numeric = [
     { column = "x", label = "X", unit = "1", range = [0.0, 10.0], sign = "non-negative" },
     { column = "noise", label = "Noise", unit = "1", range = [0.0, 10.0] },
@@ -93,7 +83,7 @@ numeric = [
 truth = [{ column = "bleeds", label = "Bleeds", yes = ["True"], no = ["False"] }]
 category = [{ column = "place", label = "Place", values = ["A", "B"] }]
 "#;
-    (toml::from_str(config).unwrap(), text)
+    (toml::from_str(&made_up_table(config)).unwrap(), text)
 }
 
 #[test]

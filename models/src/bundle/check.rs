@@ -5,6 +5,7 @@ use super::manifest::{FORMAT, Label, Manifest, OLDEST_FORMAT};
 use super::seal::Seal;
 use super::{Bundle, BundleError, CARD_FILE, Contents, MANIFEST_FILE, WEIGHTS_FILE};
 use crate::network::Architecture;
+use crate::network::architecture::Task;
 use crate::preprocess::pipeline::Pipeline;
 
 /// Longest side of what an ensemble's networks read.
@@ -196,8 +197,22 @@ pub(super) fn are_names<'a>(names: impl Iterator<Item = &'a str>) -> bool {
     names.windows(2).all(|pair| pair[0] != pair[1]) && names.first() != Some(&"")
 }
 
-/// Whether preprocessing makes what a network takes.
-pub(super) fn input(network: &Architecture, preprocessing: &Pipeline) -> Result<(), &'static str> {
+/// Whether a network does this to pictures, and preprocessing and activation fit it.
+pub(super) fn network(
+    network: &Architecture,
+    task: Task,
+    preprocessing: &Pipeline,
+    activation: Activation,
+) -> Result<(), &'static str> {
+    if network.check().is_err() {
+        return Err("its architecture is outside the limits");
+    }
+    if network.task() != task || network.is_volumetric() {
+        return Err(match task {
+            Task::Classification => "its network does not classify pictures",
+            Task::Segmentation => "its network does not segment pictures",
+        });
+    }
     if preprocessing.check().is_err() {
         return Err("its preprocessing is not usable");
     }
@@ -208,11 +223,6 @@ pub(super) fn input(network: &Architecture, preprocessing: &Pipeline) -> Result<
     if preprocessing.height < least || preprocessing.width < least {
         return Err("its pictures are smaller than the network can take");
     }
-    Ok(())
-}
-
-/// Whether the network has as many outputs as its activation needs.
-pub(super) fn activation(activation: Activation, network: &Architecture) -> Result<(), &'static str> {
     if activation == Activation::Softmax && network.outputs() < 2 {
         return Err("outputs that exclude each other have to be two at least");
     }

@@ -315,13 +315,7 @@ impl ClassifierManifest {
 
     /// What keeps a network from being made and used as stated, if anything.
     pub(crate) fn check_network(&self) -> Result<(), &'static str> {
-        if self.architecture.check().is_err() {
-            return Err("its architecture is outside the limits");
-        }
-        if self.architecture.task() != Task::Classification || self.architecture.is_volumetric() {
-            return Err("its network does not classify pictures");
-        }
-        check::input(&self.architecture, &self.preprocessing)?;
+        check::network(&self.architecture, Task::Classification, &self.preprocessing, self.activation)?;
         if let NoveltyRecord::Features { threshold, .. } = &self.novelty
             && !(threshold.is_finite() && *threshold > 0.0)
         {
@@ -343,18 +337,15 @@ impl ClassifierManifest {
                 && label.threshold_high <= 1.0
                 && label.calibration.is_usable()
         };
-        if !self.labels.iter().all(usable) {
-            return Err("a label's output, thresholds or calibration are not usable");
+        if self.labels.iter().all(usable) {
+            Ok(())
+        } else {
+            Err("a label's output, thresholds or calibration are not usable")
         }
-        check::activation(self.activation, &self.architecture)?;
-        Ok(())
     }
 
     fn check_self_test(&self) -> Result<(), &'static str> {
         let test = &self.self_test;
-        if test.vectors.is_empty() {
-            return Err("it has no self-test");
-        }
         let sizes = test.vectors.iter().map(|vector| (vector.width, vector.height));
         super::selftest::check(&test.formula, [test.tolerance_cpu, test.tolerance_gpu], sizes)?;
         let whole = |vector: &SelfTestVector| {

@@ -165,14 +165,7 @@ impl SegmenterManifest {
 
     /// What keeps a network from being made and used as stated, if anything.
     pub(crate) fn check_network(&self) -> Result<(), &'static str> {
-        if self.architecture.check().is_err() {
-            return Err("its architecture is outside the limits");
-        }
-        if self.architecture.task() != Task::Segmentation || self.architecture.is_volumetric() {
-            return Err("its network does not segment pictures");
-        }
-        check::input(&self.architecture, &self.preprocessing)?;
-        check::activation(self.activation, &self.architecture)?;
+        check::network(&self.architecture, Task::Segmentation, &self.preprocessing, self.activation)?;
         if self.segments.is_empty() || self.segments.len() > MAX_SEGMENTS {
             return Err("it has no segment or too many");
         }
@@ -184,9 +177,6 @@ impl SegmenterManifest {
 
     fn check_self_test(&self) -> Result<(), &'static str> {
         let test = &self.self_test;
-        if test.vectors.is_empty() {
-            return Err("it has no self-test");
-        }
         let sizes = test.vectors.iter().map(|vector| (vector.width, vector.height));
         super::selftest::check(&test.formula, [test.tolerance_cpu, test.tolerance_gpu], sizes)?;
         let places = SELF_TEST_PLACES * SELF_TEST_PLACES;

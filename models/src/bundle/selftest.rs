@@ -46,14 +46,22 @@ pub fn picture(width: usize, height: usize) -> GreyImage {
 const MAX_TOLERANCE: f64 = 0.01;
 /// Longest side of a self-test's picture.
 const MAX_SIDE: usize = 1024;
+/// Most pictures of a self-test: each is run whenever a bundle is loaded.
+const MAX_PICTURES: usize = 16;
 
 /// What makes a self-test prove nothing, or cost too much, if anything: its formula, the tolerances on the CPU and on a GPU,
 /// width and height of its pictures.
 pub(super) fn check(
     formula: &str,
     tolerances: [f64; 2],
-    mut sizes: impl Iterator<Item = (usize, usize)>,
+    mut sizes: impl ExactSizeIterator<Item = (usize, usize)>,
 ) -> Result<(), &'static str> {
+    if sizes.len() == 0 {
+        return Err("it has no self-test");
+    }
+    if sizes.len() > MAX_PICTURES {
+        return Err("its self-test has more than 16 pictures");
+    }
     if formula != FORMULA {
         return Err("the formula of its self-test is not known");
     }

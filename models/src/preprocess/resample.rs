@@ -194,7 +194,10 @@ fn skimage(plane: &Plane, height: usize, width: usize) -> Plane {
     let (least, most) = range(&out.values);
     let meets = !(low..=high).contains(&0.0) && (least..=most).contains(&0.0);
     let (low, high) = if meets { (low.min(0.0), high.max(0.0)) } else { (low, high) };
-    out.values.iter_mut().for_each(|value| *value = value.clamp(low, high));
+    // a plane without any number has no range
+    if low <= high {
+        out.values.iter_mut().for_each(|value| *value = value.clamp(low, high));
+    }
     out
 }
 

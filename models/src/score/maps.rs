@@ -20,8 +20,8 @@ impl LabelMaps {
     /// The parts of the picture that raise the score of the label with this index, in a picture of `width` x `height`: 0
     /// where nothing raises it, 1 where it is raised most. `None` where there is no such label.
     pub fn of(&self, label: usize, width: usize, height: usize) -> Option<GreyImage> {
-        let size = self.height * self.width;
-        let own = self.values.get(label.checked_mul(size)?..(label + 1).checked_mul(size)?)?;
+        let size = self.height.checked_mul(self.width)?;
+        let own = self.values.get(label.checked_mul(size)?..label.checked_add(1)?.checked_mul(size)?)?;
         if own.is_empty() || width == 0 || height == 0 {
             return None;
         }
@@ -67,5 +67,8 @@ mod tests {
         assert!(
             maps.of(2, 2, 2).is_none() && maps.of(usize::MAX, 2, 2).is_none() && maps.of(0, 0, 1).is_none()
         );
+        let sent = format!(r#"{{"height": {0}, "width": {0}, "values": [1.0]}}"#, 1_u64 << 40);
+        let unlike: LabelMaps = serde_json::from_str(&sent).unwrap();
+        assert!(unlike.of(0, 2, 2).is_none(), "sizes that a process cannot mean");
     }
 }

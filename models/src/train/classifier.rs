@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::augment::{self, Augmentation};
 use super::checkpoint::{Checkpoints, RunDigest};
 use super::config::{Progress, Split, Stage, TrainError, parts_are_apart};
-use super::fit::{self, Plan, Task};
+use super::fit::{self, MOST_EPOCHS, Plan, Task};
 use super::learner::{Rates, numbers};
 use crate::calibration::{self, Platt};
 use crate::device::Device;
@@ -308,8 +308,8 @@ fn check(pictures: &[Picture], config: &ClassifierConfig) -> Result<(), TrainErr
     if config.side < config.architecture.least_side() || config.side > 1024 {
         return wrong("side", "pictures are too small for the network, or larger than 1024");
     }
-    if config.epochs == 0 || config.patience == Some(0) {
-        return wrong("epochs", "epochs and patience have to be 1 at least");
+    if !(1..=MOST_EPOCHS).contains(&config.epochs) || config.patience == Some(0) {
+        return wrong("epochs", "epochs and patience have to be 1 at least, epochs 1,000,000 at most");
     }
     if config.batch < 2 {
         return wrong("batch", "at least 2 are needed");
@@ -337,7 +337,7 @@ fn check(pictures: &[Picture], config: &ClassifierConfig) -> Result<(), TrainErr
     }
     parts_are_apart(pictures.iter().map(|picture| (picture.patient.as_str(), picture.split)))?;
     let found = pictures.iter().filter(|picture| is_training(picture)).count();
-    let needed = config.batch * 2;
+    let needed = config.batch.saturating_mul(2);
     if found < needed {
         return Err(TrainError::TooFew { found, folds: 1, needed });
     }

@@ -9,6 +9,9 @@ use super::checkpoint::{Checkpoint, Checkpoints};
 use super::config::{Progress, Stage, TrainError};
 use super::learner::{Learner, Rates};
 
+/// Most epochs of a network, far more than any has use for: steps can be counted.
+pub(super) const MOST_EPOCHS: usize = 1_000_000;
+
 /// How long and in which steps a network is trained.
 pub(crate) struct Plan {
     pub(crate) stage: Stage,

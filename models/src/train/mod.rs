@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use checkpoint::{Checkpoints, RunDigest};
+use fit::MOST_EPOCHS;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -43,6 +44,9 @@ pub use augment::Augmentation;
 pub use checkpoint::CheckpointError;
 pub use config::{Example, FINDINGS, Progress, Split, Stage, TrainConfig, TrainError};
 pub use results::{LabelResult, Results};
+
+/// Most folds of an ensemble: each is two networks.
+const MOST_FOLDS: usize = 100;
 
 /// What a training run gives.
 #[derive(Debug, Clone)]
@@ -178,11 +182,11 @@ fn train_fold(
 
 fn check(config: &TrainConfig) -> Result<(), TrainError> {
     let wrong = |field, reason| Err(TrainError::Config { field, reason });
-    if config.folds < 2 {
-        return wrong("folds", "at least 2 are needed");
+    if !(2..=MOST_FOLDS).contains(&config.folds) {
+        return wrong("folds", "2 to 100 are needed");
     }
-    if config.epochs == 0 || config.frontal_epochs == 0 {
-        return wrong("epochs", "at least 1 is needed");
+    if ![config.epochs, config.frontal_epochs].iter().all(|epochs| (1..=MOST_EPOCHS).contains(epochs)) {
+        return wrong("epochs", "1 to 1,000,000 are needed");
     }
     if config.batch < 2 {
         return wrong("batch", "at least 2 are needed");
@@ -196,8 +200,9 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if config.strides.len() != config.channels.len() || config.strides.contains(&0) {
         return wrong("strides", "one stride of at least 1 a stage is needed");
     }
-    if config.side < 16 || config.frontal_side < 16 || config.thumbnail_side < 2 {
-        return wrong("side", "pictures are too small");
+    let sides = [config.side, config.frontal_side];
+    if !sides.iter().all(|side| (16..=1024).contains(side)) || !(2..=64).contains(&config.thumbnail_side) {
+        return wrong("side", "pictures are too small or too large");
     }
     Ok(())
 }

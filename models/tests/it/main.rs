@@ -10,6 +10,7 @@ mod embedded;
 mod evaluation;
 mod formula;
 mod import;
+mod maps;
 mod networks;
 mod parity;
 mod plan;

@@ -62,6 +62,29 @@ fn pipelines_that_do_not_end_at_their_size_are_refused() {
     }
 }
 
+/// Numbers that grow beyond every number leave none: the scorer refuses what the network makes of them.
+#[test]
+fn a_plane_without_any_number_is_resized_too() {
+    for rule in [
+        Resampling::TorchvisionBilinear,
+        Resampling::SkimageLinear,
+        Resampling::MonaiBilinear,
+        Resampling::MonaiArea,
+    ] {
+        let grow = Step::Scale { scale: 3e38, shift: 0.0 };
+        let resize = Step::Resize { height: 4, width: 4, rule };
+        let pipeline = Pipeline {
+            steps: vec![grow.clone(), grow, Step::Standardise, resize],
+            height: 4,
+            width: 4,
+            channels: vec![Channel { mean: 0.0, deviation: 1.0 }],
+        };
+        pipeline.check().unwrap();
+        let found = pipeline.apply(&formula::smooth(9, 7));
+        assert!(found.len() == 16 && found.iter().all(|value| value.is_nan()), "{rule:?}: {found:?}");
+    }
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let rule = prop_oneof![
         Just(Resampling::TorchvisionBilinear),

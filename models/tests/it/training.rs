@@ -85,6 +85,12 @@ fn what_cannot_be_trained_is_refused() {
         ("channels", TrainConfig { channels: vec![], ..config.clone() }),
         ("strides", TrainConfig { strides: vec![2], ..config.clone() }),
         ("side", TrainConfig { side: 8, ..config.clone() }),
+        // what cannot be counted, or held
+        ("folds", TrainConfig { folds: usize::MAX, ..config.clone() }),
+        ("epochs", TrainConfig { epochs: usize::MAX, ..config.clone() }),
+        ("epochs", TrainConfig { frontal_epochs: usize::MAX, ..config.clone() }),
+        ("side", TrainConfig { frontal_side: 1 << 40, ..config.clone() }),
+        ("side", TrainConfig { thumbnail_side: 1 << 40, ..config.clone() }),
     ] {
         match fails(&all, &wrong) {
             Some(TrainError::Config { field: named, .. }) => assert_eq!(named, field),

@@ -10,6 +10,7 @@ pub mod remote;
 mod sent;
 pub mod servers;
 pub mod submit;
+mod targets;
 pub mod workers;
 
 use std::collections::BTreeMap;

@@ -45,7 +45,9 @@ fn findings(args: &TrainArgs, recipe: TrainConfig) -> anyhow::Result<Bundle> {
     };
     tracing::info!(radiographs = examples.len(), photographs = negatives.len(), "training begins");
     let config = TrainConfig { command: command_line(args, "CXR-NIH"), ..recipe };
-    let passes = Passes::new(config.folds * (config.epochs + config.frontal_epochs));
+    // what is too large is refused below
+    let passes = config.folds.saturating_mul(config.epochs.saturating_add(config.frontal_epochs));
+    let passes = Passes::new(passes);
     let checkpoints = args.checkpoints.as_deref();
     let trained =
         models::train::train(&examples, &negatives, &config, checkpoints, &mut |event| passes.tell(&event))?;

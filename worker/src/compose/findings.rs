@@ -1,7 +1,6 @@
 //! Findings and image model of a report, from the stored model output and what the bundle says of itself.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use dicom_ingest::study::Study;
 use models::{Bundle, Label, ModelCard, SegmentLabel};
 
@@ -157,7 +156,7 @@ pub(super) fn picture(
         Some(title) => Some((doc::Shows::WhereItLooked, title)),
         None => (!drawn.is_empty()).then(|| (doc::Shows::Outlines, drawn.join(", "))),
     };
-    let png = STANDARD.decode(&output.picture.saliency_base64).ok().filter(|png| !png.is_empty());
+    let png = STANDARD.decode_to_vec(&output.picture.saliency_base64).ok().filter(|png| !png.is_empty());
     let shown = png.zip(title).filter(|_| !output.is_withheld(model));
     let saliency = shown.map(|(png, (shows, finding))| doc::Saliency {
         shows,
@@ -170,7 +169,7 @@ pub(super) fn picture(
         orientation: source.map(|one| one.patient_orientation.clone()).unwrap_or_default(),
         laterality: source.and_then(|one| one.laterality.clone()),
         is_lossy: source.is_some_and(|one| one.lossy),
-        png: STANDARD.decode(&output.picture.png_base64).ok()?,
+        png: STANDARD.decode_to_vec(&output.picture.png_base64).ok()?,
         width: output.picture.width,
         height: output.picture.height,
         saliency,
@@ -182,7 +181,7 @@ mod tests {
     use models::Outside;
 
     use super::*;
-    use crate::pipeline::output::PictureData;
+    use crate::pipeline::sample;
 
     fn output(novelty: f64) -> ModelOutput {
         let bundle = Bundle::embedded().unwrap();
@@ -192,24 +191,8 @@ mod tests {
             probability: 0.9,
             present: Present::Present,
         };
-        ModelOutput {
-            sop_instance_uid: "1.2.3".into(),
-            device: "cpu".into(),
-            findings: bundle.model_card().labels.iter().map(score).collect(),
-            segments: Vec::new(),
-            view_ap: Some(0.5),
-            frontal: Some(0.95),
-            novelty: Some(novelty),
-            dropped: Vec::new(),
-            warnings: Vec::new(),
-            picture: PictureData {
-                png_base64: STANDARD.encode(b"png"),
-                width: 1,
-                height: 1,
-                saliency_label: "Effusion".into(),
-                saliency_base64: STANDARD.encode(b"png"),
-            },
-        }
+        let findings = bundle.model_card().labels.iter().map(score).collect();
+        ModelOutput { findings, novelty: Some(novelty), ..sample::output() }
     }
 
     #[test]

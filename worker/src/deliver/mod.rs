@@ -6,6 +6,7 @@
 
 pub mod dicom;
 pub mod dicomweb;
+mod drawn;
 mod error;
 pub mod fhir;
 pub mod folder;
@@ -30,6 +31,7 @@ use crate::ledger::ReportBytes;
 use crate::message::Name;
 use crate::report::fhir::Earlier;
 
+pub(crate) use drawn::drawn;
 pub use error::{DeliverError, TerminalCode, TransientCode, next_step};
 pub use folder::{WriteError, deliver};
 
@@ -42,7 +44,7 @@ pub struct Parcel<'a> {
     pub job_key: &'a str,
     /// The report key R: versions chain under it.
     pub report_key: &'a str,
-    /// The bytes exactly as the ledger stores them.
+    /// The bytes exactly as the ledger stores them; for targets of files and DICOM objects with the overlay drawn.
     pub report: &'a ReportBytes,
     /// Earlier versions of the report that a target may hold, newest first: what they asserted holds no longer.
     pub earlier: &'a [Earlier],

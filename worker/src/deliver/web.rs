@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
+use reqwest::{Certificate, RequestBuilder, Response, Url};
 
 use super::smart::Smart;
 use super::trouble::Trouble;
 use super::{OpenError, TerminalCode, TransientCode, retry_after};
 use crate::config::secret::Secret;
 use crate::message::Name;
+use crate::origin;
 
 /// The most bytes that are read of an answer to a transaction: it holds one line an entry.
 pub(super) const ANSWER_BYTES: usize = 1024 * 1024;
@@ -94,25 +95,14 @@ impl Client {
         timeout: Duration,
         accept: &'static str,
     ) -> Result<Self, OpenError> {
-        let base = base_url(url).ok_or_else(|| OpenError::Url { target: target.clone() })?;
-        // The program installs the provider first of all; whoever uses this library alone has it from here.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("chiasm/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .retry(reqwest::retry::never())
+        let base = origin::base_url(url).ok_or_else(|| OpenError::Url { target: target.clone() })?;
+        let authorities = ca_file.map(|path| authorities(target, path)).transpose()?;
+        let http = origin::builder(&base, authorities)
             .pool_idle_timeout(IDLE)
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-            .timeout(timeout);
-        if let Some(path) = ca_file {
-            builder = builder.tls_certs_only(authorities(target, path)?);
-        } else if base.scheme() == "http" {
-            // no certificate is ever looked at, so a system without any will do
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().map_err(|source| OpenError::Client { target: target.clone(), source })?;
+            .timeout(timeout)
+            .build()
+            .map_err(|source| OpenError::Client { target: target.clone(), source })?;
         Ok(Self { http, base, login: Mutex::new(login), smart: None, accept })
     }
 
@@ -238,22 +228,10 @@ impl Client {
     }
 }
 
-/// Reads at most `limit` bytes. A longer answer is dropped, and its connection with it.
-pub(super) async fn read(mut response: Response, limit: usize) -> Result<Body, Trouble> {
-    if response
-        .content_length()
-        .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
-    {
-        return Ok(Body::TooLong);
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if chunk.len() > limit.saturating_sub(body.len()) {
-            return Ok(Body::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Body::Whole(body))
+/// Reads at most `limit` bytes.
+pub(super) async fn read(response: Response, limit: usize) -> Result<Body, Trouble> {
+    let body = origin::read(response, limit).await.map_err(broken)?;
+    Ok(body.map_or(Body::TooLong, Body::Whole))
 }
 
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -272,26 +250,12 @@ pub(super) fn broken(error: reqwest::Error) -> Trouble {
     Trouble::Now { code, retry_after: None, source: Some(Box::new(error.without_url())) }
 }
 
-fn base_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
-    let is_bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    (is_web && is_bare).then_some(url)
-}
-
 fn authorities(target: &Name, path: &Path) -> Result<Vec<Certificate>, OpenError> {
-    let pem = std::fs::read(path).map_err(|source| OpenError::Read {
-        target: target.clone(),
-        path: path.to_owned(),
-        source,
-    })?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(OpenError::Authority { target: target.clone(), path: path.to_owned() }),
-    }
+    let (named, place) = (target.clone(), path.to_owned());
+    origin::authorities(path).map_err(|source| match source {
+        Some(source) => OpenError::Read { target: named, path: place, source },
+        None => OpenError::Authority { target: named, path: place },
+    })
 }
 
 #[cfg(test)]

@@ -134,14 +134,15 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// calls it several times a lease.
     async fn renew_leases(&self) -> Result<(), LedgerError>;
 
-    /// Stores model output, report bytes, outcome and an audit entry in one transaction. From here on, only delivery
-    /// is left. Fenced: [`LedgerError::LeaseLost`] when the job was leased to another worker since.
+    /// Stores model output, report bytes, outcome and an audit entry in one transaction, and says how the job stands to the
+    /// other versions of its report then. From here on, only delivery is left. Fenced: [`LedgerError::LeaseLost`] when the job
+    /// was leased to another worker since.
     async fn store_report(
         &self,
         job: &Job,
         model_output: Option<&str>,
         report: &ReportBytes,
-    ) -> Result<(), LedgerError>;
+    ) -> Result<Standing, LedgerError>;
 
     /// Stores what [`Ledger::store_report`] does and gives the job up at once: it is held for a person, for as long as `lasts`
     /// at most, because of `why`, a stable code. Then, and when a person lets it go, its delivery is due. Fenced.

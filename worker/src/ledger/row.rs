@@ -106,7 +106,8 @@ pub struct ReportBytes {
     pub html: Vec<u8>,
     /// The DICOM structured report, where one is written.
     pub sr: Option<Vec<u8>>,
-    /// The picture with its overlay as a DICOM image, where one is written.
+    /// The picture with its overlay as a DICOM image, where one is written: what the ledger stores of it, or for its targets the
+    /// file ([`crate::report::overlay`]).
     pub overlay: Option<Vec<u8>>,
     /// What the model outlines as a DICOM segmentation, where one is written.
     pub segmentation: Option<Vec<u8>>,

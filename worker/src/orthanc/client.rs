@@ -1,16 +1,17 @@
 //! The few questions that are asked of Orthanc's REST interface. One origin, bounded answers, no redirect, no proxy.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dicom_ingest::uid::Uid;
-use reqwest::{Certificate, Response, Url, redirect};
+use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::secret::Secret;
 use crate::config::site::OrthancConfig;
 use crate::message::adapters::orthanc::OrthancId;
+use crate::origin;
 
 /// The longest time for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -155,26 +156,17 @@ pub struct Client {
 impl Client {
     /// Prepares connections; nothing is sent yet.
     pub fn new(config: &OrthancConfig) -> Result<Self, OrthancError> {
-        let base = base_url(&config.url).ok_or(OrthancError::Url)?;
-        // The program installs the provider first of all; whoever uses this library alone has it from here.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("chiasm/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .retry(reqwest::retry::never())
+        let base = origin::base_url(&config.url).ok_or(OrthancError::Url)?;
+        let authorities = config.ca_file.as_ref().map(|path| {
+            origin::authorities(path).map_err(|source| OrthancError::Authority { path: path.clone(), source })
+        });
+        let http = origin::builder(&base, authorities.transpose()?)
             .connect_timeout(CONNECT_TIMEOUT)
             // Orthanc closes a connection after a second, and a question on one that is just being closed fails.
             .pool_max_idle_per_host(0)
-            .timeout(TIMEOUT);
-        if let Some(path) = &config.ca_file {
-            builder = builder.tls_certs_only(authorities(path)?);
-        } else if base.scheme() == "http" {
-            // no certificate is ever looked at, so a system without any will do
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().map_err(OrthancError::Client)?;
+            .timeout(TIMEOUT)
+            .build()
+            .map_err(OrthancError::Client)?;
         Ok(Self { http, base, login: config.login.clone() })
     }
 
@@ -230,39 +222,9 @@ impl Client {
         if !status.is_success() {
             return Err(OrthancError::Status { act, status: status.as_u16() });
         }
-        let body = read(response).await.map_err(unreachable)?.ok_or(OrthancError::Answer { act })?;
+        let body = origin::read(response, MAX_ANSWER_BYTES).await.map_err(unreachable)?;
+        let body = body.ok_or(OrthancError::Answer { act })?;
         // The cause is left out: it may repeat a value of the answer.
         serde_json::from_slice(&body).map_err(|_| OrthancError::Answer { act })
-    }
-}
-
-/// The whole answer; `None` when it is too long.
-async fn read(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if chunk.len() > MAX_ANSWER_BYTES.saturating_sub(body.len()) {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body))
-}
-
-fn base_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
-    let is_bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    (is_web && is_bare).then_some(url)
-}
-
-fn authorities(path: &Path) -> Result<Vec<Certificate>, OrthancError> {
-    let failed = |source| OrthancError::Authority { path: path.to_owned(), source };
-    let pem = std::fs::read(path).map_err(|error| failed(Some(error)))?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(failed(None)),
     }
 }

@@ -1,28 +1,17 @@
-//! From files to model output: read, select, decode, preprocess, score.
+//! From the images that are selected to model output: preprocess, score, picture.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use dicom_ingest::frame::Frame;
-use dicom_ingest::reader::Reader;
-use dicom_ingest::refusal::{Refusal, RefusalCode};
-use dicom_ingest::source::archive::read_file;
-use dicom_ingest::source::folder::discover;
-use dicom_ingest::study::{RefusedFile, Study, StudyFile, StudyOutcome};
+use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::warning::Warning;
-use jiff::tz::TimeZone;
 use models::{GreyImage, Outside, Present as ModelPresent, Scores, Segment};
 
-use super::evidence::Evidence;
 use super::output::{FindingScore, ModelOutput, Note, PictureData, SegmentOutput, storable, storable_area};
-use super::png;
 use super::timings::Timings;
-use super::{Room, Stages};
+use super::{Room, Stages, files, png};
 use crate::ending::Ending;
-use crate::job::{Request, UNREADABLE, hex};
 use crate::outcome::Present;
 use crate::readings::Reading;
 use crate::select::Candidate;
@@ -37,83 +26,8 @@ const PAGE_SIDE: usize = 512;
 /// nothing more, and each of them is packed, coded, digested, stored and sent several times.
 const MAP_SIDE: usize = 128;
 
-/// Most samples of an image that is decoded: 8192 x 8192, more than any detector has.
-const MOST_SAMPLES: u64 = 64 << 20;
-
 /// Grey values whose standard deviation is below this hold no picture.
 const LEAST_DEVIATION: f64 = 1e-4;
-
-/// Reads the headers of the job's files and checks that they are still what was accepted.
-pub(super) fn study(
-    study_uid: &str,
-    request: &Request,
-    reader: &dyn Reader,
-    site_zone: &TimeZone,
-    evidence: &mut Evidence,
-) -> Result<Arc<Study>, Ending> {
-    let changed = || {
-        Ending::refused(
-            "SourceChanged",
-            "a file of the study was changed or removed after the job was accepted",
-        )
-    };
-    let study = if let Some(fetched) = evidence.study.take() {
-        fetched
-    } else {
-        let paths = paths(request, evidence.root.as_deref()).ok_or_else(changed)?;
-        let files = paths.iter().zip(&request.files);
-        let unread: BTreeSet<&Path> =
-            files.filter(|(_, file)| file.sha256 == UNREADABLE).map(|(path, _)| path.as_path()).collect();
-        Arc::new(read(study_uid, &paths, &unread, reader)?.ok_or_else(changed)?)
-    };
-    let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
-    let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
-    if !study.instances.iter().all(as_accepted) {
-        return Err(changed());
-    }
-    evidence.started = study.started.as_ref().map(|started| started.instant(site_zone));
-    evidence.study = Some(Arc::clone(&study));
-    Ok(study)
-}
-
-/// Where the job's files lie; `None` where they are on another machine and were not fetched.
-fn paths(request: &Request, root: Option<&Path>) -> Option<Vec<PathBuf>> {
-    let files = request.files.iter();
-    match (&request.fetched_from, root) {
-        (None, _) => Some(files.map(|file| file.path.clone()).collect()),
-        (Some(_), Some(root)) => Some(files.map(|file| root.join(&file.path)).collect()),
-        (Some(_), None) => None,
-    }
-}
-
-/// The study as its files stand now; `None` when they are not what was accepted. `unread` are those that could not be read then.
-fn read(
-    study_uid: &str,
-    paths: &[PathBuf],
-    unread: &BTreeSet<&Path>,
-    reader: &dyn Reader,
-) -> Result<Option<Study>, Ending> {
-    let Ok(discovery) = discover(paths, reader, &mut |_| {}) else { return Ok(None) };
-    // Another file that was accepted could be read then: that it cannot be now is its reader's doing, not another content's.
-    let is_lost = |file: &&RefusedFile| match file.refusal.code {
-        RefusalCode::DecoderUnavailable => true,
-        code => code.is_of_the_process() && !unread.contains(file.path.as_path()),
-    };
-    if let Some(file) = discovery.unreadable.iter().find(is_lost) {
-        return Err(ending(file.refusal.clone()));
-    }
-    match discovery.studies.into_iter().find(|study| study.uid().as_str() == study_uid) {
-        None => Ok(None),
-        Some(StudyOutcome::Ready(mut study)) => {
-            // they were accepted as files of this study, whatever they say
-            study.adopt(discovery.unreadable);
-            Ok(Some(*study))
-        }
-        Some(StudyOutcome::Refused(refused)) => {
-            Err(Ending::refused(refused.refusal.code.as_str(), refused.refusal.message))
-        }
-    }
-}
 
 /// Scores the best image that can be read.
 pub(super) fn score(
@@ -155,7 +69,7 @@ fn score_candidate(
 ) -> Result<ModelOutput, Ending> {
     let (image, input, odd) = {
         let _turn = room.turns.take();
-        let (frame, odd) = timings.time("decode", || decode_frame(candidate, stages.reader.as_ref()))?;
+        let (frame, odd) = timings.time("decode", || files::decode(candidate, stages.reader.as_ref()))?;
         timings.time("preprocess", || {
             let image = grey_image(&frame)?;
             let input = Arc::new(reading.bundle.prepare(&image));
@@ -254,64 +168,23 @@ fn is_something_else(scores: &Scores, reading: &Reading) -> bool {
     chest.frontal < reading.pipeline.least_frontal || (chest.frontal < threshold && novel)
 }
 
-/// Whether the header promises one radiograph of a size that one can have; nothing is decoded of what it does not.
-fn check_size(candidate: Candidate<'_>) -> Result<(), Ending> {
-    let Some(pixels) = &candidate.file.instance.pixels else { return Ok(()) };
-    if pixels.frames != 1 {
-        return Err(Ending::refused(
-            "UnsupportedPixel",
-            "the image has more than one frame where one radiograph is expected",
-        ));
-    }
-    if pixels.samples_per_frame() > MOST_SAMPLES {
-        let reason = format!("the image has more than {MOST_SAMPLES} pixels, more than a radiograph has");
-        return Err(Ending::refused(RefusalCode::PixelLimit.as_str(), reason));
-    }
-    Ok(())
-}
-
-/// The one frame of an image, and what was odd about it but harmless, in its header and in its pixels.
-fn decode_frame(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<(Frame, Vec<Warning>), Ending> {
-    check_size(candidate)?;
-    let bytes = read_file(&candidate.file.path, reader.limits())
-        .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?;
-    let decoded = reader.decode(&bytes).map_err(ending)?;
-    if decoded.instance.sha256 != candidate.file.instance.sha256 {
-        return Err(Ending::refused("SourceChanged", "a file of the study was changed while it was read"));
-    }
-    let odd = decoded.instance.warnings;
-    let mut frames = decoded.frames.into_iter();
-    match (frames.next(), frames.next()) {
-        (Some(frame), None) => Ok((frame, odd)),
-        _ => Err(Ending::refused(
-            "UnsupportedPixel",
-            "the image has more than one frame where one radiograph is expected",
-        )),
-    }
-}
-
-/// A refusal is the image's doing, but for the one that says that nothing could read it.
-fn ending(refusal: Refusal) -> Ending {
-    let code = refusal.code.as_str();
-    if refusal.code == RefusalCode::DecoderUnavailable {
-        let next_step =
-            "Free memory of the machine, and submit the study again; after an upgrade, restart every worker.";
-        return Ending::failed(code, refusal.message, next_step);
-    }
-    Ending::refused(code, refusal.message)
-}
-
 fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {
-    let grey = frame.grey();
-    let mean = grey.iter().map(|value| f64::from(*value)).sum::<f64>() / grey.len().max(1) as f64;
-    let variance =
-        grey.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / grey.len().max(1) as f64;
-    if variance.sqrt() < LEAST_DEVIATION {
+    let image = GreyImage::new(frame.columns, frame.rows, frame.grey())
+        .map_err(|error| Ending::refused(error.code(), error.to_string()))?;
+    if is_blank(&image) {
         let code = RefusalCode::BlankImage.as_str();
         return Err(Ending::refused(code, "the image is blank: all its grey values are the same"));
     }
-    GreyImage::new(frame.columns, frame.rows, grey)
-        .map_err(|error| Ending::refused(error.code(), error.to_string()))
+    Ok(image)
+}
+
+/// Whether the standard deviation of the grey values is below the least.
+fn is_blank(image: &GreyImage) -> bool {
+    let grey = image.pixels();
+    let first = grey.first().copied().map_or(0.0, f64::from);
+    // Two values that differ by d make a variance of d² / 2n at least: most pictures show two such in their first rows.
+    let far = LEAST_DEVIATION * (2.0 * grey.len() as f64).sqrt();
+    grey.iter().all(|value| (f64::from(*value) - first).abs() <= far) && image.deviation() < LEAST_DEVIATION
 }
 
 /// The finding that the overlay explains: the one highest above its own upper threshold.
@@ -410,17 +283,14 @@ fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;
     Ok(PictureData {
-        png_base64: STANDARD.encode(grey),
+        png_base64: STANDARD.encode_to_string(grey),
         width: pixels(width),
         height: pixels(height),
         saliency_label: label,
-        saliency_base64: STANDARD.encode(heat),
+        saliency_base64: STANDARD.encode_to_string(heat),
     })
 }
 
 fn pixels(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,10 +6,13 @@ pub mod output;
 pub mod scoring;
 
 pub mod evidence;
+mod files;
 mod images;
 mod outlined;
 mod png;
 mod record;
+#[cfg(test)]
+pub(crate) mod sample;
 mod timings;
 
 use std::collections::BTreeMap;
@@ -223,7 +226,7 @@ impl Stages {
     ) -> Result<(), Ending> {
         let turn = room.turns.take();
         let study = timings.time("read", || {
-            images::study(&job.study_uid, request, self.reader.as_ref(), &self.config.site_zone, evidence)
+            files::study(&job.study_uid, request, self.reader.as_ref(), &self.config.site_zone, evidence)
         })?;
         if study.is_rejected() {
             return Err(rejected());
@@ -281,7 +284,7 @@ fn render(report: &Report, outcome: &Outcome) -> ReportBytes {
         State::Failed => JobState::Failed,
     };
     let sr = bundle.as_ref().and_then(|_| sr::document(report));
-    let overlay = sr.as_ref().and_then(|_| overlay::document(report));
+    let overlay = sr.as_ref().and_then(|_| overlay::plan(report));
     let segmentation = sr.as_ref().and_then(|_| segmentation::document(report));
     // An outcome is plain strings and finite numbers: it always serialises.
     ReportBytes {

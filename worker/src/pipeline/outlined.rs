@@ -181,15 +181,12 @@ fn diameters_mm(
 #[cfg(test)]
 mod tests {
     use dicom_ingest::limits::Limits;
-    use dicom_ingest::patient::Sex;
-    use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
     use dicom_ingest::read::read_header;
     use dicom_ingest::refusal::{Refusal, RefusalCode};
-    use jiff::civil::date;
     use models::{Bundle, Coding, Mask};
 
     use super::*;
-    use crate::pipeline::output::PictureData;
+    use crate::pipeline::sample;
     use crate::report::Language;
 
     fn label(least_area_mm2: Option<f64>) -> SegmentLabel {
@@ -234,47 +231,16 @@ mod tests {
     }
 
     fn section() -> Instance {
-        let file = phantom_chest(&PhantomSpec {
-            seed: 1,
-            patient_id: "T1".into(),
-            issuer: "TESTS".into(),
-            patient_name: "Test^Case".into(),
-            birth_date: date(1950, 2, 3),
-            sex: Sex::Female,
-            study_time: date(2024, 5, 6).at(7, 8, 9, 0),
-            offset_minutes: None,
-            accession_number: "A1".into(),
-            opacity: None,
-        });
-        let mut instance = read_header(&file.unwrap(), &Limits::default()).unwrap();
+        let mut instance = read_header(&sample::phantom(), &Limits::default()).unwrap();
         (instance.modality, instance.pixel_spacing) = (Some("CT".into()), Some([0.5, 2.0]));
         instance
     }
 
     fn output(image: &Instance, mask: Mask) -> ModelOutput {
-        ModelOutput {
-            sop_instance_uid: image.sop_instance_uid.to_string(),
-            device: "cpu".into(),
-            findings: Vec::new(),
-            segments: vec![SegmentOutput {
-                label: "nodule".into(),
-                mask,
-                area_mm2: None,
-                probability: Some(0.9),
-            }],
-            view_ap: None,
-            frontal: None,
-            novelty: None,
-            dropped: Vec::new(),
-            warnings: Vec::new(),
-            picture: PictureData {
-                png_base64: String::new(),
-                width: 1,
-                height: 1,
-                saliency_label: String::new(),
-                saliency_base64: String::new(),
-            },
-        }
+        let label = "nodule".to_owned();
+        let segments = vec![SegmentOutput { label, mask, area_mm2: None, probability: Some(0.9) }];
+        let sop_instance_uid = image.sop_instance_uid.to_string();
+        ModelOutput { sop_instance_uid, segments, ..sample::output() }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The patient's record of one job: confirmed, read at t0, and assessed with what the networks said.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use dicom_ingest::reader::Reader;
@@ -7,6 +8,7 @@ use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::archive::read_file;
 use dicom_ingest::sr::SrReport;
 use dicom_ingest::study::Study;
+use dicom_ingest::uid::Uid;
 use fusion::{AssessInput, HeaderDemographics, ImageScores, Record, RecordError};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -100,10 +102,11 @@ pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evid
 
 /// The reports that no other one of the study takes the place of: an amended report states again what still holds.
 fn current(reports: &[SrReport]) -> impl Iterator<Item = &SrReport> {
-    reports.iter().filter(|report| {
-        let own = &report.sop_instance_uid;
-        !reports.iter().any(|other| other.sop_instance_uid != *own && other.predecessors.contains(own))
-    })
+    let named = reports.iter().flat_map(|report| {
+        report.predecessors.iter().filter(move |predecessor| **predecessor != report.sop_instance_uid)
+    });
+    let replaced: BTreeSet<&Uid> = named.collect();
+    reports.iter().filter(move |report| !replaced.contains(&report.sop_instance_uid))
 }
 
 /// Takes what a structured report states that was written with the study: it is on the study's images. A report that was
@@ -151,8 +154,7 @@ pub(super) fn assess((stages, reading): (&Stages, &Reading), evidence: &mut Evid
     let said = evidence.output.as_ref().filter(|output| !output.is_withheld(reading.bundle.model_card()));
     let image = said.map(|output| ImageScores {
         model: reading.bundle.digest().to_owned(),
-        // a bundle that has none does not open
-        bundle: reading.bundle.identity().unwrap_or_default(),
+        bundle: reading.identity.clone(),
         labels: output.findings.iter().map(|score| (score.label.clone(), score.logit)).collect(),
         view: instance.and_then(|instance| convert::chest_view(convert::view(instance).as_deref())),
         modality: instance.and_then(|instance| instance.modality.clone()).unwrap_or_default(),

@@ -2,41 +2,11 @@
 
 use std::fs;
 
-use fusion::learned::tabular::{Table, TabularConfig, train_table};
-
 use super::*;
 
-/// A model of C-reactive protein, trained on 300 drawn patients; `change` alters its configuration.
+/// Writes the drawn model into a folder; `change` alters its configuration.
 fn trained(folder: &Path, change: impl FnOnce(String) -> String) {
-    let config = change(
-        r#"
-id = "drawn"
-version = "1"
-title = "t"
-outcome = "o"
-horizon = "h"
-population = "p"
-data = "made in code"
-intended_use = "a test"
-created = "2026-01-01"
-patient = "who"
-missing_flags = false
-thresholds = [0.5]
-seed = 1
-label = { column = "y", positive = ["1"], negative = ["0"] }
-numeric = [{ column = "crp", label = "CRP", unit = "mg/L", range = [0.0, 500.0] }]
-"#
-        .to_owned(),
-    );
-    let config: TabularConfig = toml::from_str(&config).unwrap();
-    let names: Vec<String> =
-        ["who", "y", config.numeric[0].column.as_str()].iter().map(|name| (*name).to_owned()).collect();
-    let rows = (0..300_u32).map(|at| {
-        let mixed = at.wrapping_mul(2_654_435_761) >> 8;
-        let x = mixed % 100;
-        vec![at.to_string(), u8::from(x > 30 + mixed / 7 % 40).to_string(), x.to_string()]
-    });
-    let made = train_table(&config, &Table::new(&names, rows.collect()).unwrap()).unwrap();
+    let made = sample::drawn(change);
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("model.json"), made.model.to_json()).unwrap();
     fs::write(folder.join("card.md"), made.card).unwrap();
@@ -80,7 +50,7 @@ fn what_a_report_could_not_carry_is_refused_with_its_code() {
         assert_eq!(code(path), Some("RiskModelId"));
         assert!(open(path).unwrap_err().to_string().contains(why), "{id}");
     }
-    trained(path, |config| format!("{config}[record]\nrequires = [{{ feature = \"frailty\" }}]\n"));
+    trained(path, |config| config.replace("feature = \"covid-19\"", "feature = \"frailty\""));
     assert_eq!(code(path), Some("RiskModelColumn"));
     trained(path, |config| config);
     let file = fs::read_to_string(path.join("model.json")).unwrap();

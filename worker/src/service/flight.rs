@@ -13,10 +13,10 @@ use super::gate::{Gate, LaneTurns};
 use super::under_way::UnderWay;
 use crate::cli::DeviceArg;
 use crate::deliver::folder::FolderTarget;
-use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets};
+use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets, drawn};
 use crate::ending::{Ending, is_held};
 use crate::job::Request;
-use crate::ledger::{EndedWhy, Job, JobState, Ledger, LedgerError, NewJob, ReportBytes};
+use crate::ledger::{EndedWhy, Job, JobState, Ledger, LedgerError, NewJob, ReportBytes, Standing};
 use crate::message::{Mode, Name};
 use crate::outcome::{Outcome, State};
 use crate::pipeline::scoring::Scoring;
@@ -159,26 +159,29 @@ impl Flight {
         if !job.is_poison(self.stages.config.worker.poison_after) {
             reach_with("leased", &job.study_uid);
         }
-        let (report, timings) = if let Some(stored) = &job.composed {
-            (stored.clone(), BTreeMap::new())
+        let (report, timings, standing) = if let Some(stored) = &job.composed {
+            (stored.clone(), BTreeMap::new(), None)
         } else {
             let analysis = self.analyse(job, start).await;
             reach_with("analysed", &job.study_uid);
             self.gate.give_way(job.lane).await;
             let held = self.is_held(job, &analysis.report).await?;
-            self.store(job, &analysis, held.as_deref()).await?;
+            let standing = self.store(job, &analysis, held.as_deref()).await?;
             if let Some(code) = held {
                 reach("stored");
                 tracing::warn!(code, "the refusal is held; a person has to look");
                 let outcome = Box::new(line(&analysis.report).with_timings(analysis.timings_ms));
                 return Ok(Landed::Held { outcome });
             }
-            (analysis.report, analysis.timings_ms)
+            (analysis.report, analysis.timings_ms, standing)
         };
         reach("stored");
         tracing::debug!("report stored");
         let stored_at = job.composed_at.unwrap_or_else(Timestamp::now);
-        let standing = self.ledger.standing(job).await?;
+        let standing = match standing {
+            Some(standing) => standing,
+            None => self.ledger.standing(job).await?,
+        };
         if standing.is_superseded {
             self.ledger.settle(job, JobState::Superseded, None).await?;
             let reason = "a newer version of this report took its place";
@@ -209,26 +212,35 @@ impl Flight {
     /// The code that the report is held for, if it is: a refusal that a person can resolve, of the newest version, that would
     /// go somewhere.
     async fn is_held(&self, job: &Job, report: &ReportBytes) -> Result<Option<String>, LedgerError> {
+        if report.ends != JobState::Refused || self.hold_for.is_zero() {
+            return Ok(None);
+        }
         let code = line(report).code.filter(|code| is_held(code));
         let request = serde_json::from_str::<Request>(&job.request).ok();
         let goes_out = request.is_some_and(|request| request.mode != Mode::Shadow);
-        if report.ends != JobState::Refused || self.hold_for.is_zero() || !goes_out || code.is_none() {
+        if !goes_out || code.is_none() {
             return Ok(None);
         }
         Ok(if self.ledger.is_superseded(job).await? { None } else { code })
     }
 
-    /// Model output, report and audit entry into the ledger, at once; the job is held because of `held`.
-    async fn store(&self, job: &Job, analysis: &Analysis, held: Option<&str>) -> Result<(), LedgerError> {
+    /// Model output, report and audit entry into the ledger, at once; the job is held because of `held`, or how it stands to other
+    /// versions is known then.
+    async fn store(
+        &self,
+        job: &Job,
+        analysis: &Analysis,
+        held: Option<&str>,
+    ) -> Result<Option<Standing>, LedgerError> {
         let output = analysis.output.as_ref().and_then(|output| serde_json::to_string(output).ok());
         let began = Instant::now();
-        match held {
-            Some(code) => {
-                let (output, report) = (output.as_deref(), &analysis.report);
-                self.ledger.store_held(job, output, report, code, self.hold_for).await?;
-            }
-            None => self.ledger.store_report(job, output.as_deref(), &analysis.report).await?,
-        }
+        let (output, report) = (output.as_deref(), &analysis.report);
+        let standing = if let Some(code) = held {
+            self.ledger.store_held(job, output, report, code, self.hold_for).await?;
+            None
+        } else {
+            Some(self.ledger.store_report(job, output, report).await?)
+        };
         self.metrics.record_stage("store", began.elapsed());
         self.metrics.record_stages(&analysis.timings_ms);
         if let Some(output) = &analysis.output {
@@ -237,7 +249,7 @@ impl Flight {
         if let Some(features) = &analysis.features {
             self.metrics.record_features(features);
         }
-        Ok(())
+        Ok(standing)
     }
 
     /// The stages, on a thread that may block. A panic in them ends the job as failed.
@@ -292,10 +304,10 @@ impl Flight {
         }
         let mut targets = Vec::new();
         for name in &request.targets {
-            targets.push(self.targets.get(name).ok_or_else(|| DeliverError::not_configured(name))?);
+            targets.push((name, self.targets.get(name).ok_or_else(|| DeliverError::not_configured(name))?));
         }
         let (first, others): (Vec<_>, Vec<_>) =
-            targets.into_iter().partition(|target| target.confirms_patient());
+            targets.into_iter().partition(|(_, target)| target.confirms_patient());
         if first.is_empty()
             && parcel.report.ends == JobState::Reported
             && let Some(name) = &request.record_from
@@ -303,10 +315,15 @@ impl Flight {
             let witness = self.witnesses.get(name).ok_or_else(|| DeliverError::not_configured(name))?;
             witness.confirm(&parcel).await?;
         }
-        for target in first {
+        for (_, target) in first {
             files.extend(target.deliver(&parcel).await?);
             reach("delivering");
         }
+        // A FHIR server takes no picture: it is drawn for the others alone.
+        let out = request.out.as_ref().map(|_| Name::out());
+        let Some(next) = out.as_ref().or(others.first().map(|(name, _)| *name)) else { return Ok(files) };
+        let report = drawn(parcel.report, next).await?;
+        let parcel = Parcel { report: &report, ..parcel };
         if let Some(out) = &request.out {
             // The caller's own folder is made where it is missing; a configured target's is not, its disk may be away.
             if let Err(error) = std::fs::create_dir_all(out) {
@@ -315,7 +332,7 @@ impl Flight {
             let folder = FolderTarget::new(Name::out(), out.clone());
             files.extend(folder.deliver(&parcel).await?);
         }
-        for target in others {
+        for (_, target) in others {
             files.extend(target.deliver(&parcel).await?);
             reach("delivering");
         }

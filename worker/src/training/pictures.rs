@@ -66,10 +66,11 @@ fn part(npz: &Npz, part: &'static str, split: Split, labels: usize) -> Result<Ve
     let wrong = || PicturesError::Shape { part, labels };
     let [count, height, width] = images.shape[..] else { return Err(wrong()) };
     let Array { shape, values } = truth;
-    if shape != [count, labels] || values.iter().any(|label| *label > 1) || height * width * labels == 0 {
+    let area = height.checked_mul(width).filter(|area| *area > 0).ok_or_else(wrong)?;
+    if shape != [count, labels] || values.iter().any(|label| *label > 1) || labels == 0 {
         return Err(wrong());
     }
-    let rows = images.values.chunks_exact(height * width).zip(values.chunks_exact(labels));
+    let rows = images.values.chunks_exact(area).zip(values.chunks_exact(labels));
     rows.enumerate()
         .map(|(index, (pixels, labels))| {
             let pixels = pixels.iter().map(|value| f32::from(*value) / 255.0).collect();

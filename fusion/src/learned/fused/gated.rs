@@ -109,13 +109,7 @@ impl Gated {
             cases.iter().filter_map(|case| case.sides.record.as_deref()).collect();
         let coder = Coder::fit(&known, shape.bins, flags);
         let image = cases.iter().find_map(|case| case.sides.image.as_ref().map(Vec::len)).unwrap_or(1);
-        let widths = Widths {
-            image,
-            record: coder.width().max(1),
-            hidden: shape.width,
-            meeting: shape.meeting,
-            members: shape.members,
-        };
+        let widths = Widths::of(shape, image, coder.width().max(1));
         let mut networks = Vec::with_capacity(seeds);
         for _ in 0..seeds {
             let mut own = ChaCha8Rng::seed_from_u64(random.random());

@@ -4,8 +4,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::answer::Answered;
 use super::decision::{Decision, Errors};
-use super::model::Answered;
 use super::prepared::Prepared;
 use crate::calibrate::Conformal;
 use crate::evaluation::{self, Report, ReportInput, SubgroupColumn};

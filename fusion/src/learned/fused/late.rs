@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::model::Answered;
+use super::answer::Answered;
 use crate::learned::fit::{self, Crossed, FOLDS, REPEATS};
 use crate::learned::formula::{self, Known};
 use crate::learned::late::{Late, Offsets};

@@ -6,6 +6,7 @@
 //! as L1 and is kept only where [`Decision`] finds it better. Where one side alone is there its calibrated probability answers, at
 //! every level; where none is, nobody does.
 
+mod answer;
 mod card;
 mod coder;
 mod config;
@@ -20,10 +21,11 @@ mod prepared;
 mod train;
 
 pub use super::formula::FormulaInput;
+pub use answer::{Answered, FusedPrediction};
 pub use config::{FusedConfig, FusedConfigError, ImageInput, NetworkShape, Splits, Subset, Vectors};
 pub use decision::{Decision, Level, Worse};
 pub use embedding::{EmbeddingError, Embeddings};
 pub use gated::NetworkError;
 pub use ladder::{ArmOverSplits, Ladder, LadderSubset};
-pub use model::{Answered, FusedModel, FusedPrediction};
+pub use model::FusedModel;
 pub use train::{FusedTrainError, FusedTrained, evaluate_fused, train_fused};

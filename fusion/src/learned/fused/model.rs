@@ -1,9 +1,10 @@
-//! A trained fused model: its file, its answers, and why.
+//! A trained fused model: its file, and what it answers.
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::answer::{Answered, FusedPrediction};
 use super::card;
 use super::config::FusedConfig;
 use super::decision::{Decision, Level};
@@ -11,15 +12,16 @@ use super::embedding::Projection;
 use super::gated::{Gated, NetworkError, Stored};
 use super::ladder::Ladder;
 use super::late::Sides;
+use super::network::Widths;
 use super::prepared::{formula, record};
 use crate::calibrate::{Conformal, bounded_logit};
 use crate::evaluation::{Report, SampleSize, quantile};
 use crate::explain::shapley;
 use crate::formulas::logistic;
-use crate::learned::familiarity::{Distance, Familiarity};
-use crate::learned::file::ModelFileError;
+use crate::learned::familiarity::Familiarity;
+use crate::learned::file::{ModelFileError, are_counts};
 use crate::learned::late::Late;
-use crate::learned::tabular::columns::{Column, columns, encode};
+use crate::learned::tabular::columns::{Column, columns, encode, names};
 use crate::learned::tabular::table::Row;
 use crate::learned::tabular::usual;
 
@@ -61,72 +63,6 @@ pub struct FusedModel {
     digest: String,
 }
 
-/// Which sides answered. The last three are of models with a formula alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answered {
-    /// Picture and record, and the formula where the model has one and the row states it.
-    Fused,
-    /// The calibrated picture alone: the record says nothing.
-    ImageOnly,
-    /// The calibrated record alone: there is no picture.
-    RecordOnly,
-    /// The calibrated formula alone.
-    FormulaOnly,
-    /// Picture and formula: the record says nothing.
-    ImageAndFormula,
-    /// Record and formula: there is no picture.
-    RecordAndFormula,
-}
-
-impl Answered {
-    /// The stratum's word, as files have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Fused => "fused",
-            Self::ImageOnly => "image-only",
-            Self::RecordOnly => "record-only",
-            Self::FormulaOnly => "formula-only",
-            Self::ImageAndFormula => "image-and-formula",
-            Self::RecordAndFormula => "record-and-formula",
-        }
-    }
-}
-
-/// An answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FusedPrediction {
-    /// 0 to 1.
-    pub probability: f64,
-    /// 2.5 % point over models of resampled patients, and over the members of L2.
-    pub low: f64,
-    /// 97.5 % point.
-    pub high: f64,
-    /// Neither class, or both, would be surprising, among answers of the same sides; `None` for a file of an older program.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub indeterminate: Option<bool>,
-    /// Which sides answered.
-    pub answered: Answered,
-    /// The level that answered; without picture or without record it is L1, with one side alone that side calibrated.
-    pub level: Level,
-    /// The calibrated picture alone.
-    pub image_only: Option<f64>,
-    /// The calibrated record alone.
-    pub record_only: Option<f64>,
-    /// The calibrated formula alone, where the model has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub formula_only: Option<f64>,
-    /// Exact Shapley values of the logit over the picture, the record and the formula where the model has one, against a row of which nothing is known.
-    pub sides: Vec<(String, f64)>,
-    /// What each input adds to L1's logit, against the average row; the largest first. What L2 adds to it is in `correction`.
-    pub contributions: Vec<(String, f64)>,
-    /// What L2 adds to L1's logit; 0 where L1 answers.
-    pub correction: f64,
-    /// How far the record is from those that the model was fitted on; `None` without a record, or for a file of an older
-    /// program.
-    pub distance: Option<Distance>,
-}
-
 impl Body {
     /// Reads a model file and checks that its parts fit each other.
     fn read(bytes: &[u8]) -> Result<Self, ModelFileError> {
@@ -135,12 +71,12 @@ impl Body {
             return Err(ModelFileError::Format { found: body.format, reads: FORMAT });
         }
         body.config.table.check_units()?;
-        let names: Vec<String> = columns(&body.config.table).into_iter().map(|column| column.name).collect();
+        let names = names(&body.config.table)?;
         let (image, record) = (body.projection.components(), names.len());
-        let networks = body
-            .gated
-            .as_ref()
-            .is_none_or(|stored| stored.widths.image == image && stored.coder.columns() == record);
+        let networks = body.gated.as_ref().is_none_or(|stored| {
+            stored.widths == Widths::of(&body.config.network, image, stored.coder.width())
+                && stored.coder.columns() == record
+        });
         let sound = body.config.check().is_ok()
             && names == body.columns
             && body.projection.is_sound()
@@ -150,6 +86,7 @@ impl Body {
             })
             && (body.level == Level::L2) == body.gated.is_some()
             && body.familiarity.as_ref().is_none_or(|known| known.is_sound(record))
+            && [body.fitted, body.pictured].into_iter().all(are_counts)
             && networks;
         if !sound {
             return Err(ModelFileError::Unsound);

@@ -7,6 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
+use super::config::NetworkShape;
+
 /// Widths of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +23,36 @@ pub(super) struct Widths {
     pub(super) meeting: usize,
     /// Members.
     pub(super) members: usize,
+}
+
+impl Widths {
+    /// Those that a configuration asks for, with this many components of the picture and cells of the row.
+    pub(super) fn of(shape: &NetworkShape, image: usize, record: usize) -> Self {
+        let NetworkShape { width: hidden, meeting, members, .. } = *shape;
+        Self { image, record, hidden, meeting, members }
+    }
+
+    /// Weights of a network of these widths; `None` where they are more than can be counted.
+    fn weights(self) -> Option<usize> {
+        let Self { image, record, hidden, meeting, members } = self;
+        let linear = |input: usize, output: usize| input.checked_add(1)?.checked_mul(output);
+        let met = meeting.checked_mul(2)?.checked_add(2)?;
+        let parts = [
+            // each side to where both meet, the gate, what follows it, and the picture's own head
+            linear(image, meeting),
+            linear(record, hidden),
+            linear(hidden, meeting),
+            linear(met, meeting),
+            linear(meeting, meeting),
+            linear(meeting, 1),
+            // two tokens, each member's scales, its two heads and its shift, and alpha
+            meeting.checked_mul(2),
+            members.checked_mul(record),
+            members.checked_mul(meeting)?.checked_mul(2),
+            members.checked_add(1),
+        ];
+        parts.into_iter().try_fold(0_usize, |sum, part| sum.checked_add(part?))
+    }
 }
 
 /// `logit = L1 + alpha * head(relu(W h))`, `h = g * image + (1 - g) * record`, `g = sigmoid(W [image; record; masks])`.
@@ -122,9 +154,11 @@ impl GatedNetwork {
 
     /// A network with stored weights; `None` where there are not as many as it has.
     pub(super) fn with_values(widths: Widths, values: &[f32], device: &Device) -> Option<Self> {
+        if widths.weights() != Some(values.len()) {
+            return None;
+        }
         let mut random = <rand_chacha::ChaCha8Rng as rand::SeedableRng>::seed_from_u64(0);
-        let network = Self::new(widths, &mut random, device);
-        (network.num_params() == values.len()).then(|| network.map(&mut Replace { values }))
+        Some(Self::new(widths, &mut random, device).map(&mut Replace { values }))
     }
 
     /// All weights one after the other; `None` where the device does not give them.

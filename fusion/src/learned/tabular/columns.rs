@@ -3,6 +3,7 @@
 use super::config::{ColumnSign, Comparator, TabularConfig};
 use super::table::Row;
 use crate::formulas::brock;
+use crate::learned::file::ModelFileError;
 use crate::nodule::NoduleKind;
 
 impl Row<'_> {
@@ -98,6 +99,21 @@ pub(in crate::learned) fn columns(config: &TabularConfig) -> Vec<Column> {
         }
     }
     all
+}
+
+/// Most columns of a model. What a list of values that is missing could be is asked of each value in all of its columns.
+const MOST_COLUMNS: usize = 2048;
+
+/// Names of the columns that a configuration makes, where they can be answered with.
+pub(in crate::learned) fn names(config: &TabularConfig) -> Result<Vec<String>, ModelFileError> {
+    let lists: usize = config.category.iter().map(|one| one.values.len() + 1).sum();
+    let others = config.numeric.len() + config.truth.len() + usize::from(config.formula.is_some());
+    let flags = if config.missing_flags { others + config.category.len() } else { 0 };
+    let found = lists + others + flags;
+    if found > MOST_COLUMNS {
+        return Err(ModelFileError::Columns { found, most: MOST_COLUMNS });
+    }
+    Ok(columns(config).into_iter().map(|column| column.name).collect())
 }
 
 /// The stratum of rows in which every input is there.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::card;
-use super::columns::{COMPLETE, columns, encode};
+use super::columns::{COMPLETE, columns, encode, names};
 use super::config::TabularConfig;
 use super::table::Row;
 use super::usual;
@@ -12,7 +12,7 @@ use crate::calibrate::{Calibration, Conformal, Curve, bounded_logit};
 use crate::evaluation::{Report, quantile};
 use crate::explain::{MAX_GROUPS, shapley};
 use crate::learned::familiarity::{Distance, Familiarity};
-use crate::learned::file::ModelFileError;
+use crate::learned::file::{ModelFileError, are_counts};
 use crate::learned::formula;
 use crate::learned::linear::Linear;
 
@@ -88,7 +88,7 @@ impl TabularModel {
             return Err(ModelFileError::Format { found: body.format, reads: FORMAT });
         }
         body.config.check_units()?;
-        let names: Vec<String> = columns(&body.config).into_iter().map(|column| column.name).collect();
+        let names = names(&body.config)?;
         let sound = body.linear.is_sound(names.len())
             && body.members.iter().all(|member| member.is_sound(names.len()))
             && !body.members.is_empty()
@@ -97,7 +97,9 @@ impl TabularModel {
             && body
                 .formula_alone
                 .is_none_or(|[at, slope]| at.is_finite() && slope.is_finite() && slope >= 0.0)
-            && body.familiarity.as_ref().is_none_or(|known| known.is_sound(names.len()));
+            && body.familiarity.as_ref().is_none_or(|known| known.is_sound(names.len()))
+            && body.calibration.is_sound()
+            && [body.fitted, body.calibrated].into_iter().all(are_counts);
         if !sound {
             return Err(ModelFileError::Unsound);
         }

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use fusion::AssessInput;
 use fusion::features::{FeatureValue, MissingReason};
-use fusion::learned::tabular::{Table, TabularModel, train_table};
 
 use super::{changed, choices, known, noted, nothing, of_risk, set, t0};
 use crate::compose::risks;
+use crate::risk_models::sample;
 
 /// What a site's own models say beside their own words, which here are words that are known.
 #[test]
 fn every_text_beside_the_words_of_a_sites_model_is_known() {
-    let model = drawn();
+    let model = sample::drawn(|config| config).model;
     let mut base = nothing();
     for (id, values) in choices() {
         set(&mut base, id, values[0].clone());
@@ -75,43 +75,4 @@ fn every_text_beside_the_words_of_a_sites_model_is_known() {
     ] {
         known(text, "a site's model");
     }
-}
-
-/// A model of C-reactive protein and age for adults with COVID-19, trained on 300 drawn patients.
-fn drawn() -> TabularModel {
-    let config = r#"
-id = "drawn"
-version = "1"
-title = "Pneumonia"
-outcome = "Pneumonia"
-horizon = "6 years"
-population = "Pneumonia"
-data = "Pneumonia"
-intended_use = "Pneumonia"
-created = "2026-01-01"
-patient = "who"
-missing_flags = false
-thresholds = [0.5]
-seed = 1
-label = { column = "y", positive = ["1"], negative = ["0"] }
-numeric = [
-    { column = "crp", label = "C-reactive protein", unit = "mg/L", range = [0.0, 500.0] },
-    { column = "age", label = "Age", unit = "a", range = [0.0, 120.0] },
-]
-[record]
-max_age_days = 90
-requires = [
-    { feature = "age", range = [18, 120] },
-    { feature = "covid-19", values = ["true"], within_days = 90 },
-]
-"#;
-    let names = ["who", "y", "crp", "age"].map(str::to_owned);
-    let rows = (0..300_u32).map(|at| {
-        let mixed = at.wrapping_mul(2_654_435_761) >> 8;
-        let (crp, age) = (mixed % 100, 20 + mixed / 7 % 70);
-        let sick = u8::from(crp + age > 50 + mixed / 11 % 110);
-        vec![at.to_string(), sick.to_string(), crp.to_string(), age.to_string()]
-    });
-    let table = Table::new(&names, rows.collect()).unwrap();
-    train_table(&toml::from_str(config).unwrap(), &table).unwrap().model
 }

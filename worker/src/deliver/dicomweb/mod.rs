@@ -109,7 +109,7 @@ fn boundary(letter: &Letter<'_>) -> String {
         let digest = job::digest(&["boundary", &letter.sop_instance_uid, &round.to_string()]);
         digest.chars().take(32).collect::<String>()
     };
-    let is_free = |text: &String| !letter.file.windows(text.len()).any(|part| part == text.as_bytes());
+    let is_free = |text: &String| memchr::memmem::find(letter.file, text.as_bytes()).is_none();
     (0..=u32::MAX).map(candidate).find(is_free).unwrap_or_default()
 }
 

@@ -79,9 +79,19 @@ impl PostgresLedger {
         Ok(())
     }
 
+    /// Gives up void leases and lets due reports go.
+    async fn tidy(&self, act: &'static str) -> Result<(), LedgerError> {
+        self.all(act, query(sql::TIDY).bind(self.actor.clone())).await.map(drop)
+    }
+
     async fn lease(&self, turn: Turn) -> Result<Option<Job>, LedgerError> {
         let act = "lease a job";
-        self.all(act, query(sql::TIDY).bind(self.actor.clone())).await?;
+        // A job that is asked for by its key was accepted a moment ago, most often, and is to be had: nobody holds it whose
+        // lease would have to be given up first.
+        let mut is_tidy = !matches!(turn, Turn::Key(_));
+        if is_tidy {
+            self.tidy(act).await?;
+        }
         for _try in 0..LEASE_TRIES {
             let statement = match &turn {
                 Turn::Next => query(sql::LEASE_NEXT).bind(self.holder.id()).bind(self.lease_ms),
@@ -93,6 +103,11 @@ impl PostgresLedger {
             match self.connections.rows(statement).await {
                 Ok(rows) => {
                     let job = rows.first().map(row::job).transpose().map_err(database(act))?;
+                    if job.is_none() && !is_tidy {
+                        self.tidy(act).await?;
+                        is_tidy = true;
+                        continue;
+                    }
                     return Ok(job.map(|job| Job { hold: self.holds.add(&job.job_key, job.fence), ..job }));
                 }
                 // Another worker took another version of the same report in this moment.
@@ -223,9 +238,11 @@ impl Ledger for PostgresLedger {
         job: &Job,
         model_output: Option<&str>,
         report: &ReportBytes,
-    ) -> Result<(), LedgerError> {
-        let statement = self.stores(sql::STORE_REPORT, job, model_output, report);
-        self.fenced("store a report", job, statement).await
+    ) -> Result<Standing, LedgerError> {
+        let act = "store a report";
+        let row = self.one(act, self.stores(sql::STORE_REPORT, job, model_output, report)).await?;
+        let row = row.ok_or_else(|| LedgerError::LeaseLost { job_key: job.job_key.clone() })?;
+        row::standing(&row).map_err(database(act))
     }
 
     async fn store_held(
@@ -253,10 +270,7 @@ impl Ledger for PostgresLedger {
     async fn standing(&self, job: &Job) -> Result<Standing, LedgerError> {
         let act = "look for other versions";
         let row = self.one(act, query(sql::STANDING).bind(job.job_key.clone())).await?;
-        row.map_or(Ok(Standing::default()), |row| {
-            Ok(Standing { is_superseded: row.try_get(0)?, has_earlier: row.try_get(1)? })
-        })
-        .map_err(database(act))
+        row.as_ref().map(row::standing).transpose().map(Option::unwrap_or_default).map_err(database(act))
     }
 
     async fn defer(&self, job: &Job, after: Duration, why: &str) -> Result<(), LedgerError> {

@@ -6,7 +6,7 @@ use sqlx::{Error, Row};
 
 use crate::lane::Lane;
 use crate::ledger::hold::Hold;
-use crate::ledger::row::{AuditEntry, Job, JobRow, ReportBytes};
+use crate::ledger::row::{AuditEntry, Job, JobRow, ReportBytes, Standing};
 use crate::ledger::state::JobState;
 
 pub(super) fn state(text: &str) -> Result<JobState, Error> {
@@ -46,6 +46,11 @@ pub(super) fn job(row: &PgRow) -> Result<Job, Error> {
         deferrals: count(row, "deferrals")?,
         hold: Hold::default(),
     })
+}
+
+/// What [`super::sql::STANDING`] says.
+pub(super) fn standing(row: &PgRow) -> Result<Standing, Error> {
+    Ok(Standing { is_superseded: row.try_get(0)?, has_earlier: row.try_get(1)? })
 }
 
 pub(super) fn job_row(row: &PgRow) -> Result<JobRow, Error> {

@@ -100,7 +100,7 @@ macro_rules! let_go {
 /// The delivery of the held job $1 is due, for the actor $2. Gives one row when it was held.
 pub(super) const LET_GO: &str = concat!(let_go!("$2", "job_key = $1"), "SELECT job_key FROM gone");
 
-/// What is done before a lease: the delivery of what was held for long enough is due, for the actor $1, and void leases are
+/// What is done before the next job is leased, and before a job is not to be had: the delivery of what was held for long enough is due, for the actor $1, and void leases are
 /// given up. A hold that has not begun yet is over: the clock was set back.
 pub(super) const TIDY: &str = concat!(
     let_go!("$1", concat!("NOT (rests_since_ms <= ", now_ms!(), " AND ", now_ms!(), " < rests_until_ms)")),
@@ -242,9 +242,21 @@ pub(super) const CANCEL: &str = "
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $2, 'cancelled', '' FROM cancelled)
      SELECT job_key FROM cancelled";
 
+/// Whether a newer version than `this` has its report stored or delivered, and whether an older one's may lie somewhere.
+macro_rules! standing {
+    () => {
+        "EXISTS (SELECT 1 FROM job AS newer WHERE newer.report_key = this.report_key
+               AND newer.sequence > this.sequence
+               AND (newer.state IN ('composed', 'reported', 'refused')
+                    OR (newer.state = 'failed' AND newer.ended_code IS NULL))),
+         EXISTS (SELECT 1 FROM job AS older WHERE older.report_key = this.report_key
+               AND older.sequence < this.sequence AND older.outcome IS NOT NULL AND older.state <> 'held')"
+    };
+}
+
 /// Stores what was composed under the lease of job $1, fence $2, worker $3: ends $4, outcome $5, bundle $6, page $7, model
 /// output $8, for the actor $9 with the digests $10, structured report $11, overlay $12, segmentation $13. Gives one row when
-/// the lease was kept.
+/// the lease was kept: what [`STANDING`] gives. Nobody else has another version under way, so nothing of that changes meanwhile.
 pub(super) const STORE_REPORT: &str = concat!(
     "WITH stored AS (
         UPDATE job SET state = 'composed', composed_at_ms = ",
@@ -253,7 +265,9 @@ pub(super) const STORE_REPORT: &str = concat!(
             model_output = coalesce($8, model_output)
         WHERE job_key = $1 AND fence = $2 AND lease_holder = $3 RETURNING job_key),
      noted AS (INSERT INTO audit (job_key, actor, event, detail) SELECT job_key, $9, 'composed', $10 FROM stored)
-     SELECT job_key FROM stored"
+     SELECT ",
+    standing!(),
+    " FROM job AS this JOIN stored ON this.job_key = stored.job_key"
 );
 
 /// The same, and the job is held: because of $14, for $15 milliseconds at most. Its lease is given up.
@@ -335,14 +349,8 @@ pub(super) const SETTLE: &str = "
     SELECT job_key FROM settled";
 
 /// Whether a newer version than job $1 has its report stored or delivered, and whether an older one's may lie somewhere.
-pub(super) const STANDING: &str = "
-    SELECT EXISTS (SELECT 1 FROM job AS newer WHERE newer.report_key = this.report_key
-               AND newer.sequence > this.sequence
-               AND (newer.state IN ('composed', 'reported', 'refused')
-                    OR (newer.state = 'failed' AND newer.ended_code IS NULL))),
-           EXISTS (SELECT 1 FROM job AS older WHERE older.report_key = this.report_key
-               AND older.sequence < this.sequence AND older.outcome IS NOT NULL AND older.state <> 'held')
-    FROM job AS this WHERE this.job_key = $1";
+pub(super) const STANDING: &str =
+    concat!("SELECT ", standing!(), " FROM job AS this WHERE this.job_key = $1");
 
 /// The newest version of report $1 that is stored or delivered.
 pub(super) const NEWEST: &str = "

@@ -189,12 +189,13 @@ impl Ledger for SqliteLedger {
         job: &Job,
         model_output: Option<&str>,
         report: &ReportBytes,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Standing, LedgerError> {
         let (model_output, report) = (model_output.map(str::to_owned), report.clone());
         self.fenced("store a report", job, move |connection, lease, lessee| {
             end::store_report(connection, lease, model_output.as_deref(), &report, lessee)
         })
-        .await
+        .await?;
+        self.standing(job).await
     }
 
     async fn store_held(

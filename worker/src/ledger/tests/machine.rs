@@ -201,7 +201,9 @@ impl<'a> Machine<'a> {
         let Some(job) = self.hands[worker].get(&key) else { return };
         let ledger = self.ledger(worker);
         let written = match write {
-            Write::Store => ledger.store_report(job, Some("output"), &report(JobState::Reported)).await,
+            Write::Store => {
+                ledger.store_report(job, Some("output"), &report(JobState::Reported)).await.map(drop)
+            }
             Write::Hold => {
                 ledger.store_held(job, None, &report(JobState::Refused), "SexConflict", LONG).await
             }

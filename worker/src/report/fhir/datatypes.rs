@@ -3,7 +3,7 @@
 //! A field that has nothing to say is left out, as FHIR demands; text is cleaned by its type, so that no
 //! resource can carry a character that FHIR forbids.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -78,7 +78,8 @@ pub(super) struct Token(String);
 
 impl From<&str> for Token {
     fn from(text: &str) -> Self {
-        Self(visible(text).replace(' ', "%20"))
+        let text = visible(text);
+        Self(if text.contains(' ') { text.replace(' ', "%20") } else { text })
     }
 }
 
@@ -135,7 +136,7 @@ impl Base64 {
     fn of(data: &[u8]) -> Option<Self> {
         let mut text = String::with_capacity(data.len().div_ceil(3) * 4 + 2);
         text.push('"');
-        STANDARD.encode_string(data, &mut text);
+        STANDARD.encode_append(data, &mut text);
         text.push('"');
         RawValue::from_string(text).ok().map(Self)
     }
@@ -349,7 +350,7 @@ impl Attachment {
             language: language.tag().into(),
             data: Base64::of(data),
             size: Some(data.len()),
-            hash: Some(STANDARD.encode(Sha1::digest(data))),
+            hash: Some(STANDARD.encode_to_string(Sha1::digest(data))),
             title: title.into(),
             creation: None,
         }

@@ -61,14 +61,14 @@ pub(super) fn software(report: &Report) -> Device {
     }
 }
 
-/// A model with its weights.
-pub(super) fn model(report: &Report, model: &Model) -> Device {
+/// A model with its weights; `card` is the id of its card.
+pub(super) fn model(report: &Report, model: &Model, card: Uuid) -> Device {
     let language = report.language;
     let kind = match model.kind {
         ModelKind::Image => terms::deep_learning(),
         ModelKind::Fusion | ModelKind::Record => terms::machine_learning(),
     };
-    let card = references::within("DocumentReference", references::model_card(model));
+    let card = references::within("DocumentReference", card);
     let note = |message, text: &str| language.say(message, &[("text", &sentence(text))]);
     let mut notes = vec![
         note(Message::AppliesToNote, &model.applicability),
@@ -103,12 +103,12 @@ pub(super) fn model(report: &Report, model: &Model) -> Device {
     }
 }
 
-/// A model's card, whole; it is written in English.
-pub(super) fn model_card(language: Language, model: &Model) -> DocumentReference {
+/// A model's card, whole, under this id; it is written in English.
+pub(super) fn model_card(language: Language, model: &Model, id: Uuid) -> DocumentReference {
     let name = format!("{} {}", visible(&model.title), visible(&model.version));
     let title = language.say(Message::ModelCardOf, &[("model", &name)]);
     DocumentReference {
-        id: references::model_card(model).to_string().into(),
+        id: id.to_string().into(),
         language: language.tag().into(),
         text: narrative(language, &title),
         identifier: vec![Identifier::new(terms::MODEL_CARDS, &identity(model))],

@@ -1,6 +1,6 @@
 //! The DiagnosticReport: `preliminary`, or `cancelled` where there is no result.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 use serde::Deserialize;
 
 use super::datatypes::{
@@ -114,7 +114,7 @@ pub fn presented_pdf(bundle: &[u8]) -> Option<Vec<u8>> {
     let first = bundle.entry.into_iter().next()?.resource;
     let report = first.filter(|resource| resource.resource_type == "DiagnosticReport")?;
     let paper = report.presented_form.iter().find(|form| form.content_type == PDF)?;
-    STANDARD.decode(paper.data).ok()
+    STANDARD.decode_to_vec(paper.data).ok()
 }
 
 /// No status here is ever `final`: a person's sign-off is not the program's to write.

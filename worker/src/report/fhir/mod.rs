@@ -134,11 +134,13 @@ fn entries(report: &Report, page: &str, paper: &[u8]) -> Vec<Entry> {
     }
     let software = Resource::Device(Box::new(devices::software(report)));
     entries.push(put("Device", references::software(report), software));
-    for model in &report.models {
-        let device = Resource::Device(Box::new(devices::model(report, model)));
+    // an id of the whole card: each is made once
+    let cards: Vec<Uuid> = report.models.iter().map(references::model_card).collect();
+    for (model, id) in report.models.iter().zip(&cards) {
+        let device = Resource::Device(Box::new(devices::model(report, model, *id)));
         entries.push(put("Device", references::model(model), device));
-        let card = Resource::DocumentReference(Box::new(devices::model_card(report.language, model)));
-        entries.push(put("DocumentReference", references::model_card(model), card));
+        let card = Resource::DocumentReference(Box::new(devices::model_card(report.language, model, *id)));
+        entries.push(put("DocumentReference", *id, card));
     }
     if let Some(overlay) = devices::overlay(report) {
         let resource = Resource::DocumentReference(Box::new(overlay));
@@ -148,7 +150,7 @@ fn entries(report: &Report, page: &str, paper: &[u8]) -> Vec<Entry> {
         let resource = Resource::DocumentReference(Box::new(segmentation));
         entries.push(put("DocumentReference", references::segmentation(report), resource));
     }
-    let provenance = Resource::Provenance(Box::new(provenance::provenance(report)));
+    let provenance = Resource::Provenance(Box::new(provenance::provenance(report, &cards)));
     entries.push(put("Provenance", references::provenance(report), provenance));
     entries
 }

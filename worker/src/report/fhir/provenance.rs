@@ -1,5 +1,7 @@
 //! The Provenance: what was made, by whom, from exactly which inputs. It is what makes a recall possible.
 
+use uuid::Uuid;
+
 use super::datatypes::{CodeableConcept, Instant, Narrative, Reference, Token, elements};
 use super::{references, terms};
 use crate::report::document::{Kind, Report};
@@ -20,8 +22,8 @@ elements! {
     Entity { role: Token, what: Option<Reference>, }
 }
 
-/// Names every output, every model and every input of this version.
-pub(super) fn provenance(report: &Report) -> Provenance {
+/// Names every output, every model and every input of this version; `cards` are the ids of the models' cards.
+pub(super) fn provenance(report: &Report, cards: &[Uuid]) -> Provenance {
     Provenance {
         id: references::provenance(report).to_string().into(),
         language: report.language.tag().into(),
@@ -35,7 +37,7 @@ pub(super) fn provenance(report: &Report) -> Provenance {
             Kind::Analysis | Kind::Refused(_) | Kind::Failed(_) => terms::created(),
         }),
         agent: agents(report),
-        entity: entities(report),
+        entity: entities(report, cards),
     }
 }
 
@@ -97,14 +99,10 @@ fn agents(report: &Report) -> Vec<Agent> {
     agents
 }
 
-fn entities(report: &Report) -> Vec<Entity> {
+fn entities(report: &Report, cards: &[Uuid]) -> Vec<Entity> {
     let entity = |role: &str, what| Entity { role: role.into(), what: Some(what) };
-    let cards = report.models.iter();
-    let mut entities: Vec<Entity> = cards
-        .map(|model| {
-            entity("derivation", references::within("DocumentReference", references::model_card(model)))
-        })
-        .collect();
+    let card = |id: &Uuid| entity("derivation", references::within("DocumentReference", *id));
+    let mut entities: Vec<Entity> = cards.iter().map(card).collect();
     if let Kind::Withdrawn(_, version) = &report.kind {
         entities.push(entity("removal", references::version(version)));
     }

@@ -76,6 +76,11 @@ pub fn page(report: &Report) -> String {
     page.into_string()
 }
 
+/// The radiograph and what lies over it, as the PNG files that a page of ours holds; `None` where it lacks one.
+pub(super) fn pictures(page: &str) -> Option<[Vec<u8>; 2]> {
+    picture::files(page)
+}
+
 /// The heading of a section, with what to bear in mind for all of it beside it.
 fn heading(id: &str, title: &str, note: Option<&str>) -> Markup {
     html! {

@@ -3,7 +3,7 @@
 //! A check box lays the overlay over the picture; the style sheet does it, no script. On paper nobody can click, so the
 //! picture is printed without and with the overlay.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 use maud::{Markup, PreEscaped, html};
 
 use crate::report::document::{Picture, Saliency, Shows};
@@ -85,6 +85,19 @@ fn svg(picture: &Picture, label: &str, content: &Markup) -> Markup {
 fn data(png: &[u8]) -> PreEscaped<String> {
     let mut address = String::with_capacity(png.len() / 3 * 4 + 32);
     address.push_str("data:image/png;base64,");
-    STANDARD.encode_string(png, &mut address);
+    STANDARD.encode_append(png, &mut address);
     PreEscaped(address)
+}
+
+/// What [`data`] wrote into an element of a page, up to the pixels.
+const ADDRESS: &str = "href=\"data:image/png;base64,";
+
+/// The radiograph and what lies over it, as the PNG files that a page of ours holds; `None` where it lacks one.
+pub(super) fn files(page: &str) -> Option<[Vec<u8>; 2]> {
+    let file = |id: &str| {
+        let (_, element) = page.split_once(&format!("<image id=\"{id}\""))?;
+        let (_, pixels) = element.split_once(ADDRESS)?;
+        STANDARD.decode_to_vec(pixels.split_once('"')?.0).ok()
+    };
+    Some([file("radiograph")?, file("heat")?])
 }

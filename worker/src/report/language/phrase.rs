@@ -18,6 +18,12 @@ const KNOWN: &str = "known";
 /// This name stands for what a person wrote, in whatever language.
 const RAW: &str = "raw";
 
+/// Most phrases that are looked up for one text. What comes from outside can be made of known words in so many ways that to try
+/// them all would not end.
+const MOST_LOOKS: usize = 2_000;
+/// How deep phrases may stand in each other.
+const DEEPEST: usize = 100;
+
 /// Phrases of German by the English ones, and what each code of a refusal, a failure or a warning means.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +66,7 @@ impl Pattern {
     }
 
     /// The German text, where the pattern fits and what stands between can be said in German.
-    fn apply(&self, text: &str) -> Option<String> {
+    fn apply(&self, text: &str, search: &mut Search) -> Option<String> {
         let mut rest = text.strip_prefix(self.start)?;
         let mut values: Vec<(&str, String)> = Vec::new();
         for (at, (name, literal)) in self.parts.iter().enumerate() {
@@ -68,9 +74,9 @@ impl Pattern {
             let (value, after) =
                 if is_last { (rest.strip_suffix(literal)?, "") } else { rest.split_once(literal)? };
             let value = match *name {
-                name if name.starts_with(KNOWN) => german(value)?,
+                name if name.starts_with(KNOWN) => search.german(value)?,
                 RAW => value.to_owned(),
-                _ => between(value)?,
+                _ => search.between(value)?,
             };
             values.push((*name, value));
             rest = after;
@@ -81,31 +87,53 @@ impl Pattern {
     }
 }
 
-/// A value between the words of a pattern: known, or one word, or a number with its unit.
-fn between(value: &str) -> Option<String> {
-    let is_plain =
-        !value.contains(' ') || value.split(' ').all(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    german(value).or_else(|| is_plain.then(|| Language::German.value(value)))
+/// How much of the search for one text is left.
+struct Search {
+    looks: usize,
+    depth: usize,
 }
 
-/// The German phrase for an English one; `None` where it is not known. The first letter may be of either case.
+impl Search {
+    /// The German phrase for an English one; `None` where it is not known, or not found within the bounds.
+    fn german(&mut self, text: &str) -> Option<String> {
+        self.looks = self.looks.checked_sub(1)?;
+        self.depth = self.depth.checked_sub(1)?;
+        let found = self.look(text);
+        self.depth += 1;
+        found
+    }
+
+    /// The first letter may be of either case.
+    fn look(&mut self, text: &str) -> Option<String> {
+        if text.is_empty() {
+            return Some(String::new());
+        }
+        if let Some(known) = GERMAN.whole.get(text) {
+            return Some(known.clone());
+        }
+        if let Some(known) = GERMAN.whole.get(&with_first(text, char::to_lowercase)) {
+            return Some(with_first(known, char::to_uppercase));
+        }
+        if let Some(known) = GERMAN.whole.get(&with_first(text, char::to_uppercase)) {
+            return Some(known.clone());
+        }
+        if let Some(whole) = text.strip_suffix('.').and_then(|text| self.german(text)) {
+            return Some(format!("{whole}."));
+        }
+        PATTERNS.iter().find_map(|pattern| pattern.apply(text, self))
+    }
+
+    /// A value between the words of a pattern: known, or one word, or a number with its unit.
+    fn between(&mut self, value: &str) -> Option<String> {
+        let is_plain = !value.contains(' ')
+            || value.split(' ').all(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        self.german(value).or_else(|| is_plain.then(|| Language::German.value(value)))
+    }
+}
+
+/// The German phrase for an English one; `None` where it is not known.
 fn german(text: &str) -> Option<String> {
-    if text.is_empty() {
-        return Some(String::new());
-    }
-    if let Some(known) = GERMAN.whole.get(text) {
-        return Some(known.clone());
-    }
-    if let Some(known) = GERMAN.whole.get(&with_first(text, char::to_lowercase)) {
-        return Some(with_first(known, char::to_uppercase));
-    }
-    if let Some(known) = GERMAN.whole.get(&with_first(text, char::to_uppercase)) {
-        return Some(known.clone());
-    }
-    if let Some(whole) = text.strip_suffix('.').and_then(german) {
-        return Some(format!("{whole}."));
-    }
-    PATTERNS.iter().find_map(|pattern| pattern.apply(text))
+    Search { looks: MOST_LOOKS, depth: DEEPEST }.german(text)
 }
 
 fn with_first<I: Iterator<Item = char>>(text: &str, change: impl Fn(char) -> I) -> String {
@@ -165,6 +193,23 @@ mod tests {
         );
         let half = "something new and sex not known";
         assert_eq!(GERMAN_LANGUAGE.phrase(half), half, "half a translation is none");
+    }
+
+    /// Each of these would overflow the stack, or be looked up for ever, were all ways tried.
+    #[test]
+    fn a_text_that_was_made_to_be_looked_up_for_ever_stays_as_it_is() {
+        let known = "age, sex; age and sex: ".repeat(150);
+        for text in
+            [".".repeat(100_000), format!("{known}nobody's word"), format!("{known}age{}", ".".repeat(150))]
+        {
+            assert!(GERMAN_LANGUAGE.phrase(&text) == text, "{}", text.len());
+        }
+        let list = ["age"; 60].join(", ");
+        assert_eq!(
+            GERMAN_LANGUAGE.phrase(&list),
+            list.replace("age", "Alter"),
+            "a long list is none of them"
+        );
     }
 
     #[test]

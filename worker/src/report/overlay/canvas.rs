@@ -33,17 +33,46 @@ pub(super) struct Canvas {
     pub(super) pixels: Vec<u8>,
 }
 
+/// Where picture and text go.
+struct Layout {
+    width: usize,
+    height: usize,
+    /// Where the picture begins.
+    top: usize,
+    above: Vec<String>,
+    below: Vec<String>,
+}
+
+impl Layout {
+    /// Around a picture of this size.
+    fn of((across, down): (usize, usize), label: &str, captions: &[String]) -> Self {
+        // an image in DICOM has an even number of bytes, whatever its height
+        let width = across.max(LEAST_WIDTH).next_multiple_of(2);
+        let above = wrapped(label, &FONT_9X15_BOLD, width);
+        let below: Vec<String> = captions.iter().flat_map(|text| wrapped(text, &FONT_7X13, width)).collect();
+        let top = band(above.len(), &FONT_9X15_BOLD);
+        let height = top + down + band(below.len(), &FONT_7X13);
+        Self { width, height, top, above, below }
+    }
+}
+
+/// Width and height of what [`draw`] gives, by the head of the radiograph's PNG file alone; `None` where it is none.
+pub(super) fn size(radiograph: &[u8], label: &str, captions: &[String]) -> Option<(usize, usize)> {
+    // signature and first chunk (<https://www.w3.org/TR/png-3/#11IHDR>)
+    let header = radiograph.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..)?.strip_prefix(b"IHDR")?;
+    let side_at = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    let (across, down) = (side_at(0)?, side_at(4)?);
+    let is_one = fits(across) && fits(down);
+    let layout = is_one.then(|| Layout::of((side(across), side(down)), label, captions))?;
+    Some((layout.width, layout.height))
+}
+
 /// Draws both PNG files on top of each other, with `label` above and `captions` below; `None` where one is no picture.
 pub(super) fn draw(radiograph: &[u8], heat: &[u8], label: &str, captions: &[String]) -> Option<Canvas> {
     let (radiograph, heat) = (read(radiograph)?, read(heat)?.into_rgba8());
     let radiograph = Backdrop::of(radiograph);
     let (across, down) = (radiograph.width, radiograph.height);
-    // an image in DICOM has an even number of bytes, whatever its height
-    let width = across.max(LEAST_WIDTH).next_multiple_of(2);
-    let above = wrapped(label, &FONT_9X15_BOLD, width);
-    let below: Vec<String> = captions.iter().flat_map(|text| wrapped(text, &FONT_7X13, width)).collect();
-    let top = band(above.len(), &FONT_9X15_BOLD);
-    let height = top + down + band(below.len(), &FONT_7X13);
+    let Layout { width, height, top, above, below } = Layout::of((across, down), label, captions);
     let mut canvas = Canvas { width, height, pixels: vec![0; width * height * BYTES] };
     canvas.lines(GAP, &above, &FONT_9X15_BOLD, LABEL);
     canvas.lines(top + down + GAP, &below, &FONT_7X13, CAPTION);
@@ -167,8 +196,11 @@ impl Backdrop {
 /// A PNG file with at least one pixel and not too many.
 fn read(png: &[u8]) -> Option<DynamicImage> {
     let image = load_from_memory_with_format(png, ImageFormat::Png).ok()?;
-    let fits = |side: u32| (1..=MOST_SIDE).contains(&side);
     (fits(image.width()) && fits(image.height())).then_some(image)
+}
+
+fn fits(side: u32) -> bool {
+    (1..=MOST_SIDE).contains(&side)
 }
 
 /// `over` lies on `under` with this opacity; whole numbers, so that every machine gives the same byte.
@@ -280,6 +312,9 @@ mod tests {
         let inked = |from: usize, to: usize| (from..to).any(|y| (0..400).any(|x| pixel(x, y) != [0, 0, 0]));
         assert!(inked(0, top) && inked(top + 100, canvas.height));
         assert!(!inked(top + 100 + bottom - GAP, canvas.height));
+        let captions = ["caption".to_owned()];
+        assert_eq!(size(&grey, "label", &captions), Some((canvas.width, canvas.height)), "by its head alone");
+        assert!(size(&grey[..20], "label", &captions).is_none() && size(b"no picture", "", &[]).is_none());
         assert!(draw(b"no picture", &heat, "label", &[]).is_none());
         assert!(draw(&grey, b"", "label", &[]).is_none());
     }

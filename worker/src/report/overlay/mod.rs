@@ -3,17 +3,28 @@
 //!
 //! Label and legend are burned in, so that it is never taken for an acquired image. Like the structured report it is the
 //! same bytes for the same job, and none is written where the images do not say whose study it is.
+//!
+//! Its pixels are half of a report's bytes, and a FHIR server takes none of them. So the ledger stores a [`plan`]: the file
+//! without its pixels, and the texts that are burned in. The pixels are drawn of the pictures in the stored page when a target
+//! takes the [`file`].
 
 mod canvas;
 
-use dicom_ingest::own::{MANUFACTURER, MODEL, OVERLAY_CLASS};
-use dicom_ingest::write::{Elements, VR, tags};
+use std::borrow::Cow;
 
-use self::canvas::Canvas;
+use base64_simd::STANDARD;
+use dicom_ingest::own::{MANUFACTURER, MODEL, OVERLAY_CLASS};
+use dicom_ingest::write::{Elements, VR, append, tags};
+use serde::{Deserialize, Serialize};
+
 use super::dicom::{self, long_string, referenced};
 use super::document::{Instance, Kind, Picture, Report, Saliency, Shows};
 use super::language::Message;
-use super::{ids, sr, text};
+use super::{html, ids, sr, text};
+
+/// How [`canvas`] draws and lays out. Who changes what it draws takes the next number and keeps what drew those before: a stored
+/// plan gives the same bytes in every version of this program.
+const DRAWING: u32 = 1;
 
 /// The picture with its map, and the instance that it was made from.
 fn source(report: &Report) -> Option<(&Picture, &Saliency, &Instance)> {
@@ -37,27 +48,81 @@ pub(super) fn explains(report: &Report) -> Option<&str> {
     source(report).map(|(_, saliency, _)| saliency.finding.as_str())
 }
 
-/// Writes the overlay as a DICOM file; `None` where the report has no map, or no structured report that it could lie beside.
+/// An overlay that is not drawn yet.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    /// How it is drawn: [`DRAWING`].
+    drawing: u32,
+    /// What stands above the picture.
+    label: String,
+    /// What stands below it.
+    captions: Vec<String>,
+    /// Width and height of all of it, as the file says.
+    size: (usize, usize),
+    /// The file up to its pixels, base64.
+    head: String,
+}
+
+impl Plan {
+    fn of(report: &Report) -> Option<Self> {
+        let instance = instance_uid(report)?;
+        let (picture, saliency, source) = source(report)?;
+        let label = report.language.text(Message::BurnedIn).to_owned();
+        let captions = vec![legend(report, saliency), origin(report)];
+        let size = canvas::size(&picture.png, &label, &captions)?;
+        let mut elements = Elements::default();
+        elements
+            .text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192")
+            .text(tags::SOP_CLASS_UID, VR::UI, OVERLAY_CLASS)
+            .text(tags::SOP_INSTANCE_UID, VR::UI, &instance);
+        dicom::patient(&mut elements, &report.patient);
+        dicom::study(&mut elements, report);
+        series_and_equipment(&mut elements, report, picture);
+        image(&mut elements, report, (picture, saliency, source));
+        pixel_format(&mut elements, size);
+        let head = STANDARD.encode_to_string(elements.file(OVERLAY_CLASS, &instance));
+        Some(Self { drawing: DRAWING, label, captions, size, head })
+    }
+
+    /// The file, its pixels drawn of these PNG files; `None` where they are others than those that it was made for.
+    fn drawn(&self, radiograph: &[u8], heat: &[u8]) -> Option<Vec<u8>> {
+        let mut file = STANDARD.decode_to_vec(&self.head).ok().filter(|_| self.drawing == DRAWING)?;
+        let canvas = canvas::draw(radiograph, heat, &self.label, &self.captions)?;
+        if (canvas.width, canvas.height) != self.size {
+            return None;
+        }
+        append(&mut file, tags::PIXEL_DATA, VR::OB, &canvas.pixels);
+        Some(file)
+    }
+}
+
+/// What a ledger stores of the overlay; `None` where the report has no map, or no structured report that it could lie beside.
+pub fn plan(report: &Report) -> Option<Vec<u8>> {
+    // numbers and strings always serialise
+    serde_json::to_vec(&Plan::of(report)?).ok()
+}
+
+/// Whether this is a [`plan`]. Earlier versions stored the file itself, which begins with zeros.
+pub fn is_plan(stored: &[u8]) -> bool {
+    stored.first() == Some(&b'{')
+}
+
+/// The overlay as a DICOM file, of what is stored of it and of the page that is stored beside it; `None` where they do not go
+/// together, or are of a version after this one.
+pub fn file<'a>(stored: &'a [u8], page: &[u8]) -> Option<Cow<'a, [u8]>> {
+    if !is_plan(stored) {
+        return Some(Cow::Borrowed(stored));
+    }
+    let plan: Plan = serde_json::from_slice(stored).ok()?;
+    let [radiograph, heat] = html::pictures(std::str::from_utf8(page).ok()?)?;
+    plan.drawn(&radiograph, &heat).map(Cow::Owned)
+}
+
+/// Writes the overlay as a DICOM file; `None` where [`plan`] is.
 pub fn document(report: &Report) -> Option<Vec<u8>> {
-    let instance = instance_uid(report)?;
-    let (picture, saliency, source) = source(report)?;
-    let canvas = canvas::draw(
-        &picture.png,
-        &saliency.png,
-        report.language.text(Message::BurnedIn),
-        &[legend(report, saliency), origin(report)],
-    )?;
-    let mut elements = Elements::default();
-    elements
-        .text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192")
-        .text(tags::SOP_CLASS_UID, VR::UI, OVERLAY_CLASS)
-        .text(tags::SOP_INSTANCE_UID, VR::UI, &instance);
-    dicom::patient(&mut elements, &report.patient);
-    dicom::study(&mut elements, report);
-    series_and_equipment(&mut elements, report, picture);
-    image(&mut elements, report, (picture, saliency, source));
-    pixels(&mut elements, &canvas);
-    Some(elements.file(OVERLAY_CLASS, &instance))
+    let (picture, saliency, _) = source(report)?;
+    Plan::of(report)?.drawn(&picture.png, &saliency.png)
 }
 
 /// What the colours mean, in the page's words.
@@ -149,20 +214,19 @@ fn derivation(report: &Report, saliency: &Saliency) -> String {
     text::visible(&text).chars().take(1024).collect::<String>().trim_end().to_owned()
 }
 
-/// Image Pixel (PS3.3 C.7.6.3): eight bits of red, green and blue.
-fn pixels(elements: &mut Elements, canvas: &Canvas) {
+/// Image Pixel (PS3.3 C.7.6.3) but for the pixels: eight bits of red, green and blue.
+fn pixel_format(elements: &mut Elements, (width, height): (usize, usize)) {
     let length = |side: usize| u16::try_from(side).unwrap_or(u16::MAX);
     elements
         .number(tags::SAMPLES_PER_PIXEL, 3)
         .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB")
         .number(tags::PLANAR_CONFIGURATION, 0)
-        .number(tags::ROWS, length(canvas.height))
-        .number(tags::COLUMNS, length(canvas.width))
+        .number(tags::ROWS, length(height))
+        .number(tags::COLUMNS, length(width))
         .number(tags::BITS_ALLOCATED, 8)
         .number(tags::BITS_STORED, 8)
         .number(tags::HIGH_BIT, 7)
-        .number(tags::PIXEL_REPRESENTATION, 0)
-        .bytes(tags::PIXEL_DATA, VR::OB, &canvas.pixels);
+        .number(tags::PIXEL_REPRESENTATION, 0);
 }
 
 #[cfg(test)]

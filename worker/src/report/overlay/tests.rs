@@ -77,6 +77,35 @@ fn report_and_bundle_name_it_at_the_finding_that_it_explains() {
 }
 
 #[test]
+fn what_is_stored_of_it_gives_the_same_file_with_the_page_of_the_same_report_alone() {
+    for report in [sample(), translated(Report { language: Language::German, ..sample() })] {
+        let stored = plan(&report).expect("a plan");
+        assert!(is_plan(&stored) && stored.len() < 16 * 1024, "{} bytes, and no pixel", stored.len());
+        let page = html::page(&report);
+        let drawn = file(&stored, page.as_bytes()).expect("an overlay");
+        assert_eq!(Some(&*drawn), document(&report).as_deref());
+        assert!(!is_plan(&drawn));
+        assert_eq!(file(&drawn, b"no page").as_deref(), Some(&*drawn), "as an earlier version stored it");
+        let picture = report.picture.as_ref().expect("a picture");
+        let [radiograph, heat] = html::pictures(&page).expect("pictures");
+        assert_eq!(radiograph, picture.png);
+        assert_eq!(Some(&heat), picture.saliency.as_ref().map(|saliency| &saliency.png));
+
+        assert!(file(&stored, b"").is_none() && file(&stored, html::page(&refused()).as_bytes()).is_none());
+        let mut smaller = std::io::Cursor::new(Vec::new());
+        image::GrayImage::new(9, 9).write_to(&mut smaller, image::ImageFormat::Png).expect("a PNG");
+        let other = {
+            let smaller = STANDARD.encode_to_string(smaller.into_inner());
+            page.replacen(&STANDARD.encode_to_string(&radiograph), &smaller, 1)
+        };
+        assert!(other != page && file(&stored, other.as_bytes()).is_none(), "a picture of another size");
+        let later = String::from_utf8(stored).expect("text").replacen("\"drawing\":1,", "\"drawing\":2,", 1);
+        assert!(file(later.as_bytes(), page.as_bytes()).is_none(), "a later version's");
+        assert!(file(b"{}", page.as_bytes()).is_none());
+    }
+}
+
+#[test]
 fn what_has_no_map_or_no_patient_has_no_overlay() {
     let mut plain = sample();
     if let Some(picture) = &mut plain.picture {
@@ -87,7 +116,7 @@ fn what_has_no_map_or_no_patient_has_no_overlay() {
     let mut unwanted = sample();
     unwanted.makes_overlay = false;
     for report in [plain, of_another, unwanted, refused(), failed()] {
-        assert!(document(&report).is_none() && instance_uid(&report).is_none());
+        assert!(document(&report).is_none() && plan(&report).is_none() && instance_uid(&report).is_none());
     }
 }
 

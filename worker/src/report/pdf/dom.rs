@@ -20,15 +20,15 @@ pub(super) enum Node<'a> {
 /// Elements that have no end (<https://html.spec.whatwg.org/#void-elements>), as far as the page has them.
 const VOID: [&str; 4] = ["meta", "input", "br", "image"];
 
-/// The page's `body`; `None` where it is no page of ours.
-pub(super) fn parse(page: &str) -> Option<Element<'_>> {
+/// The page's `body`, its texts as `shown`; `None` where it is no page of ours.
+pub(super) fn parse<'a>(page: &'a str, shown: impl Fn(Cow<'a, str>) -> Cow<'a, str>) -> Option<Element<'a>> {
     let body = page.find("<body")?;
     let mut open: Vec<Element<'_>> = vec![Element::default()];
     let mut rest = &page[body..];
     while let Some(at) = rest.find('<') {
         let text = &rest[..at];
         if !text.is_empty() {
-            open.last_mut()?.children.push(Node::Text(unescaped(text)));
+            open.last_mut()?.children.push(Node::Text(shown(unescaped(text))));
         }
         let end = end_of_tag(&rest[at..])? + at;
         let tag = &rest[at + 1..end];
@@ -147,7 +147,7 @@ mod tests {
             }
         }
         .into_string();
-        let body = parse(&page).expect("a body");
+        let body = parse(&page, |text| text).expect("a body");
         assert_eq!(body.attribute("data-a"), Some("x > y & \"z\""));
         let names: Vec<&str> = body.elements().map(|element| element.name).collect();
         assert_eq!(names, ["p", "svg", "input"]);
@@ -156,7 +156,7 @@ mod tests {
         assert!(matches!(&p.children[0], Node::Text(text) if text == "a < b"));
         assert!((body.all("rect")[0].number("x") - 1.5).abs() < f32::EPSILON);
         for broken in ["", "<body>", "<body></p></body>", "<body><p></body>", "<body a=\"</body>"] {
-            assert!(parse(broken).is_none(), "{broken}");
+            assert!(parse(broken, |text| text).is_none(), "{broken}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The two fonts of the page: which glyph a character is, and how wide it is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -59,10 +60,10 @@ impl<'a> Faces<'a> {
     }
 
     /// The text with every character that both fonts have no letter for as its number.
-    pub(super) fn shown(&self, text: &str) -> String {
+    pub(super) fn shown<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
         let has = |character| self.regular.glyph(character).is_some() && self.bold.glyph(character).is_some();
         if text.chars().all(has) {
-            return text.to_owned();
+            return text;
         }
         let one = |character: char| {
             if has(character) { character.to_string() } else { format!("[U+{:04X}]", u32::from(character)) }

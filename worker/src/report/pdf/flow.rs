@@ -92,7 +92,7 @@ impl<'f> Flow<'f> {
     }
 
     /// Lines at this place, which belong to the part that is open.
-    fn draw(&mut self, lines: &[Line], column: Column, align: Align, top: f32) {
+    fn draw(&mut self, lines: Vec<Line>, column: Column, align: Align, top: f32) {
         let part = self.open.last().copied();
         let mut y = top;
         for line in lines {
@@ -101,8 +101,9 @@ impl<'f> Flow<'f> {
                 Align::Right => column.x + column.width - line.width,
             };
             // letters stand a little above the middle of their line
-            let base = y + 0.5 * (line.height() - line.size) + 0.8 * line.size;
-            for (from, run) in &line.pieces {
+            let height = line.height();
+            let base = y + 0.5 * (height - line.size) + 0.8 * line.size;
+            for (from, run) in line.pieces {
                 let (x, style) = (begin + from, run.style);
                 if style.is_flag {
                     let width = self.faces.width(&run.text, style.weight, style.size);
@@ -114,23 +115,23 @@ impl<'f> Flow<'f> {
                         colour: NOTICE_LINE,
                     });
                 }
-                let (text, weight, size, colour) = (run.text.clone(), style.weight, style.size, style.colour);
+                let (text, weight, size, colour) = (run.text, style.weight, style.size, style.colour);
                 self.sheet.marks.push((part, Mark::Text { x, y: base, text, weight, size, colour }));
             }
-            y += line.height();
+            y += height;
         }
     }
 
     /// A block of text of its own.
     fn text(&mut self, nodes: &[Node<'_>], style: Style, column: Column, role: Role) {
-        let runs = inline::runs(nodes, style, self.rem, self.faces);
+        let runs = inline::runs(nodes, style, self.rem);
         let lines = inline::lines(&runs, column.width, self.faces);
         if lines.is_empty() {
             return;
         }
-        let top = self.y;
-        self.within(role, |flow| flow.draw(&lines, column, Align::Left, top));
-        self.y += lines.iter().map(Line::height).sum::<f32>();
+        let (top, height) = (self.y, lines.iter().map(Line::height).sum::<f32>());
+        self.within(role, |flow| flow.draw(lines, column, Align::Left, top));
+        self.y += height;
     }
 
     /// Side by side from here: each act in its column, and on below the longest.
@@ -254,10 +255,10 @@ impl<'f> Flow<'f> {
         for child in element.elements().filter(|child| is_printed(child)) {
             if child.has_class("kicker") {
                 let style = Style::plain(0.75 * self.rem).bold().coloured(ACCENT);
-                let runs = inline::runs(&child.children, style, self.rem, self.faces);
+                let runs = inline::runs(&child.children, style, self.rem);
                 let lines = inline::lines(&runs, column.width, self.faces);
                 let top = self.y + 0.3 * self.rem;
-                self.within(Role::Paragraph, |flow| flow.draw(&lines, column, Align::Right, top));
+                self.within(Role::Paragraph, |flow| flow.draw(lines, column, Align::Right, top));
             } else {
                 self.block(child, column);
             }

@@ -7,8 +7,15 @@ use super::face::Faces;
 use super::style::{LEADING, Style, is_printed};
 
 /// Text of one look, as it comes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Run<'t> {
+    pub(super) text: &'t str,
+    pub(super) style: Style,
+}
+
+/// Text of one look, as it stands on a line.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Run {
+pub(super) struct Placed {
     pub(super) text: String,
     pub(super) style: Style,
 }
@@ -17,7 +24,7 @@ pub(super) struct Run {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Line {
     /// Pieces with their distance from the line's beginning.
-    pub(super) pieces: Vec<(f32, Run)>,
+    pub(super) pieces: Vec<(f32, Placed)>,
     pub(super) width: f32,
     /// Of the largest letters on it.
     pub(super) size: f32,
@@ -33,22 +40,22 @@ impl Line {
 const BLOCKS: [&str; 3] = ["div", "p", "h3"];
 
 /// A line's end that the text itself asks for; no text of a report holds it, see `text::visible`.
-const NEW_LINE: char = '\n';
+const NEW_LINE: &str = "\n";
 
 /// What sums of widths may differ by, in points.
 const ROUNDING: f32 = 0.05;
 
 /// The text of these nodes with its looks.
-pub(super) fn runs(nodes: &[Node<'_>], style: Style, rem: f32, faces: &Faces<'_>) -> Vec<Run> {
+pub(super) fn runs<'t>(nodes: &'t [Node<'_>], style: Style, rem: f32) -> Vec<Run<'t>> {
     let mut runs = Vec::new();
-    gather(nodes, style, rem, faces, &mut runs);
+    gather(nodes, style, rem, &mut runs);
     runs
 }
 
-fn gather(nodes: &[Node<'_>], style: Style, rem: f32, faces: &Faces<'_>, runs: &mut Vec<Run>) {
+fn gather<'t>(nodes: &'t [Node<'_>], style: Style, rem: f32, runs: &mut Vec<Run<'t>>) {
     for node in nodes {
         match node {
-            Node::Text(text) => runs.push(Run { text: faces.shown(text), style }),
+            Node::Text(text) => runs.push(Run { text: text.as_ref(), style }),
             Node::Element(element) if !is_printed(element) || element.name == "svg" => {}
             Node::Element(element) if element.name == "br" => new_line(style, runs),
             Node::Element(element) => {
@@ -56,7 +63,7 @@ fn gather(nodes: &[Node<'_>], style: Style, rem: f32, faces: &Faces<'_>, runs: &
                 if is_block {
                     new_line(style, runs);
                 }
-                gather(&element.children, style.within(element, rem), rem, faces, runs);
+                gather(&element.children, style.within(element, rem), rem, runs);
                 if is_block {
                     new_line(style, runs);
                 }
@@ -65,9 +72,9 @@ fn gather(nodes: &[Node<'_>], style: Style, rem: f32, faces: &Faces<'_>, runs: &
     }
 }
 
-fn new_line(style: Style, runs: &mut Vec<Run>) {
+fn new_line(style: Style, runs: &mut Vec<Run<'_>>) {
     if runs.last().is_some_and(|run| !run.text.ends_with(NEW_LINE)) {
-        runs.push(Run { text: NEW_LINE.to_string(), style });
+        runs.push(Run { text: NEW_LINE, style });
     }
 }
 
@@ -100,12 +107,12 @@ struct Words<'r> {
 
 impl<'r> Words<'r> {
     /// A space that must not be broken, and a line's end, are told from others.
-    fn of(runs: &'r [Run], faces: &Faces<'_>) -> Self {
+    fn of(runs: &[Run<'r>], faces: &Faces<'_>) -> Self {
         let mut own = Self::default();
         let mut word = Word { begins: true, ..Word::default() };
         for run in runs {
-            let mut rest = run.text.as_str();
-            while let Some(at) = rest.find([' ', NEW_LINE]) {
+            let mut rest = run.text;
+            while let Some(at) = rest.find([' ', '\n']) {
                 own.add(&rest[..at], run.style, faces);
                 let is_empty = own.pieces.len() == word.pieces.start;
                 let begins = rest[at..].starts_with(NEW_LINE) || (is_empty && word.begins);
@@ -147,7 +154,7 @@ impl<'r> Words<'r> {
 }
 
 /// Breaks the runs into lines of at most this width.
-pub(super) fn lines(runs: &[Run], width: f32, faces: &Faces<'_>) -> Vec<Line> {
+pub(super) fn lines(runs: &[Run<'_>], width: f32, faces: &Faces<'_>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut line = Line::default();
     for (word, pieces, space) in Words::of(runs, faces).all(faces) {
@@ -238,14 +245,14 @@ fn push(line: &mut Line, piece: Piece<'_>, space: f32) {
                 // the space is a character too, for who copies the text
                 last.text.push(' ');
             }
-            line.pieces.push((begins, Run { text: text.to_owned(), style }));
+            line.pieces.push((begins, Placed { text: text.to_owned(), style }));
         }
     }
     line.width += space + wide;
 }
 
 /// How wide the text is on one line, and how wide its longest word.
-pub(super) fn widths(runs: &[Run], faces: &Faces<'_>) -> (f32, f32) {
+pub(super) fn widths(runs: &[Run<'_>], faces: &Faces<'_>) -> (f32, f32) {
     let (mut whole, mut line, mut longest) = (0.0_f32, 0.0_f32, 0.0_f32);
     for (word, pieces, space) in Words::of(runs, faces).all(faces) {
         let mut space = if line > 0.0 { space } else { 0.0 };

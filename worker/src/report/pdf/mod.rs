@@ -58,15 +58,16 @@ const SMALLEST_REM: f32 = 6.3;
 
 /// How often a size is guessed at most, and how much of the sheet is enough.
 const GUESSES: u32 = 4;
-const ENOUGH: f32 = 0.97;
+const ENOUGH: f32 = 0.96;
 
 /// What a guess is smaller than the size that should just fit: lines break otherwise at every size.
 const CAUTION: f32 = 0.99;
 
 /// Writes `page`, which [`crate::report::html::page`] made of the same report: the same two give the same bytes.
 pub fn document(report: &Report, page: &str) -> Result<Vec<u8>, PdfError> {
-    let root = dom::parse(page).ok_or(PdfError::Page)?;
     let faces = Faces::get().ok_or(PdfError::Font)?;
+    // looked through once: it is laid out several times
+    let root = dom::parse(page, |text| faces.shown(text)).ok_or(PdfError::Page)?;
     let room = A4.1 - 2.0 * MARGIN.1;
     let sheet = largest(room, |rem| laid_out(&root, faces, rem));
     file::written(report, faces, &sheet.pages(room))
@@ -74,8 +75,8 @@ pub fn document(report: &Report, page: &str) -> Result<Vec<u8>, PdfError> {
 
 /// The sheet with the largest letters that fits, nearly; the one with the smallest where none does.
 ///
-/// Text takes room by the square of its size: that is the first guess, and a line between what fits and what does not the
-/// next ones.
+/// Running text takes room by the square of its size, rows of a table by their number: the first guesses are between both,
+/// and a line between what fits and what does not the next ones.
 fn largest(room: f32, lay_out: impl Fn(f32) -> Sheet) -> Sheet {
     let sheet = lay_out(LARGEST_REM);
     let mut above = (LARGEST_REM, sheet.bottom());
@@ -85,7 +86,11 @@ fn largest(room: f32, lay_out: impl Fn(f32) -> Sheet) -> Sheet {
     let mut fitting: Option<(f32, f32, Sheet)> = None;
     for _ in 0..GUESSES {
         let guess = match &fitting {
-            None => above.0 * (room / above.1).sqrt(),
+            None => {
+                // to the power of 3/4, by what every machine rounds in the same way
+                let root = (room / above.1).sqrt();
+                above.0 * root * root.sqrt()
+            }
             Some((rem, bottom, _)) => rem + (above.0 - rem) * (room - bottom) / (above.1 - bottom),
         };
         let least = fitting.as_ref().map_or(SMALLEST_REM, |(rem, ..)| *rem);

@@ -10,7 +10,7 @@ pub(super) struct Cell<'e, 'a> {
     pub(super) element: &'e Element<'a>,
     pub(super) column: usize,
     pub(super) columns: usize,
-    runs: Vec<Run>,
+    runs: Vec<Run<'e>>,
     pub(super) lines: Vec<Line>,
     /// A bar that stands in it.
     pub(super) svg: Option<&'e Element<'a>>,
@@ -62,7 +62,7 @@ impl<'e, 'a> Grid<'e, 'a> {
         rules: Rules,
         faces: &Faces<'_>,
     ) -> Self {
-        let look = |row: &'e Element<'a>, style| cells(row, style, rules, faces);
+        let look = |row: &'e Element<'a>, style| cells(row, style, rules);
         let head_style = style.sized(0.75 * rules.rem).bold().coloured(SOFT);
         let head: Vec<Cell<'e, 'a>> = head.map(|row| look(row, head_style)).unwrap_or_default();
         let rows: Vec<Vec<Cell<'e, 'a>>> = rows.iter().map(|row| look(row, style)).collect();
@@ -130,7 +130,7 @@ pub(super) fn spanned(columns: &[(f32, f32)], first: usize, count: usize) -> (f3
     }
 }
 
-fn cells<'e, 'a>(row: &'e Element<'a>, style: Style, rules: Rules, faces: &Faces<'_>) -> Vec<Cell<'e, 'a>> {
+fn cells<'e, 'a>(row: &'e Element<'a>, style: Style, rules: Rules) -> Vec<Cell<'e, 'a>> {
     let mut column = 0;
     let mut cells = Vec::new();
     for element in row.elements().filter(|cell| rules.has_meters || !cell.has_class("meter")) {
@@ -148,7 +148,7 @@ fn cells<'e, 'a>(row: &'e Element<'a>, style: Style, rules: Rules, faces: &Faces
         if element.has_class("indeterminate") {
             own = own.coloured(INDETERMINATE);
         }
-        let runs = inline::runs(&element.children, own, rules.rem, faces);
+        let runs = inline::runs(&element.children, own, rules.rem);
         let svg = element.elements().find(|child| child.name == "svg" && is_printed(child));
         cells.push(Cell { element, column, columns, runs, lines: Vec::new(), svg });
         column += columns;

@@ -9,14 +9,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dicom_ingest::limits::Limits;
-use dicom_ingest::patient::Sex;
-use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
 use dicom_ingest::read::read_header;
 use dicom_ingest::reader::InProcess;
 use dicom_ingest::source::{FetchLimits, Holding, Source, SourceError};
 use dicom_ingest::uid::Uid;
 use jiff::Timestamp;
-use jiff::civil::date;
 use models::{GreyImage, Scores};
 use tokio::sync::{RwLock, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -33,8 +30,8 @@ use crate::message::tests::queue::Remembering;
 use crate::message::{JobRequest, Mode, Name, envelope};
 use crate::model::ModelNumber;
 use crate::outcome::Outcome;
-use crate::pipeline::Stages;
 use crate::pipeline::scoring::Scoring;
+use crate::pipeline::{Stages, sample};
 use crate::queue::{Delivery, Disposition, QueueError, Receipt, Settled};
 use crate::service::arrival::Arrivals;
 use crate::service::budget::Budget;
@@ -345,19 +342,7 @@ impl Place {
 
     /// Puts an image of a study at the source, and gives the study's UID.
     pub(super) fn image(&self) -> String {
-        let bytes = phantom_chest(&PhantomSpec {
-            seed: 1,
-            patient_id: "P1".into(),
-            issuer: "TESTS".into(),
-            patient_name: "Canary^Carla".into(),
-            birth_date: date(1950, 2, 3),
-            sex: Sex::Female,
-            study_time: date(2024, 5, 6).at(7, 8, 9, 0),
-            offset_minutes: None,
-            accession_number: "A1".into(),
-            opacity: None,
-        })
-        .unwrap();
+        let bytes = sample::phantom();
         let header = read_header(&bytes, &Limits::default()).unwrap();
         let uid = header.study_uid.to_string();
         let folder = self.doors.studies.join(&uid);

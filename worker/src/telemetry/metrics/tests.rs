@@ -3,28 +3,12 @@
 use super::*;
 use crate::model::{BundlePlace, ModelFacts, SiteModel};
 use crate::outcome::Present;
-use crate::pipeline::output::{FindingScore, PictureData};
+use crate::pipeline::output::FindingScore;
+use crate::pipeline::sample;
 
 fn output(label: &str, probability: f64) -> ModelOutput {
     let score = FindingScore { label: label.to_owned(), logit: 0.0, probability, present: Present::Absent };
-    ModelOutput {
-        sop_instance_uid: "1.2.3".into(),
-        device: "cpu".into(),
-        findings: vec![score],
-        segments: Vec::new(),
-        view_ap: Some(0.5),
-        frontal: Some(0.95),
-        novelty: Some(0.4),
-        dropped: Vec::new(),
-        warnings: Vec::new(),
-        picture: PictureData {
-            png_base64: String::new(),
-            width: 1,
-            height: 1,
-            saliency_label: String::new(),
-            saliency_base64: String::new(),
-        },
-    }
+    ModelOutput { findings: vec![score], ..sample::output() }
 }
 
 fn status(oldest_s: Option<u64>) -> QueueStatus {

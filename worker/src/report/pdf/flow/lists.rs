@@ -67,7 +67,7 @@ impl Flow<'_> {
         let items: Vec<&Element<'_>> = element.elements().collect();
         let columns = equal(column, 2, 1.5 * self.rem);
         let high = |item: &&Element<'_>| {
-            let runs = inline::runs(&item.children, self.text_style(), self.rem, self.faces);
+            let runs = inline::runs(&item.children, self.text_style(), self.rem);
             inline::lines(&runs, columns[0].width - 0.75 * self.rem, self.faces).len()
         };
         let heights: Vec<usize> = items.iter().map(high).collect();

@@ -92,7 +92,7 @@ impl Flow<'_> {
             // heads stand on the line below them
             let from = top + pad + if is_head { high - cell.height() } else { 0.0 };
             let align = if cell.is_right() { Align::Right } else { Align::Left };
-            self.within(role, |flow| flow.draw(&cell.lines, place, align, from));
+            self.within(role, |flow| flow.draw(cell.lines.clone(), place, align, from));
             if let Some(svg) = cell.svg {
                 let height = 0.5 * self.rem;
                 let y = top + pad + 0.55 * self.rem - 0.5 * height;

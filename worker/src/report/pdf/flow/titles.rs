@@ -1,6 +1,6 @@
 //! Headings with what stands beside them.
 
-use super::super::dom::{Element, Node};
+use super::super::dom::Element;
 use super::super::inline;
 use super::super::mark::Role;
 use super::super::style::{LEADING, Style};
@@ -14,12 +14,11 @@ impl Flow<'_> {
         let (Some(heading), note) = (children.next(), children.next()) else { return };
         self.block(heading, column);
         let Some(note) = note else { return };
-        let runs =
-            |flow: &Self, children: &[Node<'_>], style| inline::runs(children, style, flow.rem, flow.faces);
-        let title = runs(self, &heading.children, Style::plain(1.0625 * self.rem).bold());
+        let bold = Style::plain(1.0625 * self.rem).bold();
+        let title = inline::runs(&heading.children, bold, self.rem);
         let begin = inline::widths(&title, self.faces).0 + gap;
         let style = self.text_style().within(note, self.rem);
-        let said = runs(self, &note.children, style);
+        let said = inline::runs(&note.children, style, self.rem);
         if begin + inline::widths(&said, self.faces).0 > column.width {
             self.block(note, column);
             return;
@@ -28,6 +27,6 @@ impl Flow<'_> {
         // both stand on the heading's line
         let down = lines.first().map_or(0.0, |line| 0.65 * LEADING * (1.0625 * self.rem - line.size));
         let beside = Column { x: column.x + begin, width: column.width - begin };
-        self.within(Role::Paragraph, |flow| flow.draw(&lines, beside, Align::Left, top + down));
+        self.within(Role::Paragraph, |flow| flow.draw(lines, beside, Align::Left, top + down));
     }
 }

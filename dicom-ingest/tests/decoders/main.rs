@@ -9,34 +9,37 @@
     reason = "a test may stop where it fails"
 )]
 
+mod process;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, UdpSocket};
-use std::os::fd::AsFd as _;
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dicom_ingest::decoders::{Event, Pool, PoolOptions, serve, serve_standard_input};
+use dicom_ingest::decoders::{Event, Pool, PoolOptions};
 use dicom_ingest::deidentify::{Key, Options};
 use dicom_ingest::limits::Limits;
 use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
 use dicom_ingest::reader::{Header, InProcess, Reader};
 use dicom_ingest::refusal::RefusalCode;
+use process::COULD;
 use support::file::{Element, Encoding, Picture, Value, encapsulated};
 
 const MIB: u64 = 1 << 20;
-/// Said by a process that could do what it must not.
-const COULD: i32 = 99;
+/// 256 x 256 samples of 12 bits, by OpenJPEG (`benches/src/picture/make_tiles.py`), each with its transfer syntax: without and
+/// with loss.
+const JPEG_2000: [(&str, &[u8]); 2] = [
+    ("1.2.840.10008.1.2.4.90", include_bytes!("../../../benches/src/picture/tile-90.j2k")),
+    ("1.2.840.10008.1.2.4.91", include_bytes!("../../../benches/src/picture/tile-91.j2k")),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [first, how] = arguments.as_slice()
         && first == "decode-process"
     {
-        return child(how);
+        return process::child(how);
     }
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
     for (name, test) in TESTS {
@@ -63,106 +66,13 @@ const TESTS: &[(&str, fn())] = &[
     ("no_process_is_no_verdict_on_the_file", no_process_is_no_verdict_on_the_file),
     ("a_pool_has_no_more_processes_than_it_may", a_pool_has_no_more_processes_than_it_may),
     ("a_lossy_jpeg_is_read_with_its_threads", a_lossy_jpeg_is_read_with_its_threads),
+    ("threads_change_nothing_of_jpeg_2000", threads_change_nothing_of_jpeg_2000),
+    (
+        "jpeg_2000_is_decoded_by_threads_where_there_are_some",
+        jpeg_2000_is_decoded_by_threads_where_there_are_some,
+    ),
+    ("processes_share_the_threads", processes_share_the_threads),
 ];
-
-/// The process: the product's inside, with something around it.
-fn child(how: &str) -> ExitCode {
-    let served = match how {
-        "honest" => serve_standard_input(),
-        "attempts-unbounded" => {
-            attempt_everything();
-            Ok(())
-        }
-        how => {
-            let link = File::from(io::stdin().as_fd().try_clone_to_owned().unwrap());
-            serve(&mut Around { link: &link, how, frames: 0 }, &mut Around { link: &link, how, frames: 0 })
-        }
-    };
-    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// The connection of a process, misbehaving from the first file on.
-struct Around<'a> {
-    link: &'a File,
-    how: &'a str,
-    frames: usize,
-}
-
-impl Read for Around<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.link.read(bytes)?;
-        // The first frame, then the first file.
-        self.frames += 1;
-        if self.frames > 1 {
-            match self.how {
-                "abort" => std::process::abort(),
-                "memory" => {
-                    let much = vec![1_u8; usize::try_from(2048 * MIB).unwrap()];
-                    std::process::exit(if much.iter().all(|one| *one == 1) { COULD } else { 1 });
-                }
-                "attempts" => attempt_everything(),
-                "spin" => loop {
-                    std::hint::spin_loop();
-                },
-                _ => {}
-            }
-        }
-        Ok(read)
-    }
-}
-
-impl Write for Around<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.frames += 1;
-        // The head that says that it is ready, and its empty body, are let through.
-        if self.frames > 1 {
-            match self.how {
-                "flood" => loop {
-                    self.link.write_all(&[0; 4096])?;
-                },
-                "lie" => {
-                    let mut lie = bytes.to_vec();
-                    lie.iter_mut().skip(12).for_each(|byte| *byte ^= 0x55);
-                    self.link.write_all(&lie)?;
-                    return Ok(bytes.len());
-                }
-                "huge" => {
-                    self.link.write_all(&[0xFF; 12])?;
-                    return Ok(bytes.len());
-                }
-                _ => {}
-            }
-        }
-        self.link.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Ends with a status of its own where anything works that must not.
-fn attempt_everything() {
-    type Attempt = (&'static str, fn() -> bool);
-    let attempts: [Attempt; 6] = [
-        ("open a file", || File::open("/etc/passwd").is_ok()),
-        ("write a file", || File::create("/tmp/chiasm-decoders-must-not").is_ok()),
-        ("list a folder", || std::fs::read_dir("/").is_ok_and(|mut entries| entries.next().is_some())),
-        ("open a socket", || UdpSocket::bind("127.0.0.1:0").is_ok()),
-        ("connect", || {
-            TcpStream::connect("127.0.0.1:1").is_err_and(|error| {
-                // Refused by nobody: the connection was tried.
-                error.kind() == io::ErrorKind::ConnectionRefused
-            })
-        }),
-        ("start a program", || Command::new("/bin/true").status().is_ok()),
-    ];
-    let could = attempts.iter().filter(|(_, attempt)| attempt()).count();
-    drop(std::fs::remove_file("/tmp/chiasm-decoders-must-not"));
-    if could > 0 {
-        std::process::exit(COULD + i32::try_from(could).unwrap());
-    }
-}
 
 type Heard = Arc<Mutex<Vec<Event>>>;
 
@@ -175,6 +85,7 @@ fn options(how: &'static str, heard: &Heard) -> PoolOptions {
             Ok(command)
         }),
         processes: 2,
+        threads: 1,
         limits: Limits::default(),
         memory_bytes: 1024 * MIB,
         timeout: Duration::from_mins(1),
@@ -267,6 +178,26 @@ fn lossy_jpeg() -> Vec<u8> {
     encapsulated(&picture, "1.2.840.10008.1.2.4.50", &[coded])
 }
 
+fn jpeg_2000(transfer_syntax: &str, coded: &[u8], frames: usize) -> Vec<u8> {
+    let picture = Picture { frames, samples: Vec::new(), ..picture(256, 256, false) };
+    encapsulated(&picture, transfer_syntax, &vec![coded.to_vec(); frames])
+}
+
+/// Whether a file is decoded; by both readers, to the same values, or refused by both for the same.
+fn decoded_alike(there: &dyn Reader, here: &dyn Reader, file: &[u8]) -> bool {
+    match (there.decode(file), here.decode(file)) {
+        (Ok(there), Ok(here)) => {
+            assert_eq!(there.frames, here.frames, "every value");
+            assert_eq!(format!("{:?}", there.instance), format!("{:?}", here.instance));
+            true
+        }
+        (there, here) => {
+            assert_eq!(there.unwrap_err(), here.unwrap_err());
+            false
+        }
+    }
+}
+
 fn code(header: &Header) -> Option<RefusalCode> {
     match header {
         Header::Refused(_, refusal) => Some(refusal.code),
@@ -289,13 +220,7 @@ fn what_a_process_reads_is_what_this_one_reads() {
             other => (format!("{other:?}"), None),
         };
         assert_eq!(names(&pool.header(file)), names(&here.header(file)));
-        match (pool.decode(file), here.decode(file)) {
-            (Ok(there), Ok(here)) => {
-                assert_eq!(there.frames, here.frames, "every value");
-                assert_eq!(format!("{:?}", there.instance), format!("{:?}", here.instance));
-            }
-            (there, here) => assert_eq!(there.unwrap_err(), here.unwrap_err()),
-        }
+        decoded_alike(&pool, &here, file);
         assert_eq!(pool.report(file), here.report(file));
         let options = Options::basic(Key::new([9; 32]));
         let written = |reader: &dyn Reader| {
@@ -327,13 +252,7 @@ fn what_is_not_sent_of_a_file_changes_nothing() {
         for file in pictures.iter().map(|picture| picture.file(encoding)) {
             for bytes in [file.as_slice(), &file[..file.len() / 4 * 3]] {
                 assert_eq!(format!("{:?}", pool.header(bytes)), format!("{:?}", here.header(bytes)));
-                match (pool.decode(bytes), here.decode(bytes)) {
-                    (Ok(there), Ok(here)) => {
-                        assert_eq!(there.frames, here.frames, "every value");
-                        assert_eq!(format!("{:?}", there.instance), format!("{:?}", here.instance));
-                    }
-                    (there, here) => assert_eq!(there.unwrap_err(), here.unwrap_err()),
-                }
+                decoded_alike(&pool, &here, bytes);
             }
         }
     }
@@ -491,4 +410,73 @@ fn a_lossy_jpeg_is_read_with_its_threads() {
     let there = pool.decode(&file).unwrap();
     assert_eq!(there.frames, InProcess::default().decode(&file).unwrap().frames);
     assert_eq!(lost(&heard).len(), 0);
+}
+
+/// Whole pictures, and pictures that are cut off or damaged, which are refused or not as they were.
+fn threads_change_nothing_of_jpeg_2000() {
+    let (one, _) = pool("honest");
+    let heard = Heard::default();
+    let several = Pool::open(PoolOptions { threads: 4, ..options("honest", &heard) }).unwrap();
+    for (transfer_syntax, tile) in JPEG_2000 {
+        let alike = |coded: &[u8]| decoded_alike(&several, &one, &jpeg_2000(transfer_syntax, coded, 1));
+        assert!(alike(tile), "a whole picture is decoded");
+        let places = || (0..tile.len()).step_by(tile.len() / 20 + 1).skip(1);
+        assert_eq!(
+            places().filter(|end| alike(&tile[..*end])).count(),
+            0,
+            "a picture that is cut off is refused"
+        );
+        let damaged = |at: usize| {
+            let mut coded = tile.to_vec();
+            coded[at] ^= 0x55;
+            alike(&coded)
+        };
+        assert!(places().filter(|at| damaged(*at)).count() > 0, "values that are damaged are compared too");
+    }
+    assert_eq!(lost(&heard).len(), 0);
+}
+
+/// The filter has to let OpenJPEG start them, and it has to start none where one is all.
+fn jpeg_2000_is_decoded_by_threads_where_there_are_some() {
+    let (transfer_syntax, tile) = JPEG_2000[0];
+    let file = jpeg_2000(transfer_syntax, tile, 8);
+    let most = |threads: usize| {
+        let heard = Heard::default();
+        let pool = Pool::open(PoolOptions { threads, ..options("honest", &heard) }).unwrap();
+        let tasks = format!("/proc/{}/task", started(&heard)[0]);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| (0..5).for_each(|_| assert!(pool.decode(&file).is_ok())));
+            let mut most = 0;
+            while !reading.is_finished() {
+                most = most.max(std::fs::read_dir(&tasks).unwrap().count());
+            }
+            most
+        })
+    };
+    assert_eq!(most(1), 1);
+    // OpenJPEG starts no more than two a processor, so that there may be fewer than four beside the process's own.
+    assert!(most(4) >= 3);
+}
+
+fn processes_share_the_threads() {
+    let heard = Heard::default();
+    let pool = Pool::open(PoolOptions { threads: 6, ..options("honest", &heard) }).unwrap();
+    let file = phantom();
+    let both = || started(&heard).len() == 2;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !both() {
+                    assert!(pool.decode(&file).is_ok());
+                }
+            });
+        }
+    });
+    let said = |process: &u32| {
+        let environment = std::fs::read_to_string(format!("/proc/{process}/environ")).unwrap();
+        let said = environment.split('\0').find_map(|word| word.strip_prefix("OPJ_NUM_THREADS="));
+        said.map(str::to_owned)
+    };
+    let said: Vec<_> = started(&heard).iter().map(said).collect();
+    assert_eq!(said, [Some("6".to_owned()), Some("3".to_owned())]);
 }

@@ -3,15 +3,13 @@
 use dicom_ingest::decode::Decoded;
 use dicom_ingest::deidentify::{Deidentified, Options};
 use dicom_ingest::limits::Limits;
-use dicom_ingest::patient::Sex;
-use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
 use dicom_ingest::read::read_header;
 use dicom_ingest::reader::{Header, InProcess};
 use dicom_ingest::sr::SrReport;
 use dicom_ingest::uid::Home;
-use jiff::civil::date;
 
 use super::*;
+use crate::pipeline::sample::phantom;
 
 /// A reader that must not be asked.
 #[derive(Debug)]
@@ -39,22 +37,6 @@ impl Reader for Nobody {
     }
 }
 
-fn phantom() -> Vec<u8> {
-    phantom_chest(&PhantomSpec {
-        seed: 1,
-        patient_id: "T1".into(),
-        issuer: "TESTS".into(),
-        patient_name: "Test^Case".into(),
-        birth_date: date(1950, 2, 3),
-        sex: Sex::Female,
-        study_time: date(2024, 5, 6).at(7, 8, 9, 0),
-        offset_minutes: None,
-        accession_number: "A1".into(),
-        opacity: None,
-    })
-    .unwrap()
-}
-
 #[test]
 fn what_the_header_makes_no_radiograph_is_refused_before_it_is_decoded() {
     let sound = read_header(&phantom(), &Limits::default()).unwrap();
@@ -64,7 +46,7 @@ fn what_the_header_makes_no_radiograph_is_refused_before_it_is_decoded() {
         (pixels.frames, pixels.rows, pixels.columns) = (frames, rows, columns);
         let file = StudyFile { path: PathBuf::from("nowhere"), instance };
         let candidate = Candidate { file: &file, check_frontal: false };
-        match decode_frame(candidate, &Nobody(Limits::default())) {
+        match decode(candidate, &Nobody(Limits::default())) {
             Err(Ending::Refused(why)) => why.code,
             other => panic!("{other:?}"),
         }
@@ -120,4 +102,21 @@ fn a_file_that_ended_its_reader_is_left_out_again_and_one_that_did_not_is_no_ver
     assert_eq!(study.dropped[0].path, paths[1]);
     let lost = again(&[]).unwrap_err();
     assert_eq!(lost.why().code, "DecoderDied");
+}
+
+#[test]
+fn a_picture_is_blank_by_its_deviation_and_not_by_its_brightest_pixel() {
+    const PIXELS: u16 = 40_000;
+    let with_one = |far: f32| {
+        let mut grey = vec![0.25; PIXELS.into()];
+        grey[30_000] += far;
+        is_blank(&grey)
+    };
+    // one pixel that is d away makes a deviation of d / 200
+    assert_eq!([0.0, 0.019, 0.021, 0.5].map(with_one), [true, true, false, false]);
+    let ramp = |high: f32| -> Vec<f32> {
+        (0..PIXELS).map(|pixel| high * f32::from(pixel) / f32::from(PIXELS)).collect()
+    };
+    // that of a ramp is its height by the root of 12
+    assert!(is_blank(&ramp(3e-4)) && !is_blank(&ramp(4e-4)) && !is_blank(&ramp(1.0)) && is_blank(&[]));
 }
