@@ -3,7 +3,7 @@ the codec targets read. Only the standard library is needed; where DCMTK's tools
 
     python3 seeds.py DATA OWN OUT
 
-OWN is what the target `seeds` wrote: our malformed files, and sound pictures of 16 x 16.
+OWN is what the target `seeds` wrote: our malformed files, sound pictures of 16 x 16, and answers about such files.
 """
 
 import io
@@ -21,6 +21,8 @@ from pathlib import Path
 LARGEST = 4096
 # As the targets bound it: larger pictures are refused before their codestream is looked at.
 SAMPLES = 65536
+# As `scripts/fuzz` bounds the inputs.
+LONGEST_ARCHIVE = 1024
 CODECS = {
     b"1.2.840.10008.1.2.5": "rle",
     b"1.2.840.10008.1.2.4.50": "jpeg_baseline",
@@ -73,11 +75,61 @@ def data_set(data):
     return data[144 + int.from_bytes(data[140:144], "little") :]
 
 
-def archive(data, method):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as written:
-        written.writestr("a.dcm", data)
+def archive(*entries, comment=b"", unseekable=False):
+    """An archive of entries: name, content, method. A stream that cannot be gone back in has descriptors behind the entries."""
+    stream = Pipe() if unseekable else io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as written:
+        for name, data, method in entries:
+            written.writestr(name, data, method)
+        written.comment = comment
     return stream.getvalue()
+
+
+class Pipe(io.BytesIO):
+    def seekable(self):
+        return False
+
+    def seek(self, *_):
+        raise io.UnsupportedOperation
+
+    def tell(self):
+        raise io.UnsupportedOperation
+
+
+def archives():
+    """Short archives of each kind that is told apart."""
+    stored, deflated = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+    short = bytes(128) + b"DICM" + b"\x02\0\x10\0UI\x12\0" + b"1.2.840.10008.1.2\0"
+    inner = archive(("x", b"", stored))
+    yield "empty-archive", archive()
+    yield "two", archive(("a", short, deflated), ("b", b"text " * 9, deflated))
+    yield "folder", archive(("d/", b"", stored), ("d/a", short, stored), comment=b"of two")
+    yield "nested", archive(("a.zip", inner, stored), ("b.zip", inner, deflated))
+    yield "escape", archive(("../a", b"x", stored))
+    yield "descriptors", archive(("a", short, deflated), ("b", b"y" * 99, stored), unseekable=True)
+    yield "bzip2", archive(("a", short, zipfile.ZIP_BZIP2))
+    encrypted = bytearray(archive(("a", b"secret", stored)))
+    record = encrypted.find(b"PK\x01\x02")
+    encrypted[6] |= 1
+    encrypted[record + 8] |= 1
+    yield "encrypted", bytes(encrypted)
+    yield "wide", wide(short)
+
+
+def wide(data):
+    """An archive whose sizes and places are 64-bit ones, with the record and locator of such an archive."""
+    name, whole = b"a", 0xFFFFFFFF
+    entry = struct.pack("<4s5H3I2H", b"PK\x03\x04", 45, 0, 0, 0, 33, zlib.crc32(data), len(data), len(data), 1, 0)
+    entry += name + data
+    extra = struct.pack("<HHQQQ", 1, 24, len(data), len(data), 0)
+    record = struct.pack(
+        "<4s6H3I5H2I", b"PK\x01\x02", 45, 45, 0, 0, 0, 33, zlib.crc32(data), whole, whole, 1, len(extra), 0, 0, 0, 0, whole
+    )
+    record += name + extra
+    at = len(entry) + len(record)
+    end = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, len(record), len(entry))
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1)
+    return entry + record + end + locator + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, whole, whole, 0)
 
 
 def coded(pictures, scratch):
@@ -155,7 +207,10 @@ def main(source, own, out):
         for target in WHOLE:
             write(target, name, data)
         for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            write("archive", f"{name}-{method}", archive(data, method))
+            packed = archive(("a.dcm", data, method))
+            # What is cut off has no directory, and is no archive.
+            if len(packed) <= LONGEST_ARCHIVE:
+                write("archive", f"{name}-{method}", packed)
         uid = syntax(data)
         if uid == DEFLATED:
             write("deflate", name, data_set(data))
@@ -165,7 +220,7 @@ def main(source, own, out):
         elif uid in CODECS and number(data, 0x10) * number(data, 0x11) <= SAMPLES and (frame := fragment(data)):
             write(CODECS[uid], name, attributes(data) + frame)
 
-    for target in [*WHOLE, "deflate", "archive", "pdu", *CODECS.values()]:
+    for target in [*WHOLE, "deflate", "archive", "pdu", "answers", *CODECS.values()]:
         write(target, "empty", b"")
     for index, said in enumerate(associations()):
         write("pdu", f"{index:02}", said)
@@ -175,7 +230,11 @@ def main(source, own, out):
             data = path.read_bytes()
             if data[128:132] == b"DICM":
                 whole(f"{index:05}", data)
-    made = sorted(own.iterdir())
+    for path in own.glob("*.answers"):
+        write("answers", path.name, path.read_bytes())
+    for name, data in archives():
+        write("archive", name, data)
+    made = sorted(own.glob("*.dcm"))
     with tempfile.TemporaryDirectory() as scratch:
         pictures = [path for path in made if path.name.startswith("sound") and "Explicit" in path.name]
         for path in [*made, *coded(pictures, Path(scratch))]:

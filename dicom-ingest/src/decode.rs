@@ -9,7 +9,7 @@ use crate::codec::{self, Layout};
 use crate::contain::contain;
 use crate::dataset::ByteOrder;
 use crate::fragments;
-use crate::frame::{Frame, GreyTransform};
+use crate::frame::{Frame, GreyTransform, TableEntries};
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::pixel_facts::{PixelData, PixelFacts};
@@ -65,8 +65,9 @@ pub fn pixels(bytes: &[u8], limits: &Limits) -> Result<Vec<Frame>, Refusal> {
 
 /// The frames of a scanned file.
 pub(crate) fn frames(found: &Prescan<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Frame>, Refusal> {
-    let mut frames = Vec::new();
+    let (mut frames, mut tables) = (Vec::new(), TableEntries::default());
     walk(found, warnings, &mut |_, frame| {
+        tables.add(&frame.transform)?;
         frames.push(frame);
         Ok(())
     })?;

@@ -9,13 +9,16 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::View;
 use crate::modality_lut::ModalityLut;
 use crate::pixel_facts::{Photometric, PixelFacts};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalCode};
 use crate::stored::StoredValues;
 use crate::voi::Voi;
 
 /// Without a window, a picture that uses less than this part of its possible range is stretched over what it
 /// uses: many detectors write 10 or 12 bits into 16 and say so nowhere.
 const LEAST_USED_RANGE: f64 = 0.25;
+/// Entries of the look-up tables of all frames of an instance, at most: 64 MiB. A table that stands once in a file is held by
+/// each of its frames.
+const MOST_TABLE_ENTRIES: usize = 32 << 20;
 
 /// How the stored values of a frame become grey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +136,27 @@ impl GreyTransform {
             padding: padding(root, facts),
             possible,
         })
+    }
+}
+
+/// Counts the entries of the look-up tables of an instance's frames.
+#[derive(Debug, Default)]
+pub(crate) struct TableEntries(usize);
+
+impl TableEntries {
+    /// Adds those of a frame; refused where they are more than an instance may have.
+    pub(crate) fn add(&mut self, transform: &GreyTransform) -> Result<(), Refusal> {
+        if let ModalityLut::Table(table) = &transform.modality {
+            self.0 += table.entries.len();
+        }
+        if let Some(Voi::Table(table)) = &transform.voi {
+            self.0 += table.entries.len();
+        }
+        if self.0 <= MOST_TABLE_ENTRIES {
+            return Ok(());
+        }
+        let message = format!("the look-up tables of its frames have more than {MOST_TABLE_ENTRIES} entries");
+        Err(Refusal::new(RefusalCode::PixelLimit, message))
     }
 }
 

@@ -20,6 +20,7 @@ mod charset;
 mod dataset;
 mod header;
 mod inflate;
+mod listed;
 mod meta;
 mod parse;
 

@@ -10,6 +10,7 @@ use crate::contain::contain;
 use crate::dataset::View;
 use crate::instance::uid;
 use crate::limits::Limits;
+use crate::listed::listed;
 use crate::prescan::prescan;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::study_time::StudyTime;
@@ -33,10 +34,13 @@ pub struct SrReport {
     /// The report's Verification Flag (0040,A493) is `VERIFIED`: a person has signed it.
     pub verified: bool,
     /// The documents that it takes the place of: Predecessor Documents Sequence (0040,A360).
+    #[serde(deserialize_with = "listed")]
     pub predecessors: Vec<Uid>,
     /// Its lung nodules, one a measurement group, in the order of the report.
+    #[serde(deserialize_with = "listed")]
     pub nodules: Vec<SrNodule>,
     /// Why a length of a nodule cannot be taken, each once; the nodule has the length that is left, if there is one.
+    #[serde(deserialize_with = "listed")]
     pub nodule_faults: Vec<Fault>,
     /// What it states of the prostate.
     pub prostate: SrProstate,

@@ -25,7 +25,7 @@ use flate2::write::DeflateEncoder;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use support::data;
-use support::file::{Encoding, Picture, encapsulated, head, number, rle, text};
+use support::file::{Encoding, Picture, Value, encapsulated, head, items, number, rle, text};
 
 /// The stack that a spawned thread has by default.
 const STACK_BYTES: usize = 2 << 20;
@@ -166,6 +166,24 @@ fn bombs_do_not_inflate() {
         Picture { more: vec![number(0x28, 0x10, 16_384), number(0x28, 0x11, 16_384)], ..grey_picture() };
     refused(lie.file(Encoding::Rle), RefusalCode::PixelMismatch);
     assert!(peak_mib() - before < 400, "grew by {} MiB", peak_mib() - before);
+}
+
+/// 128 KiB of a file that would be gigabytes, as each frame has a transform of its own.
+#[test]
+fn a_table_is_not_held_for_frames_without_end() {
+    let table = vec![
+        (0x28, 0x3002, "US", Value::U16(vec![0, 0, 16])),
+        (0x28, 0x3006, "OW", Value::U16((0..=u16::MAX).collect())),
+    ];
+    let dots = |frames: usize| {
+        let picture = Picture { rows: 1, columns: 1, frames, samples: vec![7; frames], ..grey_picture() };
+        Picture { more: vec![items(0x28, 0x3010, vec![table.clone()])], ..picture }
+    };
+    for encoding in [Encoding::Explicit, Encoding::Rle] {
+        assert_eq!(decode(&dots(3).file(encoding), &Limits::default()).unwrap().frames.len(), 3);
+        let refusal = decode(&dots(60_000).file(encoding), &Limits::default()).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::PixelLimit, "{refusal:?}");
+    }
 }
 
 #[test]

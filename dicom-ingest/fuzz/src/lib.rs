@@ -1,5 +1,8 @@
 //! What the fuzz targets share: bounds, and a file around a codestream that the fuzzer makes.
 
+pub mod conversation;
+pub mod memory;
+
 use dicom_ingest::limits::Limits;
 
 /// Bounds as small as the inputs: what grows with a file shows as memory of the run, and an input that promises much costs
@@ -9,7 +12,8 @@ pub fn limits() -> Limits {
     Limits {
         max_file_bytes: 1024 * KIB,
         max_inflated_bytes: 1024 * KIB,
-        inflate_floor_bytes: 128 * KIB,
+        max_inflate_ratio: 16,
+        inflate_floor_bytes: 4 * KIB,
         max_samples: 64 * KIB,
         max_archive_bytes: 1024 * KIB,
         ..Limits::default()
@@ -49,7 +53,12 @@ pub fn decode_codestream(transfer_syntax: &str, input: &[u8]) {
     file.extend_from_slice(codestream);
     file.resize(file.len() + padded - codestream.len(), 0);
     file.extend_from_slice(b"\xFE\xFF\xDD\xE0\0\0\0\0");
-    let _ = dicom_ingest::decode::decode(&file, &limits());
+    decode(&file);
+}
+
+/// Reads a whole file to frames.
+pub fn decode(file: &[u8]) {
+    memory::bounded(|| drop(dicom_ingest::decode::decode(file, &limits())));
 }
 
 /// Digital X-Ray Image Storage, for presentation; 27 characters and a null.

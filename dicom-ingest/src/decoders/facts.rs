@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::code::Code;
 use crate::instance::Instance;
 use crate::laterality::{Side, SideConflict};
+use crate::listed::listed;
 use crate::patient::{PatientIdentity, PersonName, Sex};
 use crate::phi::Phi;
 use crate::pixel_facts::PixelFacts;
@@ -50,15 +51,19 @@ struct InstanceDef {
     instance_number: Option<i32>,
     modality: Option<String>,
     body_part: Option<String>,
+    #[serde(deserialize_with = "listed")]
     anatomic_regions: Vec<Code>,
     view_position: Option<String>,
+    #[serde(deserialize_with = "listed")]
     view_codes: Vec<Code>,
     laterality: Option<String>,
     ordered_side: Option<Side>,
     side_conflict: Option<SideConflict>,
+    #[serde(deserialize_with = "listed")]
     patient_orientation: Vec<String>,
     lateral_evidence: Option<String>,
     presentation_intent: Option<String>,
+    #[serde(deserialize_with = "listed")]
     image_type: Vec<String>,
     manufacturer: Option<String>,
     model_name: Option<String>,
@@ -69,11 +74,13 @@ struct InstanceDef {
     imager_pixel_spacing: Option<[f64; 2]>,
     pixel_spacing_calibration: Option<String>,
     frame_of_reference_uid: Option<Uid>,
+    #[serde(deserialize_with = "listed")]
     planes: Vec<Plane>,
     unit: Option<String>,
     burned_in_annotation: Option<bool>,
     lossy: bool,
     rejection: Option<Rejection>,
+    #[serde(deserialize_with = "listed")]
     warnings: Vec<Warning>,
 }
 

@@ -99,7 +99,8 @@ impl<'a> File<'a> {
     }
 }
 
-fn answer(
+/// Answers one ask about a file of which these bytes are missing.
+pub(super) fn answer(
     number: u64,
     asked: &Asked,
     file: &[u8],

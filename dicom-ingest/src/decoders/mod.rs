@@ -5,10 +5,13 @@
 //! no answer in time, or says what cannot be. Decoded pixels come back frame by frame; of those that lie in a file as plain
 //! values, only where. What a process says is looked at again on this side, and the digest of a file is made here.
 
+mod answers;
 mod check;
 mod child;
 mod confine;
 mod facts;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod inside;
 mod link;
 mod place;

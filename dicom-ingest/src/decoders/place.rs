@@ -10,7 +10,7 @@ use crate::codec::{self, Layout};
 use crate::contain::contain;
 use crate::dataset::ByteOrder;
 use crate::decode::{Decoded, check_sign, layout, warn_of_window};
-use crate::frame::{Frame, GreyTransform};
+use crate::frame::{Frame, GreyTransform, TableEntries};
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::pixel_facts::{PixelData, PixelFacts};
@@ -56,9 +56,12 @@ pub(super) fn place(
     let range = plain_pixels(found, missing)?;
     codec::check_grey(facts).ok()?;
     let view = found.view();
-    let transforms = (0..facts.frames as usize)
-        .map(|index| GreyTransform::read(&view, facts, index).ok())
-        .collect::<Option<Vec<_>>>()?;
+    let (mut transforms, mut tables) = (Vec::new(), TableEntries::default());
+    for index in 0..facts.frames as usize {
+        let transform = GreyTransform::read(&view, facts, index).ok()?;
+        tables.add(&transform).ok()?;
+        transforms.push(transform);
+    }
     warn_of_window(transforms.iter(), &mut instance.warnings);
     let Layout { order, swapped_bytes } = layout(found);
     let place = Place { at: range.start as u64, big_endian: order == ByteOrder::Big, swapped_bytes };

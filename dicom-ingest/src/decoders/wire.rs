@@ -142,10 +142,11 @@ pub(super) fn read_head<H: DeserializeOwned>(from: &mut impl Read) -> io::Result
     if rest.is_empty() { Ok(Some(Framed { number, head, body })) } else { Err(invalid("a head with a tail")) }
 }
 
-/// Reads a body of this length into `bytes`, whose memory is used again.
-pub(super) fn read_body(from: &mut impl Read, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-    bytes.resize(length, 0);
-    from.read_exact(bytes)
+/// Reads a body of this length, into memory that grows with what comes.
+pub(super) fn read_body(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Stored values as the body that they are: two bytes each, little endian.
@@ -182,9 +183,7 @@ mod tests {
         let mut pipe = pipe.as_slice();
         let asked = read_head::<Asked>(&mut pipe).unwrap().unwrap();
         assert!(matches!(asked, Framed { number: 7, head: Asked::Decode(None), body: 4 }));
-        let mut body = Vec::new();
-        read_body(&mut pipe, 4, &mut body).unwrap();
-        assert_eq!(body, b"file");
+        assert_eq!(read_body(&mut pipe, 4).unwrap(), b"file");
         let answered = read_head::<Answered>(&mut pipe).unwrap().unwrap();
         assert!(
             matches!(answered.head, Answered::Refused(home, read) if home == Home::default() && read == refusal)
@@ -196,6 +195,12 @@ mod tests {
     fn a_length_beyond_the_bound_is_an_error_and_not_an_allocation() {
         let error = read_head::<Answered>(&mut [0xFF; 12].as_slice()).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_body_takes_memory_as_it_comes() {
+        let error = read_body(&mut [7; 9].as_slice(), u64::MAX).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use super::codes::{self, prostate as own};
 use super::{coded, name};
 use crate::code::Code;
 use crate::dataset::View;
+use crate::listed::listed;
 use crate::study_time::parse_date;
 
 /// Volumes that a prostate can have, in mL.
@@ -31,8 +32,10 @@ pub struct SrProstate {
     /// Prostate-specific antigen that the report quotes: the latest.
     pub psa: Option<SrPsa>,
     /// Lesions with a category, and the sites that their group names.
+    #[serde(deserialize_with = "listed")]
     pub lesions: Vec<SrLesion>,
     /// What is stated and cannot be taken, each once.
+    #[serde(deserialize_with = "listed")]
     pub faults: Vec<(ProstateFact, Fault)>,
 }
 
@@ -42,6 +45,7 @@ pub struct SrLesion {
     /// PI-RADS category, 1 to 5.
     pub pi_rads: u8,
     /// Finding sites and their modifiers as coded, such as a sector of PS3.16 CID 6304.
+    #[serde(deserialize_with = "listed")]
     pub sites: Vec<Code>,
 }
 

@@ -4,9 +4,10 @@
 
 use dicom_ingest::deidentify::{Dates, Key, Options, deidentify};
 use dicom_ingest::prescan::prescan;
+use dicom_ingest_fuzz::{limits, memory};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    let limits = dicom_ingest_fuzz::limits();
+    let limits = limits();
     let bits = input.first().copied().unwrap_or_default();
     let on = |bit: u8| bits & (1 << bit) != 0;
     let options = Options {
@@ -19,8 +20,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         clean_descriptors: on(4),
         pixels_are_clean: !on(5),
     };
-    if let Ok(done) = deidentify(input, &limits, &options) {
-        let again = prescan(&done.bytes, &limits);
-        assert!(again.is_ok(), "{:?}", again.err());
-    }
+    memory::bounded(|| {
+        if let Ok(done) = deidentify(input, &limits, &options) {
+            let again = prescan(&done.bytes, &limits);
+            assert!(again.is_ok(), "{:?}", again.err());
+        }
+    });
 });

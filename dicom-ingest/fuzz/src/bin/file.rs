@@ -2,6 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    let _ = dicom_ingest::decode::decode(input, &dicom_ingest_fuzz::limits());
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| dicom_ingest_fuzz::decode(input));

@@ -3,7 +3,8 @@
 #![no_main]
 
 use dicom_ingest::reader::{InProcess, Reader};
+use dicom_ingest_fuzz::{limits, memory};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    let _ = InProcess::new(dicom_ingest_fuzz::limits()).header(input);
+    memory::bounded(|| drop(InProcess::new(limits()).header(input)));
 });

@@ -2,6 +2,8 @@
 
 #![no_main]
 
+use dicom_ingest_fuzz::{limits, memory};
+
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    let _ = dicom_ingest::prescan::prescan(input, &dicom_ingest_fuzz::limits());
+    memory::bounded(|| drop(dicom_ingest::prescan::prescan(input, &limits())));
 });
