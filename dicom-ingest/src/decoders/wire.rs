@@ -151,7 +151,9 @@ pub(super) fn read_body(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>
 
 /// Stored values as the body that they are: two bytes each, little endian.
 pub(super) fn values_as_bytes(raw: &mut [u16]) -> &[u8] {
-    raw.iter_mut().for_each(|value| *value = value.to_le());
+    for value in &mut *raw {
+        *value = value.to_le();
+    }
     cast_slice(raw)
 }
 
@@ -159,7 +161,9 @@ pub(super) fn values_as_bytes(raw: &mut [u16]) -> &[u8] {
 pub(super) fn read_values(from: &mut impl Read, count: usize) -> io::Result<Vec<u16>> {
     let mut raw = vec![0_u16; count];
     from.read_exact(cast_slice_mut(&mut raw))?;
-    raw.iter_mut().for_each(|value| *value = u16::from_le(*value));
+    for value in &mut raw {
+        *value = u16::from_le(*value);
+    }
     Ok(raw)
 }
 

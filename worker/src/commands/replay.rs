@@ -147,7 +147,6 @@ fn tell(
     rebuilt: &ReportBytes,
     out: &mut impl Write,
 ) -> std::io::Result<bool> {
-    let (stored, rebuilt) = (&delivered(stored), &delivered(rebuilt));
     type Part = (&'static str, fn(&ReportBytes) -> Option<&[u8]>);
     let parts: [Part; 6] = [
         ("bundle", |report| report.bundle.as_deref()),
@@ -157,6 +156,7 @@ fn tell(
         ("segmentation", |report| report.segmentation.as_deref()),
         ("outcome", |report| Some(report.outcome.as_bytes())),
     ];
+    let (stored, rebuilt) = (&delivered(stored), &delivered(rebuilt));
     let is_same = stored == rebuilt;
     let digest = |bytes: Option<&[u8]>| bytes.map(|bytes| hex(&Sha256::digest(bytes)));
     let why = (!is_same).then(|| difference(stored, rebuilt));
