@@ -6,7 +6,7 @@
 //!
 //! Its pixels are half of a report's bytes, and a FHIR server takes none of them. So the ledger stores a [`plan`]: the file
 //! without its pixels, and the texts that are burned in. The pixels are drawn of the pictures in the stored page when a target
-//! takes the [`file`].
+//! takes the [`file()`].
 
 mod canvas;
 
