@@ -40,7 +40,7 @@ pub(super) fn pipeline(args: &PipelineBenchArgs) -> anyhow::Result<u8> {
     let words = text::pipeline(&runs, grows);
     let last = runs.last().and_then(|runs| runs.last());
     let rows: Vec<Bar> = last.map(stage_bars).unwrap_or_default();
-    let plot = bars("pipeline", "A study's stages", "ms", &rows);
+    let plot = bars("pipeline", "Stages of a study", "ms", &rows);
     let curve = Curve { name: "studies a second".to_owned(), points };
     let titles = ["Studies a second by readers", "processes that read files", "1/s"];
     let scaling = curves("pipeline-decoders", titles, Across::Doubling, &[curve]);
@@ -89,7 +89,7 @@ pub(super) fn soak(args: &SoakBenchArgs) -> anyhow::Result<u8> {
     let both = [curve("worker", &worker), curve("device process", &device)];
     let plot = curves("soak", ["Resident memory", "minutes", "MiB"], Across::Even, &both);
     let both = [curve("median", &median), curve("99th percentile", &p99)];
-    let latency = curves("soak-latency", ["A study's stages", "minutes", "ms"], Across::Even, &both);
+    let latency = curves("soak-latency", ["Stages of a study", "minutes", "ms"], Across::Even, &both);
     let settings = json!({ "studies": way.studies, "seed": way.seed, "decoders": args.decoders });
     let series: Vec<Value> = runs.iter().map(|(at, run)| json!({ "minutes": at, "run": run })).collect();
     let detail = json!({
