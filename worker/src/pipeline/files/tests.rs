@@ -11,17 +11,26 @@ use dicom_ingest::uid::Home;
 use super::*;
 use crate::pipeline::sample::phantom;
 
-/// A reader that must not be asked.
+/// A reader that is asked for nothing but headers, which its function gives.
 #[derive(Debug)]
-struct Nobody(Limits);
+struct HeadersAlone {
+    limits: Limits,
+    header: fn(&[u8]) -> Header,
+}
 
-impl Reader for Nobody {
+impl HeadersAlone {
+    fn new(header: fn(&[u8]) -> Header) -> Self {
+        Self { limits: Limits::default(), header }
+    }
+}
+
+impl Reader for HeadersAlone {
     fn limits(&self) -> &Limits {
-        &self.0
+        &self.limits
     }
 
-    fn header(&self, _: &[u8]) -> Header {
-        panic!("no header is read")
+    fn header(&self, bytes: &[u8]) -> Header {
+        (self.header)(bytes)
     }
 
     fn decode(&self, _: &[u8]) -> Result<Decoded, Refusal> {
@@ -40,13 +49,14 @@ impl Reader for Nobody {
 #[test]
 fn what_the_header_makes_no_radiograph_is_refused_before_it_is_decoded() {
     let sound = read_header(&phantom(), &Limits::default()).unwrap();
+    let nobody = HeadersAlone::new(|_| panic!("no header is read"));
     let refused = |frames: u32, rows: u32, columns: u32| {
         let mut instance = sound.clone();
         let pixels = instance.pixels.as_mut().unwrap();
         (pixels.frames, pixels.rows, pixels.columns) = (frames, rows, columns);
         let file = StudyFile { path: PathBuf::from("nowhere"), instance };
         let candidate = Candidate { file: &file, check_frontal: false };
-        match decode(candidate, &Nobody(Limits::default())) {
+        match decode(candidate, &nobody) {
             Err(Ending::Refused(why)) => why.code,
             other => panic!("{other:?}"),
         }
@@ -57,35 +67,6 @@ fn what_the_header_makes_no_radiograph_is_refused_before_it_is_decoded() {
     assert_eq!(refused(1, 8192, 8192), "UnreadableFile", "a size that a radiograph can have");
 }
 
-/// A reader that ends over a file that is no phantom.
-#[derive(Debug)]
-struct Dies(InProcess);
-
-impl Reader for Dies {
-    fn limits(&self) -> &Limits {
-        self.0.limits()
-    }
-
-    fn header(&self, bytes: &[u8]) -> Header {
-        if bytes.len() > 1000 {
-            return self.0.header(bytes);
-        }
-        Header::Refused(Home::default(), Refusal::new(RefusalCode::DecoderDied, "it died"))
-    }
-
-    fn decode(&self, _: &[u8]) -> Result<Decoded, Refusal> {
-        panic!("nothing is decoded")
-    }
-
-    fn report(&self, _: &[u8]) -> Result<SrReport, Refusal> {
-        panic!("no report is read")
-    }
-
-    fn deidentify(&self, _: &[u8], _: &Options) -> Result<Deidentified, Refusal> {
-        panic!("nothing is written")
-    }
-}
-
 #[test]
 fn a_file_that_ended_its_reader_is_left_out_again_and_one_that_did_not_is_no_verdict() {
     let folder = tempfile::tempdir().unwrap();
@@ -93,9 +74,15 @@ fn a_file_that_ended_its_reader_is_left_out_again_and_one_that_did_not_is_no_ver
     std::fs::write(&paths[0], phantom()).unwrap();
     std::fs::write(&paths[1], [&[0; 128][..], b"DICM"].concat()).unwrap();
     let uid = read_header(&phantom(), &Limits::default()).unwrap().study_uid;
+    let dies = HeadersAlone::new(|bytes| {
+        if bytes.len() > 1000 {
+            return InProcess::default().header(bytes);
+        }
+        Header::Refused(Home::default(), Refusal::new(RefusalCode::DecoderDied, "it died"))
+    });
     let again = |unread: &[&Path]| {
         let unread = unread.iter().copied().collect();
-        read(uid.as_str(), &paths, &unread, &Dies(InProcess::default()))
+        read(uid.as_str(), &paths, &unread, &dies)
     };
     let study = again(&[paths[1].as_path()]).unwrap().unwrap();
     assert_eq!((study.instances.len(), study.dropped.len()), (1, 1));
