@@ -8,9 +8,7 @@ use fusion::{AssessInput, ImageScores, IntervalKind, Risk, assess, assess_fused,
 use serde_json::{Value, json};
 
 use crate::case::{Case, case, input};
-use crate::support::{made_up_table, observation, patient, quantity};
-
-const LOINC: &str = "http://loinc.org";
+use crate::support::{LOINC, made_up_table, observation, patient, quantity};
 
 const CONFIG: &str = r#"
 id = "own"

@@ -98,7 +98,7 @@ pub(crate) fn quantity(value: f64, unit: &str) -> Value {
 }
 
 pub(crate) fn lab(id: &str, loinc: &str, effective: &str, value: f64, unit: &str) -> Value {
-    observation(id, "http://loinc.org", loinc, effective, &quantity(value, unit))
+    observation(id, LOINC, loinc, effective, &quantity(value, unit))
 }
 
 pub(crate) fn coded(system: &str, code: &str) -> Value {
