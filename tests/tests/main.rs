@@ -35,6 +35,7 @@ mod proof;
 mod prostate;
 mod queue;
 mod receive;
+mod recipes;
 mod records;
 mod renderings;
 mod scope;

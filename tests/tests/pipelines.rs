@@ -11,6 +11,8 @@ use chiasm_tests::{chiasm, lines, phantom_study, run, workspace};
 use models::{Bundle, Footprint};
 use worker::lane::Lane;
 
+use crate::recipes::of_radiographs;
+
 const PATIENCE: Duration = Duration::from_mins(2);
 const MIB: u64 = 1024 * 1024;
 
@@ -19,11 +21,7 @@ id = "narrow"
 version = "1.0.0"
 title = "A narrow network"
 
-[applies_to]
-modalities = ["CR", "DX"]
-sop_classes = ["1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"]
-body_parts = []
-views = []
+RADIOGRAPHS
 
 [architecture]
 family = "resnet"
@@ -55,7 +53,7 @@ fn models(arguments: &[&Path]) -> Output {
 /// Imports the narrow network into `folder`.
 fn imported(folder: &Path) -> PathBuf {
     let (recipe, bundle) = (folder.join("narrow.toml"), folder.join("narrow"));
-    fs::write(&recipe, RECIPE).unwrap();
+    fs::write(&recipe, of_radiographs(RECIPE)).unwrap();
     let weights = workspace().join("models/tests/reference/files/resnet-checkpoint.pt");
     let words = ["import", "--arch", "resnet18", "--config"].map(Path::new);
     let output = models(&[&words[..], &[&recipe, &weights, Path::new("--out"), &bundle]].concat());

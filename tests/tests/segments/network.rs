@@ -7,22 +7,20 @@ use chiasm_tests::run;
 use dicom_ingest::phantom::WHITE;
 use models::network::{StateDict, StateTensor};
 
+use crate::recipes::of_radiographs;
+
 /// A value from which on a stored pixel is bright: between two of them, so that no rounding decides.
 pub(super) const BRIGHT: f64 = 2600.5;
 /// Side of the network's input: a quarter of the phantom's, so that every fourth pixel is asked.
 pub(super) const INPUT: usize = 256;
 
-pub(super) const RECIPE: &str = r#"
+const RECIPE: &str = r#"
 id = "bright"
 version = "1.2.0"
 title = "What is bright"
 limits = ["It knows nothing of medicine."]
 
-[applies_to]
-modalities = ["CR", "DX"]
-sop_classes = ["1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"]
-body_parts = []
-views = []
+RADIOGRAPHS
 
 [architecture]
 family = "basic-unet"
@@ -91,9 +89,14 @@ fn weights(threshold: f32) -> StateDict {
     state
 }
 
+/// The recipe, with `SIDE` for the side of the input.
+pub(super) fn recipe() -> String {
+    of_radiographs(RECIPE)
+}
+
 /// Imports the network with an input of `side` pixels into `folder`.
 pub(super) fn imported(folder: &Path, side: usize) -> PathBuf {
-    imported_by(RECIPE, folder, side)
+    imported_by(&recipe(), folder, side)
 }
 
 /// The same by another recipe.

@@ -11,7 +11,7 @@ use dicom_ingest::phantom::SIDE;
 use dicom_object::InMemDicomObject;
 use serde_json::{Value, json};
 
-use super::network::{INPUT, RECIPE, imported, imported_by};
+use super::network::{INPUT, imported, imported_by, recipe};
 use super::{analysis, analyze, calibrated, file, resources, study, text};
 
 /// The analysis where what is outlined is a fact for the risks.
@@ -35,7 +35,7 @@ fn disc(dataset: &mut InMemDicomObject) {
 
 /// The recipe of a network that outlines nodules of the lung, on sections too.
 fn of_nodules() -> String {
-    RECIPE.replace(r#"["CR", "DX"]"#, r#"["CR", "DX", "CT"]"#).replace(
+    recipe().replace(r#"["CR", "DX"]"#, r#"["CR", "DX", "CT"]"#).replace(
         r#"code = "51185008", display = "Thoracic structure""#,
         r#"code = "786838002", display = "Nodule of lung""#,
     )
