@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::support::{bundle, bytes, observation, patient, t0};
+use crate::support::{LOINC, bundle, bytes, observation, patient, t0};
 
 const REPORT: &str = "urn:oid:1.2.3";
 
@@ -36,7 +36,7 @@ fn table(resources: Vec<Value>) -> FeatureTable {
 
 fn psa(value: f64, days: i64) -> Value {
     let amount = json!({ "valueQuantity": { "value": value, "unit": "ng/mL", "system": "http://unitsofmeasure.org", "code": "ng/mL" } });
-    observation("psa", "http://loinc.org", "2857-1", &days_ago(days).to_string(), &amount)
+    observation("psa", LOINC, "2857-1", &days_ago(days).to_string(), &amount)
 }
 
 fn pi_rads(category: u8, days: i64) -> Value {

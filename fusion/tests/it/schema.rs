@@ -5,7 +5,7 @@ use fusion::{FeatureTable, FeatureValue, MissingReason, Schema, SchemaError};
 use serde_json::{Value, json};
 
 use crate::features::{reason, table};
-use crate::support::{ICD10, SNOMED, condition, lab, observation, patient, quantity, resources, t0};
+use crate::support::{ICD10, LOINC, SNOMED, condition, lab, observation, patient, quantity, resources, t0};
 
 #[test]
 fn the_built_in_schema_is_the_one_that_tables_name() {
@@ -271,13 +271,13 @@ fn a_drug_is_known_by_code_or_name_and_never_absent() {
 fn blood_pressure_is_read_from_the_parts_of_a_panel() {
     let panel = observation(
         "bp",
-        "http://loinc.org",
+        LOINC,
         "85354-9",
         "2024-05-01T08:00:00Z",
         &json!({ "component": [
-        { "code": { "coding": [{ "system": "http://loinc.org", "code": "8480-6" }] },
+        { "code": { "coding": [{ "system": LOINC, "code": "8480-6" }] },
           "valueQuantity": { "value": 17.6, "unit": "kPa", "code": "kPa", "system": "http://unitsofmeasure.org" } },
-        { "code": { "coding": [{ "system": "http://loinc.org", "code": "8462-4" }] },
+        { "code": { "coding": [{ "system": LOINC, "code": "8462-4" }] },
           "valueQuantity": { "value": 81, "unit": "mmHg", "code": "mm[Hg]", "system": "http://unitsofmeasure.org" } } ] }),
     );
     let found = table(vec![patient(), panel], t0());
