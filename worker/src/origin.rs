@@ -1,4 +1,4 @@
-//! HTTP clients of one server that a site configured: no redirect, no proxy, nothing sent twice, a bounded answer.
+//! HTTP clients of servers that a site named: no redirect, no proxy, nothing sent twice, a bounded answer.
 
 use std::io;
 use std::path::Path;
@@ -16,8 +16,9 @@ pub(crate) fn base_url(text: &str) -> Option<Url> {
     (is_web && is_bare).then_some(url)
 }
 
-/// What all clients have in common; the time limits are each one's own. With authorities nobody else is trusted.
-pub(crate) fn builder(base: &Url, authorities: Option<Vec<Certificate>>) -> ClientBuilder {
+/// What all clients have in common; the time limits are each one's own. With authorities nobody else is trusted. `is_plain`
+/// says that no certificate is ever looked at, so a system without any will do.
+pub(crate) fn builder(is_plain: bool, authorities: Option<Vec<Certificate>>) -> ClientBuilder {
     // The program installs the provider first of all; whoever uses this library alone has it from here.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = reqwest::Client::builder()
@@ -28,8 +29,7 @@ pub(crate) fn builder(base: &Url, authorities: Option<Vec<Certificate>>) -> Clie
         .retry(reqwest::retry::never());
     match authorities {
         Some(authorities) => builder.tls_certs_only(authorities),
-        // no certificate is ever looked at, so a system without any will do
-        None if base.scheme() == "http" => builder.tls_certs_only([]),
+        None if is_plain => builder.tls_certs_only([]),
         None => builder,
     }
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use super::{Usage, runtime};
 use crate::cli::top::TopArgs;
+use crate::origin;
 use crate::telemetry::metrics::Samples;
 
 /// Time for one answer.
@@ -57,27 +58,15 @@ async fn watch(args: &TopArgs) -> anyhow::Result<u8> {
 }
 
 pub(super) fn client(urls: &[String]) -> anyhow::Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .timeout(ANSWER_WITHIN);
-    if urls.iter().all(|url| url.starts_with("http://")) {
-        // no certificate is ever looked at, so a system without any will do
-        builder = builder.tls_certs_only([]);
-    }
+    let is_plain = urls.iter().all(|url| url.starts_with("http://"));
+    let builder = origin::builder(is_plain, None).timeout(ANSWER_WITHIN);
     builder.build().context("could not make an HTTP client")
 }
 
 /// The metrics of a worker; `None` when it does not answer as one.
 pub(super) async fn look(client: &reqwest::Client, url: &str) -> Option<Samples> {
-    let mut answer = client.get(format!("{url}/metrics")).send().await.ok()?.error_for_status().ok()?;
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.ok()? {
-        if bytes.len() + chunk.len() > MOST_BYTES {
-            return None;
-        }
-        bytes.extend_from_slice(&chunk);
-    }
+    let answer = client.get(format!("{url}/metrics")).send().await.ok()?.error_for_status().ok()?;
+    let bytes = origin::read(answer, MOST_BYTES).await.ok()??;
     let samples = Samples::parse(&String::from_utf8(bytes).ok()?);
     samples.value("chiasm_ready").is_some().then_some(samples)
 }

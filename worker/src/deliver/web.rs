@@ -97,7 +97,7 @@ impl Client {
     ) -> Result<Self, OpenError> {
         let base = origin::base_url(url).ok_or_else(|| OpenError::Url { target: target.clone() })?;
         let authorities = ca_file.map(|path| authorities(target, path)).transpose()?;
-        let http = origin::builder(&base, authorities)
+        let http = origin::builder(base.scheme() == "http", authorities)
             .pool_idle_timeout(IDLE)
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout)

@@ -160,7 +160,7 @@ impl Client {
         let authorities = config.ca_file.as_ref().map(|path| {
             origin::authorities(path).map_err(|source| OrthancError::Authority { path: path.clone(), source })
         });
-        let http = origin::builder(&base, authorities.transpose()?)
+        let http = origin::builder(base.scheme() == "http", authorities.transpose()?)
             .connect_timeout(CONNECT_TIMEOUT)
             // Orthanc closes a connection after a second, and a question on one that is just being closed fails.
             .pool_max_idle_per_host(0)

@@ -44,8 +44,8 @@ pub enum TracesError {
     Authority {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// What the system said; `None` when the file holds no certificate.
+        source: Option<io::Error>,
     },
     /// There is no HTTP client.
     #[error("could not make a client for `log.otlp_url`")]

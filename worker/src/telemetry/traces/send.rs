@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use reqwest::Certificate;
 use tokio::runtime::Handle;
 
 use super::{SEND_WITHIN, TracesError};
+use crate::origin;
 
 /// Sends requests on a runtime, and tells once when that begins to fail.
 #[derive(Debug)]
@@ -20,21 +20,12 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(url: &str, ca_file: Option<&Path>, runtime: Handle) -> Result<Self, TracesError> {
-        // The program installs the provider first of all; whoever uses this library alone has it from here.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("chiasm/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .timeout(SEND_WITHIN);
-        if let Some(file) = ca_file {
-            builder = builder.tls_certs_only(authorities(file)?);
-        } else if url.starts_with("http://") {
-            // no certificate is ever looked at, so a system without any will do
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(TracesError::Client)?;
+        let authorities = ca_file.map(|file| {
+            origin::authorities(file)
+                .map_err(|source| TracesError::Authority { file: file.to_owned(), source })
+        });
+        let builder = origin::builder(url.starts_with("http://"), authorities.transpose()?);
+        let client = builder.timeout(SEND_WITHIN).build().map_err(TracesError::Client)?;
         Ok(Self { client, runtime, fails: AtomicBool::new(false) })
     }
 
@@ -65,11 +56,4 @@ impl HttpClient for Sender {
         self.tell(&answer);
         answer
     }
-}
-
-fn authorities(file: &Path) -> Result<Vec<Certificate>, TracesError> {
-    let unusable = |source| TracesError::Authority { file: file.to_owned(), source };
-    let pem = std::fs::read(file).map_err(|error| unusable(error.into()))?;
-    let found = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.into()))?;
-    if found.is_empty() { Err(unusable("it holds no certificate".into())) } else { Ok(found) }
 }
