@@ -1,5 +1,5 @@
 //! Curves and measures of one label. Each agrees with scikit-learn on stored vectors (`tests/it/evaluation.rs`,
-//! `scripts/evaluation-vectors.py`).
+//! `tests/reference/make_evaluation.py`).
 
 use serde::Serialize;
 

@@ -96,7 +96,7 @@ pub enum Command {
     Submit(SubmitArgs),
     /// Run once as a processing module of mercure.
     Mercure(MercureArgs),
-    /// Take jobs from the embedded queue.
+    /// Take requests from the queue and jobs from the ledger, and carry them to their reports.
     Worker(WorkerArgs),
     /// Take studies that archives and modalities send over DICOM, and ask for their analysis.
     Receive(ReceiveArgs),

@@ -1,4 +1,4 @@
-//! `chiasm config check`: what is in effect, where it comes from, and what is wrong.
+//! `chiasm config check`: what is in effect, where it comes from, and what is wrong; `jwks`: the public part of signing keys.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! One job from its lease to its end: analyse, store, deliver (in `delivery`), settle. The same for `analyze` and for the worker.
+//! One job from its lease to its end: analyse, store, deliver (`handover`), settle. The same for `analyze` and for the worker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,13 +3,12 @@
 //! One job is one task. It waits for bytes of the [`budget`], for a place at the [`gate`] to read, decode and compose,
 //! and for its turn at the [`device`], where pictures of several studies are scored together; so the stages of
 //! different studies overlap, each behind a bound. What a queue delivered is `arrival`'s, what happens to a leased job
-//! is [`flight`]'s and, on the way of its report to the targets, `delivery`'s; what the ledger holds of dead workers and
+//! is [`flight`]'s, how its report reaches the targets is `handover`'s, and what the ledger holds of dead workers and
 //! put-off deliveries comes back through `feed`.
 
 mod announce;
 mod arrival;
 pub mod budget;
-mod delivery;
 pub mod device;
 mod earlier;
 pub mod failpoint;
@@ -18,6 +17,7 @@ pub mod fetch;
 pub mod flight;
 pub mod gate;
 mod given_up;
+mod handover;
 pub mod health;
 mod poison;
 pub mod pressure;

@@ -1,4 +1,4 @@
-//! The report of a job on its way to its targets: the first time, once more, and what follows where it does not arrive.
+//! The report of a job handed over to its targets: the first time, once more, and what follows where one does not take it.
 
 use std::time::{Duration, Instant};
 
