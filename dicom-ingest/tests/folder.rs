@@ -122,6 +122,15 @@ fn studies_are_told_apart_and_bad_files_find_their_study() {
 }
 
 #[test]
+fn a_limit_may_be_the_greatest_number() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a"), instance("1.2.1", "1.2.1.1", vec![])).unwrap();
+    let reader = InProcess::new(Limits { max_file_bytes: u64::MAX, ..Limits::default() });
+    let found = discover(&[folder.path().to_owned()], &reader, &mut |_| {}).unwrap();
+    assert_eq!(ready(&found.studies[0]).instances.len(), 1);
+}
+
+#[test]
 fn files_that_name_no_study_can_be_taken_in() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("b"), instance("1.2.1", "1.2.1.1", vec![])).unwrap();

@@ -223,6 +223,7 @@ fn read(path: &Path, limits: &Limits) -> io::Result<Kind> {
         return Ok(Kind::TooLarge(metadata.len()));
     }
     bytes.reserve(usize::try_from(metadata.len()).unwrap_or_default().saturating_sub(bytes.len()));
-    file.take(limits.max_file_bytes + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
+    let most = limits.max_file_bytes.saturating_add(1).saturating_sub(bytes.len() as u64);
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(Kind::Dicom(bytes))
 }

@@ -80,7 +80,7 @@ fn look(root: &Path, folder: PathBuf) -> Result<OnShelf, SourceError> {
 
 /// Bytes of all files below `folder`; links are not followed.
 fn bytes_below(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
+    let mut bytes = 0_u64;
     let mut waiting = vec![folder.to_owned()];
     while let Some(folder) = waiting.pop() {
         for entry in fs::read_dir(folder)? {
@@ -89,7 +89,7 @@ fn bytes_below(folder: &Path) -> io::Result<u64> {
             if metadata.is_dir() {
                 waiting.push(entry.path());
             } else {
-                bytes += metadata.len();
+                bytes = bytes.saturating_add(metadata.len());
             }
         }
     }
@@ -129,5 +129,21 @@ mod tests {
         let away = Shelf::new(folder.path().join("not mounted"));
         assert!(matches!(away.locate(&uid, LIMITS).await, Err(SourceError::Unreachable(_))));
         assert!(away.probe().await.is_err() && shelf.probe().await.is_ok());
+    }
+
+    /// Files with holes may name more bytes than there are numbers for.
+    #[tokio::test]
+    async fn a_study_of_more_bytes_than_can_be_counted_is_too_large() {
+        // not every file system takes files of such lengths; one in memory does
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let study = folder.path().join("1.2.3");
+        fs::create_dir(&study).unwrap();
+        for name in ["a", "b", "c"] {
+            if fs::File::create(study.join(name)).unwrap().set_len(i64::MAX.unsigned_abs()).is_err() {
+                return;
+            }
+        }
+        let found = Shelf::new(folder.path().to_owned()).locate(&"1.2.3".parse().unwrap(), LIMITS).await;
+        assert!(matches!(found, Err(SourceError::TooLarge { bytes: u64::MAX, .. })));
     }
 }

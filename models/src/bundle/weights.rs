@@ -5,6 +5,7 @@ use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use safetensors::{Dtype, SafeTensors};
 
 use super::manifest::{Architecture, Preprocessing};
 use crate::network::Network;
@@ -66,13 +67,18 @@ impl Weights {
         Self { findings, frontal, features, thumbnail: DistanceWeights::new(thumbnail, device) }
     }
 
-    /// Reads the tensors that `architecture` needs; missing, unknown and misshapen ones are errors.
+    /// Reads the tensors that `architecture` needs; missing, unknown and misshapen ones, and others than of f32, are errors.
     pub(crate) fn from_bytes(
         bytes: &[u8],
         architecture: &Architecture,
         preprocessing: &Preprocessing,
         device: &Device,
     ) -> Result<Self, WeightsError> {
+        // the store keeps a file's width of numbers, and a network computes in one width only
+        let file = SafeTensors::deserialize(bytes).map_err(|error| WeightsError(error.to_string()))?;
+        if file.iter().any(|(_, tensor)| tensor.dtype() != Dtype::F32) {
+            return Err(WeightsError("a tensor holds other numbers than f32".to_owned()));
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut networks =
             |config| (0..architecture.members).map(|_| Network::new(config, &mut rng, device)).collect();

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::fit::MOST_EPOCHS;
 use super::learner::Numbers;
 use crate::image::GreyImage;
 
@@ -131,6 +132,21 @@ pub(crate) struct Checkpoint {
     pub(crate) numbers: Numbers,
 }
 
+impl Checkpoint {
+    /// Whether a training on `samples` can stand there.
+    fn is_reached(&self, samples: &[usize]) -> bool {
+        let sorted = |samples: &[usize]| {
+            let mut samples = samples.to_vec();
+            samples.sort_unstable();
+            samples
+        };
+        self.epoch <= MOST_EPOCHS
+            && self.best.is_none_or(|(_, epoch)| epoch <= self.epoch)
+            && self.numbers.step <= self.epoch.saturating_mul(samples.len())
+            && sorted(&self.order) == sorted(samples)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -165,8 +181,13 @@ impl Checkpoints {
         std::fs::rename(&beside, &path).map_err(failed)
     }
 
-    /// Reads the checkpoint `name` of a network of `size` values, where there is one.
-    pub(crate) fn read(&self, name: &str, size: usize) -> Result<Option<Checkpoint>, CheckpointError> {
+    /// Reads the checkpoint `name` of a network of `size` values that learns from `samples`, where there is one.
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        size: usize,
+        samples: &[usize],
+    ) -> Result<Option<Checkpoint>, CheckpointError> {
         let Some(folder) = &self.folder else { return Ok(None) };
         let path = folder.join(format!("{name}.checkpoint"));
         let bytes = match std::fs::read(&path) {
@@ -183,6 +204,9 @@ impl Checkpoints {
             [&numbers.values, &numbers.average, &numbers.first, &numbers.second, &checkpoint.best_values];
         if run != self.run || !all.into_iter().all(|values| fits(values)) {
             return Err(CheckpointError::OtherRun { path });
+        }
+        if checkpoint.numbers.values.len() != size || !checkpoint.is_reached(samples) {
+            return Err(CheckpointError::Damaged { path });
         }
         Ok(Some(checkpoint))
     }
@@ -256,6 +280,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const SAMPLES: [usize; 3] = [0, 1, 2];
+
     fn checkpoint() -> Checkpoint {
         Checkpoint {
             epoch: 3,
@@ -278,15 +304,34 @@ mod tests {
     fn what_is_written_is_read_again_and_only_by_its_own_run() {
         let folder = tempfile::tempdir().unwrap();
         let own = Checkpoints::new(Some(folder.path()), "a".to_owned());
-        assert_eq!(own.read("net", 2).unwrap(), None);
+        assert_eq!(own.read("net", 2, &SAMPLES).unwrap(), None);
         own.write("net", &checkpoint()).unwrap();
-        assert_eq!(own.read("net", 2).unwrap(), Some(checkpoint()));
-        let code = |store: &Checkpoints, size| store.read("net", size).unwrap_err().code();
+        assert_eq!(own.read("net", 2, &SAMPLES).unwrap(), Some(checkpoint()));
+        let code = |store: &Checkpoints, size| store.read("net", size, &SAMPLES).unwrap_err().code();
         assert_eq!(code(&own, 3), "CheckpointOtherRun");
         assert_eq!(code(&Checkpoints::new(Some(folder.path()), "b".to_owned()), 2), "CheckpointOtherRun");
         let none = Checkpoints::new(None, "a".to_owned());
         none.write("net", &checkpoint()).unwrap();
-        assert_eq!(none.read("net", 2).unwrap(), None);
+        assert_eq!(none.read("net", 2, &SAMPLES).unwrap(), None);
+    }
+
+    #[test]
+    fn where_no_training_can_stand_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Checkpoints::new(Some(folder.path()), "a".to_owned());
+        let whole = checkpoint();
+        for wrong in [
+            Checkpoint { order: vec![0, 1, 3], ..whole.clone() },
+            Checkpoint { order: vec![0, 1], ..whole.clone() },
+            Checkpoint { epoch: usize::MAX, ..whole.clone() },
+            Checkpoint { best: Some((0.5, 4)), ..whole.clone() },
+            Checkpoint { numbers: Numbers { step: usize::MAX, ..whole.numbers.clone() }, ..whole.clone() },
+            Checkpoint { numbers: Numbers { values: Vec::new(), ..whole.numbers.clone() }, ..whole.clone() },
+        ] {
+            store.write("net", &wrong).unwrap();
+            let error = store.read("net", 2, &SAMPLES).unwrap_err();
+            assert_eq!(error.code(), "CheckpointDamaged", "{wrong:?}");
+        }
     }
 
     proptest! {

@@ -58,7 +58,7 @@ pub(crate) fn fit<M: Module>(
     let mut learner = Learner::new(network, plan.rates, batches * epochs);
     let name = plan.name();
     let mut at = Checkpoint { order: plan.order, ..Checkpoint::default() };
-    if let Some(saved) = checkpoints.read(&name, learner.size())? {
+    if let Some(saved) = checkpoints.read(&name, learner.size(), &at.order)? {
         at = saved;
         learner.resume(std::mem::take(&mut at.numbers));
         rng.set_word_pos(at.word);

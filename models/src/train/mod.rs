@@ -38,7 +38,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::{Bundle, BundleError};
 use crate::device::{Device, DeviceChoice};
 use crate::image::GreyImage;
-use crate::network::{NetworkConfig, Stage as NetworkStage};
+use crate::network::{Architecture, NetworkConfig, Stage as NetworkStage};
 
 pub use augment::Augmentation;
 pub use checkpoint::CheckpointError;
@@ -203,6 +203,10 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     let sides = [config.side, config.frontal_side];
     if !sides.iter().all(|side| (16..=1024).contains(side)) || !(2..=64).contains(&config.thumbnail_side) {
         return wrong("side", "pictures are too small or too large");
+    }
+    let networks = [findings::architecture(config), frontal::architecture(config)];
+    if !networks.into_iter().all(|network| Architecture::Residual(network).check().is_ok()) {
+        return wrong("channels", "a network of these channels and strides is outside the limits");
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use models::bundle::{CARD_FILE, MANIFEST_FILE, WEIGHTS_FILE};
 use models::{Bundle, Device, DeviceChoice, Scorer};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use crate::small;
@@ -103,6 +105,45 @@ fn a_missing_file_is_named() {
 fn weights_of_another_architecture_do_not_load() {
     let folder = written();
     resealed(folder.path(), |manifest| manifest["architecture"]["members"] = 3.into());
+    let bundle = Bundle::open(folder.path()).unwrap();
+    let error = Scorer::load(&bundle, &Device::open(DeviceChoice::Cpu).unwrap()).err().unwrap();
+    assert_eq!(error.code(), "ModelWeights");
+}
+
+/// The file with its kernels, and nothing else, in f64.
+fn wide_kernels(bytes: &[u8]) -> Vec<u8> {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = file
+        .iter()
+        .map(|(name, tensor)| {
+            let (numbers, _) = tensor.data().as_chunks::<4>();
+            let wide = || numbers.iter().flat_map(|four| f64::from(f32::from_le_bytes(*four)).to_le_bytes());
+            let (dtype, bytes) = match tensor.shape().len() {
+                4 => (Dtype::F64, wide().collect()),
+                _ => (tensor.dtype(), tensor.data().to_vec()),
+            };
+            (name.to_owned(), dtype, tensor.shape().to_vec(), bytes)
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+#[test]
+fn weights_of_another_width_do_not_load() {
+    let folder = written();
+    let mut wide = Vec::new();
+    change(&folder.path().join(WEIGHTS_FILE), |bytes| {
+        *bytes = wide_kernels(bytes);
+        wide.clone_from(bytes);
+    });
+    resealed(folder.path(), |manifest| {
+        let hex: Vec<String> = Sha256::digest(&wide).iter().map(|byte| format!("{byte:02x}")).collect();
+        manifest["weights"]["bytes"] = wide.len().into();
+        manifest["weights"]["sha256"] = hex.concat().into();
+    });
     let bundle = Bundle::open(folder.path()).unwrap();
     let error = Scorer::load(&bundle, &Device::open(DeviceChoice::Cpu).unwrap()).err().unwrap();
     assert_eq!(error.code(), "ModelWeights");

@@ -91,6 +91,11 @@ fn what_cannot_be_trained_is_refused() {
         ("epochs", TrainConfig { frontal_epochs: usize::MAX, ..config.clone() }),
         ("side", TrainConfig { frontal_side: 1 << 40, ..config.clone() }),
         ("side", TrainConfig { thumbnail_side: 1 << 40, ..config.clone() }),
+        ("channels", TrainConfig { channels: vec![0, 8], ..config.clone() }),
+        ("channels", TrainConfig { channels: vec![1 << 40, 8], ..config.clone() }),
+        ("channels", TrainConfig { frontal_channels: vec![0], ..config.clone() }),
+        ("channels", TrainConfig { frontal_channels: vec![8; 64], ..config.clone() }),
+        ("channels", TrainConfig { strides: vec![2, usize::MAX], ..config.clone() }),
     ] {
         match fails(&all, &wrong) {
             Some(TrainError::Config { field: named, .. }) => assert_eq!(named, field),

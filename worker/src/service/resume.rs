@@ -97,5 +97,24 @@ impl Arrivals {
 /// Bytes of a job's files as they stand now, as much memory as its study takes at most.
 fn bytes_of(request: &Request) -> u64 {
     let sizes = request.files.iter().filter_map(|file| std::fs::metadata(&file.path).ok());
-    sizes.map(|metadata| metadata.len()).sum::<u64>().saturating_mul(MEMORY_A_BYTE)
+    sizes.map(|metadata| metadata.len()).fold(0, u64::saturating_add).saturating_mul(MEMORY_A_BYTE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_more_bytes_than_can_be_counted_take_all_memory() {
+        // not every file system takes files of such lengths; one in memory does
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let path = folder.path().join("holes");
+        if std::fs::File::create(&path).unwrap().set_len(i64::MAX.unsigned_abs()).is_err() {
+            return;
+        }
+        let file = serde_json::json!({ "path": path, "sha256": "00" });
+        let request =
+            serde_json::json!({ "files": [&file, &file, &file], "record": { "kind": "not_given" } });
+        assert_eq!(bytes_of(&serde_json::from_value(request).unwrap()), u64::MAX);
+    }
 }

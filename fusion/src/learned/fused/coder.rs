@@ -55,7 +55,7 @@ impl Coder {
         Self { edges, stand_ins }
     }
 
-    /// Cells of a row: each column's bins, then, where there are flags, its flag.
+    /// Cells of a row: each column's bins, then, where there are flags, its flag; a single zero where no column tells anything.
     #[expect(clippy::cast_possible_truncation, reason = "the network computes in f32")]
     pub(super) fn cells(&self, row: &[Option<f64>]) -> Vec<f32> {
         let mut made = Vec::with_capacity(self.width());
@@ -67,6 +67,9 @@ impl Coder {
             if self.stand_ins.is_none() {
                 made.push(if value.is_some() { 0.0 } else { 1.0 });
             }
+        }
+        if made.is_empty() {
+            made.push(0.0);
         }
         made
     }
@@ -93,10 +96,10 @@ impl Coder {
         columns.map(|(column, (value, all))| value.or_else(|| all.get(pick(column)).copied())).collect()
     }
 
-    /// Cells of a row.
+    /// Cells of a row, at least one.
     pub(super) fn width(&self) -> usize {
         let flag = usize::from(self.stand_ins.is_none());
-        self.edges.iter().map(|edges| edges.len().saturating_sub(1) + flag).sum()
+        self.edges.iter().map(|edges| edges.len().saturating_sub(1) + flag).sum::<usize>().max(1)
     }
 
     /// Columns that it reads.
@@ -131,6 +134,16 @@ mod tests {
         assert_eq!(coder.cells(&[Some(-3.0), None]), [0.0, 0.0, 0.0, 1.0]);
         assert_eq!(coder.cells(&[None, Some(9.0)]), [0.0, 0.0, 1.0, 0.0]);
         assert!(coder.is_sound());
+    }
+
+    #[test]
+    fn columns_that_do_not_vary_are_a_cell_of_zero() {
+        let row = [Some(1.0), Some(-2.0)];
+        for coder in [Coder::fit(&[&row[..]; 4], 3, false), Coder::fit(&[], 3, false)] {
+            assert_eq!(coder.width(), 1);
+            assert_eq!(coder.cells(&[Some(5.0), None]), [0.0]);
+            assert!(coder.is_sound());
+        }
     }
 
     #[test]

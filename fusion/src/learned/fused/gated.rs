@@ -109,7 +109,7 @@ impl Gated {
             cases.iter().filter_map(|case| case.sides.record.as_deref()).collect();
         let coder = Coder::fit(&known, shape.bins, flags);
         let image = cases.iter().find_map(|case| case.sides.image.as_ref().map(Vec::len)).unwrap_or(1);
-        let widths = Widths::of(shape, image, coder.width().max(1));
+        let widths = Widths::of(shape, image, coder.width());
         let mut networks = Vec::with_capacity(seeds);
         for _ in 0..seeds {
             let mut own = ChaCha8Rng::seed_from_u64(random.random());
