@@ -1,5 +1,7 @@
 //! A decoded frame: stored values, and how they become grey.
 
+mod rows;
+
 use std::ops::RangeInclusive;
 
 use dicom_core::Tag;
@@ -12,6 +14,8 @@ use crate::pixel_facts::{Photometric, PixelFacts};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::stored::StoredValues;
 use crate::voi::Voi;
+
+pub use rows::GreyRows;
 
 /// Without a window, a picture that uses less than this part of its possible range is stretched over what it
 /// uses: many detectors write 10 or 12 bits into 16 and say so nowhere.
@@ -56,17 +60,15 @@ impl Frame {
     /// stored range maps onto 0 to 1, or, when the picture uses less than a quarter of that range, the range that
     /// it uses. MONOCHROME1 is inverted last. Padding is black.
     pub fn grey(&self) -> Vec<f32> {
-        let transform = &self.transform;
-        let voi = transform.voi.clone().unwrap_or_else(|| self.range());
-        let (lowest, highest) = (*transform.possible.start(), *transform.possible.end());
-        let table: Vec<f32> = (lowest..=highest).map(|stored| transform.grey(stored, &voi)).collect();
-        let black = table.first().copied().unwrap_or_default();
-        let of = |stored: i32| {
-            // both have two bytes, so that nothing overflows; below the lowest is beyond every table
-            let index = stored.wrapping_sub(lowest).cast_unsigned() as usize;
-            table.get(index).copied().unwrap_or(black)
-        };
-        self.stored.iter().map(of).collect()
+        self.grey_rows().all()
+    }
+
+    /// The rows of [`Self::grey`], for whoever needs no picture of them.
+    pub fn grey_rows(&self) -> GreyRows<'_> {
+        match &self.transform.voi {
+            Some(voi) => GreyRows::new(self, voi),
+            None => GreyRows::new(self, &self.range()),
+        }
     }
 
     /// The modality values of the frame, e.g. Hounsfield units of a CT. Padding is no measurement: it takes the least value of

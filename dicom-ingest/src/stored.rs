@@ -1,5 +1,7 @@
 //! The stored values of a frame: what codecs make, and what becomes grey.
 
+use std::ops::RangeInclusive;
+
 /// The sign of a value in two's complement of 16 bits.
 const SIGN: u16 = 0x8000;
 
@@ -31,6 +33,16 @@ impl StoredValues {
         let flip = if self.signed { SIGN } else { 0 };
         // with its sign flipped, a negative value is below 0x8000 and any other is above: no branch a value
         self.raw.iter().map(move |raw| i32::from(raw ^ flip) - i32::from(flip))
+    }
+
+    /// The values in two bytes each, as [`Self::new`] takes them.
+    pub(crate) fn raw(&self) -> &[u16] {
+        &self.raw
+    }
+
+    /// What two bytes with this sign can hold.
+    pub(crate) fn holds(&self) -> RangeInclusive<i32> {
+        if self.signed { i16::MIN.into()..=i16::MAX.into() } else { 0..=u16::MAX.into() }
     }
 
     /// The values in two bytes each, as [`Self::new`] takes them.

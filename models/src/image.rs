@@ -63,12 +63,7 @@ impl ImageError {
 impl GreyImage {
     /// Makes a picture from `width * height` finite values between 0 and 1.
     pub fn new(width: usize, height: usize, pixels: Vec<f32>) -> Result<Self, ImageError> {
-        if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
-            return Err(ImageError::Size { width, height });
-        }
-        if pixels.len() != width * height {
-            return Err(ImageError::Count { width, height, pixels: pixels.len() });
-        }
+        Self::check_size(width, height, pixels.len())?;
         let is_grey = |value: &f32| (0.0..=1.0).contains(value);
         // Without a way out between the values of a block a processor compares several at once.
         let are_grey = |block: &[f32]| block.iter().fold(true, |all, value| all & is_grey(value));
@@ -80,6 +75,17 @@ impl GreyImage {
             return Err(ImageError::NotFinite { index });
         }
         Err(ImageError::Range { index: of(&|value| !is_grey(value)).unwrap_or_default() })
+    }
+
+    /// Checks that a picture can have this width and height, and so many values.
+    pub fn check_size(width: usize, height: usize, pixels: usize) -> Result<(), ImageError> {
+        if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
+            return Err(ImageError::Size { width, height });
+        }
+        if pixels != width * height {
+            return Err(ImageError::Count { width, height, pixels });
+        }
+        Ok(())
     }
 
     /// Makes a picture from values that this crate computed; they are brought into 0 to 1.

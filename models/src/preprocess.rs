@@ -4,9 +4,11 @@
 pub mod pipeline;
 
 mod resample;
+mod resizing;
 
-use crate::bundle::manifest::Preprocessing;
 use crate::image::GreyImage;
+
+pub use resizing::Resizing;
 
 /// The least standard deviation that [`standardise`] divides by, in grey values of 0 to 1.
 pub const MINIMUM_DEVIATION: f32 = 1e-3;
@@ -17,69 +19,10 @@ pub const MINIMUM_DEVIATION: f32 = 1e-3;
 ///
 /// Each new pixel is a weighted mean of old ones (weights of a triangle with the
 /// width of one new pixel, but at least of one old pixel), so a constant picture
-/// stays constant and no value leaves the range of the input.
+/// stays constant and no value leaves the range of the input. [`Resizing`] does it
+/// for rows of a picture that is nowhere held.
 pub fn resize(image: &GreyImage, width: usize, height: usize) -> GreyImage {
-    if image.width() == width && image.height() == height {
-        return image.clone();
-    }
-    let columns = taps(image.width(), width);
-    let rows = taps(image.height(), height);
-    // Rows first: whole lines are added to each other, which a processor does several values at a time.
-    let mut low = vec![0.0_f32; image.width() * height];
-    for (tap, line) in rows.iter().zip(low.chunks_exact_mut(image.width())) {
-        for (weight, row) in
-            tap.weights.iter().zip(image.pixels().chunks_exact(image.width()).skip(tap.first))
-        {
-            for (value, old) in line.iter_mut().zip(row) {
-                *value += weight * old;
-            }
-        }
-    }
-    let mut out = Vec::with_capacity(width * height);
-    for line in low.chunks_exact(image.width()) {
-        for tap in &columns {
-            out.push(tap.weights.iter().zip(&line[tap.first..]).map(|(w, v)| w * v).sum::<f32>());
-        }
-    }
-    GreyImage::clamped(width, height, out)
-}
-
-impl Preprocessing {
-    /// The picture at the size that the networks read. Scoring it gives what scoring the whole picture gives, so that what
-    /// is kept, sent and queued for a device is small.
-    pub fn prepare(&self, image: &GreyImage) -> GreyImage {
-        resize(image, self.side, self.side)
-    }
-}
-
-/// The old pixels that make one new pixel, with weights that sum to 1.
-struct Tap {
-    first: usize,
-    weights: Vec<f32>,
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "positions are clamped to the picture before the cast"
-)]
-fn taps(old: usize, new: usize) -> Vec<Tap> {
-    let scale = old as f64 / new as f64;
-    let support = scale.max(1.0);
-    let mut raw: Vec<f64> = Vec::new();
-    (0..new)
-        .map(|index| {
-            let centre = (index as f64 + 0.5) * scale;
-            let first = (centre - support).floor().clamp(0.0, (old - 1) as f64) as usize;
-            let last = (centre + support).ceil().clamp(0.0, (old - 1) as f64) as usize;
-            let own =
-                (first..=last).map(|pixel| (1.0 - ((pixel as f64 + 0.5 - centre) / support).abs()).max(0.0));
-            raw.clear();
-            raw.extend(own);
-            let sum: f64 = raw.iter().sum();
-            Tap { first, weights: raw.iter().map(|weight| (weight / sum) as f32).collect() }
-        })
-        .collect()
+    Resizing::new((image.width(), image.height()), (width, height)).all(image)
 }
 
 /// Subtracts the picture's mean and divides by its standard deviation (at least

@@ -234,7 +234,7 @@ impl Loaded {
             Network::Scorer { bundle, .. } => {
                 let mut one = || {
                     let pixels = values(PICTURE_SIDE * PICTURE_SIDE, &mut generator);
-                    bundle.prepare(&GreyImage::clamped(PICTURE_SIDE, PICTURE_SIDE, pixels))
+                    bundle.prepare(GreyImage::clamped(PICTURE_SIDE, PICTURE_SIDE, pixels))
                 };
                 Turns::Pictures((0..TURNS).map(|_| (0..size).map(|_| one()).collect()).collect())
             }

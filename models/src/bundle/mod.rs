@@ -37,6 +37,7 @@ use seal::{MAX_SIGNATURE_BYTES, Seal, Signature, SigningKey, Trust};
 use segmenter::SegmenterManifest;
 
 use crate::image::GreyImage;
+use crate::preprocess::Resizing;
 
 pub use error::BundleError;
 
@@ -330,13 +331,20 @@ impl Bundle {
         &self.card
     }
 
-    /// The picture as it is handed to a device: for an ensemble at the size that its networks read, so that what is kept,
-    /// sent and queued is small; for another model as it is, for its steps begin with the whole picture. Scoring it gives
+    /// Makes what is handed to a device of the rows of a picture of this width and height, each 1 at least: for an ensemble
+    /// the picture at the size that its networks read, so that what is kept, sent and queued is small. `None` for another
+    /// model: its steps begin with the whole picture.
+    pub fn preparation(&self, width: usize, height: usize) -> Option<Resizing> {
+        let side = self.ensemble()?.preprocessing.side;
+        Some(Resizing::new((width, height), (side, side)))
+    }
+
+    /// The picture as it is handed to a device: what [`Self::preparation`] makes of its rows, or as it is. Scoring it gives
     /// what scoring the whole picture gives.
-    pub fn prepare(&self, image: &GreyImage) -> GreyImage {
-        match &self.contents {
-            Contents::Ensemble(manifest) => manifest.preprocessing.prepare(image),
-            Contents::Classifier(_) | Contents::Segmenter(_) => image.clone(),
+    pub fn prepare(&self, image: GreyImage) -> GreyImage {
+        match self.preparation(image.width(), image.height()) {
+            Some(preparation) => preparation.all(&image),
+            None => image,
         }
     }
 

@@ -133,7 +133,7 @@ mod tests {
         assert!(busy.seconds() == 0.0, "opening is no work");
         assert!(busy.facts().description.starts_with("CPU"));
         let pixels = (0..64 * 64).map(|index| (index % 61) as f32 / 61.0).collect();
-        let picture = Arc::new(bundle.prepare(&GreyImage::new(64, 64, pixels).unwrap()));
+        let picture = Arc::new(bundle.prepare(GreyImage::new(64, 64, pixels).unwrap()));
         let began = Instant::now();
         engine.score(BUILT_IN, &[picture]).unwrap();
         let wall = began.elapsed().as_secs_f64();

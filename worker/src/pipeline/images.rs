@@ -1,14 +1,11 @@
 //! From the images that are selected to model output: preprocess, score, picture.
 
-use std::sync::Arc;
-
 use base64_simd::STANDARD;
-use dicom_ingest::frame::Frame;
-use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::warning::Warning;
 use models::{GreyImage, Outside, Present as ModelPresent, Scores, Segment};
 
 use super::output::{FindingScore, ModelOutput, Note, PictureData, SegmentOutput, storable, storable_area};
+use super::radiograph::Radiograph;
 use super::timings::Timings;
 use super::{Room, Stages, files, png};
 use crate::ending::Ending;
@@ -19,15 +16,9 @@ use crate::select::Candidate;
 /// The stages, and which of the site's pipelines reads.
 type With<'a> = (&'a Stages, &'a Reading);
 
-/// The longer side of the picture on the page, in pixels.
-const PAGE_SIDE: usize = 512;
-
 /// The longer side of the map of where the model looked, in pixels. A network's own map has a tenth of that: more pixels show
 /// nothing more, and each of them is packed, coded, digested, stored and sent several times.
 const MAP_SIDE: usize = 128;
-
-/// Grey values whose standard deviation is below this hold no picture.
-const LEAST_DEVIATION: f64 = 1e-4;
 
 /// Scores the best image that can be read.
 pub(super) fn score(
@@ -67,17 +58,13 @@ fn score_candidate(
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
-    let (image, input, odd) = {
+    let (radiograph, odd) = {
         let _turn = room.turns.take();
         let (frame, odd) = timings.time("decode", || files::decode(candidate, stages.reader.as_ref()))?;
-        timings.time("preprocess", || {
-            let image = grey_image(&frame)?;
-            let input = Arc::new(reading.bundle.prepare(&image));
-            Ok::<_, Ending>((image, input, odd))
-        })?
+        (timings.time("preprocess", || Radiograph::new(&frame, &reading.bundle))?, odd)
     };
     let device = timings.time("load", || room.scoring.device(reading.model))?;
-    let scores = timings.time("score", || room.scoring.score(reading.model, &input))?;
+    let scores = timings.time("score", || room.scoring.score(reading.model, &radiograph.input))?;
     if candidate.check_frontal && !scores.chest.is_some_and(|chest| chest.is_frontal) {
         return Err(Ending::refused(
             "NotApplicableView",
@@ -92,7 +79,7 @@ fn score_candidate(
     }
     let segments = segments(&scores.segments, reading, candidate.file.instance.spacing_in_patient());
     let label = most_telling(&scores);
-    let over = timings.time("saliency", || over(&scores, &segments, (&input, &image), (reading, room)))?;
+    let over = timings.time("saliency", || over(&scores, &segments, &radiograph, (reading, room)))?;
     let _turn = room.turns.take();
     Ok(ModelOutput {
         sop_instance_uid: candidate.file.instance.sop_instance_uid.to_string(),
@@ -104,7 +91,7 @@ fn score_candidate(
         novelty: scores.out_of_distribution.map(|novelty| storable(novelty.score)),
         dropped: Vec::new(),
         warnings: warnings(candidate, &odd, &scores, reading),
-        picture: timings.time("picture", || picture(&image, over.as_ref(), label))?,
+        picture: timings.time("picture", || picture(&radiograph.page, over.as_ref(), label))?,
     })
 }
 
@@ -112,20 +99,20 @@ fn score_candidate(
 fn over(
     scores: &Scores,
     segments: &[SegmentOutput],
-    (input, image): (&Arc<GreyImage>, &GreyImage),
+    radiograph: &Radiograph,
     (reading, room): (&Reading, Room<'_>),
 ) -> Result<Option<GreyImage>, Ending> {
     if reading.bundle.model_card().says_where_it_looked() {
         let label = most_telling(scores);
-        let (width, height) = within(image, MAP_SIDE);
+        let (width, height) = radiograph.within(MAP_SIDE);
         let map = match map(scores, &label, (width, height)) {
             Some(map) => map,
-            None => room.scoring.saliency(reading.model, input, &label)?,
+            None => room.scoring.saliency(reading.model, &radiograph.input, &label)?,
         };
         return Ok(Some(models::preprocess::resize(&map, width, height)));
     }
     // a line is as thin as the picture's pixels
-    let (width, height) = within(image, PAGE_SIDE);
+    let (width, height) = (radiograph.page.width(), radiograph.page.height());
     let mut line = vec![0.0_f32; width * height];
     for segment in segments {
         for (pixel, own) in line.iter_mut().zip(segment.mask.outline(width, height).pixels()) {
@@ -166,25 +153,6 @@ fn is_something_else(scores: &Scores, reading: &Reading) -> bool {
     let novelty = scores.out_of_distribution;
     let novel = novelty.is_some_and(|novelty| novelty.score > reading.pipeline.most_novel);
     chest.frontal < reading.pipeline.least_frontal || (chest.frontal < threshold && novel)
-}
-
-fn grey_image(frame: &Frame) -> Result<GreyImage, Ending> {
-    let image = GreyImage::new(frame.columns, frame.rows, frame.grey())
-        .map_err(|error| Ending::refused(error.code(), error.to_string()))?;
-    if is_blank(&image) {
-        let code = RefusalCode::BlankImage.as_str();
-        return Err(Ending::refused(code, "the image is blank: all its grey values are the same"));
-    }
-    Ok(image)
-}
-
-/// Whether the standard deviation of the grey values is below the least.
-fn is_blank(image: &GreyImage) -> bool {
-    let grey = image.pixels();
-    let first = grey.first().copied().map_or(0.0, f64::from);
-    // Two values that differ by d make a variance of d² / 2n at least: most pictures show two such in their first rows.
-    let far = LEAST_DEVIATION * (2.0 * grey.len() as f64).sqrt();
-    grey.iter().all(|value| (f64::from(*value) - first).abs() <= far) && image.deviation() < LEAST_DEVIATION
 }
 
 /// The finding that the overlay explains: the one highest above its own upper threshold.
@@ -266,27 +234,17 @@ fn map(scores: &Scores, label: &str, (width, height): (usize, usize)) -> Option<
     scores.maps.as_ref()?.of(index, width, height)
 }
 
-/// Width and height of a picture whose longer side is at most this long.
-fn within(image: &GreyImage, most: usize) -> (usize, usize) {
-    let longer = image.width().max(image.height());
-    let side = |length: usize| (length * most / longer).max(1);
-    if longer > most { (side(image.width()), side(image.height())) } else { (image.width(), image.height()) }
-}
-
 /// The radiograph, and what is laid over it, as PNG files of the same shape.
-fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result<PictureData, Ending> {
-    let (width, height) = within(image, PAGE_SIDE);
-    let is_small = (width, height) == (image.width(), image.height());
-    let small = (!is_small).then(|| models::preprocess::resize(image, width, height));
-    let written = png::grey(small.as_ref().unwrap_or(image))
-        .and_then(|grey| Ok((grey, over.map(png::heat).transpose()?.unwrap_or_default())));
+fn picture(page: &GreyImage, over: Option<&GreyImage>, label: String) -> Result<PictureData, Ending> {
+    let written =
+        png::grey(page).and_then(|grey| Ok((grey, over.map(png::heat).transpose()?.unwrap_or_default())));
     let (grey, heat) = written.map_err(|_| {
         Ending::failed("Picture", "the picture for the page could not be written", "Report this as a defect.")
     })?;
     Ok(PictureData {
         png_base64: STANDARD.encode_to_string(grey),
-        width: pixels(width),
-        height: pixels(height),
+        width: pixels(page.width()),
+        height: pixels(page.height()),
         saliency_label: label,
         saliency_base64: STANDARD.encode_to_string(heat),
     })
@@ -294,27 +252,4 @@ fn picture(image: &GreyImage, over: Option<&GreyImage>, label: String) -> Result
 
 fn pixels(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_picture_is_blank_by_its_deviation_and_not_by_its_brightest_pixel() {
-        const PIXELS: u16 = 40_000;
-        let blank = |grey: Vec<f32>| is_blank(&GreyImage::new(200, 200, grey).unwrap());
-        let with_one = |far: f32| {
-            let mut grey = vec![0.25; PIXELS.into()];
-            grey[30_000] += far;
-            blank(grey)
-        };
-        // one pixel that is d away makes a deviation of d / 200
-        assert_eq!([0.0, 0.019, 0.021, 0.5].map(with_one), [true, true, false, false]);
-        let ramp = |high: f32| -> Vec<f32> {
-            (0..PIXELS).map(|pixel| high * f32::from(pixel) / f32::from(PIXELS)).collect()
-        };
-        // that of a ramp is its height by the root of 12
-        assert!(blank(ramp(3e-4)) && !blank(ramp(4e-4)) && !blank(ramp(1.0)));
-    }
 }

@@ -10,6 +10,7 @@ mod files;
 mod images;
 mod outlined;
 mod png;
+mod radiograph;
 mod record;
 #[cfg(test)]
 pub(crate) mod sample;
