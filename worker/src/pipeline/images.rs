@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64_simd::STANDARD;
 use dicom_ingest::frame::Frame;
 use dicom_ingest::refusal::RefusalCode;
+use dicom_ingest::source::kept::Kept;
 use dicom_ingest::warning::Warning;
 use models::{GreyImage, Outside, Present as ModelPresent, Scores, Segment};
 
@@ -33,13 +34,14 @@ const LEAST_DEVIATION: f64 = 1e-4;
 pub(super) fn score(
     with: With<'_>,
     candidates: &[Candidate<'_>],
+    kept: &mut Kept,
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
     let mut dropped = Vec::new();
     let mut refusal = None;
     for candidate in candidates {
-        match score_candidate(with, *candidate, room, timings) {
+        match score_candidate(with, *candidate, kept, room, timings) {
             Ok(mut output) => {
                 output.dropped = dropped;
                 return Ok(output);
@@ -64,12 +66,14 @@ pub(super) fn score(
 fn score_candidate(
     (stages, reading): With<'_>,
     candidate: Candidate<'_>,
+    kept: &mut Kept,
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
     let (image, input, odd) = {
         let _turn = room.turns.take();
-        let (frame, odd) = timings.time("decode", || files::decode(candidate, stages.reader.as_ref()))?;
+        let (frame, odd) =
+            timings.time("decode", || files::decode(candidate, stages.reader.as_ref(), kept))?;
         timings.time("preprocess", || {
             let image = grey_image(&frame)?;
             let input = Arc::new(reading.bundle.prepare(&image));
