@@ -8,6 +8,7 @@ use chiasm_benches::picture::{EXPLICIT, JPEG_LOSSLESS};
 use chiasm_benches::size::sized;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use dicom_ingest::decoders::{Pool, PoolOptions};
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::reader::{Header, InProcess, Reader};
 
@@ -29,7 +30,8 @@ pub(crate) fn all(criterion: &mut Criterion) {
             group.bench_with_input(BenchmarkId::new("decode a CT series", &name), &files, |bench, files| {
                 bench.iter(|| {
                     for file in files {
-                        assert_eq!(reader.decode(file).expect("a sound file").frames.len(), 1);
+                        let file = FileBytes::new(file);
+                        assert_eq!(reader.decode(&file).expect("a sound file").frames.len(), 1);
                     }
                 });
             });
@@ -38,7 +40,8 @@ pub(crate) fn all(criterion: &mut Criterion) {
                 &files,
                 |bench, files| {
                     bench.iter(|| {
-                        let read = |file: &&Vec<u8>| matches!(reader.header(file), Header::Instance(_));
+                        let header = |file: &Vec<u8>| reader.header(&FileBytes::new(file));
+                        let read = |file: &&Vec<u8>| matches!(header(file), Header::Instance(_));
                         assert_eq!(files.iter().filter(read).count(), files.len());
                     });
                 },

@@ -8,13 +8,13 @@ use dicom_dictionary_std::tags;
 use crate::codec::{self, Layout};
 use crate::contain::contain;
 use crate::dataset::ByteOrder;
+use crate::file::sha256;
 use crate::fragments;
 use crate::frame::{Frame, GreyTransform, TableEntries};
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::pixel_facts::{PixelData, PixelFacts};
 use crate::prescan::{Prescan, prescan};
-use crate::read::sha256;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::stored::StoredValues;
 use crate::warning::{Warning, WarningCode};
@@ -31,18 +31,18 @@ pub struct Decoded {
 /// Scans a file, reads its header facts and decodes its grey frames. What cannot be read right is refused; a
 /// codec's panic is contained.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Refusal> {
-    decode_as(bytes, limits, sha256)
+    decode_as(bytes, limits, || sha256(bytes))
 }
 
 /// [`decode`] of a file whose digest `digest` makes.
 pub(crate) fn decode_as(
     bytes: &[u8],
     limits: &Limits,
-    digest: fn(&[u8]) -> [u8; 32],
+    digest: impl FnOnce() -> [u8; 32],
 ) -> Result<Decoded, Refusal> {
     contain(|| {
         let found = prescan(bytes, limits)?;
-        let mut instance = Instance::read(&found, digest(bytes))?;
+        let mut instance = Instance::read(&found, digest())?;
         let frames = frames(&found, &mut instance.warnings)?;
         Ok(Decoded { instance, frames })
     })

@@ -8,6 +8,7 @@
 //!
 //! Where things are, in reading order.
 
+pub mod file;
 pub mod limits;
 pub mod outcome;
 pub mod phi;

@@ -1,8 +1,7 @@
 //! From bytes to header facts.
 
-use sha2::{Digest, Sha256};
-
 use crate::contain::contain;
+use crate::file::sha256;
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::prescan::prescan;
@@ -11,9 +10,4 @@ use crate::refusal::Refusal;
 /// Scans a file and reads its header facts; pixels are not decoded. A panic, should there be one, is contained.
 pub fn read_header(bytes: &[u8], limits: &Limits) -> Result<Instance, Refusal> {
     contain(|| Instance::read(&prescan(bytes, limits)?, sha256(bytes)))
-}
-
-/// The SHA-256 of a file's bytes.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }

@@ -9,10 +9,10 @@ use dicom_dictionary_std::tags;
 use crate::contain::contain;
 use crate::decode::{Decoded, decode_as};
 use crate::deidentify::{self, Deidentified};
+use crate::file::FileBytes;
 use crate::instance::{Instance, uid};
 use crate::limits::Limits;
 use crate::prescan::{Prescan, scan_structure, with_pixels};
-use crate::read::sha256;
 use crate::refusal::Refusal;
 use crate::sr::{self, SrReport};
 use crate::uid::Home;
@@ -37,16 +37,20 @@ pub trait Reader: fmt::Debug + Send + Sync {
     fn limits(&self) -> &Limits;
 
     /// The header facts of a file.
-    fn header(&self, bytes: &[u8]) -> Header;
+    fn header(&self, file: &FileBytes<'_>) -> Header;
 
     /// The header facts and grey frames of a file.
-    fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal>;
+    fn decode(&self, file: &FileBytes<'_>) -> Result<Decoded, Refusal>;
 
     /// What a structured report states.
-    fn report(&self, bytes: &[u8]) -> Result<SrReport, Refusal>;
+    fn report(&self, file: &FileBytes<'_>) -> Result<SrReport, Refusal>;
 
     /// The instance without what identifies its patient.
-    fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal>;
+    fn deidentify(
+        &self,
+        file: &FileBytes<'_>,
+        options: &deidentify::Options,
+    ) -> Result<Deidentified, Refusal>;
 }
 
 /// Reads in this process: for files whose origin is known, such as a training set.
@@ -67,33 +71,32 @@ impl Reader for InProcess {
         &self.limits
     }
 
-    fn header(&self, bytes: &[u8]) -> Header {
-        header_as(bytes, &self.limits, sha256)
+    fn header(&self, file: &FileBytes<'_>) -> Header {
+        header_found(file.bytes(), &self.limits, || file.sha256(), |_| {})
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
-        decode_as(bytes, &self.limits, sha256)
+    fn decode(&self, file: &FileBytes<'_>) -> Result<Decoded, Refusal> {
+        decode_as(file.bytes(), &self.limits, || file.sha256())
     }
 
-    fn report(&self, bytes: &[u8]) -> Result<SrReport, Refusal> {
-        sr::read(bytes, &self.limits)
+    fn report(&self, file: &FileBytes<'_>) -> Result<SrReport, Refusal> {
+        sr::read(file.bytes(), &self.limits)
     }
 
-    fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal> {
-        deidentify::deidentify(bytes, &self.limits, options)
+    fn deidentify(
+        &self,
+        file: &FileBytes<'_>,
+        options: &deidentify::Options,
+    ) -> Result<Deidentified, Refusal> {
+        deidentify::deidentify(file.bytes(), &self.limits, options)
     }
 }
 
-/// The header facts of a file, whose digest `digest` makes.
-fn header_as(bytes: &[u8], limits: &Limits, digest: fn(&[u8]) -> [u8; 32]) -> Header {
-    header_found(bytes, limits, digest, |_| {})
-}
-
-/// [`header_as`] with a look at what the scan found.
+/// The header facts of a file, whose digest `digest` makes, with a look at what the scan found.
 pub(crate) fn header_found(
     bytes: &[u8],
     limits: &Limits,
-    digest: fn(&[u8]) -> [u8; 32],
+    digest: impl FnOnce() -> [u8; 32],
     look: impl FnOnce(&Prescan<'_>),
 ) -> Header {
     let mut home = Home::default();
@@ -111,7 +114,7 @@ pub(crate) fn header_found(
         };
         let found = with_pixels(found, limits)?;
         look(&found);
-        Instance::read(&found, digest(bytes)).map(Some)
+        Instance::read(&found, digest()).map(Some)
     });
     match read {
         Ok(Some(instance)) => Header::Instance(Box::new(instance)),

@@ -7,17 +7,19 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::outcome::Outcome;
 use dicom_ingest::read::read_header;
 use dicom_ingest::reader::{InProcess, Reader as _};
 use dicom_ingest::refusal::{Refusal, RefusalCode};
-use dicom_ingest::source::folder::{Discovery, discover};
+use dicom_ingest::source::folder::{Discovery, discover, discover_keeping};
+use dicom_ingest::source::kept::Kept;
 use dicom_ingest::species::Species;
 use dicom_ingest::study::{DropReason, RefusedFile, Study, StudyFile, StudyOutcome, group};
 use dicom_ingest::uid::Home;
 use support::data;
-use support::file::{Element, Encoding, identified, plain, text};
+use support::file::{Element, Encoding, Picture, identified, plain, text};
 
 /// An instance of a study, with some elements changed.
 fn instance(study: &str, sop: &str, changes: Vec<Element>) -> Vec<u8> {
@@ -187,6 +189,54 @@ fn links_are_followed_once() {
     let missing = PathBuf::from("/nowhere/at/all");
     let error = discover(&[missing], &InProcess::default(), &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "could not read `/nowhere/at/all`");
+}
+
+#[test]
+fn files_with_pixels_are_kept_as_they_were_read_while_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let picture = Picture {
+        rows: 32,
+        columns: 32,
+        allocated: 16,
+        stored: 12,
+        high: 11,
+        signed: false,
+        photometric: "MONOCHROME2",
+        frames: 1,
+        samples: vec![7; 32 * 32],
+        more: Vec::new(),
+    };
+    let bytes = picture.file(Encoding::Explicit);
+    for name in ["a", "b"] {
+        fs::write(at(name), &bytes).unwrap();
+    }
+    fs::write(at("c"), instance("1.2.3", "1.2.3.5", vec![])).unwrap();
+    let one = bytes.len() as u64;
+    let look_keeping = |most_bytes: u64| {
+        let mut kept = Kept::within(most_bytes);
+        let paths = [folder.path().to_owned()];
+        let found = discover_keeping(&paths, &InProcess::default(), &mut kept, &mut |_| {}).unwrap();
+        (found, kept)
+    };
+    let (found, mut kept) = look_keeping(u64::MAX);
+    assert_eq!(format!("{found:?}"), format!("{:?}", look(folder.path())), "the same is found");
+    assert_eq!(kept.bytes(), 2 * one, "what has no pixels is not kept");
+    assert!(kept.take(&at("c")).is_none());
+    let file = kept.take(&at("a")).unwrap();
+    let read = ready(&found.studies[0]).instances.iter().find(|file| file.path == at("a")).unwrap();
+    assert_eq!((file.bytes(), file.sha256()), (bytes.as_slice(), read.instance.sha256));
+    assert_eq!(file.sha256(), FileBytes::new(&bytes).sha256());
+
+    for (most_bytes, names) in
+        [(2 * one, vec!["a", "b"]), (2 * one - 1, vec!["a"]), (one - 1, vec![]), (0, vec![])]
+    {
+        let (_, mut kept) = look_keeping(most_bytes);
+        assert!(kept.bytes() <= most_bytes);
+        let there = ["a", "b", "c"].into_iter().filter(|name| kept.take(&at(name)).is_some());
+        assert_eq!(there.collect::<Vec<_>>(), names);
+        assert_eq!(kept.bytes(), 0);
+    }
 }
 
 #[test]

@@ -14,8 +14,8 @@ use super::threads;
 use super::wire::{self, Answered, Asked, Framed, Gap, invalid};
 use crate::decode::Decoded;
 use crate::deidentify::{Deidentified, Options};
+use crate::file::FileBytes;
 use crate::limits::Limits;
-use crate::read::sha256;
 use crate::reader::Header;
 use crate::refusal::Refusal;
 use crate::sr::SrReport;
@@ -81,12 +81,11 @@ impl Child {
     }
 
     /// Header facts: of the ends of the file, if they are enough, else of all of it.
-    pub(super) fn header(&mut self, file: &[u8], timeout: Duration) -> Result<Header, Fault> {
-        let mut sent = Sent { file, digest: None, deadline: Deadline::after(timeout) };
+    pub(super) fn header(&mut self, file: &FileBytes<'_>, timeout: Duration) -> Result<Header, Fault> {
+        let sent = Sent { file, deadline: Deadline::after(timeout) };
         loop {
-            let gap = self.gap(file);
-            let answered =
-                self.ask(&Asked::Header(gap), gap, &mut sent, |awaited, link| awaited.header(link))?;
+            let gap = self.gap(file.bytes());
+            let answered = self.ask(&Asked::Header(gap), gap, &sent, |awaited, link| awaited.header(link))?;
             self.learn(answered.as_ref().and_then(|(_, at)| *at));
             if let Some((header, _)) = answered {
                 return Ok(header);
@@ -98,19 +97,19 @@ impl Child {
     /// the process alone.
     pub(super) fn decode(
         &mut self,
-        file: &[u8],
+        file: &FileBytes<'_>,
         limits: &Limits,
         timeout: Duration,
     ) -> Result<Result<Decoded, Refusal>, Fault> {
-        let mut sent = Sent { file, digest: None, deadline: Deadline::after(timeout) };
+        let sent = Sent { file, deadline: Deadline::after(timeout) };
         loop {
-            let gap = self.gap(file);
+            let gap = self.gap(file.bytes());
             let pixels =
-                self.ask(&Asked::Decode(gap), gap, &mut sent, |awaited, link| awaited.pixels(link, limits))?;
+                self.ask(&Asked::Decode(gap), gap, &sent, |awaited, link| awaited.pixels(link, limits))?;
             self.learn(pixels.at());
             match pixels {
                 Pixels::Missing => {}
-                Pixels::Placed(placed) => return Ok(placed.decode(file)),
+                Pixels::Placed(placed) => return Ok(placed.decode(file.bytes())),
                 Pixels::Decoded(decoded) => return Ok(Ok(decoded)),
                 Pixels::Refused(refusal) => return Ok(Err(refusal)),
             }
@@ -129,23 +128,23 @@ impl Child {
 
     pub(super) fn report(
         &mut self,
-        file: &[u8],
+        file: &FileBytes<'_>,
         timeout: Duration,
     ) -> Result<Result<SrReport, Refusal>, Fault> {
-        let mut sent = Sent { file, digest: None, deadline: Deadline::after(timeout) };
-        self.ask(&Asked::Report, None, &mut sent, |awaited, link| awaited.report(link))
+        let sent = Sent { file, deadline: Deadline::after(timeout) };
+        self.ask(&Asked::Report, None, &sent, |awaited, link| awaited.report(link))
     }
 
     pub(super) fn deidentify(
         &mut self,
-        file: &[u8],
+        file: &FileBytes<'_>,
         options: &Options,
         limits: &Limits,
         timeout: Duration,
     ) -> Result<Result<Deidentified, Refusal>, Fault> {
         let asked = Asked::Deidentify(Box::new(options.clone()));
-        let mut sent = Sent { file, digest: None, deadline: Deadline::after(timeout) };
-        self.ask(&asked, None, &mut sent, |awaited, link| awaited.deidentified(link, limits))
+        let sent = Sent { file, deadline: Deadline::after(timeout) };
+        self.ask(&asked, None, &sent, |awaited, link| awaited.deidentified(link, limits))
     }
 
     /// Sends a file, but for the gap, and takes the answer. After a fault nothing more is asked of the process.
@@ -153,16 +152,17 @@ impl Child {
         &mut self,
         asked: &Asked,
         gap: Option<Gap>,
-        sent: &mut Sent<'_>,
+        sent: &Sent<'_>,
         take: impl FnOnce(&Awaited<'_>, &mut Link<'_>) -> io::Result<T>,
     ) -> Result<T, Fault> {
         let began = Instant::now();
         self.number += 1;
         let mut link = connection(&self.link, sent.deadline);
         let taken = wire::write(link.get_mut(), self.number, asked, sent.without(gap)).and_then(|()| {
-            // The digest is made here, while the process reads: what a file is known by is no word of the process.
-            let digest = *sent.digest.get_or_insert_with(|| sha256(sent.file));
-            let awaited = Awaited { number: self.number, file: sent.file, digest, is_whole: gap.is_none() };
+            // The digest is made here, while the process reads, unless it was made before: what a file is known by is no word of
+            // the process.
+            let (file, digest) = (sent.file.bytes(), sent.file.sha256());
+            let awaited = Awaited { number: self.number, file, digest, is_whole: gap.is_none() };
             let taken = take(&awaited, &mut link)?;
             if link.buffer().is_empty() { Ok(taken) } else { Err(invalid("more than was asked for")) }
         });
@@ -206,8 +206,7 @@ impl Drop for Child {
 
 /// A file that is asked about.
 struct Sent<'a> {
-    file: &'a [u8],
-    digest: Option<[u8; 32]>,
+    file: &'a FileBytes<'a>,
     /// When the last answer has to be there.
     deadline: Deadline,
 }
@@ -215,12 +214,13 @@ struct Sent<'a> {
 impl Sent<'_> {
     /// The bytes before and behind the gap.
     fn without(&self, gap: Option<Gap>) -> [&[u8]; 2] {
+        let file = self.file.bytes();
         let parts = gap.and_then(|gap| {
             let at = usize::try_from(gap.at).ok()?;
             let behind = at.checked_add(usize::try_from(gap.length).ok()?)?;
-            Some([self.file.get(..at)?, self.file.get(behind..)?])
+            Some([file.get(..at)?, file.get(behind..)?])
         });
-        parts.unwrap_or([self.file, &[]])
+        parts.unwrap_or([file, &[]])
     }
 }
 

@@ -141,7 +141,7 @@ pub(super) fn answer(
 /// The header facts of a file, or that what is missing has to be known for them.
 fn header(file: &[u8], missing: &Range<usize>, limits: &Limits) -> Answered {
     let mut pixels = None;
-    let header = header_found(file, limits, |_| [0; 32], |found| pixels = plain_pixels(found, missing));
+    let header = header_found(file, limits, || [0; 32], |found| pixels = plain_pixels(found, missing));
     let at = pixels.map(|pixels| pixels.start as u64);
     match header {
         // A file of which not all is known is refused for nothing.

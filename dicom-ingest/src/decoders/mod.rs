@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use crate::decode::Decoded;
 use crate::deidentify::{self, Deidentified};
+use crate::file::FileBytes;
 use crate::limits::Limits;
 use crate::reader::{Header, Reader};
 use crate::refusal::{Refusal, RefusalCode};
@@ -212,37 +213,41 @@ impl Reader for Pool {
         &self.options.limits
     }
 
-    fn header(&self, bytes: &[u8]) -> Header {
-        match self.bounded(bytes) {
+    fn header(&self, file: &FileBytes<'_>) -> Header {
+        match self.bounded(file) {
             Ok(()) => self
-                .ask(|child| child.header(bytes, self.options.timeout))
+                .ask(|child| child.header(file, self.options.timeout))
                 .unwrap_or_else(|refusal| Header::Refused(Home::default(), refusal)),
             Err(refusal) => Header::Refused(Home::default(), refusal),
         }
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
-        self.bounded(bytes)?;
+    fn decode(&self, file: &FileBytes<'_>) -> Result<Decoded, Refusal> {
+        self.bounded(file)?;
         let PoolOptions { limits, timeout, .. } = &self.options;
-        self.ask(|child| child.decode(bytes, limits, *timeout)).flatten()
+        self.ask(|child| child.decode(file, limits, *timeout)).flatten()
     }
 
-    fn report(&self, bytes: &[u8]) -> Result<SrReport, Refusal> {
-        self.bounded(bytes)?;
-        self.ask(|child| child.report(bytes, self.options.timeout)).flatten()
+    fn report(&self, file: &FileBytes<'_>) -> Result<SrReport, Refusal> {
+        self.bounded(file)?;
+        self.ask(|child| child.report(file, self.options.timeout)).flatten()
     }
 
-    fn deidentify(&self, bytes: &[u8], options: &deidentify::Options) -> Result<Deidentified, Refusal> {
-        self.bounded(bytes)?;
+    fn deidentify(
+        &self,
+        file: &FileBytes<'_>,
+        options: &deidentify::Options,
+    ) -> Result<Deidentified, Refusal> {
+        self.bounded(file)?;
         let PoolOptions { limits, timeout, .. } = &self.options;
-        self.ask(|child| child.deidentify(bytes, options, limits, *timeout)).flatten()
+        self.ask(|child| child.deidentify(file, options, limits, *timeout)).flatten()
     }
 }
 
 impl Pool {
     /// A file beyond the limit is refused here, in the words of the scan.
-    fn bounded(&self, bytes: &[u8]) -> Result<(), Refusal> {
-        let (length, limit) = (bytes.len() as u64, self.options.limits.max_file_bytes);
+    fn bounded(&self, file: &FileBytes<'_>) -> Result<(), Refusal> {
+        let (length, limit) = (file.bytes().len() as u64, self.options.limits.max_file_bytes);
         if length <= limit {
             return Ok(());
         }

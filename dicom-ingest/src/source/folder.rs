@@ -7,6 +7,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::archive::{Archive, damaged, is_archive, member_of};
+use super::kept::Kept;
+use crate::file::FileBytes;
 use crate::limits::Limits;
 use crate::prescan::claims_to_be_dicom;
 use crate::reader::{Header, Reader};
@@ -49,7 +51,19 @@ pub fn discover(
     reader: &dyn Reader,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Discovery, DiscoverError> {
-    let mut found = Found::default();
+    discover_keeping(paths, reader, &mut Kept::default(), progress)
+}
+
+/// [`discover`] for whoever decodes right after: files with pixels stay in `kept` as they were read, the first ones, as many as it
+/// has room for.
+pub fn discover_keeping(
+    paths: &[PathBuf],
+    reader: &dyn Reader,
+    kept: &mut Kept,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Discovery, DiscoverError> {
+    let mut found =
+        Found { kept, files: Vec::new(), refused: Vec::new(), not_dicom: 0, directories: 0, open: None };
     for (looked_at, path) in files(paths)?.into_iter().enumerate() {
         found.look_at(path, reader);
         progress(looked_at + 1);
@@ -94,8 +108,8 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, DiscoverError> {
     Ok(files)
 }
 
-#[derive(Default)]
-struct Found {
+struct Found<'a> {
+    kept: &'a mut Kept,
     files: Vec<StudyFile>,
     refused: Vec<RefusedFile>,
     not_dicom: usize,
@@ -112,11 +126,11 @@ enum Kind {
     Other,
 }
 
-impl Found {
+impl Found<'_> {
     fn look_at(&mut self, path: PathBuf, reader: &dyn Reader) {
         match read(&path, reader.limits()) {
             Ok(Kind::Other) => self.not_dicom += 1,
-            Ok(Kind::Dicom(bytes)) => self.take(path, &bytes, reader),
+            Ok(Kind::Dicom(bytes)) => self.take(path, bytes, reader),
             Ok(Kind::Archive) => self.look_into(&path, reader),
             Ok(Kind::TooLarge(bytes)) => {
                 let limit = reader.limits().max_file_bytes;
@@ -153,7 +167,7 @@ impl Found {
     fn look_at_member(&mut self, archive: &Path, number: usize, reader: &dyn Reader) {
         let path = archive.join(number.to_string());
         match self.member(archive, number, reader.limits()) {
-            Ok(Some(bytes)) => self.take(path, &bytes, reader),
+            Ok(Some(bytes)) => self.take(path, bytes, reader),
             Ok(None) => self.not_dicom += 1,
             Err(refusal) => self.refuse(path, refusal),
         }
@@ -185,9 +199,15 @@ impl Found {
         }
     }
 
-    fn take(&mut self, path: PathBuf, bytes: &[u8], reader: &dyn Reader) {
-        match reader.header(bytes) {
-            Header::Instance(instance) => self.files.push(StudyFile { path, instance: *instance }),
+    fn take(&mut self, path: PathBuf, bytes: Vec<u8>, reader: &dyn Reader) {
+        let file = FileBytes::new(bytes);
+        match reader.header(&file) {
+            Header::Instance(instance) => {
+                if instance.pixels.is_some() {
+                    self.kept.keep(&path, file);
+                }
+                self.files.push(StudyFile { path, instance: *instance });
+            }
             Header::Directory => self.directories += 1,
             Header::Refused(home, refusal) => self.refused.push(RefusedFile { path, home, refusal }),
         }
@@ -222,7 +242,8 @@ fn read(path: &Path, limits: &Limits) -> io::Result<Kind> {
     if metadata.len() > limits.max_file_bytes {
         return Ok(Kind::TooLarge(metadata.len()));
     }
-    bytes.reserve(usize::try_from(metadata.len()).unwrap_or_default().saturating_sub(bytes.len()));
+    // Exactly: what is kept of a study is counted in memory.
+    bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or_default().saturating_sub(bytes.len()));
     let most = limits.max_file_bytes.saturating_add(1).saturating_sub(bytes.len() as u64);
     file.take(most).read_to_end(&mut bytes)?;
     Ok(Kind::Dicom(bytes))

@@ -11,6 +11,7 @@ pub mod dicomweb;
 mod directory;
 mod error;
 pub mod folder;
+pub mod kept;
 #[cfg(any(feature = "dicomweb", feature = "s3"))]
 pub(crate) mod landing;
 #[cfg(any(feature = "dicomweb", feature = "s3"))]

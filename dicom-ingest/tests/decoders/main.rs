@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use dicom_ingest::decoders::{Event, Pool, PoolOptions};
 use dicom_ingest::deidentify::{Key, Options};
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::phantom::{PhantomSpec, phantom_chest};
 use dicom_ingest::reader::{Header, InProcess, Reader};
@@ -164,7 +165,7 @@ fn corpus() -> Vec<Vec<u8>> {
 
 /// Whether a file is decoded; by both readers, to the same values, or refused by both for the same.
 fn decoded_alike(there: &dyn Reader, here: &dyn Reader, file: &[u8]) -> bool {
-    match (there.decode(file), here.decode(file)) {
+    match (there.decode(&FileBytes::new(file)), here.decode(&FileBytes::new(file))) {
         (Ok(there), Ok(here)) => {
             assert_eq!(there.frames, here.frames, "every value");
             assert_eq!(format!("{:?}", there.instance), format!("{:?}", here.instance));
@@ -198,13 +199,14 @@ fn what_a_process_reads_is_what_this_one_reads() {
             }
             other => (format!("{other:?}"), None),
         };
-        assert_eq!(names(&pool.header(file)), names(&here.header(file)));
+        let header = |reader: &dyn Reader| names(&reader.header(&FileBytes::new(file)));
+        assert_eq!(header(&pool), header(&here));
         decoded_alike(&pool, &here, file);
-        assert_eq!(pool.report(file), here.report(file));
+        assert_eq!(pool.report(&FileBytes::new(file)), here.report(&FileBytes::new(file)));
         let options = Options::basic(Key::new([9; 32]));
         let written = |reader: &dyn Reader| {
             reader
-                .deidentify(file, &options)
+                .deidentify(&FileBytes::new(file), &options)
                 .map(|done| (done.named, done.bytes))
                 .map_err(|refusal| refusal.code)
         };
@@ -230,7 +232,8 @@ fn what_is_not_sent_of_a_file_changes_nothing() {
     for encoding in Encoding::ALL {
         for file in pictures.iter().map(|picture| picture.file(encoding)) {
             for bytes in [file.as_slice(), &file[..file.len() / 4 * 3]] {
-                assert_eq!(format!("{:?}", pool.header(bytes)), format!("{:?}", here.header(bytes)));
+                let header = |reader: &dyn Reader| format!("{:?}", reader.header(&FileBytes::new(bytes)));
+                assert_eq!(header(&pool), header(&here));
                 decoded_alike(&pool, &here, bytes);
             }
         }
@@ -241,22 +244,23 @@ fn what_is_not_sent_of_a_file_changes_nothing() {
 fn refusals_come_through() {
     let (pool, heard) = pool("honest");
     for file in [b"".as_slice(), b"not DICOM", &phantom()[..5000]] {
-        let refusal = InProcess::default().decode(file).unwrap_err();
-        assert_eq!(pool.decode(file).unwrap_err(), refusal);
+        let file = FileBytes::new(file);
+        let refusal = InProcess::default().decode(&file).unwrap_err();
+        assert_eq!(pool.decode(&file).unwrap_err(), refusal);
     }
     let heard_before = Heard::default();
     let small = PoolOptions {
         limits: Limits { max_file_bytes: 100, ..Limits::default() },
         ..options("honest", &heard_before)
     };
-    let refusal = Pool::open(small).unwrap().decode(&phantom()).unwrap_err();
+    let refusal = Pool::open(small).unwrap().decode(&FileBytes::new(phantom())).unwrap_err();
     assert_eq!(refusal.code, RefusalCode::TooLarge);
     assert_eq!((started(&heard).len(), lost(&heard).len()), (1, 0), "a refusal costs no process");
 }
 
 fn a_killed_process_is_replaced_and_costs_no_file() {
     let (pool, heard) = pool("honest");
-    let file = phantom();
+    let file = FileBytes::new(phantom());
     for round in 1..=3 {
         assert!(pool.decode(&file).is_ok());
         signal("KILL", *started(&heard).last().unwrap());
@@ -269,25 +273,29 @@ fn a_killed_process_is_replaced_and_costs_no_file() {
 
 fn a_file_that_kills_its_process_is_refused() {
     let (pool, heard) = pool("abort");
-    let refusal = pool.decode(&phantom()).unwrap_err();
+    let refusal = pool.decode(&FileBytes::new(phantom())).unwrap_err();
     assert_eq!(refusal.code, RefusalCode::DecoderDied);
     assert!(refusal.message.contains("signal: 6"), "{}", refusal.message);
     assert_eq!((started(&heard).len(), lost(&heard).len()), (3, 3));
-    assert_eq!(code(&pool.header(&phantom())), Some(RefusalCode::DecoderDied), "the pool goes on");
+    assert_eq!(
+        code(&pool.header(&FileBytes::new(phantom()))),
+        Some(RefusalCode::DecoderDied),
+        "the pool goes on"
+    );
 }
 
 fn a_stopped_process_is_refused_in_time() {
     let heard = Heard::default();
     let timeout = Duration::from_millis(500);
     let pool = Pool::open(PoolOptions { timeout, ..options("honest", &heard) }).unwrap();
-    let file = phantom();
+    let file = FileBytes::new(phantom());
     signal("STOP", started(&heard)[0]);
     let began = Instant::now();
     assert_eq!(pool.decode(&file).unwrap_err().code, RefusalCode::DecoderHung);
     assert!(began.elapsed() < 20 * timeout, "{:?}", began.elapsed());
     assert_eq!(lost(&heard).len(), 1, "a hang is not tried again");
     // The machine of the test may be too busy for this bound, and the next file is not this one's to lose.
-    assert_ne!(code(&pool.header(b"no file")), Some(RefusalCode::DecoderDied));
+    assert_ne!(code(&pool.header(&FileBytes::new(b"no file"))), Some(RefusalCode::DecoderDied));
     assert_eq!(started(&heard).len(), 2, "it was replaced");
 
     let spinning = Pool::open(PoolOptions { timeout, ..options("spin", &heard) }).unwrap();
@@ -296,28 +304,28 @@ fn a_stopped_process_is_refused_in_time() {
 
 fn a_file_beyond_the_memory_is_refused() {
     let (pool, heard) = pool("memory");
-    let refusal = pool.decode(&phantom()).unwrap_err();
+    let refusal = pool.decode(&FileBytes::new(phantom())).unwrap_err();
     assert_eq!(refusal.code, RefusalCode::DecoderDied);
     assert!(lost(&heard).iter().all(|reason| reason.contains("signal: 6")), "{:?}", lost(&heard));
 }
 
 fn a_process_that_floods_is_cut_off() {
     let (pool, heard) = pool("flood");
-    assert_eq!(pool.decode(&phantom()).unwrap_err().code, RefusalCode::DecoderDied);
+    assert_eq!(pool.decode(&FileBytes::new(phantom())).unwrap_err().code, RefusalCode::DecoderDied);
     assert!(lost(&heard).iter().all(|reason| reason.contains("cannot be")), "{:?}", lost(&heard));
 }
 
 fn a_process_that_lies_is_cut_off() {
     for how in ["lie", "huge"] {
         let (pool, heard) = pool(how);
-        assert_eq!(pool.decode(&phantom()).unwrap_err().code, RefusalCode::DecoderDied);
+        assert_eq!(pool.decode(&FileBytes::new(phantom())).unwrap_err().code, RefusalCode::DecoderDied);
         assert!(lost(&heard).iter().all(|reason| reason.contains("cannot be")), "{:?}", lost(&heard));
     }
 }
 
 fn a_bounded_process_can_do_nothing_else() {
     let (pool, heard) = pool("attempts");
-    let decoded = pool.decode(&phantom());
+    let decoded = pool.decode(&FileBytes::new(phantom()));
     let confinement = match &heard.lock().unwrap()[0] {
         Event::Started { confinement, .. } => *confinement,
         other => panic!("{other:?}"),
@@ -363,12 +371,12 @@ fn no_process_is_no_verdict_on_the_file() {
     };
     let pool = Pool::open(PoolOptions { command: Box::new(once), ..options("abort", &heard) }).unwrap();
     // The first one dies; whether the file killed it cannot be told without another one.
-    assert_eq!(pool.decode(&phantom()).unwrap_err().code, RefusalCode::DecoderUnavailable);
+    assert_eq!(pool.decode(&FileBytes::new(phantom())).unwrap_err().code, RefusalCode::DecoderUnavailable);
 }
 
 fn a_pool_has_no_more_processes_than_it_may() {
     let (pool, heard) = pool("honest");
-    let file = phantom();
+    let file = FileBytes::new(phantom());
     std::thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| (0..3).for_each(|_| assert!(pool.decode(&file).is_ok())));

@@ -1,6 +1,7 @@
 //! Threads inside the processes: that the bounds let them start, that they change no value, and that processes share them.
 
 use dicom_ingest::decoders::{Pool, PoolOptions};
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::reader::{InProcess, Reader as _};
 
 use super::{Heard, decoded_alike, lost, options, phantom, picture, pool, started};
@@ -31,7 +32,7 @@ fn jpeg_2000(transfer_syntax: &str, coded: &[u8], frames: usize) -> Vec<u8> {
 /// The decoder starts threads for pictures of some size: the filter has to let it.
 pub(super) fn a_lossy_jpeg_is_read_with_its_threads() {
     let (pool, heard) = pool("honest");
-    let file = lossy_jpeg();
+    let file = FileBytes::new(lossy_jpeg());
     let there = pool.decode(&file).unwrap();
     assert_eq!(there.frames, InProcess::default().decode(&file).unwrap().frames);
     assert_eq!(lost(&heard).len(), 0);
@@ -64,7 +65,7 @@ pub(super) fn threads_change_nothing_of_jpeg_2000() {
 /// The filter has to let OpenJPEG start them, and it has to start none where one is all.
 pub(super) fn jpeg_2000_is_decoded_by_threads_where_there_are_some() {
     let (transfer_syntax, tile) = JPEG_2000[0];
-    let file = jpeg_2000(transfer_syntax, tile, 8);
+    let file = FileBytes::new(jpeg_2000(transfer_syntax, tile, 8));
     let most = |threads: usize| {
         let heard = Heard::default();
         let pool = Pool::open(PoolOptions { threads, ..options("honest", &heard) }).unwrap();
@@ -86,7 +87,7 @@ pub(super) fn jpeg_2000_is_decoded_by_threads_where_there_are_some() {
 pub(super) fn processes_share_the_threads() {
     let heard = Heard::default();
     let pool = Pool::open(PoolOptions { threads: 6, ..options("honest", &heard) }).unwrap();
-    let file = phantom();
+    let file = FileBytes::new(phantom());
     let both = || started(&heard).len() == 2;
     std::thread::scope(|scope| {
         for _ in 0..2 {

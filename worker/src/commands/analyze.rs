@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use dicom_ingest::source::kept::Kept;
 
 use super::show::Show;
 use super::{Usage, load, runtime};
@@ -13,7 +14,7 @@ use crate::decoders;
 use crate::intake::{self, Acceptance, Intake, IntakeError, Offered};
 use crate::ledger::{Accepted, JobState, LedgerError, NewJob, SqliteLedger};
 use crate::outcome::{Outcome, State};
-use crate::pipeline::{Stages, Start};
+use crate::pipeline::{MOST_KEPT_BYTES, Stages, Start};
 use crate::service::flight::{Flight, Landed};
 
 /// The ledger's folder inside the folder of the reports.
@@ -103,7 +104,8 @@ async fn analyze(flight: &Flight, job: &NewJob) -> Result<Outcome, LedgerError> 
         return flight.redeliver(&newest, report).await;
     }
     let Some(leased) = ledger.lease_key(&job.job_key).await? else { return Ok(in_progress(job)) };
-    Ok(match flight.carry(leased, Start::default()).await? {
+    let start = Start { kept: Kept::within(MOST_KEPT_BYTES), ..Start::default() };
+    Ok(match flight.carry(leased, start).await? {
         Landed::Ended { outcome, .. } | Landed::Held { outcome } | Landed::Deferred { outcome, .. } => {
             *outcome
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use dicom_ingest::deidentify::{Dates, Deidentified, Key, Options};
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::reader::Reader;
 use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::archive::read_file;
@@ -167,15 +168,13 @@ impl Run<'_> {
     }
 
     fn file(&mut self, path: &Path, digest: Option<[u8; 32]>) -> anyhow::Result<()> {
-        use sha2::Digest as _;
-        let read = read_file(path, self.reader.limits()).ok();
-        let is_same =
-            |bytes: &Vec<u8>| digest.is_none_or(|digest| sha2::Sha256::digest(bytes).as_slice() == digest);
-        let Some(bytes) = read.filter(is_same) else {
+        let read = read_file(path, self.reader.limits()).ok().map(FileBytes::new);
+        let is_same = |file: &FileBytes<'_>| digest.is_none_or(|digest| file.sha256() == digest);
+        let Some(file) = read.filter(is_same) else {
             let message = "the file was changed or removed while it was read";
             return self.refuse(path, &Refusal::new(RefusalCode::UnreadableFile, message));
         };
-        match self.reader.deidentify(&bytes, &self.options) {
+        match self.reader.deidentify(&file, &self.options) {
             Ok(done) => self.write(&done),
             Err(refusal) => self.refuse(path, &refusal),
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::frame::Frame;
 use dicom_ingest::reader::Reader;
 use dicom_ingest::series::Series;
@@ -128,7 +129,7 @@ fn of_file(series: &Series<'_>, picks: &[Pick], reader: &dyn Reader) -> Vec<Tile
     let Some(file) = picks.first().and_then(|pick| series.files.get(pick.file)) else { return Vec::new() };
     let refused = |code: &str| picks.iter().map(|_| Tile::Refused(code.to_owned())).collect();
     let Ok(bytes) = read_file(&file.path, reader.limits()) else { return refused("UnreadableFile") };
-    let decoded = match reader.decode(&bytes) {
+    let decoded = match reader.decode(&FileBytes::new(bytes)) {
         Ok(decoded) => decoded,
         Err(refusal) => return refused(refusal.code.as_str()),
     };

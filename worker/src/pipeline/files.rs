@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::frame::Frame;
 use dicom_ingest::reader::Reader;
 use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::archive::read_file;
-use dicom_ingest::source::folder::discover;
+use dicom_ingest::source::folder::discover_keeping;
+use dicom_ingest::source::kept::Kept;
 use dicom_ingest::study::{RefusedFile, Study, StudyFile, StudyOutcome};
 use dicom_ingest::warning::Warning;
 use jiff::tz::TimeZone;
@@ -21,13 +23,14 @@ use crate::select::Candidate;
 /// Most samples of an image that is decoded: 8192 x 8192, more than any detector has.
 const MOST_SAMPLES: u64 = 64 << 20;
 
-/// Reads the headers of the job's files and checks that they are still what was accepted.
+/// Reads the headers of the job's files, unless they were read a moment ago, and checks that they are still what was accepted.
 pub(super) fn study(
     study_uid: &str,
     request: &Request,
     reader: &dyn Reader,
     site_zone: &TimeZone,
     evidence: &mut Evidence,
+    kept: &mut Kept,
 ) -> Result<Arc<Study>, Ending> {
     let changed = || {
         Ending::refused(
@@ -42,7 +45,7 @@ pub(super) fn study(
         let files = paths.iter().zip(&request.files);
         let unread: BTreeSet<&Path> =
             files.filter(|(_, file)| file.sha256 == UNREADABLE).map(|(path, _)| path.as_path()).collect();
-        Arc::new(read(study_uid, &paths, &unread, reader)?.ok_or_else(changed)?)
+        Arc::new(read(study_uid, &paths, &unread, reader, kept)?.ok_or_else(changed)?)
     };
     let accepted: BTreeSet<&str> = request.files.iter().map(|file| file.sha256.as_str()).collect();
     let as_accepted = |file: &StudyFile| accepted.contains(hex(&file.instance.sha256).as_str());
@@ -70,8 +73,9 @@ fn read(
     paths: &[PathBuf],
     unread: &BTreeSet<&Path>,
     reader: &dyn Reader,
+    kept: &mut Kept,
 ) -> Result<Option<Study>, Ending> {
-    let Ok(discovery) = discover(paths, reader, &mut |_| {}) else { return Ok(None) };
+    let Ok(discovery) = discover_keeping(paths, reader, kept, &mut |_| {}) else { return Ok(None) };
     // Another file that was accepted could be read then: that it cannot be now is its reader's doing, not another content's.
     let is_lost = |file: &&RefusedFile| match file.refusal.code {
         RefusalCode::DecoderUnavailable => true,
@@ -109,19 +113,32 @@ fn check_size(candidate: Candidate<'_>) -> Result<(), Ending> {
     Ok(())
 }
 
-/// The one frame of an image, and what was odd about it but harmless, in its header and in its pixels.
-pub(super) fn decode(candidate: Candidate<'_>, reader: &dyn Reader) -> Result<(Frame, Vec<Warning>), Ending> {
+/// The one frame of an image, and what was odd about it but harmless, in its header and in its pixels. It is decoded from the bytes
+/// that its header was read from, where they were kept; else its file is read again. Nothing is kept once there is a frame: what
+/// comes next may wait for the device.
+pub(super) fn decode(
+    candidate: Candidate<'_>,
+    reader: &dyn Reader,
+    kept: &mut Kept,
+) -> Result<(Frame, Vec<Warning>), Ending> {
     check_size(candidate)?;
-    let bytes = read_file(&candidate.file.path, reader.limits())
-        .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?;
-    let decoded = reader.decode(&bytes).map_err(ending)?;
+    let file = match kept.take(&candidate.file.path) {
+        Some(file) => file,
+        None => read_file(&candidate.file.path, reader.limits())
+            .map(FileBytes::new)
+            .map_err(|_| Ending::refused("UnreadableFile", "a file of the study could not be read"))?,
+    };
+    let decoded = reader.decode(&file).map_err(ending)?;
     if decoded.instance.sha256 != candidate.file.instance.sha256 {
         return Err(Ending::refused("SourceChanged", "a file of the study was changed while it was read"));
     }
     let odd = decoded.instance.warnings;
     let mut frames = decoded.frames.into_iter();
     match (frames.next(), frames.next()) {
-        (Some(frame), None) => Ok((frame, odd)),
+        (Some(frame), None) => {
+            kept.clear();
+            Ok((frame, odd))
+        }
         _ => Err(Ending::refused(
             "UnsupportedPixel",
             "the image has more than one frame where one radiograph is expected",

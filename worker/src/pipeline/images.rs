@@ -1,6 +1,7 @@
 //! From the images that are selected to model output: preprocess, score, picture.
 
 use base64_simd::STANDARD;
+use dicom_ingest::source::kept::Kept;
 use dicom_ingest::warning::Warning;
 use models::{GreyImage, Outside, Present as ModelPresent, Scores, Segment};
 
@@ -24,13 +25,14 @@ const MAP_SIDE: usize = 128;
 pub(super) fn score(
     with: With<'_>,
     candidates: &[Candidate<'_>],
+    kept: &mut Kept,
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
     let mut dropped = Vec::new();
     let mut refusal = None;
     for candidate in candidates {
-        match score_candidate(with, *candidate, room, timings) {
+        match score_candidate(with, *candidate, kept, room, timings) {
             Ok(mut output) => {
                 output.dropped = dropped;
                 return Ok(output);
@@ -55,12 +57,14 @@ pub(super) fn score(
 fn score_candidate(
     (stages, reading): With<'_>,
     candidate: Candidate<'_>,
+    kept: &mut Kept,
     room: Room<'_>,
     timings: &mut Timings,
 ) -> Result<ModelOutput, Ending> {
     let (radiograph, odd) = {
         let _turn = room.turns.take();
-        let (frame, odd) = timings.time("decode", || files::decode(candidate, stages.reader.as_ref()))?;
+        let (frame, odd) =
+            timings.time("decode", || files::decode(candidate, stages.reader.as_ref(), kept))?;
         (timings.time("preprocess", || Radiograph::new(&frame, &reading.bundle))?, odd)
     };
     let device = timings.time("load", || room.scoring.device(reading.model))?;

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dicom_ingest::reader::Reader;
+use dicom_ingest::source::kept::Kept;
 use dicom_ingest::study::Study;
 use fusion::{FeatureTable, LateFusionModel, ModelError};
 
@@ -46,6 +47,12 @@ use timings::Timings;
 
 /// The code of a job or request that stopped its worker again and again.
 pub const STOPPED_THE_WORKER: &str = "StoppedTheWorker";
+
+/// Bytes of its files that a job keeps at most, from the reading of their headers to the decoding of their pixels: the radiographs
+/// of a study, and the first images of one of many, which are kept for nothing where none of them is decoded. The memory budget
+/// counts a study's files beside its stored and its grey values. These bytes are of the files' part, stand beside the stored values
+/// of one image, and are gone before there are grey values.
+pub const MOST_KEPT_BYTES: u64 = 64 << 20;
 
 /// What all jobs of one run share.
 pub struct Stages {
@@ -75,6 +82,8 @@ pub struct Room<'a> {
 pub struct Start {
     /// The study, when its headers were read a moment ago.
     pub study: Option<Arc<Study>>,
+    /// Its files with pixels as they were read, and room for those that are read now.
+    pub kept: Kept,
     /// The folder that its files were fetched into, where they came from another machine.
     pub root: Option<PathBuf>,
     /// How the job ends without an analysis, where that is known already.
@@ -143,7 +152,7 @@ impl Stages {
     /// or failed with a report of its own.
     pub fn analyse(&self, job: &Job, start: Start, room: Room<'_>) -> Analysis {
         let mut timings = Timings::default();
-        let Start { study, root, ending } = start;
+        let Start { study, kept, root, ending } = start;
         let mut evidence = Evidence { study, root, ..Evidence::default() };
         let request = serde_json::from_str::<Request>(&job.request);
         let reading = self.reading(request.as_ref().ok());
@@ -161,7 +170,7 @@ impl Stages {
             Ok(Request { unread: Some(unread), .. }) => Err(unread.into()),
             Ok(_) if ending.is_some() => ending.map_or(Ok(()), Err),
             Ok(request) => match &reading {
-                Ok(reading) => self.learn(job, (&request, *reading), room, &mut evidence, &mut timings),
+                Ok(reading) => self.learn(job, (&request, *reading), kept, room, &mut evidence, &mut timings),
                 Err(unknown) => Err(gone(&unknown.id)),
             },
         };
@@ -224,13 +233,15 @@ impl Stages {
         &self,
         job: &Job,
         (request, reading): (&Request, &Reading),
+        mut kept: Kept,
         room: Room<'_>,
         evidence: &mut Evidence,
         timings: &mut Timings,
     ) -> Result<(), Ending> {
         let turn = room.turns.take();
         let study = timings.time("read", || {
-            files::study(&job.study_uid, request, self.reader.as_ref(), &self.config.site_zone, evidence)
+            let zone = &self.config.site_zone;
+            files::study(&job.study_uid, request, self.reader.as_ref(), zone, evidence, &mut kept)
         })?;
         if study.is_rejected() {
             return Err(rejected());
@@ -241,8 +252,9 @@ impl Stages {
         drop(turn);
         evidence.output = job.model_output.as_deref().and_then(|stored| serde_json::from_str(stored).ok());
         if evidence.output.is_none() {
-            evidence.output = Some(images::score((self, reading), &candidates, room, timings)?);
+            evidence.output = Some(images::score((self, reading), &candidates, &mut kept, room, timings)?);
         }
+        drop(kept);
         let _turn = room.turns.take();
         timings.time("features", || {
             record::features(&study, &self.config, self.reader.as_ref(), evidence);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::reader::Reader;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::archive::read_file;
@@ -86,8 +87,9 @@ pub(super) fn features(study: &Study, config: &Config, reader: &dyn Reader, evid
     for file in study.instances.iter().filter(|file| convert::is_report(&file.instance)) {
         let read = read_file(&file.path, reader.limits())
             .ok()
-            .filter(|bytes| Sha256::digest(bytes).as_slice() == file.instance.sha256);
-        match read.map(|bytes| reader.report(&bytes)) {
+            .map(FileBytes::new)
+            .filter(|read| read.sha256() == file.instance.sha256);
+        match read.map(|read| reader.report(&read)) {
             Some(Ok(report)) => reports.push(report),
             Some(Err(refusal)) => evidence.warnings.push((refusal.code.as_str().to_owned(), refusal.message)),
             None => evidence

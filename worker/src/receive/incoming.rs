@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
+use dicom_ingest::file::FileBytes;
 use dicom_ingest::own;
 use dicom_ingest::reader::Header;
 use dicom_ingest::refusal::RefusalCode;
@@ -123,7 +124,7 @@ fn store(receiver: &Receiver, announced: &Announced, arriving: &Arriving) -> Sta
         Ok(bytes) => bytes,
         Err(error) => return not_written(&error),
     };
-    let instance = match receiver.reader.header(&bytes) {
+    let instance = match receiver.reader.header(&FileBytes::new(&bytes)) {
         Header::Instance(instance) => instance,
         Header::Directory => return Status::not_understood(RefusalCode::NoPixelData.as_str()),
         Header::Refused(_, refusal) => return status_of(refusal.code),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use dicom_ingest::source::kept::Kept;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::RwLock;
@@ -24,7 +25,7 @@ use crate::lane::Lane;
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
 use crate::message::adapters::AdapterMapping;
 use crate::message::{self, JobRequest};
-use crate::pipeline::{STOPPED_THE_WORKER, Start};
+use crate::pipeline::{MOST_KEPT_BYTES, STOPPED_THE_WORKER, Start};
 use crate::queue::{Delivery, Disposition, Queue, Settled};
 
 /// Longest pause before a retry.
@@ -36,7 +37,8 @@ pub(super) const UNREACHABLE_RETRIES: u32 = 144;
 /// How long a worker that stops tries to take back the count of a start.
 const UNCOUNT_WITHIN: Duration = Duration::from_secs(2);
 
-/// How much memory a study takes at most, as a multiple of its files: the bytes themselves, decoded samples, grey values.
+/// How much memory a study takes at most, as a multiple of its files: the bytes themselves, decoded samples, grey values. Of the first
+/// of these three parts some is taken before a turn to decode comes: what is kept of the files ([`MOST_KEPT_BYTES`]).
 pub(super) const MEMORY_A_BYTE: u64 = 3;
 
 /// What turns deliveries into ended jobs.
@@ -222,9 +224,9 @@ impl Arrivals {
             return Ok(Way::Settle(Disposition::DeadLetter { code: "UnknownName".into(), reason }));
         }
         let (job, load) = match self.fetch(request).await {
-            Ok((Fetched { job, study, spool }, share)) => {
+            Ok((Fetched { job, study, kept, spool }, share)) => {
                 let root = spool.as_ref().map(|spool| spool.path().to_owned());
-                let start = Start { study, root, ending: None };
+                let start = Start { study, kept, root, ending: None };
                 (job, Load { start, _spool: spool, _share: share })
             }
             Err(error) => match self.unfetched(request, &error, retries) {
@@ -313,7 +315,7 @@ impl Arrivals {
     }
 
     /// Takes the bytes of the study from the budget, then fetches and reads it.
-    async fn fetch(&self, request: &JobRequest) -> Result<(Fetched, Share), FetchError> {
+    pub(super) async fn fetch(&self, request: &JobRequest) -> Result<(Fetched, Share), FetchError> {
         let began = Instant::now();
         let located = self.sources.locate(request, self.limits.max_study_bytes).await?;
         let share = self.share_of(&located, request.lane).await;
@@ -323,9 +325,10 @@ impl Arrivals {
         let (sources, stages, gate) =
             (Arc::clone(&self.sources), Arc::clone(&self.flight.stages), Arc::clone(&self.flight.gate));
         let asked = request.clone();
+        let kept = Kept::within((share.bytes() / MEMORY_A_BYTE).min(MOST_KEPT_BYTES));
         let fetched = blocking(move || {
             let _turn = gate.enter(asked.lane);
-            sources.read(&asked, here, &stages)
+            sources.read(&asked, here, &stages, kept)
         })
         .await?;
         self.flight.metrics.record_stage("fetch", began.elapsed());

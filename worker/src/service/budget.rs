@@ -55,6 +55,13 @@ impl State {
     }
 }
 
+impl Share {
+    /// How many they are.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
 impl Budget {
     /// So many bytes in all.
     pub fn new(bytes: u64) -> Arc<Self> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use dicom_ingest::limits::Limits;
 use dicom_ingest::refusal::RefusalCode;
-use dicom_ingest::source::folder::discover;
+use dicom_ingest::source::folder::discover_keeping;
+use dicom_ingest::source::kept::Kept;
 use dicom_ingest::source::{Fate, FetchLimits, Holding, Source, SourceError};
 use dicom_ingest::study::{RefusedFile, Study, StudyOutcome};
 
@@ -62,6 +63,8 @@ pub struct Fetched {
     pub job: NewJob,
     /// The study; `None` when it is not readable, which the job then says.
     pub study: Option<Arc<Study>>,
+    /// Its files with pixels as they were read, as many as there was room for.
+    pub kept: Kept,
     /// Where its files lie for as long as this lives, if they were brought here.
     pub spool: Option<SpoolFolder>,
 }
@@ -205,13 +208,21 @@ impl Sources {
         Ok(Here { source: name, instances, folder: spool.path().to_owned(), spool: Some(spool) })
     }
 
-    /// Reads the study's headers and digests, finds the record, and makes the job. Blocks.
-    pub fn read(&self, request: &JobRequest, here: Here, stages: &Stages) -> Result<Fetched, FetchError> {
+    /// Reads the study's headers and digests, finds the record, and makes the job. `kept` says how much of the files may be kept.
+    /// Blocks.
+    pub fn read(
+        &self,
+        request: &JobRequest,
+        here: Here,
+        stages: &Stages,
+        mut kept: Kept,
+    ) -> Result<Fetched, FetchError> {
         let unreachable = |error: io::Error| FetchError::Source {
             source_name: here.source.to_string(),
             source: SourceError::Unreachable(Some(error.into())),
         };
-        let discovery = discover(std::slice::from_ref(&here.folder), stages.reader.as_ref(), &mut |_| {})
+        let folder = std::slice::from_ref(&here.folder);
+        let discovery = discover_keeping(folder, stages.reader.as_ref(), &mut kept, &mut |_| {})
             .map_err(|error| unreachable(error.source))?;
         let not_read = |file: &RefusedFile| file.refusal.code == RefusalCode::DecoderUnavailable;
         if discovery.unreadable.iter().any(not_read) {
@@ -262,11 +273,11 @@ impl Sources {
             ..stored(request, (&self.places, &stages.readings), None)
         };
         let job = new_job(stages, &request.study_uid, request.lane, request.time, &stored);
-        let study = match found {
-            StudyOutcome::Ready(study) => Some(Arc::from(study)),
-            StudyOutcome::Refused(_) => None,
+        let (study, kept) = match found {
+            StudyOutcome::Ready(study) => (Some(Arc::from(study)), kept),
+            StudyOutcome::Refused(_) => (None, Kept::default()),
         };
-        Ok(Fetched { job, study, spool: here.spool })
+        Ok(Fetched { job, study, kept, spool: here.spool })
     }
 
     /// The job of a request whose study could not be read: it ends with the reason.

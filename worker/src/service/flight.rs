@@ -153,6 +153,8 @@ impl Flight {
             reach_with("leased", &job.study_uid);
         }
         let (report, address, timings, standing) = if let Some(stored) = &job.composed {
+            // Nothing of its files is needed any more, and delivery may take long.
+            drop(start);
             (stored.clone(), None, BTreeMap::new(), None)
         } else {
             let analysis = self.analyse(job, start).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dicom_ingest::rejection::Reason;
+use dicom_ingest::source::kept::Kept;
 use sha2::{Digest, Sha256};
 
 use super::place::{Answer, Place, job, request, soon};
@@ -167,7 +168,7 @@ async fn a_rejection_waits_for_the_newer_version_that_is_under_way() {
     place.doors.say(&uid, Answer::Holds(1));
     let asked = request(&uid);
     let here = arrivals.sources.bring(arrivals.sources.locate(&asked, 10).await.unwrap()).await.unwrap();
-    let fetched = arrivals.sources.read(&asked, here, stages).unwrap();
+    let fetched = arrivals.sources.read(&asked, here, stages, Kept::default()).unwrap();
     let mut study = Arc::unwrap_or_clone(fetched.study.unwrap());
     let read = fhir::Stored::read(report.bundle.as_deref().unwrap()).unwrap();
     let rejected = read.instances()[0].parse().unwrap();

@@ -2,6 +2,7 @@
 //! receipts answer as they are told to.
 
 mod ends;
+mod kept;
 mod place;
 mod stops;
 mod waits;

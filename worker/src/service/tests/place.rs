@@ -179,7 +179,7 @@ impl Holding for Held {
     }
 }
 
-/// No study here gets as far as the device.
+/// There is none here: a study gets as far as it at most.
 #[derive(Debug)]
 struct NoDevice;
 

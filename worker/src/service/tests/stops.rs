@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dicom_ingest::source::kept::Kept;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -55,7 +56,8 @@ async fn a_message_whose_job_has_to_be_alone_leaves_it_to_the_ledger() {
     place.doors.say(&study, Answer::Holds(1));
     let asked = request(&study);
     let here = arrivals.sources.bring(arrivals.sources.locate(&asked, 10).await.unwrap()).await.unwrap();
-    let fetched = arrivals.sources.read(&asked, here, &arrivals.flight.stages).unwrap();
+    let stages = &arrivals.flight.stages;
+    let fetched = arrivals.sources.read(&asked, here, stages, Kept::default()).unwrap();
     place.ledger.accept(&fetched.job).await.unwrap();
     place.dies(&fetched.job.job_key, 2).await;
     soon(arrivals.carry(place.delivery(&asked, false))).await.unwrap();
