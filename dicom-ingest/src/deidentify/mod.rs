@@ -120,13 +120,22 @@ pub struct Deidentified {
     pub bytes: Vec<u8>,
 }
 
-/// De-identifies an instance. Refused are those that cannot be read, and those that may show or tell who the patient is in a
-/// way that no table of attributes reaches: [`crate::refusal::RefusalCode::BurnedInText`],
+/// De-identifies an instance. Refused are those that cannot be read, also without what may not be kept of them, and those that may
+/// show or tell who the patient is in a way that no table of attributes reaches: [`crate::refusal::RefusalCode::BurnedInText`],
 /// [`crate::refusal::RefusalCode::StructuredContent`].
 pub fn deidentify(bytes: &[u8], limits: &Limits, options: &Options) -> Result<Deidentified, Refusal> {
     contain(|| {
         let found = prescan(bytes, limits)?;
         content::check(&found, options)?;
-        rewrite::rewrite(&found, options)
+        let done = rewrite::rewrite(&found, options)?;
+        prescan(&done.bytes, limits).map_err(unreadable)?;
+        Ok(done)
     })
+}
+
+/// The file states something that reading needs as what it is not, a name for instance, and nothing of that is kept.
+fn unreadable(refusal: Refusal) -> Refusal {
+    let message =
+        format!("without what may not be kept of it, the instance could not be read: {}", refusal.message);
+    Refusal::new(refusal.code, message)
 }
