@@ -33,7 +33,7 @@ pub enum Kind {
         /// Side of a square, and the stride.
         side: usize,
     },
-    /// The same of each channel by itself.
+    /// A [`Kind::Convolution`] of each channel by itself.
     Depthwise {
         /// Side of the kernel.
         kernel: usize,

@@ -3,8 +3,7 @@
 //!
 //! Names of weights: the PyTorch package `efficientnet_lite_pytorch` 0.1.0, whose drop of whole blocks is not here: it does
 //! nothing once a network is trained. Padding is TensorFlow's SAME, with what is odd of it behind, for the size of what
-//! comes in. The package computes it once for the published size (224 px for Lite0): the same there, another network at
-//! sizes that are odd where that size is even.
+//! comes in. The package computes it once, for the published size (224 px for Lite0): the same there.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -66,7 +65,8 @@ impl BlockPlan {
         self.wide != self.input
     }
 
-    /// Whether the shape stays, so that there is a way around.
+    /// Whether the shape stays, so that there is a way around. The package has none around a stage's first block; in the
+    /// family none of those keeps its shape.
     pub(crate) fn keeps(&self) -> bool {
         self.stride == 1 && self.input == self.output
     }
