@@ -10,12 +10,13 @@ use models::network::Architecture;
 use models::{Bundle, Device, DeviceChoice};
 
 /// Published name, and the side of its pictures where it is measured.
-const NETWORKS: [(&str, usize); 6] = [
+const NETWORKS: [(&str, usize); 7] = [
     ("resnet18", 224),
     ("resnet18-28", 28),
     ("resnet50", 224),
     ("densenet121", 224),
     ("convnext-tiny", 224),
+    ("efficientnet-lite0", 224),
     ("basic-unet", 128),
 ];
 /// The same of networks for volumes, which are cubes; about 30 GFLOP each.

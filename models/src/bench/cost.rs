@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::network::Architecture;
 use crate::network::convnext::{ConvnextConfig, DEPTHWISE, STEM, WIDENS};
 use crate::network::densenet::DensenetConfig;
+use crate::network::efficientnet::{EfficientnetLiteConfig, STEM as LITE_STEM};
 use crate::network::residual::NetworkConfig;
 use crate::network::resnet::{BlockKind, ResnetConfig, Stem};
 use crate::network::resnet3d::{Resnet3dConfig, Shortcut};
@@ -20,7 +21,7 @@ use crate::network::unet::BasicUnetConfig;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Kind {
-    /// A convolution with a square kernel and a padding of half its side.
+    /// A convolution with a square kernel and a padding of half its side, or one that gives as many places.
     Convolution {
         /// Side of the kernel.
         kernel: usize,
@@ -32,10 +33,12 @@ pub enum Kind {
         /// Side of a square, and the stride.
         side: usize,
     },
-    /// A convolution of each channel by itself, with stride 1 and a padding of half the kernel's side.
+    /// A [`Kind::Convolution`] of each channel by itself.
     Depthwise {
         /// Side of the kernel.
         kernel: usize,
+        /// Stride.
+        stride: usize,
     },
     /// A transposed convolution, 2x2 with stride 2.
     Upsampling,
@@ -79,7 +82,7 @@ impl Layer {
     pub fn multiply_adds(&self) -> u64 {
         let taps = match self.kind {
             Kind::Convolution { kernel: side, .. } | Kind::Patches { side } => self.input[1] * side * side,
-            Kind::Depthwise { kernel } => kernel * kernel,
+            Kind::Depthwise { kernel, .. } => kernel * kernel,
             Kind::Cube { kernel, .. } => self.input[1] * kernel.pow(3),
             // each output pixel has one tap of the kernel
             Kind::Upsampling | Kind::CubeUpsampling | Kind::Linear => self.input[1],
@@ -96,7 +99,7 @@ impl Layer {
     pub fn weights(&self) -> u64 {
         let taps = match self.kind {
             Kind::Convolution { kernel: side, .. } | Kind::Patches { side } => self.input[1] * side * side,
-            Kind::Depthwise { kernel } => kernel * kernel,
+            Kind::Depthwise { kernel, .. } => kernel * kernel,
             Kind::Upsampling => 4 * self.input[1],
             Kind::Cube { kernel, .. } => self.input[1] * kernel.pow(3),
             Kind::CubeUpsampling => 8 * self.input[1],
@@ -134,6 +137,7 @@ pub fn layers(architecture: &Architecture, batch: usize, height: usize, width: u
         Architecture::Densenet(config) => densenet(&mut walk, config),
         Architecture::BasicUnet(config) | Architecture::BasicUnet3d(config) => basic_unet(&mut walk, config),
         Architecture::Convnext(config) => convnext(&mut walk, config),
+        Architecture::EfficientnetLite(config) => efficientnet_lite(&mut walk, config),
         Architecture::Resnet3d(config) => resnet3d(&mut walk, config),
     }
     walk.layers
@@ -166,6 +170,13 @@ impl Walk {
         } else {
             self.push(name.into(), Kind::Convolution { kernel, stride }, output, 1);
         }
+    }
+
+    fn depthwise(&mut self, name: String, kernel: usize, stride: usize) {
+        let [batch, channels, height, width] = self.shape;
+        let side = |side: usize| slid(side, kernel, stride, kernel / 2);
+        let output = [batch, channels, side(height), side(width)];
+        self.push(name, Kind::Depthwise { kernel, stride }, output, 1);
     }
 
     fn patches(&mut self, name: impl Into<String>, channels: usize, side: usize) {
@@ -299,13 +310,28 @@ fn convnext(walk: &mut Walk, config: &ConvnextConfig) {
         }
         for block in 0..blocks {
             let name = |layer: usize| format!("features.{}.{block}.block.{layer}", 2 * stage + 1);
-            walk.push(name(0), Kind::Depthwise { kernel: DEPTHWISE }, walk.shape, 1);
+            walk.depthwise(name(0), DEPTHWISE, 1);
             // linear layers over the channels of each pixel
             walk.conv(name(3), WIDENS * channels, 1, 1);
             walk.conv(name(5), channels, 1, 1);
         }
     }
     walk.linear("classifier.2", config.outputs);
+}
+
+fn efficientnet_lite(walk: &mut Walk, config: &EfficientnetLiteConfig) {
+    // SAME padding gives as many places as half of an odd side does
+    walk.conv("_conv_stem", config.stem_channels, LITE_STEM, 2);
+    for (block, plan) in config.plan().into_iter().enumerate() {
+        let name = |layer: &str| format!("_blocks.{block}.{layer}");
+        if plan.widens() {
+            walk.conv(name("_expand_conv"), plan.wide, 1, 1);
+        }
+        walk.depthwise(name("_depthwise_conv"), plan.kernel, plan.stride);
+        walk.conv(name("_project_conv"), plan.output, 1, 1);
+    }
+    walk.conv("_conv_head", config.head_channels, 1, 1);
+    walk.linear("_fc", config.outputs);
 }
 
 fn basic_unet(walk: &mut Walk, config: &BasicUnetConfig) {

@@ -8,7 +8,8 @@ use macerator::{Simd, WithSimd};
 use super::aligned::Aligned;
 use super::map::{Part, Shape};
 use super::tile::{self, Inputs, Output, Tap};
-use super::vector::{dispatch, lanes, rectify};
+use super::vector::{Rectifier, dispatch, lanes, rectify};
+use super::window::{Slide, Window};
 
 /// Pixels that are computed for one panel of weights before the next: what they read stays in the second cache.
 const BLOCK: usize = 64;
@@ -22,22 +23,20 @@ pub(super) struct Affine {
     pub(super) shift: Vec<f32>,
 }
 
-/// A convolution's weights as PyTorch has them: `[outputs, inputs, side, side]`.
+impl Affine {
+    /// What leaves so many channels as they are.
+    pub(super) fn none(channels: usize) -> Self {
+        Self { scale: vec![1.0; channels], shift: vec![0.0; channels] }
+    }
+}
+
+/// A convolution's weights as PyTorch has them, `[outputs, inputs, side, side]`, and where they read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernel<'a> {
     pub(super) weights: &'a [f32],
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    pub(super) side: usize,
-    pub(super) stride: usize,
-    pub(super) padding: usize,
-}
-
-impl Kernel<'_> {
-    /// Height or width of the output.
-    pub(super) fn out(&self, extent: usize) -> usize {
-        (extent + 2 * self.padding).saturating_sub(self.side) / self.stride + 1
-    }
+    pub(super) window: Window,
 }
 
 /// What is done to the input of a 1x1 convolution: normalised and rectified, and then perhaps halved in both directions
@@ -51,21 +50,17 @@ pub(super) struct Before {
 /// A convolution, ready to run.
 #[derive(Debug)]
 pub(super) struct Convolution {
-    source: Shape,
-    target: Shape,
+    slide: Slide,
     /// The first channel that is written.
     channel: usize,
     inputs: usize,
     outputs: usize,
-    stride: usize,
-    /// From the border to the first place that the kernel reads.
-    inset: usize,
     taps: Vec<Tap>,
     /// For each panel of two vectors of outputs (the last may have one), for each value of the taps, a row of the panel.
     weights: Aligned,
     bias: Aligned,
     before: Option<Before>,
-    rectify: bool,
+    rectifier: Rectifier,
 }
 
 /// Panels of outputs: their first channel and their vectors, one or two.
@@ -81,15 +76,13 @@ impl Convolution {
         source: Shape,
         (target, channel): (Shape, usize),
     ) -> Option<Self> {
-        let Kernel { weights, inputs, outputs, side, stride, padding } = kernel;
+        let Kernel { weights, inputs, outputs, window } = kernel;
+        let (slide, side) = (window.slide(source, target)?, window.side);
         let fits = inputs <= source.channels
             && channel + outputs <= target.channels
             && weights.len() == inputs * outputs * side * side
             && after.scale.len() == outputs
-            && after.shift.len() == outputs
-            && source.border >= padding
-            && side > 0
-            && stride > 0;
+            && after.shift.len() == outputs;
         if !fits {
             return None;
         }
@@ -118,26 +111,22 @@ impl Convolution {
                 }
             }
         }
-        let inset = source.border - padding;
         Some(Self {
-            source,
-            target,
+            slide,
             channel,
             inputs,
             outputs,
-            stride,
-            inset,
             taps,
             weights: packed,
             bias,
             before: None,
-            rectify: false,
+            rectifier: Rectifier::None,
         })
     }
 
     /// Rectified at the end.
-    pub(super) fn rectified(self) -> Self {
-        Self { rectify: true, ..self }
+    pub(super) fn rectified(self, rectifier: Rectifier) -> Self {
+        Self { rectifier, ..self }
     }
 
     /// With something done to its input; for 1x1 convolutions of stride 1.
@@ -174,22 +163,21 @@ impl WithSimd for Run<'_> {
         let lanes = S::lanes32();
         // AVX-512 and NEON have 32 registers, the others 16
         let most = if lanes == 16 || cfg!(target_arch = "aarch64") { tile::MOST } else { tile::FEWER };
-        let mut output = Output { target, add: add.map(|add| &add[origin..]), keep: 0, rectify: own.rectify };
+        let add = add.map(|add| &add[origin..]);
+        let mut output = Output { target, add, keep: 0, rectifier: own.rectifier };
         let (mut bases, mut places) = ([0_usize; BLOCK], [0_usize; BLOCK]);
         for first in pixels.clone().step_by(BLOCK) {
             let count = BLOCK.min(pixels.end - first);
             for (index, (base, place)) in bases.iter_mut().zip(&mut places).take(count).enumerate() {
-                let pixel = first + index;
-                *place = own.target.place(pixel) + own.channel - origin;
-                let (row, column) = (pixel / own.target.width, pixel % own.target.width);
-                *base = own.source.at(row * own.stride + own.inset, column * own.stride + own.inset);
+                *place = own.slide.target.place(first + index) + own.channel - origin;
+                *base = own.slide.base(first + index);
             }
             let mut read = source;
             if let Some(before) = &own.before {
                 let apart = own.inputs + APART;
                 for (index, gathered) in scratch.chunks_exact_mut(apart).take(count).enumerate() {
                     let gathered = &mut gathered[..own.inputs];
-                    gather(before, own.source, source, own.target.width, first + index, gathered);
+                    gather(before, &own.slide, source, first + index, gathered);
                     bases[index] = index * apart;
                 }
                 read = &*scratch;
@@ -221,7 +209,8 @@ impl WithSimd for Run<'_> {
 
 /// One pixel of the input as the convolution reads it.
 #[inline(always)]
-fn gather(before: &Before, shape: Shape, source: &[f32], width: usize, pixel: usize, to: &mut [f32]) {
+fn gather(before: &Before, slide: &Slide, source: &[f32], pixel: usize, to: &mut [f32]) {
+    let (shape, width) = (slide.source, slide.target.width);
     let (row, column) = (pixel / width + shape.border, pixel % width + shape.border);
     if !before.halve {
         normalised(before, &source[shape.at(row, column)..], to, |_, value| value);

@@ -4,12 +4,14 @@ use super::Ends;
 use super::convolution::Before;
 use super::map::Shape;
 use super::sketch::{Id, Layer, Sketch};
+use super::vector::Rectifier;
 use crate::network::densenet::DensenetConfig;
 
 pub(super) fn draw(sketch: &mut Sketch<'_>, config: &DensenetConfig, input: Id) -> Option<Ends> {
     let after = Some(sketch.norm("features.norm0")?);
-    let stem =
-        sketch.layer(Layer { after, stride: 2, rectify: true, ..Layer::plain("features.conv0") }, input)?;
+    let rectifier = Rectifier::Zero;
+    let stem = Layer { after, stride: 2, rectifier, ..Layer::plain("features.conv0") };
+    let stem = sketch.layer(stem, input)?;
     let Shape { height, width, .. } = sketch.shapes[stem];
     let (mut height, mut width) = (super::pool::Largest::out(height), super::pool::Largest::out(width));
     let mut maps = stem;
@@ -32,7 +34,7 @@ pub(super) fn draw(sketch: &mut Sketch<'_>, config: &DensenetConfig, input: Id) 
             let before = Some(Before { affine: sketch.norm(&part("norm1"))?, halve: false });
             let after = Some(sketch.norm(&part("norm2"))?);
             let conv = part("conv1");
-            let first = Layer { before, after, rectify: true, ..Layer::plain(&conv) };
+            let first = Layer { before, after, rectifier, ..Layer::plain(&conv) };
             sketch.convolve(first, block, (narrow, 0))?;
             let channel = channels + layer * config.growth;
             sketch.convolve(Layer::plain(&part("conv2")), narrow, (block, channel))?;

@@ -13,6 +13,8 @@ mod aligned;
 mod check;
 mod convolution;
 mod densenet;
+mod depthwise;
+mod efficientnet;
 mod map;
 mod pool;
 mod residual;
@@ -20,6 +22,7 @@ mod sketch;
 mod step;
 mod tile;
 mod vector;
+mod window;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -30,6 +33,7 @@ use map::{Part, Shape};
 use sketch::{Id, Sketch};
 use step::{Reads, Step};
 
+use crate::network::efficientnet::STEM;
 use crate::network::{Architecture, StateDict};
 
 pub use check::{Computed, Mismatch, TOLERANCE};
@@ -39,6 +43,7 @@ fn border(architecture: &Architecture) -> Option<usize> {
     match architecture {
         Architecture::Residual(config) => Some(config.stem_kernel / 2),
         Architecture::Resnet(_) | Architecture::Densenet(_) => Some(3),
+        Architecture::EfficientnetLite(_) => Some(STEM / 2),
         Architecture::Convnext(_)
         | Architecture::BasicUnet(_)
         | Architecture::Resnet3d(_)
@@ -118,6 +123,7 @@ impl Plan {
             Architecture::Residual(config) => residual::compact(&mut sketch, config, input)?,
             Architecture::Resnet(config) => residual::resnet(&mut sketch, config, input)?,
             Architecture::Densenet(config) => densenet::draw(&mut sketch, config, input)?,
+            Architecture::EfficientnetLite(config) => efficientnet::draw(&mut sketch, config, input)?,
             _ => return None,
         };
         let activation = match labels {

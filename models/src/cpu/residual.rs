@@ -4,6 +4,7 @@ use super::Ends;
 use super::map::Shape;
 use super::pool::Largest;
 use super::sketch::{Id, Layer, Sketch};
+use super::vector::Rectifier;
 use crate::network::NetworkConfig;
 use crate::network::resnet::{BlockKind, ResnetConfig, Stem};
 
@@ -15,9 +16,9 @@ struct Named {
 }
 
 impl Named {
-    fn draw(&self, sketch: &mut Sketch<'_>, from: Id, rectify: bool, add: Option<Id>) -> Option<Id> {
+    fn draw(&self, sketch: &mut Sketch<'_>, from: Id, rectifier: Rectifier, add: Option<Id>) -> Option<Id> {
         let after = Some(sketch.norm(&self.norm)?);
-        let layer = Layer { after, stride: self.stride, rectify, add, ..Layer::plain(&self.conv) };
+        let layer = Layer { after, stride: self.stride, rectifier, add, ..Layer::plain(&self.conv) };
         sketch.layer(layer, from)
     }
 }
@@ -25,19 +26,19 @@ impl Named {
 /// Convolutions one after the other, a shortcut around them, rectified at the end.
 fn block(sketch: &mut Sketch<'_>, through: &[Named], shortcut: Option<&Named>, from: Id) -> Option<Id> {
     let around = match shortcut {
-        Some(named) => named.draw(sketch, from, false, None)?,
+        Some(named) => named.draw(sketch, from, Rectifier::None, None)?,
         None => from,
     };
     let (last, before) = through.split_last()?;
     let mut maps = from;
     for named in before {
-        let next = named.draw(sketch, maps, true, None)?;
+        let next = named.draw(sketch, maps, Rectifier::Zero, None)?;
         if maps != from {
             sketch.release(maps);
         }
         maps = next;
     }
-    let out = last.draw(sketch, maps, true, Some(around))?;
+    let out = last.draw(sketch, maps, Rectifier::Zero, Some(around))?;
     if maps != from {
         sketch.release(maps);
     }
@@ -52,7 +53,7 @@ fn block(sketch: &mut Sketch<'_>, through: &[Named], shortcut: Option<&Named>, f
 pub(super) fn resnet(sketch: &mut Sketch<'_>, config: &ResnetConfig, input: Id) -> Option<Ends> {
     let large = config.stem == Stem::Large;
     let stem = Named { conv: "conv1".into(), norm: "bn1".into(), stride: if large { 2 } else { 1 } };
-    let mut maps = stem.draw(sketch, input, true, None)?;
+    let mut maps = stem.draw(sketch, input, Rectifier::Zero, None)?;
     if large {
         let shape = sketch.shapes[maps];
         let (height, width) = (Largest::out(shape.height), Largest::out(shape.width));
@@ -90,7 +91,7 @@ pub(super) fn resnet(sketch: &mut Sketch<'_>, config: &ResnetConfig, input: Id) 
 /// Our compact residual network.
 pub(super) fn compact(sketch: &mut Sketch<'_>, config: &NetworkConfig, input: Id) -> Option<Ends> {
     let stem = Named { conv: "stem".into(), norm: "stem_norm".into(), stride: 2 };
-    let mut maps = stem.draw(sketch, input, true, None)?;
+    let mut maps = stem.draw(sketch, input, Rectifier::Zero, None)?;
     let mut channels = config.stem;
     for (index, stage) in config.stages.iter().enumerate() {
         let named = |part: &str, stride: usize| Named {

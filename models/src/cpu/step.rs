@@ -1,6 +1,7 @@
 //! One step of a plan, and how it is divided among threads.
 
 use super::convolution::Convolution;
+use super::depthwise::Depthwise;
 use super::map::{Part, Shape};
 use super::pool::{Largest, Mean};
 use super::sketch::Id;
@@ -22,6 +23,7 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) enum Work {
     Convolution(Box<Convolution>),
+    Depthwise(Box<Depthwise>),
     Largest(Largest),
     Mean(Mean),
 }
@@ -38,7 +40,7 @@ impl Work {
     pub(super) fn scratch(&self) -> usize {
         match self {
             Self::Convolution(own) => own.scratch(),
-            Self::Largest(_) | Self::Mean(_) => 0,
+            Self::Depthwise(_) | Self::Largest(_) | Self::Mean(_) => 0,
         }
     }
 
@@ -62,6 +64,7 @@ impl Work {
                 let scratch = scratch.first_mut().map_or(&mut [][..], Vec::as_mut_slice);
                 own.run(reads.source, reads.add, part, scratch);
             }
+            Self::Depthwise(own) => own.run(reads.source, part),
             Self::Largest(own) => own.run(reads.source, part),
             Self::Mean(own) => own.run(reads.source, part.target),
         }

@@ -5,9 +5,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::convolution::{Affine, Before, Convolution, Kernel};
+use super::depthwise::Depthwise;
 use super::map::{Part, Shape};
 use super::pool::{Largest, Mean};
 use super::step::{Reads, Work};
+use super::vector::Rectifier;
+use super::window::{Padding, Window};
 
 /// A map drawn from `seed`, its border zero.
 fn drawn(shape: Shape, seed: u64) -> Vec<f32> {
@@ -42,11 +45,10 @@ struct Case {
     source: Shape,
     inputs: usize,
     outputs: usize,
-    side: usize,
-    stride: usize,
+    window: Window,
     /// Channels of the target before and behind those that are written.
     around: (usize, usize),
-    rectify: bool,
+    rectifier: Rectifier,
     add: bool,
     threads: usize,
     seed: u64,
@@ -54,16 +56,47 @@ struct Case {
 
 fn cases() -> impl Strategy<Value = Case> {
     let shape = (1..14_usize, 1..14_usize, 1..40_usize, 0..3_usize);
-    let kernel = (1..70_usize, prop::sample::select(vec![1_usize, 2, 3, 5, 7]), 1..4_usize);
-    let rest = ((0..5_usize, 0..3_usize), any::<bool>(), any::<bool>(), 1..5_usize, any::<u64>());
+    let kernel = (1..70_usize, prop::sample::select(vec![1_usize, 2, 3, 5, 7]), 1..4_usize, any::<bool>());
+    let rest = ((0..5_usize, 0..3_usize), rectifiers(), any::<bool>(), 1..5_usize, any::<u64>());
     (shape, kernel, rest, any::<bool>()).prop_map(|(shape, kernel, rest, all)| {
         let (height, width, channels, more) = shape;
-        let (outputs, side, stride) = kernel;
-        let (around, rectify, add, threads, seed) = rest;
+        let (outputs, side, stride, same) = kernel;
+        let (around, rectifier, add, threads, seed) = rest;
+        let padding = if same { Padding::Same } else { Padding::Each(side / 2) };
+        let window = Window { side, stride, padding };
         let source = Shape { height, width, channels, border: side / 2 + more };
         let inputs = if all { channels } else { channels.div_ceil(2) };
-        Case { source, inputs, outputs, side, stride, around, rectify, add, threads, seed }
+        Case { source, inputs, outputs, window, around, rectifier, add, threads, seed }
     })
+}
+
+fn rectifiers() -> impl Strategy<Value = Rectifier> {
+    prop::sample::select(vec![Rectifier::None, Rectifier::Zero, Rectifier::Six])
+}
+
+/// What a sum is rectified to.
+fn rectified(rectifier: Rectifier, sum: f64) -> f64 {
+    match rectifier {
+        Rectifier::None => sum,
+        Rectifier::Zero => sum.max(0.0),
+        Rectifier::Six => sum.clamp(0.0, 6.0),
+    }
+}
+
+/// The row and column of a map that the kernel's first place reads for this pixel; zeros by the rule of PyTorch or TensorFlow.
+fn first(window: Window, source: Shape, target: Shape, pixel: usize) -> [isize; 2] {
+    let signed = |value: usize| isize::try_from(value).unwrap();
+    let one = |place: usize, out: usize, extent: usize| {
+        let zeros = match window.padding {
+            Padding::Each(padding) => padding,
+            Padding::Same => ((out - 1) * window.stride + window.side).saturating_sub(extent) / 2,
+        };
+        signed(place * window.stride) - signed(zeros)
+    };
+    [
+        one(pixel / target.width, target.height, source.height),
+        one(pixel % target.width, target.width, source.width),
+    ]
 }
 
 fn run(work: &Work, reads: Reads<'_>, shape: Shape, target: &mut [f32], threads: usize) {
@@ -77,20 +110,20 @@ proptest! {
 
     #[test]
     fn a_convolution_is_the_naive_one(case in cases()) {
-        let Case { source, inputs, outputs, side, stride, around, .. } = case;
+        let Case { source, inputs, outputs, window, around, .. } = case;
+        let side = window.side;
         let mut rng = ChaCha8Rng::seed_from_u64(case.seed);
         let weights: Vec<f32> =
             (0..outputs * inputs * side * side).map(|_| rng.random_range(-1.0..1.0)).collect();
-        let kernel = Kernel { weights: &weights, inputs, outputs, side, stride, padding: side / 2 };
+        let kernel = Kernel { weights: &weights, inputs, outputs, window };
         let target = Shape {
-            height: kernel.out(source.height),
-            width: kernel.out(source.width),
+            height: window.out(source.height),
+            width: window.out(source.width),
             channels: around.0 + outputs + around.1,
             border: 1,
         };
         let after = affine(outputs, case.seed);
-        let own = Convolution::new(kernel, &after, source, (target, around.0)).unwrap();
-        let own = if case.rectify { own.rectified() } else { own };
+        let own = Convolution::new(kernel, &after, source, (target, around.0)).unwrap().rectified(case.rectifier);
         let values = drawn(source, case.seed);
         let add = drawn(target, case.seed.wrapping_add(1));
         let mut found = drawn(target, case.seed.wrapping_add(2));
@@ -99,7 +132,7 @@ proptest! {
         run(&Work::Convolution(Box::new(own)), reads, target, &mut found, case.threads);
         let signed = |value: usize| isize::try_from(value).unwrap();
         for pixel in 0..target.pixels() {
-            let (row, column) = (signed(pixel / target.width), signed(pixel % target.width));
+            let [row, column] = first(window, source, target, pixel);
             for output in 0..outputs {
                 let mut sum = 0.0;
                 for (index, weight) in weights[output * inputs * side * side..].iter().enumerate() {
@@ -107,14 +140,13 @@ proptest! {
                     if input == inputs {
                         break;
                     }
-                    let from = |own: isize, place: usize| own * signed(stride) + signed(place) - signed(side / 2);
-                    let here = [from(row, place / side), from(column, place % side)];
+                    let here = [row + signed(place / side), column + signed(place % side)];
                     sum += f64::from(*weight) * at(source, &values, here, input);
                 }
                 let place = target.place(pixel) + around.0 + output;
                 let mut wanted = sum * f64::from(after.scale[output]) + f64::from(after.shift[output]);
                 wanted += if case.add { f64::from(add[place]) } else { 0.0 };
-                wanted = if case.rectify { wanted.max(0.0) } else { wanted };
+                wanted = rectified(case.rectifier, wanted);
                 prop_assert!((f64::from(found[place]) - wanted).abs() < 1e-4 * wanted.abs().max(1.0));
             }
         }
@@ -130,6 +162,46 @@ proptest! {
     }
 
     #[test]
+    fn a_depthwise_convolution_is_the_naive_one(
+        (height, width, channels, more) in (1..14_usize, 1..14_usize, 1..70_usize, 0..2_usize),
+        (side, stride, same) in (prop::sample::select(vec![1_usize, 3, 5, 7]), 1..4_usize, any::<bool>()),
+        rectifier in rectifiers(), threads in 1..5_usize, seed in any::<u64>(),
+    ) {
+        let source = Shape { height, width, channels, border: side / 2 + more };
+        let padding = if same { Padding::Same } else { Padding::Each(side / 2) };
+        let window = Window { side, stride, padding };
+        let target = Shape { height: window.out(height), width: window.out(width), channels, border: 1 };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // so large that some sums are above 6
+        let weights: Vec<f32> = (0..channels * side * side).map(|_| rng.random_range(-6.0..6.0)).collect();
+        let kernel = Kernel { weights: &weights, inputs: 1, outputs: channels, window };
+        let after = affine(channels, seed);
+        let own = Depthwise::new(kernel, &after, source, target).unwrap().rectified(rectifier);
+        let values = drawn(source, seed);
+        let mut found = vec![0.0; target.values()];
+        let reads = Reads { source: &values, add: None };
+        run(&Work::Depthwise(Box::new(own)), reads, target, &mut found, threads);
+        let signed = |value: usize| isize::try_from(value).unwrap();
+        let mut written = vec![false; found.len()];
+        for pixel in 0..target.pixels() {
+            let [row, column] = first(window, source, target, pixel);
+            for channel in 0..channels {
+                let own = &weights[channel * side * side..][..side * side];
+                let sum: f64 = own.iter().enumerate().map(|(place, weight)| {
+                    let here = [row + signed(place / side), column + signed(place % side)];
+                    f64::from(*weight) * at(source, &values, here, channel)
+                }).sum();
+                let wanted = sum * f64::from(after.scale[channel]) + f64::from(after.shift[channel]);
+                let wanted = rectified(rectifier, wanted);
+                let place = target.place(pixel) + channel;
+                written[place] = true;
+                prop_assert!((f64::from(found[place]) - wanted).abs() < 1e-4 * wanted.abs().max(1.0));
+            }
+        }
+        prop_assert!(written.iter().zip(&found).all(|(written, value)| *written || value.to_bits() == 0));
+    }
+
+    #[test]
     fn what_stands_before_is_the_naive_one(
         (height, width, channels, border) in (2..15_usize, 2..15_usize, 1..40_usize, 0..2_usize),
         outputs in 1..70_usize, halve in any::<bool>(), threads in 1..5_usize, seed in any::<u64>(),
@@ -140,7 +212,7 @@ proptest! {
         let target = Shape { height: height / scale, width: width / scale, channels: outputs, border: 0 };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let weights: Vec<f32> = (0..outputs * inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
-        let kernel = Kernel { weights: &weights, inputs, outputs, side: 1, stride: 1, padding: 0 };
+        let kernel = Kernel { weights: &weights, inputs, outputs, window: Window::POINT };
         let (first, after) = (affine(inputs, seed), affine(outputs, seed.wrapping_add(1)));
         let own = Convolution::new(kernel, &after, source, (target, 0)).unwrap();
         let own = own.with(Before { affine: first.clone(), halve });
@@ -210,8 +282,9 @@ fn what_is_no_number_stays_none() {
     let source = Shape { height: 1, width: 1, channels: 20, border: 0 };
     let target = Shape { channels: 19, ..source };
     let weights = vec![1.0; 20 * 19];
-    let kernel = Kernel { weights: &weights, inputs: 20, outputs: 19, side: 1, stride: 1, padding: 0 };
-    let own = Convolution::new(kernel, &affine(19, 1), source, (target, 0)).unwrap().rectified();
+    let kernel = Kernel { weights: &weights, inputs: 20, outputs: 19, window: Window::POINT };
+    let own =
+        Convolution::new(kernel, &affine(19, 1), source, (target, 0)).unwrap().rectified(Rectifier::Six);
     let own = own.with(Before { affine: affine(20, 2), halve: false });
     let mut found = vec![0.0; 19];
     let values = vec![f32::NAN; 20];
@@ -231,15 +304,48 @@ fn what_is_no_number_stays_none() {
 }
 
 #[test]
+fn what_is_no_number_stays_none_in_a_depthwise_convolution() {
+    for channels in [5, 20] {
+        let source = Shape { height: 1, width: 1, channels, border: 1 };
+        let weights = vec![1.0; channels * 9];
+        let window = Window { side: 3, stride: 1, padding: Padding::Same };
+        let kernel = Kernel { weights: &weights, inputs: 1, outputs: channels, window };
+        let own = Depthwise::new(kernel, &affine(channels, 1), source, source).unwrap();
+        let mut values = vec![0.0; source.values()];
+        values[source.place(0)..][..channels].fill(f32::NAN);
+        let mut found = vec![0.0; source.values()];
+        let reads = Reads { source: &values, add: None };
+        run(&Work::Depthwise(Box::new(own.rectified(Rectifier::Six))), reads, source, &mut found, 1);
+        assert!(found[source.place(0)..][..channels].iter().all(|value| value.is_nan()), "{found:?}");
+    }
+}
+
+#[test]
 fn shapes_that_do_not_fit_make_no_convolution() {
     let source = Shape { height: 4, width: 4, channels: 3, border: 1 };
     let target = Shape { channels: 5, ..source };
     let weights = vec![0.0; 5 * 3 * 9];
-    let kernel = Kernel { weights: &weights, inputs: 3, outputs: 5, side: 3, stride: 1, padding: 1 };
+    let window = Window { side: 3, stride: 1, padding: Padding::Each(1) };
+    let kernel = Kernel { weights: &weights, inputs: 3, outputs: 5, window };
     let after = affine(5, 1);
     assert!(Convolution::new(kernel, &after, source, (target, 0)).is_some());
     assert!(Convolution::new(kernel, &after, source, (target, 1)).is_none(), "past the last channel");
     assert!(Convolution::new(kernel, &affine(4, 1), source, (target, 0)).is_none(), "four sums for five");
     assert!(Convolution::new(kernel, &after, Shape { border: 0, ..source }, (target, 0)).is_none());
     assert!(Convolution::new(Kernel { inputs: 4, ..kernel }, &after, source, (target, 0)).is_none());
+    for wrong in [Window { side: 0, ..window }, Window { stride: 0, ..window }] {
+        assert!(Convolution::new(Kernel { window: wrong, ..kernel }, &after, source, (target, 0)).is_none());
+    }
+    let kernel = Kernel { weights: &weights[..27], inputs: 1, outputs: 3, window };
+    let after = affine(3, 1);
+    assert!(Depthwise::new(kernel, &after, source, source).is_some());
+    assert!(Depthwise::new(kernel, &after, source, target).is_none(), "five channels for three");
+    assert!(Depthwise::new(kernel, &after, Shape { border: 0, ..source }, source).is_none());
+    assert!(Depthwise::new(kernel, &after, source, Shape { width: 3, ..source }).is_none());
+    let behind = Window { side: 5, stride: 2, padding: Padding::Same };
+    let weights = vec![0.0; 3 * 25];
+    let (kernel, half) =
+        (Kernel { weights: &weights, window: behind, ..kernel }, Shape { height: 2, width: 2, ..source });
+    assert!(Depthwise::new(kernel, &after, Shape { border: 2, ..source }, half).is_some());
+    assert!(Depthwise::new(kernel, &after, source, half).is_none(), "one zero before, but two behind");
 }

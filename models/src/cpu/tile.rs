@@ -2,14 +2,14 @@
 
 use macerator::{Scalar, Simd, Vector};
 
-use super::vector::{load, rectified, rectify, store};
+use super::vector::{Rectifier, load, store};
 
 /// Pixels of a tile at most: eight times two sums, two vectors of weights and one value fit into 32 registers.
 pub(super) const MOST: usize = 8;
 /// The same where there are 16 registers.
 pub(super) const FEWER: usize = 6;
 /// Values of the widest vector.
-const WIDEST: usize = 16;
+pub(super) const WIDEST: usize = 16;
 
 /// A run of values that lie together in the map that is read: one row of the kernel, or one of its places.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub(super) struct Output<'a> {
     pub(super) add: Option<&'a [f32]>,
     /// Channels that are kept: the last vector may be only partly an output.
     pub(super) keep: usize,
-    pub(super) rectify: bool,
+    pub(super) rectifier: Rectifier,
 }
 
 /// Computes `bases.len()` pixels, [`MOST`] at most: pixel `i` reads from `bases[i]` and writes to `places[i]`.
@@ -104,18 +104,18 @@ fn tile<S: Simd, const M: usize, const N: usize>(
 
 /// Adds, rectifies and stores one vector, of which so many values are kept.
 #[inline(always)]
-fn finish<S: Simd>(values: &[f32], output: &mut Output<'_>, place: usize, keep: usize) {
+pub(super) fn finish<S: Simd>(values: &[f32], output: &mut Output<'_>, place: usize, keep: usize) {
     let lanes = S::lanes32();
     if keep >= lanes {
         let mut sum = load::<S>(values);
         if let Some(add) = output.add {
             sum += load(&add[place..]);
         }
-        store(&mut output.target[place..], if output.rectify { rectified(sum) } else { sum });
+        store(&mut output.target[place..], output.rectifier.vector(sum));
         return;
     }
     for (index, value) in values[..keep].iter().enumerate() {
         let added = *value + output.add.map_or(0.0, |add| add[place + index]);
-        output.target[place + index] = if output.rectify { rectify(added) } else { added };
+        output.target[place + index] = output.rectifier.value(added);
     }
 }

@@ -35,9 +35,42 @@ pub(super) fn store<S: Simd>(values: &mut [f32], vector: Vector<S, f32>) {
     cast_slice_mut::<f32, u8>(&mut values[..S::lanes32()]).copy_from_slice(bytes_of(&vector));
 }
 
-/// Zero where a value is below it; what is no number stays none, on every processor.
+/// What becomes of a sum at the end of a step; what is no number stays none, on every processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rectifier {
+    /// It stays as it is.
+    None,
+    /// Zero where it is below.
+    Zero,
+    /// The same, and 6 where it is above.
+    Six,
+}
+
+impl Rectifier {
+    /// Of each value of a vector.
+    #[inline(always)]
+    pub(super) fn vector<S: Simd>(self, vector: Vector<S, f32>) -> Vector<S, f32> {
+        match self {
+            Self::None => vector,
+            Self::Zero => rectified(vector),
+            Self::Six => {
+                let (six, above) = (6.0_f32.splat::<S>(), rectified(vector));
+                f32::vlt(six, above).select(six, above)
+            }
+        }
+    }
+
+    /// Of one value.
+    #[inline(always)]
+    pub(super) fn value(self, value: f32) -> f32 {
+        let above = if self == Self::None { value } else { rectify(value) };
+        if self == Self::Six && above > 6.0 { 6.0 } else { above }
+    }
+}
+
+/// Zero where a value is below it.
 #[inline(always)]
-pub(super) fn rectified<S: Simd>(vector: Vector<S, f32>) -> Vector<S, f32> {
+fn rectified<S: Simd>(vector: Vector<S, f32>) -> Vector<S, f32> {
     let zero = 0.0_f32.splat::<S>();
     f32::vlt(vector, zero).select(zero, vector)
 }

@@ -211,6 +211,7 @@ fn infer(source: &Source, preset: &str) -> Result<Architecture, ImportError> {
             ("conv_0.conv_0.conv.weight", "final_conv.bias")
         }
         Architecture::Convnext(_) => ("features.0.0.weight", "classifier.2.bias"),
+        Architecture::EfficientnetLite(_) => ("_conv_stem.weight", "_fc.bias"),
         Architecture::Residual(_) => ("stem.weight", "head.bias"),
     };
     let sorted = names::sort(source.entries().keys(), &template(&least)?, &least)?;

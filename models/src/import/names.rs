@@ -104,6 +104,7 @@ fn alias(name: &str, architecture: &Architecture) -> String {
         Architecture::Residual(_)
         | Architecture::BasicUnet(_)
         | Architecture::Convnext(_)
+        | Architecture::EfficientnetLite(_)
         | Architecture::Resnet3d(_)
         | Architecture::BasicUnet3d(_) => name.to_owned(),
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::convnext::ConvnextConfig;
 use super::densenet::DensenetConfig;
+use super::efficientnet::EfficientnetLiteConfig;
 use super::residual::NetworkConfig;
 use super::resnet::{ResnetConfig, Stem};
 use super::resnet3d::Resnet3dConfig;
@@ -34,6 +35,8 @@ pub enum Architecture {
     BasicUnet(BasicUnetConfig),
     /// torchvision's ConvNeXt ([`super::convnext`]).
     Convnext(ConvnextConfig),
+    /// TensorFlow's EfficientNet-Lite ([`super::efficientnet`]).
+    EfficientnetLite(EfficientnetLiteConfig),
     /// MONAI's ResNet for volumes ([`super::resnet3d`]).
     Resnet3d(Resnet3dConfig),
     /// MONAI's `BasicUNet` for volumes ([`super::unet3d`]).
@@ -86,12 +89,13 @@ impl ArchitectureError {
 }
 
 /// The names that [`Architecture::preset`] knows.
-pub const PRESETS: [&str; 9] = [
+pub const PRESETS: [&str; 10] = [
     "resnet18",
     "resnet18-28",
     "resnet50",
     "densenet121",
     "convnext-tiny",
+    "efficientnet-lite0",
     "basic-unet",
     "resnet18-3d",
     "medicalnet-resnet18",
@@ -107,6 +111,9 @@ impl Architecture {
             "resnet50" => Self::Resnet(ResnetConfig::resnet50(input_channels, outputs)),
             "densenet121" => Self::Densenet(DensenetConfig::densenet121(input_channels, outputs)),
             "convnext-tiny" => Self::Convnext(ConvnextConfig::tiny(input_channels, outputs)),
+            "efficientnet-lite0" => {
+                Self::EfficientnetLite(EfficientnetLiteConfig::lite0(input_channels, outputs))
+            }
             "resnet18-3d" => Self::Resnet3d(Resnet3dConfig::monai(input_channels, outputs)),
             "medicalnet-resnet18" => Self::Resnet3d(Resnet3dConfig::medicalnet(input_channels, outputs)),
             "basic-unet-3d" => Self::BasicUnet3d(BasicUnetConfig::monai(input_channels, outputs)),
@@ -124,6 +131,7 @@ impl Architecture {
             | Self::Resnet(_)
             | Self::Densenet(_)
             | Self::Convnext(_)
+            | Self::EfficientnetLite(_)
             | Self::Resnet3d(_) => Task::Classification,
             Self::BasicUnet(_) | Self::BasicUnet3d(_) => Task::Segmentation,
         }
@@ -141,6 +149,7 @@ impl Architecture {
             Self::Resnet(config) => config.input_channels,
             Self::Densenet(config) => config.input_channels,
             Self::Convnext(config) => config.input_channels,
+            Self::EfficientnetLite(config) => config.input_channels,
             Self::Resnet3d(config) => config.input_channels,
             Self::BasicUnet(config) | Self::BasicUnet3d(config) => config.input_channels,
         }
@@ -153,6 +162,7 @@ impl Architecture {
             Self::Resnet(config) => config.outputs,
             Self::Densenet(config) => config.outputs,
             Self::Convnext(config) => config.outputs,
+            Self::EfficientnetLite(config) => config.outputs,
             Self::Resnet3d(config) => config.outputs,
             Self::BasicUnet(config) | Self::BasicUnet3d(config) => config.outputs,
         }
@@ -165,6 +175,7 @@ impl Architecture {
             Self::Resnet(config) => Some(config.features()),
             Self::Densenet(config) => Some(config.features()),
             Self::Convnext(config) => Some(config.features()),
+            Self::EfficientnetLite(config) => Some(config.features()),
             Self::Resnet3d(config) => Some(config.features()),
             Self::BasicUnet(_) | Self::BasicUnet3d(_) => None,
         }
@@ -173,7 +184,7 @@ impl Architecture {
     /// The least side of a picture or volume, in pixels: below it a pooling would have nothing to pool.
     pub fn least_side(&self) -> usize {
         match self {
-            Self::Residual(_) | Self::Resnet(_) | Self::Resnet3d(_) => 8,
+            Self::Residual(_) | Self::Resnet(_) | Self::EfficientnetLite(_) | Self::Resnet3d(_) => 8,
             Self::Densenet(_) | Self::BasicUnet(_) | Self::BasicUnet3d(_) | Self::Convnext(_) => 32,
         }
     }
@@ -200,6 +211,13 @@ impl Architecture {
             Self::Convnext(config) => {
                 each("blocks", &config.blocks, 1, MAX_LAYERS)?;
                 each("channels", &config.channels, 1, MAX_CHANNELS)
+            }
+            Self::EfficientnetLite(config) => {
+                each("blocks", &config.blocks, 1, MAX_LAYERS)?;
+                // they are widened sixfold
+                each("channels", &config.channels, 1, MAX_CHANNELS / 6)?;
+                limit("stem_channels", config.stem_channels, 1, MAX_CHANNELS)?;
+                limit("head_channels", config.head_channels, 1, MAX_CHANNELS)
             }
             Self::Resnet3d(config) => {
                 limit("width", config.width, 1, MAX_CHANNELS / 8)?;
@@ -232,8 +250,9 @@ impl Architecture {
                 sum + linear(input, config.outputs)
             }
             Self::Resnet(config) => resnet(config),
-            Self::Densenet(config) => densenet(config),
+            Self::Densenet(config) => config.weights(),
             Self::Convnext(config) => config.weights(),
+            Self::EfficientnetLite(config) => config.weights(),
             Self::Resnet3d(config) => config.weights(),
             Self::BasicUnet(config) => basic_unet(config, 2),
             Self::BasicUnet3d(config) => basic_unet(config, 3),
@@ -270,22 +289,6 @@ fn resnet(config: &ResnetConfig) -> u64 {
         };
         if plan.stride != 1 || plan.input != output {
             sum += conv(plan.input, output, 1) + norm(output);
-        }
-    }
-    sum + linear(config.features(), config.outputs)
-}
-
-fn densenet(config: &DensenetConfig) -> u64 {
-    let middle = config.bottleneck * config.growth;
-    let mut sum = conv(config.input_channels, config.stem_channels, 7) + norm(config.stem_channels);
-    for (index, (input, output)) in config.channels().into_iter().enumerate() {
-        for layer in 0..config.blocks[index] {
-            let own = input + layer * config.growth;
-            sum += norm(own) + conv(own, middle, 1) + norm(middle) + conv(middle, config.growth, 3);
-        }
-        sum += norm(output);
-        if index < 3 {
-            sum += conv(output, output / 2, 1);
         }
     }
     sum + linear(config.features(), config.outputs)
@@ -339,8 +342,8 @@ fn each(field: &'static str, values: &[usize], least: usize, most: usize) -> Res
 mod tests {
     use super::*;
 
-    /// Reference: `sum(p.numel() for p in state_dict().values())` of torchvision 0.29 and MONAI 1.6,
-    /// without `num_batches_tracked`.
+    /// Reference: `sum(p.numel() for p in state_dict().values())` of torchvision 0.29, MONAI 1.6 and
+    /// efficientnet_lite_pytorch 0.1.0, without `num_batches_tracked`.
     #[test]
     fn published_networks_have_their_published_number_of_weights() {
         let cases = [
@@ -348,12 +351,29 @@ mod tests {
             ("resnet50", 3, 1000, 25_610_152),
             ("densenet121", 3, 1000, 8_062_504),
             ("convnext-tiny", 3, 1000, 28_589_128),
+            ("efficientnet-lite0", 3, 1000, 4_694_024),
             ("resnet18-3d", 1, 400, 33_375_696),
             ("medicalnet-resnet18", 1, 0, 32_993_984),
             ("basic-unet-3d", 1, 2, 5_749_410),
         ];
         for (name, channels, outputs, weights) in cases {
             assert_eq!(Architecture::preset(name, channels, outputs).unwrap().weights(), weights, "{name}");
+        }
+    }
+
+    /// The same reference for what the family's published scaling gives: Lite1 to Lite4.
+    #[test]
+    fn the_larger_networks_of_a_family_are_other_numbers() {
+        let cases = [
+            ([1, 3, 3, 4, 4, 5, 1], [16, 24, 40, 80, 112, 192, 320], 5_470_344),
+            ([1, 3, 3, 4, 4, 5, 1], [16, 24, 48, 88, 120, 208, 352], 6_150_168),
+            ([1, 3, 3, 5, 5, 6, 1], [24, 32, 48, 96, 136, 232, 384], 8_273_768),
+            ([1, 4, 4, 6, 6, 8, 1], [24, 32, 56, 112, 160, 272, 448], 13_118_936),
+        ];
+        for (blocks, channels, weights) in cases {
+            let config =
+                EfficientnetLiteConfig { blocks, channels, ..EfficientnetLiteConfig::lite0(3, 1000) };
+            assert_eq!(Architecture::EfficientnetLite(config).weights(), weights, "{blocks:?}");
         }
     }
 

@@ -7,10 +7,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::convnext::Convnext;
 use super::densenet::Densenet;
+use super::efficientnet::EfficientnetLite;
 use super::init::Init;
 use super::resnet::Resnet;
 use super::state::{self, Misfits, ReadBack, StateDict};
-use super::{Architecture, Network, Outputs, convnext, densenet, resnet};
+use super::{Architecture, Network, Outputs, convnext, densenet, efficientnet, resnet};
 
 /// A network for classification, of any family.
 #[derive(Module, Debug)]
@@ -24,6 +25,8 @@ pub enum Classifier {
     Densenet(Densenet),
     /// A ConvNeXt.
     Convnext(Convnext),
+    /// An EfficientNet-Lite.
+    EfficientnetLite(EfficientnetLite),
 }
 
 impl Classifier {
@@ -40,6 +43,9 @@ impl Classifier {
             }
             Architecture::Convnext(config) => {
                 Self::Convnext(Convnext::new(config, &mut Init::drawn(generator, device)))
+            }
+            Architecture::EfficientnetLite(config) => {
+                Self::EfficientnetLite(EfficientnetLite::new(config, &mut Init::drawn(generator, device)))
             }
             Architecture::BasicUnet(_) | Architecture::Resnet3d(_) | Architecture::BasicUnet3d(_) => {
                 return None;
@@ -68,6 +74,9 @@ impl Classifier {
             Architecture::Resnet(config) => Self::Resnet(Resnet::new(config, &mut Init::zeros(device))),
             Architecture::Densenet(config) => Self::Densenet(Densenet::new(config, &mut Init::zeros(device))),
             Architecture::Convnext(config) => Self::Convnext(Convnext::new(config, &mut Init::zeros(device))),
+            Architecture::EfficientnetLite(config) => {
+                Self::EfficientnetLite(EfficientnetLite::new(config, &mut Init::zeros(device)))
+            }
             Architecture::BasicUnet(_) | Architecture::Resnet3d(_) | Architecture::BasicUnet3d(_) => {
                 return None;
             }
@@ -91,6 +100,7 @@ impl Classifier {
             Self::Resnet(network) => network.maps(pictures),
             Self::Densenet(network) => network.maps(pictures),
             Self::Convnext(network) => network.maps(pictures),
+            Self::EfficientnetLite(network) => network.maps(pictures),
         }
     }
 
@@ -101,6 +111,7 @@ impl Classifier {
             Self::Resnet(network) => network.tail(maps),
             Self::Densenet(network) => network.tail(maps),
             Self::Convnext(network) => network.tail(maps),
+            Self::EfficientnetLite(network) => network.tail(maps),
         }
     }
 
@@ -110,6 +121,7 @@ impl Classifier {
             Self::Resnet(_) => resnet::name,
             Self::Densenet(_) => densenet::name,
             Self::Convnext(_) => convnext::name,
+            Self::EfficientnetLite(_) => efficientnet::name,
         }
     }
 }

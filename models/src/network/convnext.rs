@@ -11,7 +11,7 @@ use burn::tensor::activation::gelu;
 use serde::{Deserialize, Serialize};
 
 use super::Outputs;
-use super::init::Init;
+use super::init::{Init, Kernel};
 
 /// Side of the square that one value after the stem is made of, and by how much the stem shrinks.
 pub(crate) const STEM: usize = 4;
@@ -149,7 +149,7 @@ struct Block {
 impl Block {
     fn new(channels: usize, init: &mut Init<'_>) -> Self {
         Self {
-            depthwise: init.depthwise(channels, DEPTHWISE),
+            depthwise: init.depthwise(channels, Kernel { side: DEPTHWISE, stride: 1, bias: true }),
             norm: init.layer_norm(channels, EPSILON),
             widen: init.linear(channels, WIDENS * channels),
             narrow: init.linear(WIDENS * channels, channels),

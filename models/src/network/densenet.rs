@@ -63,6 +63,25 @@ impl DensenetConfig {
     pub fn features(&self) -> usize {
         self.channels()[3].1
     }
+
+    /// How many values the weights have, running statistics included.
+    pub(super) fn weights(&self) -> u64 {
+        let conv = |input: usize, output: usize, side: usize| input * output * side * side;
+        let norm = |channels: usize| 4 * channels;
+        let middle = self.bottleneck * self.growth;
+        let mut sum = conv(self.input_channels, self.stem_channels, 7) + norm(self.stem_channels);
+        for (index, (input, output)) in self.channels().into_iter().enumerate() {
+            for layer in 0..self.blocks[index] {
+                let own = input + layer * self.growth;
+                sum += norm(own) + conv(own, middle, 1) + norm(middle) + conv(middle, self.growth, 3);
+            }
+            sum += norm(output);
+            if index < 3 {
+                sum += conv(output, output / 2, 1);
+            }
+        }
+        (sum + self.features() * self.outputs + self.outputs) as u64
+    }
 }
 
 /// A densely connected network for classification.

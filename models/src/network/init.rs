@@ -110,12 +110,15 @@ impl<'a> Init<'a> {
         conv
     }
 
-    /// A convolution of each channel by itself, with "same" padding and bias.
-    pub(super) fn depthwise(&mut self, channels: usize, side: usize) -> Conv2d {
+    /// A convolution of each channel by itself, with "same" padding.
+    pub(super) fn depthwise(&mut self, channels: usize, kernel: Kernel) -> Conv2d {
+        let Kernel { side, stride, bias } = kernel;
         let pad = side / 2;
         let mut conv = Conv2dConfig::new([channels, channels], [side, side])
+            .with_stride([stride, stride])
             .with_groups(channels)
             .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+            .with_bias(bias)
             .with_initializer(Initializer::Zeros)
             .init(self.device);
         if let Some(weight) = self.draw([channels, 1, side, side], 1.0 / side as f32) {

@@ -7,14 +7,16 @@
 //!
 //! What each family copies: [`resnet`] torchvision's and MedMNIST's ResNet,
 //! [`densenet`] torchvision's and TorchXRayVision's DenseNet, [`unet`] MONAI's
-//! `BasicUNet`, [`convnext`] torchvision's ConvNeXt, [`resnet3d`] and [`unet3d`] MONAI's networks for volumes (MedicalNet's
-//! weights fit the first), [`residual`] our own. `tests/it/parity.rs` compares them with those
+//! `BasicUNet`, [`convnext`] torchvision's ConvNeXt, [`efficientnet`] TensorFlow's EfficientNet-Lite under the names of
+//! `efficientnet_lite_pytorch`, [`resnet3d`] and [`unet3d`] MONAI's networks for volumes (MedicalNet's
+//! weights fit the first), [`residual`] our own. `tests/it/parity.rs` and `networks.rs` compare them with those
 //! packages.
 
 pub mod architecture;
 pub mod classifier;
 pub mod convnext;
 pub mod densenet;
+pub mod efficientnet;
 pub mod residual;
 pub mod resnet;
 pub mod resnet3d;

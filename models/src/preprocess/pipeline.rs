@@ -130,6 +130,12 @@ impl Pipeline {
         }
     }
 
+    /// TensorFlow's of EfficientNet-Lite: as [`Self::imagenet`], with `(x - 127) / 128` of a value up to 255.
+    pub fn efficientnet_lite(channels: usize) -> Self {
+        let channel = Channel { mean: 127.0 / 255.0, deviation: 128.0 / 255.0 };
+        Self { channels: vec![channel; channels], ..Self::imagenet(channels) }
+    }
+
     /// TorchXRayVision's: to -1024..1024, the middle square, 224 x 224 by scikit-image.
     pub fn torchxrayvision() -> Self {
         Self {

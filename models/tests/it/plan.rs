@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use models::cpu::{Computed, Plan, Seen, TOLERANCE};
 use models::network::convnext::ConvnextConfig;
 use models::network::densenet::DensenetConfig;
+use models::network::efficientnet::EfficientnetLiteConfig;
 use models::network::resnet::{BlockKind, ResnetConfig, Stem};
 use models::network::{Architecture, Classifier, NetworkConfig, Stage, StateDict, StateTensor};
 use models::{Bundle, Device as ModelsDevice, DeviceChoice, Scorer};
@@ -41,12 +42,22 @@ fn networks() -> Vec<(Architecture, Vec<(usize, usize)>)> {
         stages: vec![stage(6, 1), stage(17, 2), stage(35, 3)],
         outputs: 4,
     };
+    // depthwise convolutions of 5 to 102 channels
+    let lite = EfficientnetLiteConfig {
+        input_channels: 2,
+        outputs: 3,
+        stem_channels: 5,
+        blocks: [2, 2, 1, 3, 1, 2, 1],
+        channels: [5, 3, 8, 4, 17, 6, 9],
+        head_channels: 21,
+    };
     vec![
         (Architecture::Resnet(resnet), vec![(33, 47), (64, 32), (8, 8)]),
         (Architecture::Resnet(small), vec![(9, 28)]),
         (Architecture::Resnet(narrow), vec![(39, 41)]),
         (Architecture::Densenet(densenet), vec![(33, 47), (71, 64), (32, 32)]),
         (Architecture::Residual(own), vec![(24, 24), (31, 19)]),
+        (Architecture::EfficientnetLite(lite), vec![(33, 46), (64, 96), (8, 11)]),
     ]
 }
 
@@ -83,17 +94,19 @@ fn plans_give_the_modules_numbers_at_odd_sizes_and_in_every_batch() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let (architecture, sizes) = networks().swap_remove(3);
-    let (_, state) = network(&architecture, 4);
-    let plan = Plan::new(&architecture, &state, sizes[1], 0).unwrap();
-    let values = pictures(&architecture, sizes[1], 3);
-    let by = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| plan.forward(&values).unwrap())
-    };
-    let one = by(1);
-    for threads in [2, 3, 4, 7] {
-        assert_eq!(by(threads), one, "{threads}");
+    for family in [3, 5] {
+        let (architecture, sizes) = networks().swap_remove(family);
+        let (_, state) = network(&architecture, 4);
+        let plan = Plan::new(&architecture, &state, sizes[1], 0).unwrap();
+        let values = pictures(&architecture, sizes[1], 3);
+        let by = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| plan.forward(&values).unwrap())
+        };
+        let one = by(1);
+        for threads in [2, 3, 4, 7] {
+            assert_eq!(by(threads), one, "{threads}");
+        }
     }
 }
 

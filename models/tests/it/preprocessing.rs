@@ -57,7 +57,12 @@ fn pipelines_that_do_not_end_at_their_size_are_refused() {
     for pipeline in refused {
         assert!(pipeline.check().is_err(), "{pipeline:?}");
     }
-    for pipeline in [Pipeline::imagenet(3), Pipeline::torchxrayvision(), Pipeline::medmnist(1)] {
+    for pipeline in [
+        Pipeline::imagenet(3),
+        Pipeline::efficientnet_lite(1),
+        Pipeline::torchxrayvision(),
+        Pipeline::medmnist(1),
+    ] {
         pipeline.check().unwrap();
     }
 }

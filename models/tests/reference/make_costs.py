@@ -1,6 +1,6 @@
 """Makes `costs.json`: FLOP of published networks as PyTorch counts them, which `tests/it/costs.rs` compares with our count.
 
-    python3 -m venv venv && venv/bin/pip install torch torchvision monai
+    python3 -m venv venv && venv/bin/pip install torch torchvision monai efficientnet_lite_pytorch==0.1.0
     venv/bin/python models/tests/reference/make_costs.py
 
 `torch.utils.flop_counter` watches a forward pass and counts convolutions and matrix products, two a multiply-add, biases,
@@ -15,6 +15,7 @@ import pathlib
 import monai
 import torch
 import torchvision
+from efficientnet_lite_pytorch import EfficientNet
 from torch.utils.flop_counter import FlopCounterMode
 
 HERE = pathlib.Path(__file__).parent
@@ -35,6 +36,11 @@ for name in TORCHVISION:
         model = getattr(torchvision.models, name)(weights=None, num_classes=outputs)
         shape = [batch, channels, height, width]
         cases.append({"name": name, "shape": shape, "outputs": outputs, "flop": counted(model, shape)})
+for batch, channels, height, width, outputs in SHAPES:
+    # padding by the size of what comes in
+    model = EfficientNet.from_name("efficientnet-lite0", image_size=None, num_classes=outputs)
+    shape = [batch, channels, height, width]
+    cases.append({"name": "efficientnet-lite0", "shape": shape, "outputs": outputs, "flop": counted(model, shape)})
 for shape in ([1, 1, 64, 96], [2, 2, 128, 128]):
     model = monai.networks.nets.BasicUNet(spatial_dims=2, in_channels=shape[1], out_channels=3)
     cases.append({"name": "basic-unet", "shape": shape, "outputs": 3, "flop": counted(model, shape)})

@@ -1,16 +1,19 @@
-"""Makes `networks.json` and small files of weights, which `tests/it/networks.rs` reads: ConvNeXt and the networks for volumes.
+"""Makes `networks.json` and small files of weights, which `tests/it/networks.rs` reads: ConvNeXt, EfficientNet-Lite and the
+networks for volumes.
 
     python3 -m venv venv
-    venv/bin/pip install torch torchvision monai
+    venv/bin/pip install torch torchvision monai efficientnet_lite_pytorch==0.1.0
     venv/bin/python models/tests/reference/make_networks.py
 
-The networks are those of torchvision and MONAI, with weights by `formula.py`. Everything runs on the CPU in f32; nothing
+The networks are those of torchvision, MONAI and `efficientnet_lite_pytorch` (PyPI, Apache-2.0), with weights by `formula.py`. Everything runs on the CPU in f32; nothing
 is downloaded.
 """
 
 import monai
 import torch
 import torchvision
+from efficientnet_lite_pytorch import EfficientNet, get_model_params
+from efficientnet_lite_pytorch.utils import get_same_padding_conv2d
 from monai.networks.nets import BasicUNet
 from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetFeatures
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
@@ -32,6 +35,40 @@ def convnext(blocks=(3, 3, 9, 3), channels=(96, 192, 384, 768), inputs=3, output
         "channels": list(channels),
     }
     return model, architecture
+
+
+def lite_architecture(inputs, outputs, stem, blocks, channels, head):
+    return {
+        "family": "efficientnet-lite",
+        "input_channels": inputs,
+        "outputs": outputs,
+        "stem_channels": stem,
+        "blocks": list(blocks),
+        "channels": list(channels),
+        "head_channels": head,
+    }
+
+
+def lite0(outputs=10):
+    """As the package makes it: its padding is that of 224 px."""
+    model = EfficientNet.from_name("efficientnet-lite0", num_classes=outputs)
+    return model, lite_architecture(3, outputs, 32, (1, 2, 2, 3, 3, 4, 1), (16, 24, 40, 80, 112, 192, 320), 1280)
+
+
+def lite(blocks, channels, stem, head, inputs=1, outputs=3):
+    """Other numbers, with padding by the size of what comes in. The package has fixed stems and heads: they are replaced."""
+    args, params = get_model_params("efficientnet-lite0", None)
+    numbers = zip(args, blocks, [stem, *channels], channels)
+    args = [own._replace(num_repeat=count, input_filters=start, output_filters=end) for own, count, start, end in numbers]
+    changes = dict(width_coefficient=None, depth_coefficient=None, image_size=None, fix_head_stem=False)
+    model = EfficientNet(args, params._replace(num_classes=outputs, **changes))
+    conv = get_same_padding_conv2d(image_size=None)
+    model._conv_stem = conv(inputs, stem, kernel_size=3, stride=2, bias=False)
+    model._bn0 = torch.nn.BatchNorm2d(stem, eps=model._bn0.eps)
+    model._conv_head = conv(channels[-1], head, kernel_size=1, bias=False)
+    model._bn1 = torch.nn.BatchNorm2d(head, eps=model._bn1.eps)
+    model._fc = torch.nn.Linear(head, outputs)
+    return model, lite_architecture(inputs, outputs, stem, blocks, channels, head)
 
 
 def resnet3d(blocks=(2, 2, 2, 2), width=64, inputs=1, outputs=3, stem_stride=1, shortcut="project"):
@@ -103,9 +140,13 @@ def case(name, made, seed, sides, batch=1, every=1):
 
 def cases():
     narrow = dict(features=(4, 4, 8, 8, 16, 6))
+    narrow_lite = ((1, 2, 1, 2, 1, 1, 1), (4, 6, 8, 10, 12, 14, 18), 8, 24)
     return [
         case("torchvision convnext-tiny", convnext(), 31, (64, 96)),
         case("narrow convnext, grey, odd sides", convnext((1, 2, 1, 1), (8, 12, 16, 24), 1, 3), 32, (71, 50), 2),
+        case("efficientnet-lite0", lite0(), 44, (224, 224)),
+        case("narrow efficientnet-lite, odd sides", lite(*narrow_lite), 45, (71, 50), 2),
+        case("narrow efficientnet-lite, small", lite((1, 1, 2, 1, 1, 2, 1), (3, 5, 7, 9, 20, 4, 17), 20, 33, 2), 46, (34, 27), 2),
         case("monai resnet18 for volumes", resnet3d(), 33, (16, 20, 24)),
         case("monai resnet18 for volumes, odd sides", resnet3d(width=8, inputs=2), 34, (17, 13, 22), 2),
         case("narrow resnet for volumes, no bias", resnet3d((1, 1, 1, 1), 4, shortcut="project-without-bias"), 35, (16, 16, 16)),
@@ -124,6 +165,9 @@ def files():
     fill(model, 41)
     state = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"model": state, "epoch": 1}, folder / "convnext.pt")
+    model, _ = lite((1,) * 7, (2, 3, 2, 4, 3, 2, 4), 2, 3)
+    fill(model, 47)
+    torch.save(model.state_dict(), folder / "efficientnet-lite.pt")
     model, _ = resnet3d((1, 1, 1, 1), 2, outputs=0, shortcut="pad")
     fill(model, 42)
     state = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}

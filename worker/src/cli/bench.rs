@@ -99,8 +99,8 @@ pub struct ModelBenchArgs {
     /// `cxr-findings` or a bundle's folder: measured as it serves, with its preprocessing and all of its networks.
     #[arg(value_name = "BUNDLE", required_unless_present = "arch", conflicts_with = "arch")]
     pub bundle: Option<String>,
-    /// A network alone: `resnet18`, `resnet18-28`, `resnet50`, `densenet121`, `convnext-tiny`, `basic-unet`; of volumes
-    /// `resnet18-3d`, `medicalnet-resnet18`, `basic-unet-3d`.
+    /// A network alone: `resnet18`, `resnet18-28`, `resnet50`, `densenet121`, `convnext-tiny`, `efficientnet-lite0`,
+    /// `basic-unet`; of volumes `resnet18-3d`, `medicalnet-resnet18`, `basic-unet-3d`.
     #[arg(long, value_name = "NAME")]
     pub arch: Option<String>,
     /// Height and width of the network's pictures; a volume has as many slices.

@@ -15,7 +15,8 @@ pub struct ImportArgs {
     /// File with the weights: `.pt`, `.pth` or `.safetensors`; checkpoint dictionaries and prefixes such as `module.` too.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The network: `resnet18`, `resnet18-28`, `resnet50`, `convnext-tiny`, `densenet121`, `xrv-densenet121` or `basic-unet`.
+    /// The network: `resnet18`, `resnet18-28`, `resnet50`, `convnext-tiny`, `efficientnet-lite0`, `densenet121`,
+    /// `xrv-densenet121` or `basic-unet`.
     #[arg(long, value_name = "NAME")]
     pub arch: String,
     /// What the file does not say: labels with codes, preprocessing, what it applies to (TOML, or JSON by its ending).

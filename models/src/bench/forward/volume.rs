@@ -34,6 +34,7 @@ impl Volumetric {
             | Architecture::Resnet(_)
             | Architecture::Densenet(_)
             | Architecture::Convnext(_)
+            | Architecture::EfficientnetLite(_)
             | Architecture::BasicUnet(_) => {
                 Err(WorkError::Device { reason: "no network of that family".to_owned() })
             }

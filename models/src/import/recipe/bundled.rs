@@ -127,6 +127,7 @@ fn manifest(
     let preprocessing = recipe.preprocessing.clone().unwrap_or_else(|| match preset {
         "xrv-densenet121" => Pipeline::torchxrayvision(),
         "resnet18-28" => Pipeline::medmnist(architecture.input_channels()),
+        "efficientnet-lite0" => Pipeline::efficientnet_lite(architecture.input_channels()),
         _ => Pipeline::imagenet(architecture.input_channels()),
     });
     Ok(ClassifierManifest {
