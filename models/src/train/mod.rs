@@ -194,8 +194,12 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if config.threads == 0 {
         return wrong("threads", "at least 1 is needed");
     }
-    if config.channels.is_empty() || config.frontal_channels.is_empty() {
-        return wrong("channels", "at least one stage is needed");
+    for (field, channels) in
+        [("channels", &config.channels), ("frontal_channels", &config.frontal_channels)]
+    {
+        if channels.is_empty() {
+            return wrong(field, "at least one stage is needed");
+        }
     }
     if config.strides.len() != config.channels.len() || config.strides.contains(&0) {
         return wrong("strides", "one stride of at least 1 a stage is needed");
