@@ -38,7 +38,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::{Bundle, BundleError};
 use crate::device::{Device, DeviceChoice};
 use crate::image::GreyImage;
-use crate::network::{Architecture, NetworkConfig, Stage as NetworkStage};
+use crate::network::{Architecture, ArchitectureError, NetworkConfig, Stage as NetworkStage};
 
 pub use augment::Augmentation;
 pub use checkpoint::CheckpointError;
@@ -185,8 +185,10 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if !(2..=MOST_FOLDS).contains(&config.folds) {
         return wrong("folds", "2 to 100 are needed");
     }
-    if ![config.epochs, config.frontal_epochs].iter().all(|epochs| (1..=MOST_EPOCHS).contains(epochs)) {
-        return wrong("epochs", "1 to 1,000,000 are needed");
+    for (field, epochs) in [("epochs", config.epochs), ("frontal_epochs", config.frontal_epochs)] {
+        if !(1..=MOST_EPOCHS).contains(&epochs) {
+            return wrong(field, "1 to 1,000,000 are needed");
+        }
     }
     if config.batch < 2 {
         return wrong("batch", "at least 2 are needed");
@@ -194,8 +196,7 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if config.threads == 0 {
         return wrong("threads", "at least 1 is needed");
     }
-    for (field, channels) in
-        [("channels", &config.channels), ("frontal_channels", &config.frontal_channels)]
+    for (field, channels) in [("channels", &config.channels), ("frontal_channels", &config.frontal_channels)]
     {
         if channels.is_empty() {
             return wrong(field, "at least one stage is needed");
@@ -204,13 +205,24 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if config.strides.len() != config.channels.len() || config.strides.contains(&0) {
         return wrong("strides", "one stride of at least 1 a stage is needed");
     }
-    let sides = [config.side, config.frontal_side];
-    if !sides.iter().all(|side| (16..=1024).contains(side)) || !(2..=64).contains(&config.thumbnail_side) {
-        return wrong("side", "pictures are too small or too large");
+    for (field, side, range) in [
+        ("side", config.side, 16..=1024),
+        ("frontal_side", config.frontal_side, 16..=1024),
+        ("thumbnail_side", config.thumbnail_side, 2..=64),
+    ] {
+        if !range.contains(&side) {
+            return wrong(field, "pictures are too small or too large");
+        }
     }
-    let networks = [findings::architecture(config), frontal::architecture(config)];
-    if !networks.into_iter().all(|network| Architecture::Residual(network).check().is_ok()) {
-        return wrong("channels", "a network of these channels and strides is outside the limits");
+    match Architecture::Residual(findings::architecture(config)).check() {
+        Ok(()) => {}
+        Err(ArchitectureError::Limit { field: "stride", .. }) => {
+            return wrong("strides", "a network of these strides is outside the limits");
+        }
+        Err(_) => return wrong("channels", "a network of these channels is outside the limits"),
+    }
+    if Architecture::Residual(frontal::architecture(config)).check().is_err() {
+        return wrong("frontal_channels", "a network of these channels is outside the limits");
     }
     Ok(())
 }
