@@ -10,6 +10,7 @@ use dicom_ingest::limits::Limits;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::discover_keeping;
 use dicom_ingest::source::kept::Kept;
+use dicom_ingest::source::sizes::bytes_below;
 use dicom_ingest::source::{Fate, FetchLimits, Holding, Source, SourceError};
 use dicom_ingest::study::{RefusedFile, Study, StudyOutcome};
 
@@ -136,6 +137,21 @@ impl Located {
 }
 
 impl Here {
+    /// Bytes of the files that were brought here, as archives inflate; none where they lay here before. `most` is the limit.
+    pub async fn fetched_bytes(&self, limits: &Limits, most: u64) -> Result<u64, FetchError> {
+        let Some(spool) = &self.spool else { return Ok(0) };
+        let (folder, limits) = (spool.path().to_owned(), limits.clone());
+        let counted = tokio::task::spawn_blocking(move || bytes_below(&folder, &limits)).await;
+        let failed = |source| FetchError::Source { source_name: self.source.to_string(), source };
+        let bytes = counted
+            .unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
+            .map_err(|error| failed(SourceError::Spool(error)))?;
+        if bytes > most {
+            return Err(failed(SourceError::TooLarge { bytes, limit: most }));
+        }
+        Ok(bytes)
+    }
+
     /// The files, where they were brought here.
     pub fn into_spool(self) -> Option<SpoolFolder> {
         self.spool
