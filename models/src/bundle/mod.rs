@@ -37,7 +37,7 @@ use seal::{MAX_SIGNATURE_BYTES, Seal, Signature, SigningKey, Trust};
 use segmenter::SegmenterManifest;
 
 use crate::image::GreyImage;
-use crate::preprocess::Resizing;
+use crate::preprocess::{Resizing, resize};
 
 pub use error::BundleError;
 
@@ -331,19 +331,19 @@ impl Bundle {
         &self.card
     }
 
-    /// Makes what is handed to a device of the rows of a picture of this width and height, each 1 at least: for an ensemble
-    /// the picture at the size that its networks read, so that what is kept, sent and queued is small. `None` for another
-    /// model: its steps begin with the whole picture.
+    /// Makes what is handed to a device of the rows of a picture of this width and height: for an ensemble the picture at the
+    /// size that its networks read, so that what is kept, sent and queued is small. `None` for another model, whose steps begin
+    /// with the whole picture, and where no picture has such sides.
     pub fn preparation(&self, width: usize, height: usize) -> Option<Resizing> {
         let side = self.ensemble()?.preprocessing.side;
-        Some(Resizing::new((width, height), (side, side)))
+        Resizing::new((width, height), (side, side)).ok()
     }
 
     /// The picture as it is handed to a device: what [`Self::preparation`] makes of its rows, or as it is. Scoring it gives
     /// what scoring the whole picture gives.
     pub fn prepare(&self, image: GreyImage) -> GreyImage {
-        match self.preparation(image.width(), image.height()) {
-            Some(preparation) => preparation.all(&image),
+        match self.ensemble().map(|manifest| manifest.preprocessing.side) {
+            Some(side) => resize(&image, side, side),
             None => image,
         }
     }
