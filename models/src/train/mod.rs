@@ -130,31 +130,42 @@ fn train_folds(
 ) -> Result<Vec<Fold>, TrainError> {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
-    let mut folds: Vec<(usize, Result<Fold, TrainError>)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..config.threads.min(config.folds))
-            .map(|_| {
-                let (sender, next) = (sender.clone(), &next);
-                scope.spawn(move || {
-                    let mut done = Vec::new();
-                    loop {
-                        let fold = next.fetch_add(1, Ordering::Relaxed);
-                        if fold >= config.folds {
-                            return done;
-                        }
-                        // the caller may have gone; then nobody listens, which is no error
-                        let report = |event| drop(sender.send(event));
-                        let at = (device, checkpoints);
-                        done.push((fold, train_fold(data, photographs, config, fold, at, &report)));
+    let mut folds = std::thread::scope(|scope| {
+        let mut workers = Vec::new();
+        let mut refused = None;
+        for _ in 0..config.threads.min(config.folds) {
+            let (sender, next) = (sender.clone(), &next);
+            let work = move || {
+                let mut done = Vec::new();
+                loop {
+                    let fold = next.fetch_add(1, Ordering::Relaxed);
+                    if fold >= config.folds {
+                        return done;
                     }
-                })
-            })
-            .collect();
+                    // the caller may have gone; then nobody listens, which is no error
+                    let report = |event| drop(sender.send(event));
+                    let at = (device, checkpoints);
+                    done.push((fold, train_fold(data, photographs, config, fold, at, &report)));
+                }
+            };
+            match std::thread::Builder::new().spawn_scoped(scope, work) {
+                Ok(worker) => workers.push(worker),
+                // those that are there train all folds
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
         drop(sender);
+        if let (true, Some(error)) = (workers.is_empty(), refused) {
+            return Err(TrainError::Device { reason: format!("no thread could be started: {error}") });
+        }
         for event in receiver {
             progress(event);
         }
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-    });
+        Ok(workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect::<Vec<_>>())
+    })?;
     folds.sort_by_key(|(fold, _)| *fold);
     if folds.len() != config.folds {
         return Err(TrainError::Device { reason: "a training thread stopped".to_owned() });
