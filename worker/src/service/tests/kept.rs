@@ -10,7 +10,8 @@ use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
 use jiff::Timestamp;
 
-use super::place::{Answer, Place, job, request, soon};
+use super::doors::Answer;
+use super::place::{Place, job, request, soon};
 use crate::job::{Request, SourceFile};
 use crate::ledger::NewJob;
 use crate::pipeline::{Start, sample};
