@@ -143,9 +143,8 @@ impl Here {
         let (folder, limits) = (spool.path().to_owned(), limits.clone());
         let counted = tokio::task::spawn_blocking(move || bytes_below(&folder, &limits)).await;
         let failed = |source| FetchError::Source { source_name: self.source.to_string(), source };
-        let bytes = counted
-            .unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
-            .map_err(|error| failed(SourceError::Spool(error)))?;
+        let counted = counted.map_err(io::Error::other).flatten();
+        let bytes = counted.map_err(|error| failed(SourceError::Spool(error)))?;
         if bytes > most {
             return Err(failed(SourceError::TooLarge { bytes, limit: most }));
         }
@@ -168,9 +167,10 @@ impl Sources {
         Ok(Self { studies: remote::open(&places.sources)?, places, records, spool })
     }
 
-    /// With another source of this name.
+    /// With another source of this name, and a spool in this folder.
     #[cfg(test)]
-    pub(super) fn with(mut self, name: Name, source: Arc<dyn Source>) -> Self {
+    pub(super) fn with(mut self, name: Name, source: Arc<dyn Source>, state: &Path) -> Self {
+        self.spool = Spool::open(state).ok();
         self.studies.insert(name, source);
         self
     }

@@ -25,6 +25,8 @@ pub(super) enum Answer {
     Holds(u64),
     /// The same, once the door is open.
     HoldsLater(u64),
+    /// So many bytes at most, which have to be fetched.
+    Elsewhere(u64),
     /// More than is allowed.
     TooLarge,
     /// It cannot be reached.
@@ -106,7 +108,7 @@ impl Source for Doors {
                 return Err(SourceError::TooLarge { bytes: limits.max_bytes, limit: limits.max_bytes });
             }
             Some(Answer::Away) => return Err(SourceError::Unreachable(None)),
-            Some(Answer::Holds(bytes)) => bytes,
+            Some(Answer::Holds(bytes) | Answer::Elsewhere(bytes)) => bytes,
             Some(Answer::HoldsLater(bytes)) => {
                 self.wait().await;
                 bytes
@@ -114,7 +116,8 @@ impl Source for Doors {
         };
         let folder = self.studies.join(study.as_str());
         fs::create_dir_all(&folder).unwrap();
-        Ok(Box::new(Held { bytes, folder }))
+        let is_here = !matches!(answer, Some(Answer::Elsewhere(_)));
+        Ok(Box::new(Held { bytes, folder, is_here }))
     }
 
     async fn probe(&self) -> Result<(), SourceError> {
@@ -140,6 +143,7 @@ impl Target for Doors {
 struct Held {
     bytes: u64,
     folder: PathBuf,
+    is_here: bool,
 }
 
 #[async_trait]
@@ -153,10 +157,13 @@ impl Holding for Held {
     }
 
     fn folder(&self) -> Option<&Path> {
-        Some(&self.folder)
+        self.is_here.then_some(self.folder.as_path())
     }
 
-    async fn fetch(&self, _into: &Path) -> Result<(), SourceError> {
+    async fn fetch(&self, into: &Path) -> Result<(), SourceError> {
+        for file in fs::read_dir(&self.folder).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), into.join(file.file_name())).unwrap();
+        }
         Ok(())
     }
 }

@@ -109,3 +109,18 @@ async fn a_job_that_is_taken_up_again_has_the_share_and_the_room_of_its_files() 
         assert_eq!(kept.bytes(), bytes, "{key}");
     }
 }
+
+#[tokio::test]
+async fn a_fetched_archive_takes_the_share_of_what_it_inflates_to() {
+    let place = Place::new();
+    let worker = place.worker(u64::MAX);
+    let arrivals = &worker.feeds.arrivals;
+    let study = place.image();
+    let image = file(&place, &study);
+    let bytes = fs::metadata(&image).unwrap().len();
+    fs::write(&image, zipped(&sample::phantom())).unwrap();
+    place.doors.say(&study, Answer::Elsewhere(1));
+    let (fetched, share) = arrivals.fetch(&request(&study)).await.unwrap();
+    assert_eq!((fetched.kept.bytes(), share.bytes()), (bytes, MEMORY_A_BYTE * bytes));
+    assert_eq!(arrivals.budget.used().0, share.bytes(), "the smaller one was given back");
+}

@@ -143,7 +143,7 @@ impl Place {
         };
         let arrivals = Arrivals {
             flight: Arc::new(flight),
-            sources: Arc::new(sources.with(name("archive"), source)),
+            sources: Arc::new(sources.with(name("archive"), source, &config.state)),
             queue: Arc::new(Remembering::default()),
             budget: Budget::new(budget),
             mapping: config.mapping.clone(),
