@@ -11,20 +11,18 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Cursor, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dicom_ingest::limits::Limits;
 use dicom_ingest::reader::InProcess;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::archive::read_file;
-use dicom_ingest::source::folder::{Discovery, discover, discover_keeping};
-use dicom_ingest::source::kept::Kept;
-use dicom_ingest::source::sizes::{bytes_below, bytes_of};
+use dicom_ingest::source::folder::{Discovery, discover};
 use dicom_ingest::study::{DropReason, StudyOutcome};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use proptest::prelude::*;
-use support::file::{Encoding, Picture, identified, plain, text};
+use support::file::{Encoding, identified, plain, text};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -80,64 +78,6 @@ fn found(discovery: &Discovery) -> (BTreeSet<String>, Vec<RefusalCode>) {
         }
     }
     (instances, codes)
-}
-
-fn picture() -> Vec<u8> {
-    let picture = Picture {
-        rows: 64,
-        columns: 64,
-        allocated: 16,
-        stored: 12,
-        high: 11,
-        signed: false,
-        photometric: "MONOCHROME2",
-        frames: 1,
-        samples: vec![7; 64 * 64],
-        more: Vec::new(),
-    };
-    picture.file(Encoding::Explicit)
-}
-
-/// However an archive is packed, its entries are kept in room for as many bytes as its directory states.
-#[test]
-fn entries_take_the_room_of_the_bytes_that_they_inflate_to() {
-    let bytes = picture();
-    let one = bytes.len() as u64;
-    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("study.zip");
-        let archive = zipped(&[("DICOM/", vec![]), ("IM1", bytes.clone()), ("IM2", bytes.clone())], method);
-        let is_small = (archive.len() as u64) < one;
-        assert_eq!(is_small, method == CompressionMethod::Deflated);
-        fs::write(&path, archive).unwrap();
-        let entries: Vec<PathBuf> = [1, 2].map(|number| path.join(number.to_string())).into();
-        let of = |names: &[&str]| {
-            let paths: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
-            bytes_of(paths.iter().map(PathBuf::as_path), &Limits::default())
-        };
-        assert_eq!(of(&["study.zip/1"]), one);
-        assert_eq!(of(&["study.zip/1", "study.zip/2", "study.zip/1"]), 3 * one);
-        assert_eq!(of(&["study.zip"]), 2 * one);
-        assert_eq!(of(&["study.zip/0", "study.zip/3", "study.zip/x", "gone", "gone.zip/1"]), 0);
-        assert_eq!(bytes_below(folder.path(), &Limits::default()).unwrap(), 2 * one);
-        let strict = Limits { max_archive_entries: 2, ..Limits::default() };
-        let refused = bytes_of([path.as_path()], &strict);
-        assert_eq!(refused, fs::metadata(&path).unwrap().len(), "nothing of it is inflated");
-
-        let keeping = |most_bytes: u64| {
-            let mut kept = Kept::within(most_bytes);
-            discover_keeping(&[folder.path().to_owned()], &InProcess::default(), &mut kept, &mut |_| {})
-                .unwrap();
-            kept
-        };
-        let mut kept = keeping(2 * one);
-        assert_eq!(kept.bytes(), 2 * one);
-        for entry in &entries {
-            assert_eq!(kept.take(entry).unwrap().bytes(), bytes);
-        }
-        let mut kept = keeping(2 * one - 1);
-        assert!(kept.take(&entries[0]).is_some() && kept.take(&entries[1]).is_none());
-    }
 }
 
 #[test]

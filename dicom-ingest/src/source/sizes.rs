@@ -80,7 +80,40 @@ fn total(sizes: impl IntoIterator<Item = u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
+
     use super::*;
+
+    #[test]
+    fn entries_count_as_they_inflate_and_a_refused_archive_as_it_is() {
+        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("study.zip");
+            let options = SimpleFileOptions::default().compression_method(method);
+            let mut writer = ZipWriter::new(File::create(&path).unwrap());
+            writer.add_directory("DICOM/", options).unwrap();
+            for (name, bytes) in [("IM1", 9_000), ("IM2", 500)] {
+                writer.start_file(name, options).unwrap();
+                writer.write_all(&vec![7; bytes]).unwrap();
+            }
+            writer.finish().unwrap();
+            let limits = Limits::default();
+            let of = |names: &[&str]| {
+                let paths: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
+                bytes_of(paths.iter().map(PathBuf::as_path), &limits)
+            };
+            assert_eq!(of(&["study.zip/1"]), 9_000);
+            assert_eq!(of(&["study.zip/1", "study.zip/2", "study.zip/1"]), 18_500);
+            assert_eq!(of(&["study.zip"]), 9_500);
+            assert_eq!(of(&["study.zip/0", "study.zip/3", "study.zip/x", "gone", "gone.zip/1"]), 0);
+            assert_eq!(bytes_below(folder.path(), &limits).unwrap(), 9_500);
+            let strict = Limits { max_archive_entries: 2, ..Limits::default() };
+            assert_eq!(bytes_of([path.as_path()], &strict), fs::metadata(&path).unwrap().len());
+        }
+    }
 
     #[test]
     fn more_bytes_than_can_be_counted_are_as_many_as_can_be() {
