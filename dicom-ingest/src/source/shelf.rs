@@ -128,7 +128,7 @@ mod tests {
         let deflated =
             zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
         archive.start_file("IM1", deflated).unwrap();
-        archive.write_all(&[7; 9_000]).unwrap();
+        archive.write_all(&[7_u8; 9_000]).unwrap();
         archive.finish().unwrap();
         assert!(fs::metadata(study.join("export")).unwrap().len() < 1_000);
         let shelf = Shelf::new(folder.path().to_owned());

@@ -97,7 +97,7 @@ mod tests {
             writer.add_directory("DICOM/", options).unwrap();
             for (name, bytes) in [("IM1", 9_000), ("IM2", 500)] {
                 writer.start_file(name, options).unwrap();
-                writer.write_all(&vec![7; bytes]).unwrap();
+                writer.write_all(&vec![7_u8; bytes]).unwrap();
             }
             writer.finish().unwrap();
             let limits = Limits::default();
