@@ -25,7 +25,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
         let size = (frame.columns, frame.rows);
         bench.iter(|| {
             let mut input = bundle.preparation(size.0, size.1).expect("networks that read the picture small");
-            let mut page = Resizing::new(size, (PAGE_SIDE, PAGE_SIDE));
+            let mut page = Resizing::new(size, (PAGE_SIDE, PAGE_SIDE)).expect("sizes of pictures");
             frame.grey_rows().each(|row| {
                 input.push(row);
                 page.push(row);

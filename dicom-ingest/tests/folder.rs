@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dicom_ingest::file::FileBytes;
@@ -15,11 +16,14 @@ use dicom_ingest::reader::{InProcess, Reader as _};
 use dicom_ingest::refusal::{Refusal, RefusalCode};
 use dicom_ingest::source::folder::{Discovery, discover, discover_keeping};
 use dicom_ingest::source::kept::Kept;
+use dicom_ingest::source::sizes::bytes_below;
 use dicom_ingest::species::Species;
 use dicom_ingest::study::{DropReason, RefusedFile, Study, StudyFile, StudyOutcome, group};
 use dicom_ingest::uid::Home;
 use support::data;
 use support::file::{Element, Encoding, Picture, identified, plain, text};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 /// An instance of a study, with some elements changed.
 fn instance(study: &str, sop: &str, changes: Vec<Element>) -> Vec<u8> {
@@ -191,10 +195,8 @@ fn links_are_followed_once() {
     assert_eq!(error.to_string(), "could not read `/nowhere/at/all`");
 }
 
-#[test]
-fn files_with_pixels_are_kept_as_they_were_read_while_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
+/// A file with pixels.
+fn picture() -> Vec<u8> {
     let picture = Picture {
         rows: 32,
         columns: 32,
@@ -207,7 +209,46 @@ fn files_with_pixels_are_kept_as_they_were_read_while_there_is_room() {
         samples: vec![7; 32 * 32],
         more: Vec::new(),
     };
-    let bytes = picture.file(Encoding::Explicit);
+    picture.file(Encoding::Explicit)
+}
+
+/// However an archive is packed, its entries are kept in room for as many bytes as they inflate to.
+#[test]
+fn entries_of_archives_are_kept_in_the_memory_that_their_bytes_take() {
+    let bytes = picture();
+    let one = bytes.len() as u64;
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("study.zip");
+        let mut writer = ZipWriter::new(fs::File::create(&path).unwrap());
+        for name in ["IM1", "IM2"] {
+            writer.start_file(name, SimpleFileOptions::default().compression_method(method)).unwrap();
+            writer.write_all(&bytes).unwrap();
+        }
+        writer.finish().unwrap();
+        let room = bytes_below(folder.path(), &Limits::default()).unwrap();
+        assert_eq!(room, 2 * one);
+        let keeping = |most_bytes: u64| {
+            let mut kept = Kept::within(most_bytes);
+            let paths = [folder.path().to_owned()];
+            discover_keeping(&paths, &InProcess::default(), &mut kept, &mut |_| {}).unwrap();
+            kept
+        };
+        let mut kept = keeping(room);
+        assert_eq!(kept.bytes(), room, "{method:?}");
+        for number in ["0", "1"] {
+            assert_eq!(kept.take(&path.join(number)).unwrap().bytes(), bytes, "{method:?}");
+        }
+        let mut kept = keeping(room - 1);
+        assert!(kept.take(&path.join("0")).is_some() && kept.take(&path.join("1")).is_none());
+    }
+}
+
+#[test]
+fn files_with_pixels_are_kept_as_they_were_read_while_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let bytes = picture();
     for name in ["a", "b"] {
         fs::write(at(name), &bytes).unwrap();
     }

@@ -20,9 +20,10 @@ pub const MINIMUM_DEVIATION: f32 = 1e-3;
 /// Each new pixel is a weighted mean of old ones (weights of a triangle with the
 /// width of one new pixel, but at least of one old pixel), so a constant picture
 /// stays constant and no value leaves the range of the input. [`Resizing`] does it
-/// for rows of a picture that is nowhere held.
+/// for rows of a picture that is nowhere held. A side that no picture has is
+/// brought to the nearest that one can have.
 pub fn resize(image: &GreyImage, width: usize, height: usize) -> GreyImage {
-    Resizing::new((image.width(), image.height()), (width, height)).all(image)
+    Resizing::whole(image, (width, height))
 }
 
 /// Subtracts the picture's mean and divides by its standard deviation (at least

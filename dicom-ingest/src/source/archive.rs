@@ -50,6 +50,11 @@ impl Archive {
         entries.filter(|(_, entry)| !entry.is_folder).map(|(number, _)| number).collect()
     }
 
+    /// How many bytes each entry inflates to, in their order; those of a folder are not read.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = u64> + '_ {
+        self.directory.entries.iter().map(|entry| if entry.is_folder { 0 } else { entry.size })
+    }
+
     /// The first bytes of an entry, `length` at most; fewer where it is shorter, `None` where it is packed in a way that is not
     /// read. Bytes that do not inflate are damage.
     pub(crate) fn head(&mut self, number: usize, length: usize) -> Result<Option<Vec<u8>>, Refusal> {
@@ -82,7 +87,7 @@ impl Archive {
         Ok(Some(head))
     }
 
-    /// All bytes of an entry, compared with what the directory says of them.
+    /// All bytes of an entry, compared with what the directory says of them, in as much memory as they are.
     pub(crate) fn read(&mut self, number: usize, limits: &Limits) -> Result<Vec<u8>, Refusal> {
         let entry = self.entry(number)?;
         if entry.size > limits.max_file_bytes || entry.compressed > limits.max_file_bytes {
@@ -97,15 +102,14 @@ impl Archive {
                 format!("an entry is compressed by method {method}; only stored and deflated ones are read"),
             ));
         }
-        let mut packed = Vec::new();
-        self.content(&entry)?
-            .take(entry.compressed)
-            .read_to_end(&mut packed)
-            .map_err(|error| unreadable(&error))?;
+        let content = self.content(&entry)?;
+        // The entry ends inside the file. Exactly: what is kept of a study is counted in memory.
+        let mut packed = Vec::with_capacity(usize::try_from(entry.compressed).unwrap_or_default());
+        content.take(entry.compressed).read_to_end(&mut packed).map_err(|error| unreadable(&error))?;
         if packed.len() as u64 != entry.compressed {
             return Err(damaged("the archive ends inside an entry"));
         }
-        let bytes = match entry.method {
+        let mut bytes = match entry.method {
             Method::Deflated => inflate_to(&packed, entry.size)?,
             Method::Stored | Method::Other(_) => packed,
         };
@@ -114,6 +118,7 @@ impl Archive {
         if bytes.len() as u64 != entry.size || crc.sum() != entry.crc {
             return Err(damaged("an entry has another length or checksum than the directory says"));
         }
+        bytes.shrink_to_fit();
         Ok(bytes)
     }
 

@@ -19,6 +19,7 @@ pub(crate) mod pause;
 #[cfg(feature = "s3")]
 pub mod s3;
 pub mod shelf;
+pub mod sizes;
 #[cfg(any(feature = "dicomweb", feature = "s3"))]
 pub mod web;
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
+use super::sizes::bytes_below;
 use super::{FetchLimits, Holding, Source, SourceError};
+use crate::limits::Limits;
 use crate::uid::Uid;
 
 /// A folder with one folder a study.
@@ -74,26 +76,9 @@ fn look(root: &Path, folder: PathBuf) -> Result<OnShelf, SourceError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SourceError::Absent),
         Err(error) => return Err(unreachable(error)),
     }
-    let bytes = bytes_below(&folder).map_err(unreachable)?;
+    // within the limits of whoever reads it, by default
+    let bytes = bytes_below(&folder, &Limits::default()).map_err(unreachable)?;
     Ok(OnShelf { folder, bytes })
-}
-
-/// Bytes of all files below `folder`; links are not followed.
-fn bytes_below(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0_u64;
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            if metadata.is_dir() {
-                waiting.push(entry.path());
-            } else {
-                bytes = bytes.saturating_add(metadata.len());
-            }
-        }
-    }
-    Ok(bytes)
 }
 
 /// Disks and shares block: they are read on a thread that may.
@@ -109,6 +94,8 @@ fn unreachable(error: io::Error) -> SourceError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     const LIMITS: FetchLimits = FetchLimits { max_bytes: 10, max_files: 10 };
@@ -131,19 +118,24 @@ mod tests {
         assert!(away.probe().await.is_err() && shelf.probe().await.is_ok());
     }
 
-    /// Files with holes may name more bytes than there are numbers for.
+    /// What a study takes is what its archive inflates to; how small it was packed says nothing of it.
     #[tokio::test]
-    async fn a_study_of_more_bytes_than_can_be_counted_is_too_large() {
-        // not every file system takes files of such lengths; one in memory does
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    async fn an_archive_is_as_large_as_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
         let study = folder.path().join("1.2.3");
         fs::create_dir(&study).unwrap();
-        for name in ["a", "b", "c"] {
-            if fs::File::create(study.join(name)).unwrap().set_len(i64::MAX.unsigned_abs()).is_err() {
-                return;
-            }
-        }
-        let found = Shelf::new(folder.path().to_owned()).locate(&"1.2.3".parse().unwrap(), LIMITS).await;
-        assert!(matches!(found, Err(SourceError::TooLarge { bytes: u64::MAX, .. })));
+        let mut archive = zip::ZipWriter::new(fs::File::create(study.join("export")).unwrap());
+        let deflated =
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        archive.start_file("IM1", deflated).unwrap();
+        archive.write_all(&[7_u8; 9_000]).unwrap();
+        archive.finish().unwrap();
+        assert!(fs::metadata(study.join("export")).unwrap().len() < 1_000);
+        let shelf = Shelf::new(folder.path().to_owned());
+        let uid: Uid = "1.2.3".parse().unwrap();
+        let limits = FetchLimits { max_bytes: 9_000, max_files: 10 };
+        assert_eq!(shelf.locate(&uid, limits).await.unwrap().bytes(), 9_000);
+        let refused = shelf.locate(&uid, FetchLimits { max_bytes: 8_999, ..limits }).await;
+        assert!(matches!(refused, Err(SourceError::TooLarge { bytes: 9_000, limit: 8_999 })));
     }
 }

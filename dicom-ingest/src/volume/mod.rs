@@ -8,6 +8,7 @@ mod plan;
 mod resample;
 
 use std::num::NonZero;
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -87,28 +88,47 @@ pub type ReadFrames<'a> = dyn Fn(usize, &mut TakeFrame<'_>) -> Result<(), Refusa
 type Sent = Result<Option<(usize, Vec<f32>)>, Refusal>;
 
 impl Volume {
-    /// Reads a volume, several instances at a time, on as many threads as the machine has processors. Beside the volume
-    /// there are never more than three slices a thread. Slices are added in the order of the plan, so that the same
-    /// series gives the same bits.
+    /// Reads a volume, several instances at a time, on as many threads as the machine has processors, or on fewer where the
+    /// system gives no more. Beside the volume there are never more than three slices a thread. Slices are added in the order
+    /// of the plan, so that the same series gives the same bits.
     pub fn read(plan: &Plan, wanted: Wanted, frames: &ReadFrames<'_>) -> Result<Self, Refusal> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        Self::read_on(plan, wanted, frames, (0..threads).map(|_| thread::Builder::new()))
+    }
+
+    /// [`Self::read`] on these threads, as many of them, from the first one on, as the system starts.
+    fn read_on(
+        plan: &Plan,
+        wanted: Wanted,
+        frames: &ReadFrames<'_>,
+        threads: impl Iterator<Item = thread::Builder>,
+    ) -> Result<Self, Refusal> {
         let mut resampler = Resampler::new(&plan.grid, wanted)?;
         let instances = plan.instances();
-        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(instances.len());
+        // whose turn it is, is known once it is known how many they are
+        let started = OnceLock::new();
         thread::scope(|scope| {
-            let lanes: Vec<Receiver<Sent>> = (0..threads)
-                .map(|lane| {
+            let lanes: Vec<Receiver<Sent>> = threads
+                .take(instances.len())
+                .enumerate()
+                .map_while(|(lane, thread)| {
                     let (sender, receiver) = sync_channel(1);
-                    let own = instances.iter().copied().skip(lane).step_by(threads);
-                    scope.spawn(move || {
-                        for instance in own {
+                    let (started, instances) = (&started, &instances);
+                    let work = move || {
+                        for instance in instances.iter().copied().skip(lane).step_by(*started.wait()) {
                             if read_instance(plan, instance, frames, &sender).is_err() {
                                 return; // whoever waits for slices has the error, or gave up
                             }
                         }
-                    });
-                    receiver
+                    };
+                    thread.spawn_scoped(scope, work).ok().map(|_| receiver)
                 })
                 .collect();
+            started.get_or_init(|| lanes.len().max(1));
+            if lanes.is_empty() && !instances.is_empty() {
+                let message = "no thread could be started to read the series";
+                return Err(Refusal::new(RefusalCode::DecoderUnavailable, message));
+            }
             gather(plan, &mut resampler, lanes.iter().cycle().take(instances.len()))
         })?;
         Ok(resampler.finish())
@@ -159,4 +179,49 @@ fn gather<'a>(
 
 fn incomplete(message: &str) -> Refusal {
     Refusal::new(RefusalCode::IncompleteSeries, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::GreyTransform;
+    use crate::modality_lut::ModalityLut;
+    use crate::stored::StoredValues;
+
+    /// A slice of one voxel.
+    fn slice(value: usize) -> Frame {
+        let transform = GreyTransform {
+            modality: ModalityLut::Rescale { slope: 1.0, intercept: 0.0 },
+            voi: None,
+            invert: false,
+            padding: None,
+            possible: 0..=100,
+        };
+        let stored = StoredValues::new(vec![u16::try_from(value).unwrap()], false);
+        Frame { rows: 1, columns: 1, stored, transform }
+    }
+
+    #[test]
+    fn threads_that_the_system_does_not_start_are_done_without() {
+        let plan = Plan::of_instances(Grid {
+            size: [5, 1, 1],
+            spacing: [1.0; 3],
+            origin: [0.0; 3],
+            slice_step: [0.0, 0.0, 1.0],
+            row_direction: [1.0, 0.0, 0.0],
+            column_direction: [0.0, 1.0, 0.0],
+        });
+        // some, and then one whose stack has no room in any machine
+        let read = |some: usize| {
+            let greedy = thread::Builder::new().stack_size(1 << 60);
+            let threads = (0..some).map(|_| thread::Builder::new()).chain([greedy]);
+            let frames: &ReadFrames<'_> = &|instance, take| take(0, slice(instance));
+            Volume::read_on(&plan, Wanted::AS_IT_IS, frames, threads)
+        };
+        let values: Vec<f32> = (0..5_u8).map(f32::from).collect();
+        for some in [1, 2, 4, 7] {
+            assert_eq!(read(some).unwrap().values, values, "{some} threads");
+        }
+        assert_eq!(read(0).unwrap_err().code, RefusalCode::DecoderUnavailable);
+    }
 }

@@ -136,6 +136,14 @@ impl Plan {
         instances.filter(|instance| seen.insert(*instance)).collect()
     }
 
+    /// A slice of each of as many instances as the grid has slices.
+    #[cfg(test)]
+    pub(super) fn of_instances(grid: Grid) -> Self {
+        let members: Vec<Member> = (0..grid.size[0]).map(|instance| Member { instance, frame: 0 }).collect();
+        let by_member = members.iter().copied().zip(0..).collect();
+        Self { grid, members, left_out: Vec::new(), tilt_degrees: None, warnings: Vec::new(), by_member }
+    }
+
     /// The slice that a frame becomes; `None` for one that was left out.
     pub fn slice_of(&self, instance: usize, frame: usize) -> Option<usize> {
         let member = Member { instance, frame };

@@ -114,15 +114,15 @@ impl Layer {
         size * (input + self.weights() + output)
     }
 
-    /// Values that go in and come out.
-    fn values(&self) -> (u64, u64) {
-        let of = |shape: &[usize; 4], depth: usize| product(shape) * depth as u64;
+    /// Values that go in and come out, as far as can be counted.
+    pub(super) fn values(&self) -> (u64, u64) {
+        let of = |shape: &[usize; 4], depth: usize| product(shape).saturating_mul(depth as u64);
         (of(&self.input, self.depth[0]), of(&self.output, self.depth[1]))
     }
 }
 
 fn product(shape: &[usize; 4]) -> u64 {
-    shape.iter().map(|side| *side as u64).product()
+    shape.iter().fold(1, |product, side| product.saturating_mul(*side as u64))
 }
 
 /// The counted layers of a network for a batch of pictures of `height` times `width` pixels, in the order they run. A volume

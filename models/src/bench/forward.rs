@@ -8,6 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use self::volume::Volumetric;
+use super::cost::layers;
 use super::{Precision, WorkError, supported, values};
 use crate::bundle::Contents;
 use crate::cpu::{Computed, Plan};
@@ -19,6 +20,10 @@ use crate::{Bundle, Device, GreyImage, Scorer};
 const TURNS: usize = 4;
 /// Side of the pictures that a bundle is given, in pixels, before it prepares them.
 const PICTURE_SIDE: usize = 512;
+
+/// Greatest number of values that go into a layer or come out of it, with a whole batch: 8 GiB in binary32. What is counted of
+/// such layers can be counted in 64 bits.
+const MOST_VALUES: u64 = 1 << 31;
 
 /// What is measured: a published architecture, or a bundle.
 #[derive(Clone)]
@@ -56,6 +61,21 @@ impl Subject {
             Self::Network { name, side, .. } => format!("{name}, {side} px"),
             Self::Bundle(bundle) => format!("{} {}", bundle.id(), bundle.version()),
         }
+    }
+
+    /// Whether batches of this size can be held, layer by layer; asked before anything is made.
+    pub fn check_batch(&self, batch: usize) -> Result<(), WorkError> {
+        for part in self.parts() {
+            let (height, width) = part.picture;
+            for layer in layers(&part.architecture, batch, height, width) {
+                let (input, output) = layer.values();
+                let values = input.max(output);
+                if values > MOST_VALUES {
+                    return Err(WorkError::Values { batch, values, most: MOST_VALUES });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The networks that run for one picture.

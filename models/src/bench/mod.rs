@@ -70,6 +70,18 @@ pub enum WorkError {
         /// The least side.
         least: usize,
     },
+    /// A layer has more values than are held.
+    #[error(
+        "a layer has {values} values in a batch of {batch}, the limit is {most}: take a smaller batch, or smaller pictures"
+    )]
+    Values {
+        /// Pictures or volumes of the batch.
+        batch: usize,
+        /// What goes into a layer or comes out of it.
+        values: u64,
+        /// The limit.
+        most: u64,
+    },
     /// Weights or pictures do not fit the network.
     #[error("the weights or pictures do not fit ({reason}): give those of this architecture")]
     Weights {
@@ -91,6 +103,7 @@ impl WorkError {
             Self::Precision { .. } => "BenchPrecision",
             Self::Device { .. } => "BenchDevice",
             Self::Side { .. } => "BenchSide",
+            Self::Values { .. } => "BenchValues",
             Self::Weights { .. } => "BenchWeights",
             Self::Scorer(error) => error.code(),
             Self::Score(error) => error.code(),

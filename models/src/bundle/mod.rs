@@ -19,6 +19,7 @@ pub mod selftest;
 pub mod tensors;
 
 mod check;
+mod contents;
 mod error;
 mod markdown;
 pub(crate) mod weights;
@@ -27,7 +28,6 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use classifier::ClassifierManifest;
@@ -37,8 +37,9 @@ use seal::{MAX_SIGNATURE_BYTES, Seal, Signature, SigningKey, Trust};
 use segmenter::SegmenterManifest;
 
 use crate::image::GreyImage;
-use crate::preprocess::Resizing;
+use crate::preprocess::{Resizing, resize};
 
+pub use contents::Contents;
 pub use error::BundleError;
 
 /// The manifest's name in a bundle's folder.
@@ -65,25 +66,6 @@ pub struct Bundle {
     /// What a signature is over: the seal, of the built-in bundle the one that it would have; `None` where a bundle of
     /// format 1 came from a folder.
     signed: Option<Seal>,
-}
-
-/// The manifest by its kind.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Contents {
-    /// The networks of `cxr-findings` and their gate.
-    Ensemble(Box<Manifest>),
-    /// One network.
-    Classifier(Box<ClassifierManifest>),
-    /// One network that outlines.
-    Segmenter(Box<SegmenterManifest>),
-}
-
-/// What every manifest says first.
-#[derive(Deserialize)]
-struct Head {
-    format: u32,
-    #[serde(default)]
-    kind: Option<String>,
 }
 
 impl Bundle {
@@ -138,14 +120,9 @@ impl Bundle {
         card: Cow<'static, str>,
         weights: Cow<'static, [u8]>,
     ) -> Result<Self, BundleError> {
-        let failed = |source| BundleError::Manifest { source };
-        let head: Head = serde_json::from_slice(manifest).map_err(failed)?;
-        let contents = match head.kind.as_deref() {
-            Some(segmenter::KIND) => Contents::Segmenter(serde_json::from_slice(manifest).map_err(failed)?),
-            Some(_) => Contents::Classifier(serde_json::from_slice(manifest).map_err(failed)?),
-            None => Contents::Ensemble(serde_json::from_slice(manifest).map_err(failed)?),
-        };
-        check::format(&contents, head.format)?;
+        let (contents, format) =
+            Contents::read(manifest).map_err(|source| BundleError::Manifest { source })?;
+        check::format(&contents, format)?;
         check::seal(&contents, &card)?;
         Self::assembled(contents, card, weights)
     }
@@ -272,11 +249,7 @@ impl Bundle {
             bytes.push(b'\n');
             Ok(bytes)
         };
-        let manifest = text(match &self.contents {
-            Contents::Ensemble(manifest) => serde_json::to_vec_pretty(manifest),
-            Contents::Classifier(manifest) => serde_json::to_vec_pretty(manifest),
-            Contents::Segmenter(manifest) => serde_json::to_vec_pretty(manifest),
-        })?;
+        let manifest = text(self.contents.written())?;
         let signature =
             self.signature.as_ref().map(|own| text(serde_json::to_vec_pretty(own))).transpose()?;
         // the manifest last: a folder without one is no bundle
@@ -331,19 +304,19 @@ impl Bundle {
         &self.card
     }
 
-    /// Makes what is handed to a device of the rows of a picture of this width and height, each 1 at least: for an ensemble
-    /// the picture at the size that its networks read, so that what is kept, sent and queued is small. `None` for another
-    /// model: its steps begin with the whole picture.
+    /// Makes what is handed to a device of the rows of a picture of this width and height: for an ensemble the picture at the
+    /// size that its networks read, so that what is kept, sent and queued is small. `None` for another model, whose steps begin
+    /// with the whole picture, and where no picture has such sides.
     pub fn preparation(&self, width: usize, height: usize) -> Option<Resizing> {
         let side = self.ensemble()?.preprocessing.side;
-        Some(Resizing::new((width, height), (side, side)))
+        Resizing::new((width, height), (side, side)).ok()
     }
 
     /// The picture as it is handed to a device: what [`Self::preparation`] makes of its rows, or as it is. Scoring it gives
     /// what scoring the whole picture gives.
     pub fn prepare(&self, image: GreyImage) -> GreyImage {
-        match self.preparation(image.width(), image.height()) {
-            Some(preparation) => preparation.all(&image),
+        match self.ensemble().map(|manifest| manifest.preprocessing.side) {
+            Some(side) => resize(&image, side, side),
             None => image,
         }
     }
@@ -356,33 +329,6 @@ impl Bundle {
     /// The weights, safetensors.
     pub(crate) fn weights(&self) -> &[u8] {
         &self.weights
-    }
-}
-
-impl Contents {
-    fn id(&self) -> &str {
-        match self {
-            Self::Ensemble(manifest) => &manifest.id,
-            Self::Classifier(manifest) => &manifest.id,
-            Self::Segmenter(manifest) => &manifest.id,
-        }
-    }
-
-    fn weights(&self) -> &WeightsFile {
-        match self {
-            Self::Ensemble(manifest) => &manifest.weights,
-            Self::Classifier(manifest) => &manifest.weights,
-            Self::Segmenter(manifest) => &manifest.weights,
-        }
-    }
-
-    /// The seal, where the format has one.
-    pub fn seal(&self) -> Option<&Seal> {
-        match self {
-            Self::Ensemble(manifest) => manifest.seal.as_ref(),
-            Self::Classifier(manifest) => Some(&manifest.seal),
-            Self::Segmenter(manifest) => Some(&manifest.seal),
-        }
     }
 }
 

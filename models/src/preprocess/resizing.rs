@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 
-use crate::image::GreyImage;
+use crate::image::{GreyImage, ImageError, MAX_SIDE};
 
 /// A picture on its way to another size, by the rule of [`super::resize`]. Each row is given once and not kept.
 #[derive(Debug, Clone)]
 pub struct Resizing {
     old_width: usize,
+    old_height: usize,
     width: usize,
     height: usize,
     /// The old rows of each new row and the old columns of each new column; `None` where the size stays.
@@ -25,11 +26,19 @@ pub struct Resizing {
 }
 
 impl Resizing {
-    /// From pictures of this width and height to that width and height. Each is 1 at least.
-    pub fn new((old_width, old_height): (usize, usize), (width, height): (usize, usize)) -> Self {
+    /// From pictures of this width and height to that width and height, each one that a picture can have.
+    pub fn new(old: (usize, usize), new: (usize, usize)) -> Result<Self, ImageError> {
+        for (width, height) in [old, new] {
+            GreyImage::check_size(width, height, width.saturating_mul(height))?;
+        }
+        Ok(Self::between(old, new))
+    }
+
+    fn between((old_width, old_height): (usize, usize), (width, height): (usize, usize)) -> Self {
         let is_other = (old_width, old_height) != (width, height);
         Self {
             old_width,
+            old_height,
             width,
             height,
             taps: is_other.then(|| (taps(old_height, height), taps(old_width, width))),
@@ -41,15 +50,20 @@ impl Resizing {
         }
     }
 
-    /// Takes the next row: values from 0 to 1, one a column.
+    /// Takes the next row: values from 0 to 1, one a column. What has another width is no row of the picture.
     pub fn push(&mut self, row: &[f32]) {
-        debug_assert_eq!(row.len(), self.old_width);
+        if row.len() != self.old_width {
+            return;
+        }
+        let given = self.given;
+        self.given += 1;
+        if self.given > self.old_height {
+            return;
+        }
         let Some((rows, columns)) = &self.taps else {
             self.out.extend_from_slice(row);
             return;
         };
-        let given = self.given;
-        self.given += 1;
         while rows.get(self.closed + self.open.len()).is_some_and(|tap| tap.first <= given) {
             let mut line = self.spare.pop().unwrap_or_default();
             line.clear();
@@ -73,19 +87,24 @@ impl Resizing {
         }
     }
 
-    /// Takes all rows of a picture, of which none was given yet.
-    pub(crate) fn all(mut self, image: &GreyImage) -> GreyImage {
-        for row in image.pixels().chunks_exact(image.width()) {
-            self.push(row);
-        }
-        self.finish()
+    /// The picture, once all rows were given; an error where they were fewer or more.
+    pub fn finish(self) -> Result<GreyImage, ImageError> {
+        GreyImage::check_size(self.old_width, self.old_height, self.given.saturating_mul(self.old_width))?;
+        Ok(self.picture())
     }
 
-    /// The picture, once all rows were given.
-    pub fn finish(mut self) -> GreyImage {
-        debug_assert_eq!(self.out.len(), self.width * self.height);
-        // whatever was given, the picture has its size
-        self.out.resize(self.width * self.height, 0.0);
+    /// A whole picture at another size, whose sides are brought into those that a picture can have.
+    pub(super) fn whole(image: &GreyImage, (width, height): (usize, usize)) -> GreyImage {
+        let side = |side: usize| side.clamp(1, MAX_SIDE);
+        let mut own = Self::between((image.width(), image.height()), (side(width), side(height)));
+        for row in image.pixels().chunks_exact(image.width()) {
+            own.push(row);
+        }
+        own.picture()
+    }
+
+    /// The picture that all rows made: the last new row ends with the last old one.
+    fn picture(self) -> GreyImage {
         GreyImage::clamped(self.width, self.height, self.out)
     }
 }
@@ -197,13 +216,46 @@ mod tests {
 
     #[test]
     fn only_rows_that_have_begun_are_held() {
-        let mut resizing = Resizing::new((64, 1000), (8, 10));
+        let mut resizing = Resizing::new((64, 1000), (8, 10)).unwrap();
         for row in 0..1000 {
             resizing.push(&[0.5; 64]);
             assert!(resizing.open.len() <= 2 && resizing.open.len() + resizing.spare.len() <= 3, "{row}");
         }
         assert!(resizing.open.is_empty());
-        assert!(resizing.finish().pixels().iter().all(|value| (value - 0.5).abs() < 1e-5));
+        assert!(resizing.finish().unwrap().pixels().iter().all(|value| (value - 0.5).abs() < 1e-5));
+    }
+
+    #[test]
+    fn other_rows_than_the_pictures_make_no_picture() {
+        for new in [(2, 2), (4, 3)] {
+            let made = |rows: &[usize]| {
+                let mut resizing = Resizing::new((4, 3), new).unwrap();
+                for width in rows {
+                    resizing.push(&vec![0.5; *width]);
+                }
+                resizing.finish()
+            };
+            let whole = made(&[4, 4, 4]).unwrap();
+            assert_eq!((whole.width(), whole.height()), new);
+            assert!(whole.pixels().iter().all(|value| (value - 0.5).abs() < 1e-6));
+            let wrong = |pixels| Err(ImageError::Count { width: 4, height: 3, pixels });
+            assert_eq!(made(&[4, 4]), wrong(8), "too few");
+            assert_eq!(made(&[4, 4, 4, 4]), wrong(16), "too many");
+            assert_eq!(made(&[4, 3, 4]), wrong(8), "one is too short");
+            assert_eq!(made(&[]), wrong(0));
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_pictures() {
+        let size = |(old, new)| Resizing::new(old, new).err().map(|error| error.code());
+        for wrong in [(0, 1), (1, 0), (MAX_SIDE + 1, 1), (usize::MAX, usize::MAX)] {
+            assert_eq!(size((wrong, (1, 1))), Some("ImageSize"));
+            assert_eq!(size(((1, 1), wrong)), Some("ImageSize"));
+        }
+        let image = GreyImage::new(2, 1, vec![0.25; 2]).unwrap();
+        let none = Resizing::whole(&image, (0, 0));
+        assert_eq!((none.width(), none.height(), none.pixels()), (1, 1, &[0.25][..]));
     }
 
     proptest! {
@@ -215,7 +267,7 @@ mod tests {
                 (width, height), (image.width(), height), (width, image.height()), (image.width(), image.height()),
             ];
             for (width, height) in sizes {
-                let made = Resizing::new((image.width(), image.height()), (width, height)).all(&image);
+                let made = Resizing::whole(&image, (width, height));
                 prop_assert_eq!((made.width(), made.height()), (width, height));
                 prop_assert_eq!(bits(made.pixels()), bits(&written_out(&image, width, height)));
             }

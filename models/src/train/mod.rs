@@ -38,7 +38,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::bundle::{Bundle, BundleError};
 use crate::device::{Device, DeviceChoice};
 use crate::image::GreyImage;
-use crate::network::{Architecture, NetworkConfig, Stage as NetworkStage};
+use crate::network::{Architecture, ArchitectureError, NetworkConfig, Stage as NetworkStage};
 
 pub use augment::Augmentation;
 pub use checkpoint::CheckpointError;
@@ -130,31 +130,42 @@ fn train_folds(
 ) -> Result<Vec<Fold>, TrainError> {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
-    let mut folds: Vec<(usize, Result<Fold, TrainError>)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..config.threads.min(config.folds))
-            .map(|_| {
-                let (sender, next) = (sender.clone(), &next);
-                scope.spawn(move || {
-                    let mut done = Vec::new();
-                    loop {
-                        let fold = next.fetch_add(1, Ordering::Relaxed);
-                        if fold >= config.folds {
-                            return done;
-                        }
-                        // the caller may have gone; then nobody listens, which is no error
-                        let report = |event| drop(sender.send(event));
-                        let at = (device, checkpoints);
-                        done.push((fold, train_fold(data, photographs, config, fold, at, &report)));
+    let mut folds = std::thread::scope(|scope| {
+        let mut workers = Vec::new();
+        let mut refused = None;
+        for _ in 0..config.threads.min(config.folds) {
+            let (sender, next) = (sender.clone(), &next);
+            let work = move || {
+                let mut done = Vec::new();
+                loop {
+                    let fold = next.fetch_add(1, Ordering::Relaxed);
+                    if fold >= config.folds {
+                        return done;
                     }
-                })
-            })
-            .collect();
+                    // the caller may have gone; then nobody listens, which is no error
+                    let report = |event| drop(sender.send(event));
+                    let at = (device, checkpoints);
+                    done.push((fold, train_fold(data, photographs, config, fold, at, &report)));
+                }
+            };
+            match std::thread::Builder::new().spawn_scoped(scope, work) {
+                Ok(worker) => workers.push(worker),
+                // those that are there train all folds
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
         drop(sender);
+        if let (true, Some(error)) = (workers.is_empty(), refused) {
+            return Err(TrainError::Device { reason: format!("no thread could be started: {error}") });
+        }
         for event in receiver {
             progress(event);
         }
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-    });
+        Ok(workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect::<Vec<_>>())
+    })?;
     folds.sort_by_key(|(fold, _)| *fold);
     if folds.len() != config.folds {
         return Err(TrainError::Device { reason: "a training thread stopped".to_owned() });
@@ -185,8 +196,10 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if !(2..=MOST_FOLDS).contains(&config.folds) {
         return wrong("folds", "2 to 100 are needed");
     }
-    if ![config.epochs, config.frontal_epochs].iter().all(|epochs| (1..=MOST_EPOCHS).contains(epochs)) {
-        return wrong("epochs", "1 to 1,000,000 are needed");
+    for (field, epochs) in [("epochs", config.epochs), ("frontal_epochs", config.frontal_epochs)] {
+        if !(1..=MOST_EPOCHS).contains(&epochs) {
+            return wrong(field, "1 to 1,000,000 are needed");
+        }
     }
     if config.batch < 2 {
         return wrong("batch", "at least 2 are needed");
@@ -194,19 +207,33 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
     if config.threads == 0 {
         return wrong("threads", "at least 1 is needed");
     }
-    if config.channels.is_empty() || config.frontal_channels.is_empty() {
-        return wrong("channels", "at least one stage is needed");
+    for (field, channels) in [("channels", &config.channels), ("frontal_channels", &config.frontal_channels)]
+    {
+        if channels.is_empty() {
+            return wrong(field, "at least one stage is needed");
+        }
     }
     if config.strides.len() != config.channels.len() || config.strides.contains(&0) {
         return wrong("strides", "one stride of at least 1 a stage is needed");
     }
-    let sides = [config.side, config.frontal_side];
-    if !sides.iter().all(|side| (16..=1024).contains(side)) || !(2..=64).contains(&config.thumbnail_side) {
-        return wrong("side", "pictures are too small or too large");
+    for (field, side, range) in [
+        ("side", config.side, 16..=1024),
+        ("frontal_side", config.frontal_side, 16..=1024),
+        ("thumbnail_side", config.thumbnail_side, 2..=64),
+    ] {
+        if !range.contains(&side) {
+            return wrong(field, "pictures are too small or too large");
+        }
     }
-    let networks = [findings::architecture(config), frontal::architecture(config)];
-    if !networks.into_iter().all(|network| Architecture::Residual(network).check().is_ok()) {
-        return wrong("channels", "a network of these channels and strides is outside the limits");
+    match Architecture::Residual(findings::architecture(config)).check() {
+        Ok(()) => {}
+        Err(ArchitectureError::Limit { field: "stride", .. }) => {
+            return wrong("strides", "a network of these strides is outside the limits");
+        }
+        Err(_) => return wrong("channels", "a network of these channels is outside the limits"),
+    }
+    if Architecture::Residual(frontal::architecture(config)).check().is_err() {
+        return wrong("frontal_channels", "a network of these channels is outside the limits");
     }
     Ok(())
 }

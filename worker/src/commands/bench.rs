@@ -127,6 +127,9 @@ fn device(args: &DeviceBenchArgs) -> anyhow::Result<u8> {
 fn model(args: &ModelBenchArgs) -> anyhow::Result<u8> {
     let begun = Begun::now();
     let subject = subject(args)?;
+    for batch in &args.batch {
+        subject.check_batch(*batch as usize).map_err(|error| Usage(error.to_string()))?;
+    }
     let device = open(args.device, args.shader)?;
     let measure = &args.measure;
     let precision = match args.precision {
@@ -210,4 +213,21 @@ fn compare_files(args: &CompareArgs) -> anyhow::Result<u8> {
     }
     let worse = comparison.rows.iter().any(|row| row.verdict == Verdict::Worse);
     Ok(u8::from(args.fail_if_worse && worse))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn a_batch_that_cannot_be_held_is_wrong_usage() {
+        let asked = "chiasm bench model --arch resnet18-3d --side 4096 --batch 1,1024 --device cpu";
+        let cli = Cli::parse_from(asked.split(' '));
+        let Command::Bench(command) = &cli.command else { unreachable!() };
+        let error = run(command).unwrap_err().downcast::<Usage>().unwrap();
+        assert!(error.to_string().ends_with("take a smaller batch, or smaller pictures"), "{error}");
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dicom_ingest::frame::{Frame, GreyRows};
 use dicom_ingest::refusal::RefusalCode;
 use models::preprocess::{Resizing, resize};
-use models::{Bundle, GreyImage};
+use models::{Bundle, GreyImage, ImageError};
 
 use crate::ending::Ending;
 
@@ -43,7 +43,7 @@ impl Radiograph {
 
     /// Of rows that make a picture.
     fn of_rows(rows: &GreyRows<'_>, size: (usize, usize), mut input: Resizing) -> Result<Self, Ending> {
-        let mut page = Resizing::new(size, within(size, PAGE_SIDE));
+        let mut page = Resizing::new(size, within(size, PAGE_SIDE)).map_err(|error| no_picture(&error))?;
         let mut likeness = Likeness::of(size.0 * size.1);
         rows.each(|row| {
             likeness.add(row);
@@ -53,7 +53,8 @@ impl Radiograph {
         if likeness.are_alike && whole(rows, size)?.deviation() < LEAST_DEVIATION {
             return Err(blank());
         }
-        Ok(Self { size, input: Arc::new(input.finish()), page: page.finish() })
+        let input = Arc::new(input.finish().map_err(|error| no_picture(&error))?);
+        Ok(Self { size, input, page: page.finish().map_err(|error| no_picture(&error))? })
     }
 
     /// Of the whole picture.
@@ -80,8 +81,11 @@ fn within((width, height): (usize, usize), most: usize) -> (usize, usize) {
 }
 
 fn whole(rows: &GreyRows<'_>, (width, height): (usize, usize)) -> Result<GreyImage, Ending> {
-    GreyImage::new(width, height, rows.all())
-        .map_err(|error| Ending::refused(error.code(), error.to_string()))
+    GreyImage::new(width, height, rows.all()).map_err(|error| no_picture(&error))
+}
+
+fn no_picture(error: &ImageError) -> Ending {
+    Ending::refused(error.code(), error.to_string())
 }
 
 fn blank() -> Ending {

@@ -35,7 +35,7 @@ pub(super) struct Inbox {
 
 /// What became of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum Placed {
     /// It is stored.
     New,
     /// The same bytes were there.
@@ -108,7 +108,7 @@ impl Inbox {
         bytes: &[u8],
         study: &Uid,
         instance: &Uid,
-    ) -> io::Result<Kept> {
+    ) -> io::Result<Placed> {
         File::open(file.path())?.sync_all()?;
         let folder = self.root.join(study.as_str());
         let path = folder.join(format!("{instance}.dcm"));
@@ -120,11 +120,11 @@ impl Inbox {
                 Err(error) => return Err(error),
             }
             match File::open(&path) {
-                Ok(there) if is_same(&there, bytes)? => Kept::Same,
-                Ok(_) => return Ok(Kept::Other),
+                Ok(there) if is_same(&there, bytes)? => Placed::Same,
+                Ok(_) => return Ok(Placed::Other),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     fs::rename(file.path(), &path)?;
-                    Kept::New
+                    Placed::New
                 }
                 Err(error) => return Err(error),
             }
@@ -250,7 +250,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn offer(inbox: &Inbox, bytes: &[u8]) -> Kept {
+    fn offer(inbox: &Inbox, bytes: &[u8]) -> Placed {
         let (arriving, mut file) = inbox.begin().unwrap();
         file.write_all(bytes).unwrap();
         inbox.keep(&arriving, bytes, &uid("1.2"), &uid("1.2.3")).unwrap()
@@ -261,10 +261,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inbox = Inbox::open(folder.path()).unwrap();
         assert_eq!(inbox.instances(&uid("1.2")).unwrap(), 0);
-        assert_eq!(offer(&inbox, b"one"), Kept::New);
-        assert_eq!(offer(&inbox, b"one"), Kept::Same);
+        assert_eq!(offer(&inbox, b"one"), Placed::New);
+        assert_eq!(offer(&inbox, b"one"), Placed::Same);
         for other in [b"two".as_slice(), b"on", b"one1", b""] {
-            assert_eq!(offer(&inbox, other), Kept::Other);
+            assert_eq!(offer(&inbox, other), Placed::Other);
         }
         assert_eq!(fs::read(folder.path().join("1.2/1.2.3.dcm")).unwrap(), b"one");
         assert_eq!(inbox.instances(&uid("1.2")).unwrap(), 1);

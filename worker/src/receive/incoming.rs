@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::Receiver;
 use super::command::{Ask, Status};
-use super::inbox::{Arriving, Kept};
+use super::inbox::{Arriving, Placed};
 
 /// The free disk is looked at again after so many bytes of an instance.
 const LOOK_EVERY: u64 = 32 * 1024 * 1024;
@@ -139,8 +139,8 @@ fn store(receiver: &Receiver, announced: &Announced, arriving: &Arriving) -> Sta
     let arrival = if own::is_own(&instance) { Ok(None) } else { receiver.studies.arriving(study).map(Some) };
     let kept = arrival.and_then(|_arrival| receiver.inbox.keep(arriving, &bytes, study, uid));
     match kept {
-        Ok(Kept::New | Kept::Same) => Status::SUCCESS,
-        Ok(Kept::Other) => Status::DUPLICATE,
+        Ok(Placed::New | Placed::Same) => Status::SUCCESS,
+        Ok(Placed::Other) => Status::DUPLICATE,
         Err(error) => not_written(&error),
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use dicom_ingest::source::kept::Kept;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::RwLock;
@@ -13,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::announce::Announced;
 use super::budget::{Budget, Share};
 use super::failpoint::{reach, reach_with};
-use super::fetch::{FetchError, Fetched, Located, Sources};
+use super::fetch::{FetchError, Fetched, Sources};
 use super::flight::{Flight, Landed};
 use super::given_up::GivenUp;
+use super::load::{Load, room_of};
 use super::rejected::{self, Next};
-use super::spool::SpoolFolder;
 use super::widen::{Widened, widen};
 use crate::config::site::{RetryConfig, WorkerConfig};
 use crate::job::hex;
@@ -25,7 +24,7 @@ use crate::lane::Lane;
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
 use crate::message::adapters::AdapterMapping;
 use crate::message::{self, JobRequest};
-use crate::pipeline::{MOST_KEPT_BYTES, STOPPED_THE_WORKER, Start};
+use crate::pipeline::{STOPPED_THE_WORKER, Start};
 use crate::queue::{Delivery, Disposition, Queue, Settled};
 
 /// Longest pause before a retry.
@@ -36,10 +35,6 @@ pub(super) const UNREACHABLE_RETRIES: u32 = 144;
 
 /// How long a worker that stops tries to take back the count of a start.
 const UNCOUNT_WITHIN: Duration = Duration::from_secs(2);
-
-/// How much memory a study takes at most, as a multiple of its files: the bytes themselves, decoded samples, grey values. Of the first
-/// of these three parts some is taken before a turn to decode comes: what is kept of the files ([`MOST_KEPT_BYTES`]).
-pub(super) const MEMORY_A_BYTE: u64 = 3;
 
 /// What turns deliveries into ended jobs.
 pub(super) struct Arrivals {
@@ -74,17 +69,6 @@ pub(super) enum Arrived {
     Landed(Landed),
     /// Its job is somebody else's or ended before, it was refused before a job could be made of it, or it was put back.
     Passed,
-}
-
-/// What a job needs while it is carried: its study where it was read already, its files where they were fetched, its bytes.
-#[derive(Debug)]
-pub(super) struct Load {
-    /// What its analysis begins with.
-    pub start: Start,
-    /// Its files, for as long as this lives.
-    pub _spool: Option<SpoolFolder>,
-    /// Its bytes, for as long as this lives.
-    pub _share: Share,
 }
 
 /// The starts of a message that was delivered before.
@@ -310,10 +294,6 @@ impl Arrivals {
         }
     }
 
-    pub(super) async fn no_load(&self, lane: Lane) -> Load {
-        Load { start: Start::default(), _spool: None, _share: self.budget.take(0, lane).await }
-    }
-
     /// Takes the bytes of the study from the budget, then fetches and reads it.
     pub(super) async fn fetch(&self, request: &JobRequest) -> Result<(Fetched, Share), FetchError> {
         let began = Instant::now();
@@ -321,11 +301,11 @@ impl Arrivals {
         let share = self.share_of(&located, request.lane).await;
         self.flight.metrics.record_stage("wait", began.elapsed());
         let began = Instant::now();
-        let here = self.sources.bring(located).await?;
+        let (here, share) = self.bring(located, request.lane, share).await?;
         let (sources, stages, gate) =
             (Arc::clone(&self.sources), Arc::clone(&self.flight.stages), Arc::clone(&self.flight.gate));
         let asked = request.clone();
-        let kept = Kept::within((share.bytes() / MEMORY_A_BYTE).min(MOST_KEPT_BYTES));
+        let kept = room_of(&share);
         let fetched = blocking(move || {
             let _turn = gate.enter(asked.lane);
             sources.read(&asked, here, &stages, kept)
@@ -333,11 +313,6 @@ impl Arrivals {
         .await?;
         self.flight.metrics.record_stage("fetch", began.elapsed());
         Ok((fetched, share))
-    }
-
-    /// The bytes are taken before a study is fetched.
-    pub(super) async fn share_of(&self, located: &Located, lane: Lane) -> Share {
-        self.budget.take(located.bytes().saturating_mul(MEMORY_A_BYTE), lane).await
     }
 
     /// Another version or a withdrawal has to end first; the study itself was there, so that no retry is counted.

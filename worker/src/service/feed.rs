@@ -10,8 +10,9 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::announce::Announced;
-use super::arrival::{Arrivals, Arrived, Load};
+use super::arrival::{Arrivals, Arrived};
 use super::flight::Landed;
+use super::load::Load;
 use super::resume::Again;
 use crate::job::Request;
 use crate::lane::Lane;

@@ -10,6 +10,7 @@ use dicom_ingest::limits::Limits;
 use dicom_ingest::refusal::RefusalCode;
 use dicom_ingest::source::folder::discover_keeping;
 use dicom_ingest::source::kept::Kept;
+use dicom_ingest::source::sizes::bytes_below;
 use dicom_ingest::source::{Fate, FetchLimits, Holding, Source, SourceError};
 use dicom_ingest::study::{RefusedFile, Study, StudyOutcome};
 
@@ -136,6 +137,20 @@ impl Located {
 }
 
 impl Here {
+    /// Bytes of the files that were brought here, as archives inflate; none where they lay here before. `most` is the limit.
+    pub async fn fetched_bytes(&self, limits: &Limits, most: u64) -> Result<u64, FetchError> {
+        let Some(spool) = &self.spool else { return Ok(0) };
+        let (folder, limits) = (spool.path().to_owned(), limits.clone());
+        let counted = tokio::task::spawn_blocking(move || bytes_below(&folder, &limits)).await;
+        let failed = |source| FetchError::Source { source_name: self.source.to_string(), source };
+        let counted = counted.map_err(io::Error::other).flatten();
+        let bytes = counted.map_err(|error| failed(SourceError::Spool(error)))?;
+        if bytes > most {
+            return Err(failed(SourceError::TooLarge { bytes, limit: most }));
+        }
+        Ok(bytes)
+    }
+
     /// The files, where they were brought here.
     pub fn into_spool(self) -> Option<SpoolFolder> {
         self.spool
@@ -152,9 +167,10 @@ impl Sources {
         Ok(Self { studies: remote::open(&places.sources)?, places, records, spool })
     }
 
-    /// With another source of this name.
+    /// With another source of this name, and a spool in this folder.
     #[cfg(test)]
-    pub(super) fn with(mut self, name: Name, source: Arc<dyn Source>) -> Self {
+    pub(super) fn with(mut self, name: Name, source: Arc<dyn Source>, state: &Path) -> Self {
+        self.spool = Spool::open(state).ok();
         self.studies.insert(name, source);
         self
     }

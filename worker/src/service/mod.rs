@@ -19,6 +19,7 @@ pub mod gate;
 mod given_up;
 mod handover;
 pub mod health;
+mod load;
 mod poison;
 pub mod pressure;
 mod records;

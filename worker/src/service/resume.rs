@@ -1,16 +1,19 @@
 //! Jobs that the ledger gives again: what they need before they can be carried.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
-use dicom_ingest::source::{Fate, SourceError};
+use dicom_ingest::limits::Limits;
+use dicom_ingest::source::{Fate, SourceError, sizes};
 use jiff::Timestamp;
 
-use super::arrival::{Arrivals, Load, MEMORY_A_BYTE};
+use super::arrival::Arrivals;
 use super::budget::Share;
 use super::fetch::{FetchError, Here};
 use super::flight::Landed;
+use super::load::{Load, memory_of, room_of};
 use crate::ending::Ending;
-use crate::job::Request;
+use crate::job::{Request, SourceFile};
 use crate::ledger::{Job, LedgerError};
 use crate::message::Name;
 use crate::outcome::{Outcome, State};
@@ -32,15 +35,18 @@ impl Arrivals {
         let source =
             request.filter(|_| job.composed.is_none()).and_then(|request| request.fetched_from.as_ref());
         let Some(source) = source else {
-            let bytes = request.filter(|_| job.composed.is_none()).map_or(0, bytes_of);
+            let files = request.filter(|_| job.composed.is_none()).map(|request| request.files.as_slice());
+            let limits = self.flight.stages.reader.limits();
+            let bytes = memory_of(bytes_of(files.unwrap_or_default(), limits).await);
             let share = self.budget.take(bytes, job.lane).await;
-            return Ok(Again::Carry(Load { start: Start::default(), _spool: None, _share: share }));
+            let start = Start { kept: room_of(&share), ..Start::default() };
+            return Ok(Again::Carry(Load { start, _spool: None, _share: share }));
         };
         let ending = match self.fetch_again(job, source).await {
             Ok((here, share)) => {
                 let spool = here.into_spool();
                 let root = spool.as_ref().map(|spool| spool.path().to_owned());
-                let start = Start { root, ..Start::default() };
+                let start = Start { kept: room_of(&share), root, ..Start::default() };
                 return Ok(Again::Carry(Load { start, _spool: spool, _share: share }));
             }
             Err(FetchError::Source { source, .. }) if source.fate() == Fate::Later => {
@@ -63,9 +69,9 @@ impl Arrivals {
         let located = self.sources.locate_again(source, &job.study_uid, self.limits.max_study_bytes).await?;
         let share = self.share_of(&located, job.lane).await;
         let began = Instant::now();
-        let here = self.sources.bring(located).await?;
+        let brought = self.bring(located, job.lane, share).await?;
         self.flight.metrics.record_stage("fetch", began.elapsed());
-        Ok((here, share))
+        Ok(brought)
     }
 
     /// Whether a job has not waited for its source for too long: since the ledger has it, however old its request is.
@@ -94,27 +100,11 @@ impl Arrivals {
     }
 }
 
-/// Bytes of a job's files as they stand now, as much memory as its study takes at most.
-fn bytes_of(request: &Request) -> u64 {
-    let sizes = request.files.iter().filter_map(|file| std::fs::metadata(&file.path).ok());
-    sizes.map(|metadata| metadata.len()).fold(0, u64::saturating_add).saturating_mul(MEMORY_A_BYTE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_of_more_bytes_than_can_be_counted_take_all_memory() {
-        // not every file system takes files of such lengths; one in memory does
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let path = folder.path().join("holes");
-        if std::fs::File::create(&path).unwrap().set_len(i64::MAX.unsigned_abs()).is_err() {
-            return;
-        }
-        let file = serde_json::json!({ "path": path, "sha256": "00" });
-        let request =
-            serde_json::json!({ "files": [&file, &file, &file], "record": { "kind": "not_given" } });
-        assert_eq!(bytes_of(&serde_json::from_value(request).unwrap()), u64::MAX);
-    }
+/// Bytes of a job's files as they stand now, entries of archives as they inflate. Where they cannot be counted, the job is carried
+/// as one that is larger than the budget.
+async fn bytes_of(files: &[SourceFile], limits: &Limits) -> u64 {
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+    let limits = limits.clone();
+    let count = move || sizes::bytes_of(paths.iter().map(PathBuf::as_path), &limits);
+    tokio::task::spawn_blocking(count).await.unwrap_or(u64::MAX)
 }

@@ -1,6 +1,5 @@
 use super::*;
 use crate::DeviceChoice;
-use crate::bench::cost::layers;
 
 fn network(name: &str, side: usize) -> Subject {
     Subject::Network { name: name.to_owned(), architecture: Architecture::preset(name, 1, 3).unwrap(), side }
@@ -16,6 +15,27 @@ fn every_architecture_runs_in_the_precisions_that_the_cpu_has() {
             assert_eq!(loaded.batches(2, 1).run().unwrap(), 2 * outputs, "{name} {precision:?}");
         }
     }
+}
+
+#[test]
+fn a_batch_that_cannot_be_held_is_refused_before_anything_is_made() {
+    let code =
+        |name, side, batch| network(name, side).check_batch(batch).err().map(|error: WorkError| error.code());
+    for name in ["resnet18-3d", "basic-unet-3d"] {
+        assert_eq!(code(name, 4096, 1024), Some("BenchValues"), "{name}: petabytes");
+        assert_eq!(code(name, 128, 4), None, "{name}");
+    }
+    assert_eq!(code("densenet121", 4096, 1024), Some("BenchValues"));
+    assert_eq!(
+        code("resnet50", usize::MAX >> 8, usize::MAX),
+        Some("BenchValues"),
+        "more than can be counted"
+    );
+    for name in ["resnet50", "densenet121", "convnext-tiny"] {
+        assert_eq!(code(name, 224, 1024), None, "{name}");
+    }
+    let bundle = Subject::Bundle(Box::new(Bundle::embedded().unwrap()));
+    assert!(bundle.check_batch(1024).is_ok());
 }
 
 /// A volume of a network that has a last layer, of one that has none, and of one that outlines.

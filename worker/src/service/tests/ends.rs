@@ -8,7 +8,8 @@ use dicom_ingest::rejection::Reason;
 use dicom_ingest::source::kept::Kept;
 use sha2::{Digest, Sha256};
 
-use super::place::{Answer, Place, job, request, soon};
+use super::doors::Answer;
+use super::place::{Place, job, request, soon};
 use crate::job::{hex, report_key, withdrawal_key};
 use crate::ledger::{JobState, Ledger, NewJob, ReportBytes, SqliteLedger};
 use crate::message::{JobRequest, Mode};

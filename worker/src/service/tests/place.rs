@@ -1,27 +1,24 @@
 //! A worker in one process, with a ledger of its own and parts that answer as they are told to.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dicom_ingest::limits::Limits;
 use dicom_ingest::read::read_header;
 use dicom_ingest::reader::InProcess;
-use dicom_ingest::source::{FetchLimits, Holding, Source, SourceError};
-use dicom_ingest::uid::Uid;
+use dicom_ingest::source::Source;
 use jiff::Timestamp;
 use models::{GreyImage, Scores};
 use tokio::sync::{RwLock, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::doors::{Doors, PATIENCE};
 use crate::config::{Environment, Flags, Loaded};
 use crate::deliver::folder::FolderTarget;
-use crate::deliver::{DeliverError, Parcel, Receipts, Target, Targets};
+use crate::deliver::{Target, Targets};
 use crate::ending::Ending;
 use crate::job::{RecordSource, Request};
 use crate::lane::Lane;
@@ -42,142 +39,8 @@ use crate::service::gate::Gate;
 use crate::service::under_way::UnderWay;
 use crate::telemetry::metrics::Metrics;
 
-/// Longer than anything here takes that ends.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-
 /// More retries than any request gets: who is not there now is given up.
 pub(super) const TOO_OFTEN: u32 = 1_000;
-
-/// What the source holds of a study.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Answer {
-    /// So many bytes, and what lies in the folder of the study.
-    Holds(u64),
-    /// The same, once the door is open.
-    HoldsLater(u64),
-    /// More than is allowed.
-    TooLarge,
-    /// It cannot be reached.
-    Away,
-}
-
-/// A source and a target that wait for their door to open, and count who waits.
-#[derive(Debug)]
-pub(super) struct Doors {
-    studies: PathBuf,
-    answers: Mutex<BTreeMap<String, Answer>>,
-    is_open: watch::Sender<bool>,
-    waiting: AtomicUsize,
-    targets_wait: AtomicBool,
-    reports: FolderTarget,
-}
-
-impl Doors {
-    pub(super) fn say(&self, study: &str, answer: Answer) {
-        self.answers.lock().unwrap().insert(study.to_owned(), answer);
-    }
-
-    pub(super) fn forget(&self, study: &str) {
-        self.answers.lock().unwrap().remove(study);
-    }
-
-    /// Deliveries wait at the door too.
-    pub(super) fn hold_targets(&self) {
-        self.targets_wait.store(true, Ordering::SeqCst);
-    }
-
-    pub(super) fn open(&self) {
-        self.is_open.send_replace(true);
-    }
-
-    /// Waits until so many are at the door.
-    pub(super) async fn until_waiting(&self, count: usize) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.waiting.load(Ordering::SeqCst) < count {
-            assert!(Instant::now() < deadline, "they do not come to the door");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn wait(&self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let _leaves = Leaves(&self.waiting);
-        self.is_open.subscribe().wait_for(|is_open| *is_open).await.unwrap();
-    }
-}
-
-struct Leaves<'a>(&'a AtomicUsize);
-
-impl Drop for Leaves<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl Source for Doors {
-    async fn locate(&self, study: &Uid, limits: FetchLimits) -> Result<Box<dyn Holding>, SourceError> {
-        let answer = self.answers.lock().unwrap().get(study.as_str()).copied();
-        let bytes = match answer {
-            None => return Err(SourceError::Absent),
-            Some(Answer::TooLarge) => {
-                return Err(SourceError::TooLarge { bytes: limits.max_bytes, limit: limits.max_bytes });
-            }
-            Some(Answer::Away) => return Err(SourceError::Unreachable(None)),
-            Some(Answer::Holds(bytes)) => bytes,
-            Some(Answer::HoldsLater(bytes)) => {
-                self.wait().await;
-                bytes
-            }
-        };
-        let folder = self.studies.join(study.as_str());
-        fs::create_dir_all(&folder).unwrap();
-        Ok(Box::new(Held { bytes, folder }))
-    }
-
-    async fn probe(&self) -> Result<(), SourceError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Target for Doors {
-    async fn deliver(&self, parcel: &Parcel<'_>) -> Result<Receipts, DeliverError> {
-        if self.targets_wait.load(Ordering::SeqCst) {
-            self.wait().await;
-        }
-        self.reports.deliver(parcel).await
-    }
-
-    async fn probe(&self) -> Result<(), DeliverError> {
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Held {
-    bytes: u64,
-    folder: PathBuf,
-}
-
-#[async_trait]
-impl Holding for Held {
-    fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn instances(&self) -> Option<u64> {
-        None
-    }
-
-    fn folder(&self) -> Option<&Path> {
-        Some(&self.folder)
-    }
-
-    async fn fetch(&self, _into: &Path) -> Result<(), SourceError> {
-        Ok(())
-    }
-}
 
 /// There is none here: a study gets as far as it at most.
 #[derive(Debug)]
@@ -246,14 +109,7 @@ impl Place {
         let config = Loaded::read(&flags, &Environment::default()).unwrap().config;
         let ledger = SqliteLedger::open(&config.state, Duration::from_hours(1)).unwrap();
         let reports = FolderTarget::new(name("reports"), folder.path().join("reports"));
-        let doors = Doors {
-            studies: folder.path().join("studies"),
-            answers: Mutex::default(),
-            is_open: watch::Sender::new(false),
-            waiting: AtomicUsize::new(0),
-            targets_wait: AtomicBool::new(false),
-            reports,
-        };
+        let doors = Doors::new(folder.path().join("studies"), reports);
         Self {
             ledger: Arc::new(ledger),
             doors: Arc::new(doors),
@@ -287,7 +143,7 @@ impl Place {
         };
         let arrivals = Arrivals {
             flight: Arc::new(flight),
-            sources: Arc::new(sources.with(name("archive"), source)),
+            sources: Arc::new(sources.with(name("archive"), source, &config.state)),
             queue: Arc::new(Remembering::default()),
             budget: Budget::new(budget),
             mapping: config.mapping.clone(),

@@ -6,7 +6,8 @@ use dicom_ingest::source::kept::Kept;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::place::{Answer, PATIENCE, Place, job, request, soon};
+use super::doors::{Answer, PATIENCE};
+use super::place::{Place, job, request, soon};
 use crate::job::hex;
 use crate::lane::Lane;
 use crate::ledger::JobState;

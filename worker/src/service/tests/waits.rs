@@ -5,7 +5,8 @@ use std::fs;
 use dicom_ingest::source::SourceError;
 use jiff::{SignedDuration, Timestamp};
 
-use super::place::{Answer, Place, job, name, request, soon};
+use super::doors::Answer;
+use super::place::{Place, job, name, request, soon};
 use crate::ledger::JobState;
 use crate::message::JobRequest;
 use crate::pipeline::Start;
