@@ -20,7 +20,6 @@ use super::rejected::{self, Next};
 use super::widen::{Widened, widen};
 use crate::config::site::{RetryConfig, WorkerConfig};
 use crate::job::hex;
-use crate::lane::Lane;
 use crate::ledger::{Accepted, Job, JobState, LedgerError, NewJob};
 use crate::message::adapters::AdapterMapping;
 use crate::message::{self, JobRequest};
