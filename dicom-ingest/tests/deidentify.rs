@@ -222,10 +222,7 @@ fn text_in_the_place_of_something_else_is_not_kept() {
 /// A person's name where the standard has a code is not kept, and without that code nothing reads the picture.
 #[test]
 fn what_could_not_be_read_again_is_refused() {
-    let mut elements = telling(vec![]).elements();
-    let photometric = elements.iter_mut().find(|element| (element.0, element.1) == (0x28, 4)).unwrap();
-    *photometric = text(0x28, 4, "PN", "MONOCHROME2");
-    let file = support::file::plain(&elements, Encoding::Explicit);
+    let file = telling(vec![text(0x28, 4, "PN", "MONOCHROME2")]).file(Encoding::Explicit);
     assert!(decode(&file, &Limits::default()).is_ok());
     let refusal = deidentify(&file, &Limits::default(), &basic()).unwrap_err();
     assert_eq!(refusal.code, RefusalCode::MissingAttribute);

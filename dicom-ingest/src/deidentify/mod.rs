@@ -128,13 +128,13 @@ pub fn deidentify(bytes: &[u8], limits: &Limits, options: &Options) -> Result<De
         let found = prescan(bytes, limits)?;
         content::check(&found, options)?;
         let done = rewrite::rewrite(&found, options)?;
-        prescan(&done.bytes, limits).map_err(unreadable)?;
+        prescan(&done.bytes, limits).map_err(|refusal| unreadable(&refusal))?;
         Ok(done)
     })
 }
 
 /// The file states something that reading needs as what it is not, a name for instance, and nothing of that is kept.
-fn unreadable(refusal: Refusal) -> Refusal {
+fn unreadable(refusal: &Refusal) -> Refusal {
     let message =
         format!("without what may not be kept of it, the instance could not be read: {}", refusal.message);
     Refusal::new(refusal.code, message)

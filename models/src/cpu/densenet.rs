@@ -34,7 +34,7 @@ pub(super) fn draw(sketch: &mut Sketch<'_>, config: &DensenetConfig, input: Id) 
             let before = Some(Before { affine: sketch.norm(&part("norm1"))?, halve: false });
             let after = Some(sketch.norm(&part("norm2"))?);
             let conv = part("conv1");
-            let first = Layer { before, after, rectifier, ..Layer::plain(&conv) };
+            let first = Layer { after, before, rectifier, ..Layer::plain(&conv) };
             sketch.convolve(first, block, (narrow, 0))?;
             let channel = channels + layer * config.growth;
             sketch.convolve(Layer::plain(&part("conv2")), narrow, (block, channel))?;

@@ -15,7 +15,6 @@ use super::{Architecture, Network, Outputs, convnext, densenet, efficientnet, re
 
 /// A network for classification, of any family.
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one a process, and Burn's modules are not boxed")]
 pub enum Classifier {
     /// Our compact residual network.
     Residual(Network),
