@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use chiasm_benches::drawn::{CT_SIDE, slice};
-use chiasm_benches::picture::{EXPLICIT, JPEG_LOSSLESS};
+use chiasm_benches::picture::{EXPLICIT, JPEG_LOSSLESS, RLE};
 use chiasm_benches::size::sized;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use dicom_ingest::decoders::{Pool, PoolOptions};
@@ -22,7 +22,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
     let pool = pool();
     let readers: [(&str, &dyn Reader); 2] = [("in process", &in_process), ("one process", &pool)];
     let mut group = crate::group(criterion, "isolation");
-    for syntax in [EXPLICIT, JPEG_LOSSLESS] {
+    for syntax in [EXPLICIT, RLE, JPEG_LOSSLESS] {
         let files: Vec<Vec<u8>> = drawn.iter().map(|picture| picture.file(syntax)).collect();
         group.throughput(Throughput::Elements(files.len() as u64));
         for (name, reader) in readers {
