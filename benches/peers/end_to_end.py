@@ -61,12 +61,12 @@ def wait(ground, workers, reports):
     return times
 
 
-def ready(ground, workers, is_ready):
-    """Waits until a side says that it takes requests."""
+def ready(log, workers, is_ready):
+    """Waits until a side says that it takes requests. What it said instead is told, since its folder goes."""
     until = time.monotonic() + PATIENCE
     while not is_ready():
         if time.monotonic() > until or any(worker.poll() is not None for worker in workers):
-            raise RuntimeError(f"a worker does not start; see {ground.folder}")
+            raise RuntimeError(f"a worker does not start: {log.read_text()[-2000:]}")
         time.sleep(0.05)
 
 
@@ -137,7 +137,7 @@ listen = "{listen}"
         return [path.stat().st_mtime for path in (home / "reports").glob(f"*/{last}")]
 
     try:
-        ready(ground, [worker], lambda: answers(listen))
+        ready(home / "log", [worker], lambda: answers(listen))
         subprocess.run(submit, check=True, stdout=log, stderr=log)
         times = wait(ground, [worker], reports)
     finally:
@@ -169,7 +169,7 @@ def run_python(ground, processes, threads):
         return [path.stat().st_mtime for path in home.glob("[!.]*.json")]
 
     try:
-        ready(ground, workers, lambda: path.read_text().split().count("ready") == processes)
+        ready(path, workers, lambda: path.read_text().split().count("ready") == processes)
         for study in ground.studies:
             body = json.dumps({"study": study}).encode()
             channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2))
