@@ -38,11 +38,28 @@ pub(crate) fn invert_lower(factor: &[f64], size: usize) -> Vec<f64> {
 
 /// Solves `matrix x = right` for a positive definite matrix.
 pub(crate) fn solve(matrix: &[f64], right: &[f64]) -> Option<Vec<f64>> {
-    let size = right.len();
-    let inverse = invert_lower(&cholesky(matrix, size)?, size);
-    let half: Vec<f64> =
-        (0..size).map(|row| (0..=row).map(|k| inverse[row * size + k] * right[k]).sum()).collect();
-    Some((0..size).map(|row| (row..size).map(|k| inverse[k * size + row] * half[k]).sum()).collect())
+    Some(Solver::new(matrix, right.len())?.solve(right))
+}
+
+/// A positive definite matrix that many are solved with.
+pub(crate) struct Solver {
+    size: usize,
+    inverse: Vec<f64>,
+}
+
+impl Solver {
+    /// `None` where the matrix is not positive definite.
+    pub(crate) fn new(matrix: &[f64], size: usize) -> Option<Self> {
+        Some(Self { size, inverse: invert_lower(&cholesky(matrix, size)?, size) })
+    }
+
+    /// The `x` with `matrix x = right`.
+    pub(crate) fn solve(&self, right: &[f64]) -> Vec<f64> {
+        let Self { size, inverse } = self;
+        let half: Vec<f64> =
+            (0..*size).map(|row| (0..=row).map(|k| inverse[row * size + k] * right[k]).sum()).collect();
+        (0..*size).map(|row| (row..*size).map(|k| inverse[k * size + row] * half[k]).sum()).collect()
+    }
 }
 
 #[cfg(test)]

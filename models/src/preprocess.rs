@@ -26,6 +26,12 @@ pub fn resize(image: &GreyImage, width: usize, height: usize) -> GreyImage {
     Resizing::whole(image, (width, height))
 }
 
+/// Resizes values of any range bilinearly, as torchvision does: what has to be seen beside finer ones.
+pub(crate) fn resample(values: &[f32], (height, width): (usize, usize), to: (usize, usize)) -> Vec<f32> {
+    let plane = pipeline::Plane { height, width, values: values.to_vec() };
+    resample::resize(plane, to.0, to.1, pipeline::Resampling::TorchvisionBilinear).values
+}
+
 /// Subtracts the picture's mean and divides by its standard deviation (at least
 /// [`MINIMUM_DEVIATION`]), so that brightness and contrast of the display do not
 /// count. The sums are made in f64.

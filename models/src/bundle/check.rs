@@ -108,7 +108,8 @@ pub(super) fn large_enough(contents: &Contents) -> Result<(), BundleError> {
             let weights = networks.map(|network| Architecture::Residual(network.clone()).weights());
             let features = distance(architecture.findings.features() as u64);
             let thumbnail = (manifest.preprocessing.thumbnail_side as u64).pow(2);
-            architecture.members as u64 * (weights[0] + weights[1] + features) + distance(thumbnail)
+            let readout = architecture.readout.as_ref().map_or(0, |readout| readout.config.weights());
+            architecture.members as u64 * (weights[0] + weights[1] + features) + distance(thumbnail) + readout
         }
         Contents::Classifier(manifest) => manifest.architecture.weights(),
         Contents::Segmenter(manifest) => manifest.architecture.weights(),
@@ -158,6 +159,7 @@ fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
     if !(architecture.age_mean.is_finite() && is_above_zero(architecture.age_deviation)) {
         return Err("the mean or deviation of its ages is not usable");
     }
+    readout(manifest)?;
     let novelty = &manifest.novelty;
     if !is_above_zero(novelty.features_threshold) || !is_above_zero(novelty.thumbnail_threshold) {
         return Err("the threshold of its novelty is not usable");
@@ -184,6 +186,34 @@ fn ensemble(manifest: &Manifest) -> Result<(), &'static str> {
     }
     let tolerances = [test.tolerance_cpu, test.tolerance_gpu];
     super::selftest::check(&test.formula, tolerances, std::iter::once((test.width, test.height)))
+}
+
+/// Whether what is read beside the networks, if anything, is readable, and its map lies on the picture's.
+fn readout(manifest: &Manifest) -> Result<(), &'static str> {
+    let (readout, picture) = match (&manifest.architecture.readout, manifest.preprocessing.readout) {
+        (None, None) => return Ok(()),
+        (Some(readout), Some(picture)) => (readout, picture),
+        _ => return Err("it has a readout without a picture for it, or the picture alone"),
+    };
+    if readout.config.check().is_err() {
+        return Err("its readout is outside the limits");
+    }
+    if readout.config.outputs != manifest.labels.len() {
+        return Err("its readout's outputs are not the labels");
+    }
+    if readout.config.network.input_channels != 1 {
+        return Err("its readout does not take one grey picture");
+    }
+    if !(is_above_zero(readout.share) && readout.share <= 1.0) {
+        return Err("its readout's share is not above 0 to 1");
+    }
+    if !(1..=MAX_SIDE).contains(&picture.side) || picture.margin >= picture.side {
+        return Err("a side of its pictures is outside the limits");
+    }
+    match crate::score::grid(&readout.config, picture) {
+        Some(_) => Ok(()),
+        None => Err("its readout's maps do not lie on one grid of the picture"),
+    }
 }
 
 fn is_above_zero(value: f64) -> bool {
@@ -235,12 +265,24 @@ mod tests {
 
     type Spoils = fn(&mut Manifest);
 
+    fn readout_of(manifest: &mut Manifest) -> &mut crate::bundle::manifest::Readout {
+        manifest.architecture.readout.as_mut().unwrap()
+    }
+
     /// The built-in ensemble with one thing wrong.
     #[test]
     fn an_ensemble_that_would_prove_nothing_or_cannot_compute_is_refused() {
         let Contents::Ensemble(good) = Bundle::embedded().unwrap().contents else { panic!("an ensemble") };
         assert_eq!(ensemble(&good), Ok(()));
-        let spoiled: [(&str, Spoils); 22] = [
+        let spoiled: [(&str, Spoils); 30] = [
+            ("alone", |own| own.preprocessing.readout = None),
+            ("alone", |own| own.architecture.readout = None),
+            ("limits", |own| readout_of(own).config.cells = 0),
+            ("outputs", |own| readout_of(own).config.outputs += 1),
+            ("grey", |own| readout_of(own).config.network.input_channels = 3),
+            ("share", |own| readout_of(own).share = f64::NAN),
+            ("side", |own| own.preprocessing.readout.as_mut().unwrap().margin = usize::MAX),
+            ("grid", |own| own.preprocessing.readout.as_mut().unwrap().margin += 1),
             ("tolerance", |own| own.self_test.tolerance_cpu = 1e9),
             ("tolerance", |own| own.self_test.tolerance_gpu = f64::NAN),
             ("formula", |own| own.self_test.formula.push('!')),

@@ -11,7 +11,9 @@ use super::outside::Outside;
 use super::seal::Seal;
 use super::selftest::SelfTest;
 use crate::calibration::Platt;
-use crate::network::NetworkConfig;
+use crate::image::GreyImage;
+use crate::network::{NetworkConfig, ReadoutConfig};
+use crate::preprocess::resize;
 
 /// The version of the manifest's format that this program writes.
 pub const FORMAT: u32 = 2;
@@ -125,6 +127,45 @@ pub struct Preprocessing {
     pub frontal_side: usize,
     /// Side of the thumbnail that novelty is measured on, in pixels; resized likewise.
     pub thumbnail_side: usize,
+    /// The readout's input, where there is one. The picture of [`Self::side`] is then resized from its picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout: Option<ReadoutPicture>,
+}
+
+/// From a picture to the input of a readout: resized as a whole by the rule for all, cut, and scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadoutPicture {
+    /// Side of the picture, in pixels.
+    pub side: usize,
+    /// What is cut off on each side, in pixels. The rest is scaled from 0 to 1 to -1 to 1, as the network learnt it.
+    pub margin: usize,
+}
+
+impl ReadoutPicture {
+    /// Side of what the network sees, in pixels.
+    pub(crate) fn seen(self) -> usize {
+        self.side.saturating_sub(2 * self.margin)
+    }
+
+    /// What the network takes of a picture of [`Self::side`], row by row.
+    pub(crate) fn input(self, picture: &GreyImage) -> Vec<f32> {
+        let (margin, seen) = (self.margin, self.seen());
+        let rows = picture.pixels().chunks_exact(picture.width().max(1)).skip(margin).take(seen);
+        rows.flat_map(|row| row.iter().skip(margin).take(seen)).map(|value| 2.0 * value - 1.0).collect()
+    }
+}
+
+impl Preprocessing {
+    /// Side of the picture that everything else is made of, in pixels.
+    pub fn picture_side(&self) -> usize {
+        self.readout.map_or(self.side, |readout| readout.side)
+    }
+
+    /// The findings networks' picture, of one of [`Self::picture_side`].
+    pub(crate) fn whole(&self, picture: &GreyImage) -> GreyImage {
+        resize(picture, self.side, self.side)
+    }
 }
 
 /// How a picture is brought to a network's size.
@@ -157,6 +198,19 @@ pub struct Architecture {
     pub age_mean: f64,
     /// Standard deviation of the training patients' ages in years.
     pub age_deviation: f64,
+    /// What is read beside them of a network that learnt from other pictures, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout: Option<Readout>,
+}
+
+/// A readout beside the findings networks. Its outputs are the labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Readout {
+    /// What is read.
+    pub config: ReadoutConfig,
+    /// Its share of a label's logit, above 0 to 1; the rest is the findings networks' mean.
+    pub share: f64,
 }
 
 /// The pictures a bundle may be used on.
@@ -224,8 +278,21 @@ pub struct TrainingRecord {
     pub epochs: usize,
     /// The seed of everything random.
     pub seed: u64,
+    /// The weights that the readout's network came with, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<BackboneRecord>,
     /// The command that makes the bundle again.
     pub command: String,
+}
+
+/// Weights of others that a model stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackboneRecord {
+    /// What they are and where they come from, with their licence.
+    pub source: String,
+    /// SHA-256 of their file, lower-case hexadecimal.
+    pub sha256: String,
 }
 
 /// The file of weights.

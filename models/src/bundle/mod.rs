@@ -308,14 +308,14 @@ impl Bundle {
     /// size that its networks read, so that what is kept, sent and queued is small. `None` for another model, whose steps begin
     /// with the whole picture, and where no picture has such sides.
     pub fn preparation(&self, width: usize, height: usize) -> Option<Resizing> {
-        let side = self.ensemble()?.preprocessing.side;
+        let side = self.ensemble()?.preprocessing.picture_side();
         Resizing::new((width, height), (side, side)).ok()
     }
 
     /// The picture as it is handed to a device: what [`Self::preparation`] makes of its rows, or as it is. Scoring it gives
     /// what scoring the whole picture gives.
     pub fn prepare(&self, image: GreyImage) -> GreyImage {
-        match self.ensemble().map(|manifest| manifest.preprocessing.side) {
+        match self.ensemble().map(|manifest| manifest.preprocessing.picture_side()) {
             Some(side) => resize(&image, side, side),
             None => image,
         }

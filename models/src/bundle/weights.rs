@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::{Dtype, SafeTensors};
 
 use super::manifest::{Architecture, Preprocessing};
-use crate::network::Network;
+use crate::network::{Network, Readout};
 use crate::novelty::Distance;
 
 /// Why weights could not be read or written.
@@ -30,6 +30,7 @@ pub(crate) struct Weights {
     pub(crate) frontal: Vec<Network>,
     features: Vec<DistanceWeights>,
     thumbnail: DistanceWeights,
+    pub(crate) readout: Option<Readout>,
 }
 
 /// A [`Distance`] as tensors.
@@ -64,7 +65,13 @@ impl Weights {
         device: &Device,
     ) -> Self {
         let features = features.iter().map(|distance| DistanceWeights::new(distance, device)).collect();
-        Self { findings, frontal, features, thumbnail: DistanceWeights::new(thumbnail, device) }
+        let thumbnail = DistanceWeights::new(thumbnail, device);
+        Self { findings, frontal, features, thumbnail, readout: None }
+    }
+
+    /// The same with what is read beside the networks.
+    pub(crate) fn with_readout(self, readout: Option<Readout>) -> Self {
+        Self { readout, ..self }
     }
 
     /// Reads the tensors that `architecture` needs; missing, unknown and misshapen ones, and others than of f32, are errors.
@@ -88,7 +95,8 @@ impl Weights {
             &vec![Distance::zero(architecture.findings.features()); architecture.members],
             &Distance::zero(preprocessing.thumbnail_side * preprocessing.thumbnail_side),
             device,
-        );
+        )
+        .with_readout(architecture.readout.as_ref().map(|own| Readout::blank(&own.config, device)));
         let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()));
         let report = weights.load_from(&mut store).map_err(|error| WeightsError(error.to_string()))?;
         if !report.missing.is_empty() || !report.errors.is_empty() || !report.unused.is_empty() {

@@ -50,9 +50,10 @@ impl Plan {
 
     /// The largest difference of logits and features from the module's; NaN where one could not be had.
     pub fn difference(&self, network: &Classifier, pictures: &[f32], device: &Device) -> f64 {
-        let values = self.picture_values();
+        let values = self.program.picture_values();
         let Some(seen) = self.forward(pictures).filter(|seen| !seen.is_empty()) else { return f64::NAN };
-        let shape = [seen.len(), self.picture.channels, self.picture.height, self.picture.width];
+        let picture = self.program.picture();
+        let shape = [seen.len(), picture.channels, picture.height, picture.width];
         let own = TensorData::new(pictures[..seen.len() * values].to_vec(), shape);
         let outputs = network.forward(Tensor::<4>::from_data(own, device));
         let read = |tensor: Tensor<2>| tensor.try_into_data().ok()?.try_to_vec::<f32>().ok();
@@ -66,7 +67,7 @@ impl Plan {
 }
 
 /// The largest difference, in units of the larger of 1 and the reference.
-fn largest(found: &[f32], reference: &[f32]) -> f64 {
+pub(super) fn largest(found: &[f32], reference: &[f32]) -> f64 {
     if found.len() != reference.len() {
         return f64::NAN;
     }
@@ -78,7 +79,7 @@ fn largest(found: &[f32], reference: &[f32]) -> f64 {
 }
 
 /// The larger of two; NaN where one is, which `f64::max` would pass over.
-fn larger(one: f64, other: f64) -> f64 {
+pub(super) fn larger(one: f64, other: f64) -> f64 {
     if one.is_nan() || one > other { one } else { other }
 }
 

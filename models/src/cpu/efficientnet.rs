@@ -7,11 +7,11 @@ use super::window::Padding;
 use crate::network::efficientnet::{BlockPlan, EPSILON, EfficientnetLiteConfig};
 
 pub(super) fn draw(sketch: &mut Sketch<'_>, config: &EfficientnetLiteConfig, input: Id) -> Option<Ends> {
-    let after = Some(sketch.norm_by("_bn0", EPSILON)?);
-    let stem = Layer { after, stride: 2, padding: Some(Padding::Same), ..six("_conv_stem") };
-    let mut maps = sketch.layer(stem, input)?;
+    let mut maps = stem(sketch, input)?;
     for (index, plan) in config.plan().into_iter().enumerate() {
-        maps = block(sketch, plan, &format!("_blocks.{index}"), maps)?;
+        let out = block(sketch, plan, index, maps)?;
+        sketch.release(maps);
+        maps = out;
     }
     let after = Some(sketch.norm_by("_bn1", EPSILON)?);
     let last = sketch.layer(Layer { after, ..six("_conv_head") }, maps)?;
@@ -19,13 +19,20 @@ pub(super) fn draw(sketch: &mut Sketch<'_>, config: &EfficientnetLiteConfig, inp
     Some(Ends { maps: last, features, logits, head: "_fc" })
 }
 
+/// The first convolution.
+pub(super) fn stem(sketch: &mut Sketch<'_>, input: Id) -> Option<Id> {
+    let after = Some(sketch.norm_by("_bn0", EPSILON)?);
+    sketch.layer(Layer { after, stride: 2, padding: Some(Padding::Same), ..six("_conv_stem") }, input)
+}
+
 /// A convolution whose sums are rectified and end at 6.
 fn six(name: &str) -> Layer<'_> {
     Layer { rectifier: Rectifier::Six, ..Layer::plain(name) }
 }
 
-fn block(sketch: &mut Sketch<'_>, plan: BlockPlan, name: &str, from: Id) -> Option<Id> {
-    let part = |part: &str| format!("{name}.{part}");
+/// The block with this number; what it reads is not given back.
+pub(super) fn block(sketch: &mut Sketch<'_>, plan: BlockPlan, index: usize, from: Id) -> Option<Id> {
+    let part = |part: &str| format!("_blocks.{index}.{part}");
     let mut wide = from;
     if plan.widens() {
         let (conv, after) = (part("_expand_conv"), Some(sketch.norm_by(&part("_bn0"), EPSILON)?));
@@ -41,6 +48,5 @@ fn block(sketch: &mut Sketch<'_>, plan: BlockPlan, name: &str, from: Id) -> Opti
     let add = plan.keeps().then_some(from);
     let out = sketch.layer(Layer { after, add, ..Layer::plain(&conv) }, each)?;
     sketch.release(each);
-    sketch.release(from);
     Some(out)
 }

@@ -17,6 +17,8 @@ mod depthwise;
 mod efficientnet;
 mod map;
 mod pool;
+mod program;
+mod readout;
 mod residual;
 mod sketch;
 mod step;
@@ -24,19 +26,15 @@ mod tile;
 mod vector;
 mod window;
 
-use std::sync::{Mutex, PoisonError};
-
-use rayon::prelude::*;
-
-use aligned::Aligned;
-use map::{Part, Shape};
+use map::Shape;
+use program::{Memory, Program};
 use sketch::{Id, Sketch};
-use step::{Reads, Step};
 
 use crate::network::efficientnet::STEM;
 use crate::network::{Architecture, StateDict};
 
 pub use check::{Computed, Mismatch, TOLERANCE};
+pub(crate) use readout::ReadoutPlan;
 
 /// The padding of the widest kernel that reads a picture: the border that pictures are given.
 fn border(architecture: &Architecture) -> Option<usize> {
@@ -76,25 +74,12 @@ pub struct Seen {
 /// A forward pass for pictures of one size.
 #[derive(Debug)]
 pub struct Plan {
-    picture: Shape,
-    shapes: Vec<Shape>,
-    steps: Vec<Step>,
+    program: Program,
     features: Id,
     logits: Id,
     last: Shape,
     /// Class activation maps.
     activation: Option<Id>,
-    /// Values of working memory that a thread needs.
-    scratch: usize,
-    /// Memory that no picture uses now.
-    idle: Mutex<Vec<Memory>>,
-}
-
-/// Memory for one picture: the maps, and working memory a thread.
-#[derive(Debug, Default)]
-struct Memory {
-    maps: Vec<Aligned>,
-    scratch: Vec<Vec<f32>>,
 }
 
 impl Plan {
@@ -130,94 +115,28 @@ impl Plan {
             0 => None,
             _ => Some(sketch.activation(ends.maps, ends.head, labels)?),
         };
-        let Sketch { shapes, steps, .. } = sketch;
-        let scratch = steps.iter().map(|step| step.work.scratch()).max().unwrap_or_default();
-        Some(Self {
-            picture,
-            last: shapes[ends.maps],
-            shapes,
-            steps,
-            features: ends.features,
-            logits: ends.logits,
-            activation,
-            scratch,
-            idle: Mutex::default(),
-        })
+        let last = sketch.shapes[ends.maps];
+        let program = Program::new(picture, sketch);
+        Some(Self { program, features: ends.features, logits: ends.logits, last, activation })
     }
 
-    /// Runs pictures `[channels, height, width]`, which lie one behind the other in `pictures`: as many at once as there are
-    /// threads; the rest one after the other, each by all threads. Each gives what it gives alone, to the last bit.
-    /// `None` where they are no whole pictures, or a value is no finite number: what comes of such is the module's to say.
+    /// Runs pictures `[channels, height, width]`, which lie one behind the other in `pictures`, as [`Program::run`] does.
     pub fn forward(&self, pictures: &[f32]) -> Option<Vec<Seen>> {
-        let size = self.picture_values();
-        if !pictures.len().is_multiple_of(size) || !pictures.iter().all(|value| value.is_finite()) {
-            return None;
-        }
-        let threads = rayon::current_num_threads();
-        let (together, alone) = pictures.split_at(pictures.len() / size / threads * threads * size);
-        let mut seen: Vec<Seen> =
-            together.par_chunks_exact(size).map(|picture| self.one(picture, 1)).collect();
-        if !alone.is_empty() {
-            // in a thread of the pool, so that no step waits to get into it
-            let rest = || alone.chunks_exact(size).map(|picture| self.one(picture, threads)).collect();
-            seen.extend(rayon::scope(|_| -> Vec<Seen> { rest() }));
-        }
-        Some(seen)
-    }
-
-    /// Values of a picture.
-    fn picture_values(&self) -> usize {
-        self.picture.pixels() * self.picture.channels
-    }
-
-    /// One picture by so many threads.
-    fn one(&self, picture: &[f32], threads: usize) -> Seen {
-        let mut memory = self.memory(threads);
-        if let Some(input) = memory.maps.first_mut() {
-            pool::fill(picture, self.picture, input.values_mut());
-        }
-        for step in &self.steps {
-            let mut target = std::mem::take(&mut memory.maps[step.to]);
-            let reads = Reads {
-                source: memory.maps[step.from].values(),
-                add: step.add.map(|add| memory.maps[add].values()),
-            };
-            let shape = self.shapes[step.to];
-            let part = Part { pixels: 0..shape.pixels(), target: target.values_mut(), origin: 0 };
-            step.work.run(reads, shape, part, &mut memory.scratch[..threads]);
-            memory.maps[step.to] = target;
-        }
-        let seen = self.seen(&memory);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
-        seen
+        self.program.run(pictures, |memory| self.seen(memory))
     }
 
     fn seen(&self, memory: &Memory) -> Seen {
-        let values = |id: Id| memory.maps[id].values().to_vec();
         let maps = self.activation.map_or_else(Vec::new, |id| {
-            let labels = self.shapes[id].channels;
-            let values = memory.maps[id].values();
+            let labels = self.program.shape(id).channels;
+            let values = memory.values(id);
             (0..labels).flat_map(|label| values[label..].iter().step_by(labels).copied()).collect()
         });
         Seen {
-            logits: values(self.logits),
-            features: values(self.features),
+            logits: memory.values(self.logits).to_vec(),
+            features: memory.values(self.features).to_vec(),
             maps,
             size: (self.last.height, self.last.width),
         }
-    }
-
-    /// Memory that was used before, or new.
-    fn memory(&self, threads: usize) -> Memory {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut memory = idle.unwrap_or_else(|| Memory {
-            maps: self.shapes.iter().map(|shape| Aligned::zeros(shape.values())).collect(),
-            scratch: Vec::new(),
-        });
-        while memory.scratch.len() < threads {
-            memory.scratch.push(vec![0.0; self.scratch]);
-        }
-        memory
     }
 }
 

@@ -5,6 +5,7 @@
 //! bounded before anything is allocated, and a tensor is read only after its shape
 //! was found to be the network's. Every tensor that does not fit is named.
 
+mod backbone;
 mod names;
 pub mod recipe;
 mod source;
@@ -18,6 +19,7 @@ use crate::network::unet::BasicUnet;
 use crate::network::unet3d::BasicUnet3d;
 use crate::network::{Architecture, ArchitectureError, Classifier, Misfits, StateDict, StateTensor};
 
+pub use backbone::Backbone;
 pub(crate) use source::Source;
 
 /// The largest file of weights that is read, in bytes.

@@ -326,7 +326,12 @@ fn linear(input: usize, output: usize) -> u64 {
     (input * output + output) as u64
 }
 
-fn limit(field: &'static str, value: usize, least: usize, most: usize) -> Result<(), ArchitectureError> {
+pub(super) fn limit(
+    field: &'static str,
+    value: usize,
+    least: usize,
+    most: usize,
+) -> Result<(), ArchitectureError> {
     if (least..=most).contains(&value) {
         Ok(())
     } else {

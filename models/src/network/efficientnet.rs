@@ -25,6 +25,8 @@ const STRIDES: [usize; STAGES] = [1, 2, 2, 2, 1, 2, 1];
 const EXPANSIONS: [usize; STAGES] = [1, 6, 6, 6, 6, 6, 6];
 /// Side of the stem's kernel, whose stride is 2.
 pub(crate) const STEM: usize = 3;
+/// The name of the stem's kernel in the package.
+pub(super) const STEM_WEIGHT: &str = "_conv_stem.weight";
 /// What keeps a normalisation from dividing by zero.
 pub(crate) const EPSILON: f64 = 1e-3;
 /// Share of a batch in the running statistics.
@@ -112,19 +114,38 @@ impl EfficientnetLiteConfig {
 
     /// How many values the weights have, running statistics included.
     pub(super) fn weights(&self) -> u64 {
-        // a kernel of each output channel and its normalisation
-        let conv = |taps: usize, output: usize| ((taps + 4) * output) as u64;
-        let mut sum = conv(self.input_channels * STEM * STEM, self.stem_channels);
-        for plan in self.plan() {
-            if plan.widens() {
-                sum += conv(plan.input, plan.wide);
-            }
-            sum += conv(plan.kernel * plan.kernel, plan.wide) + conv(plan.wide, plan.output);
-        }
         let [.., last] = self.channels;
-        sum += conv(last, self.head_channels);
-        sum + ((self.head_channels + 1) * self.outputs) as u64
+        let head = conv_weights(last, self.head_channels) + ((self.head_channels + 1) * self.outputs) as u64;
+        self.block_weights(usize::MAX) + head
     }
+
+    /// The same of the stem and the first `blocks` blocks.
+    pub(super) fn block_weights(&self, blocks: usize) -> u64 {
+        let mut sum = conv_weights(self.input_channels * STEM * STEM, self.stem_channels);
+        for plan in self.plan().into_iter().take(blocks) {
+            if plan.widens() {
+                sum += conv_weights(plan.input, plan.wide);
+            }
+            sum += conv_weights(plan.kernel * plan.kernel, plan.wide) + conv_weights(plan.wide, plan.output);
+        }
+        sum
+    }
+}
+
+/// Values of a convolution with so many taps for each output channel, and of its normalisation.
+fn conv_weights(taps: usize, output: usize) -> u64 {
+    ((taps + 4) * output) as u64
+}
+
+/// The first convolution and its normalisation.
+pub(super) fn stem(config: &EfficientnetLiteConfig, init: &mut Init<'_>) -> (Conv2d, BatchNorm) {
+    let conv = same(init.conv(config.input_channels, config.stem_channels, Kernel::plain(STEM, 2)));
+    (conv, norm(config.stem_channels, init))
+}
+
+/// What they make of pictures `[batch, channels, height, width]`.
+pub(super) fn stemmed(stem: &Conv2d, norm: &BatchNorm, pictures: Tensor<4>) -> Tensor<4> {
+    relu6(norm.forward(stem.forward(pictures)))
 }
 
 /// An EfficientNet-Lite for classification.
@@ -141,9 +162,10 @@ pub struct EfficientnetLite {
 impl EfficientnetLite {
     pub(super) fn new(config: &EfficientnetLiteConfig, init: &mut Init<'_>) -> Self {
         let [.., last] = config.channels;
+        let (stem, stem_norm) = stem(config, init);
         Self {
-            stem: same(init.conv(config.input_channels, config.stem_channels, Kernel::plain(STEM, 2))),
-            stem_norm: norm(config.stem_channels, init),
+            stem,
+            stem_norm,
             blocks: config.plan().into_iter().map(|plan| Block::new(plan, init)).collect(),
             head: init.conv(last, config.head_channels, Kernel::plain(1, 1)),
             head_norm: norm(config.head_channels, init),
@@ -153,7 +175,7 @@ impl EfficientnetLite {
 
     /// `[batch, channels, height, width]` to the last maps.
     pub(super) fn maps(&self, pictures: Tensor<4>) -> Tensor<4> {
-        let maps = relu6(self.stem_norm.forward(self.stem.forward(pictures)));
+        let maps = stemmed(&self.stem, &self.stem_norm, pictures);
         let maps = self.blocks.iter().fold(maps, |maps, block| block.forward(maps));
         relu6(self.head_norm.forward(self.head.forward(maps)))
     }
@@ -168,7 +190,7 @@ impl EfficientnetLite {
 
 /// Widened by a 1x1 convolution, each channel by itself, narrowed by another, with a way around where the shape stays.
 #[derive(Module, Debug)]
-struct Block {
+pub(super) struct Block {
     expand: Option<Conv2d>,
     expand_norm: Option<BatchNorm>,
     depthwise: Conv2d,
@@ -179,7 +201,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(plan: BlockPlan, init: &mut Init<'_>) -> Self {
+    pub(super) fn new(plan: BlockPlan, init: &mut Init<'_>) -> Self {
         let BlockPlan { input, wide, output, kernel, stride } = plan;
         Self {
             expand: plan.widens().then(|| init.conv(input, wide, Kernel::plain(1, 1))),
@@ -193,7 +215,7 @@ impl Block {
     }
 
     /// `[batch, input, height, width]` to `[batch, output, height / stride, width / stride]`, rounded up.
-    fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
         let mut through = maps.clone();
         if let (Some(expand), Some(norm)) = (&self.expand, &self.expand_norm) {
             through = relu6(norm.forward(expand.forward(through)));

@@ -9,7 +9,7 @@
 //! [`densenet`] torchvision's and TorchXRayVision's DenseNet, [`unet`] MONAI's
 //! `BasicUNet`, [`convnext`] torchvision's ConvNeXt, [`efficientnet`] TensorFlow's EfficientNet-Lite under the names of
 //! `efficientnet_lite_pytorch`, [`resnet3d`] and [`unet3d`] MONAI's networks for volumes (MedicalNet's
-//! weights fit the first), [`residual`] our own. `tests/it/parity.rs` and `networks.rs` compare them with those
+//! weights fit the first), [`residual`] our own; [`readout`] keeps the first blocks of an EfficientNet-Lite. `tests/it/parity.rs` and `networks.rs` compare them with those
 //! packages.
 
 pub mod architecture;
@@ -17,6 +17,7 @@ pub mod classifier;
 pub mod convnext;
 pub mod densenet;
 pub mod efficientnet;
+pub mod readout;
 pub mod residual;
 pub mod resnet;
 pub mod resnet3d;
@@ -33,6 +34,7 @@ use burn::tensor::Tensor;
 
 pub use architecture::{Architecture, ArchitectureError};
 pub use classifier::Classifier;
+pub use readout::{Readout, ReadoutConfig};
 pub use residual::{AUXILIARY, Network, NetworkConfig, Stage};
 pub use state::{Misfits, StateDict, StateTensor};
 

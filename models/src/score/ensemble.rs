@@ -7,12 +7,13 @@ use rayon::prelude::*;
 
 use super::maps::{LabelMaps, MapSum};
 use super::readback::{Batches, Readback, numbers};
+use super::readout::{Reader, Reading};
 use super::{ChestCheck, MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present};
 use crate::bundle::manifest::{Label, Manifest};
 use crate::bundle::selftest;
 use crate::bundle::weights::{Weights, WeightsError};
 use crate::calibration::sigmoid;
-use crate::cpu::{Computed, Mismatch, Plan};
+use crate::cpu::{Computed, Mismatch, Plan, ReadoutPlan};
 use crate::device::Device;
 use crate::image::GreyImage;
 use crate::network::{Architecture, Classifier, Network, NetworkConfig, Outputs};
@@ -53,6 +54,7 @@ pub(crate) struct Ensemble {
     frontal: Vec<Network>,
     features: Vec<Distance>,
     thumbnail: Distance,
+    readout: Option<Reader>,
     /// What computes the networks instead of them, where there is such a thing.
     plans: Option<Plans>,
 }
@@ -61,6 +63,15 @@ pub(crate) struct Ensemble {
 struct Plans {
     findings: Vec<Plan>,
     frontal: Vec<Plan>,
+    readout: Option<ReadoutPlan>,
+}
+
+/// What the networks take of a batch, standardised and scaled, one picture behind the other.
+struct Inputs {
+    whole: Vec<f32>,
+    small: Vec<f32>,
+    /// The readout's; none where there is no readout.
+    readout: Vec<f32>,
 }
 
 /// What a network's plan gives for a batch.
@@ -75,7 +86,7 @@ struct Given {
 /// A batch that the networks were asked for, with what is known of each picture without them.
 pub(crate) struct Asked {
     raws: Vec<Raw>,
-    /// Logits, features and maps of each findings network, then logits of each frontal one.
+    /// Logits, features and maps of each findings network, then logits of each frontal one, then what the readout's maps add.
     values: Readback,
     /// Height and width of the findings networks' maps.
     sizes: Vec<(usize, usize)>,
@@ -85,6 +96,17 @@ impl Raw {
     /// The members' maps of every label.
     pub(super) fn label_maps(&self) -> LabelMaps {
         self.maps.label_maps()
+    }
+
+    /// Gives what was read its share beside the mean of so many members.
+    #[expect(clippy::cast_possible_truncation, reason = "the precision of maps")]
+    fn add(&mut self, reading: &Reading, reader: &Reader, members: usize) {
+        let share = reader.share;
+        self.logits
+            .iter_mut()
+            .zip(&reading.logits)
+            .for_each(|(logit, read)| *logit = (1.0 - share) * *logit + share * read);
+        self.maps = self.maps.beside(members, &reading.maps, reader.map_side(), share as f32);
     }
 
     fn is_finite(&self) -> bool {
@@ -107,7 +129,8 @@ impl Ensemble {
             Weights::from_bytes(weights, &manifest.architecture, &manifest.preprocessing, device.burn())?;
         let features = weights.feature_distances()?;
         let thumbnail = weights.thumbnail_distance()?;
-        let Weights { findings, frontal, .. } = weights;
+        let Weights { findings, frontal, readout, .. } = weights;
+        let readout = Reader::new(manifest, readout, device)?;
         let labels = manifest.labels.len();
         let heads = findings.iter().map(|network| network.label_weights(labels).unsqueeze()).collect();
         Ok(Self {
@@ -118,6 +141,7 @@ impl Ensemble {
             frontal,
             features,
             thumbnail,
+            readout,
             plans: None,
         })
     }
@@ -128,26 +152,9 @@ impl Ensemble {
         if self.device.is_gpu() {
             return Computed::Burn;
         }
-        let (test, rule) = (&self.manifest.self_test, &self.manifest.preprocessing);
-        let whole = resize(&selftest::picture(test.width, test.height), rule.side, rule.side);
-        let small = resize(&whole, rule.frontal_side, rule.frontal_side);
-        let architecture = &self.manifest.architecture;
-        let plans = |networks: &[Network], config: &NetworkConfig, picture: &GreyImage, labels| {
-            let architecture = Architecture::Residual(config.clone());
-            let (side, values) = (picture.width(), standardise(picture.pixels()));
-            let one = |network: &Network| {
-                let network = Classifier::Residual(network.clone());
-                let pictures = (values.as_slice(), self.device.burn());
-                Plan::checked(&network, &architecture, (side, side), labels, pictures)
-            };
-            networks.iter().map(one).collect::<Result<Option<Vec<Plan>>, Mismatch>>()
-        };
-        let labels = self.manifest.labels.len();
-        let both = plans(&self.findings, &architecture.findings, &whole, labels)
-            .and_then(|own| Ok((own, plans(&self.frontal, &architecture.frontal, &small, 0)?)));
-        match both {
-            Ok((Some(findings), Some(frontal))) => self.plans = Some(Plans { findings, frontal }),
-            Ok(_) => return Computed::Burn,
+        match self.drawn_up() {
+            Ok(Some(plans)) => self.plans = Some(plans),
+            Ok(None) => return Computed::Burn,
             Err(mismatch) => return Computed::Mismatch(mismatch),
         }
         match self.self_test() {
@@ -157,6 +164,33 @@ impl Ensemble {
                 Computed::Mismatch(Mismatch { difference: error.difference() })
             }
         }
+    }
+
+    /// Plans that give the networks' numbers for the self-test's picture; `None` where one is not covered.
+    fn drawn_up(&self) -> Result<Option<Plans>, Mismatch> {
+        let test = &self.manifest.self_test;
+        let inputs = self.inputs(&[selftest::picture(test.width, test.height)]).1;
+        let architecture = &self.manifest.architecture;
+        let plans = |networks: &[Network], config: &NetworkConfig, values: &[f32], labels| {
+            let architecture = Architecture::Residual(config.clone());
+            let one = |network: &Network| {
+                let network = Classifier::Residual(network.clone());
+                let (size, pictures) = ((config.input, config.input), (values, self.device.burn()));
+                Plan::checked(&network, &architecture, size, labels, pictures)
+            };
+            networks.iter().map(one).collect::<Result<Option<Vec<Plan>>, Mismatch>>()
+        };
+        let labels = self.manifest.labels.len();
+        let findings = plans(&self.findings, &architecture.findings, &inputs.whole, labels)?;
+        let frontal = plans(&self.frontal, &architecture.frontal, &inputs.small, 0)?;
+        let readout = match &self.readout {
+            Some(reader) => match reader.plan(&inputs.readout, &self.device)? {
+                Some(plan) => Some(plan),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        Ok(findings.zip(frontal).map(|(findings, frontal)| Plans { findings, frontal, readout }))
     }
 
     /// Compares what the networks say of the self-test's picture with what the manifest states.
@@ -227,11 +261,12 @@ impl Ensemble {
 
     /// The findings networks' pooled features of each picture, one network after the other.
     pub(super) fn embed<I: Borrow<GreyImage>>(&self, images: &[I]) -> Result<Vec<Vec<f32>>, ScoreError> {
-        let side = self.manifest.preprocessing.side;
+        let rule = &self.manifest.preprocessing;
+        let (side, from) = (rule.side, rule.picture_side());
         let mut all: Vec<Vec<f32>> = Vec::with_capacity(images.len());
         for chunk in images.chunks(MAX_BATCH) {
             let whole: Vec<GreyImage> =
-                chunk.iter().map(|image| resize(image.borrow(), side, side)).collect();
+                chunk.iter().map(|image| rule.whole(&resize(image.borrow(), from, from))).collect();
             let mut rows = vec![Vec::new(); chunk.len()];
             let values = standardised(&whole);
             let planned = self.planned(|plans| &plans.findings, &values);
@@ -252,30 +287,37 @@ impl Ensemble {
         Ok(all)
     }
 
+    /// What the networks take of pictures, with each picture's thumbnail.
+    fn inputs<I: Borrow<GreyImage>>(&self, images: &[I]) -> (Vec<GreyImage>, Inputs) {
+        let rule = &self.manifest.preprocessing;
+        let side = rule.picture_side();
+        let pictures: Vec<GreyImage> =
+            images.iter().map(|image| resize(image.borrow(), side, side)).collect();
+        let readout = self.readout.as_ref().map(|reader| reader.inputs(&pictures)).unwrap_or_default();
+        let whole: Vec<GreyImage> = pictures.iter().map(|picture| rule.whole(picture)).collect();
+        let smaller = |side| whole.iter().map(|image| resize(image, side, side)).collect::<Vec<GreyImage>>();
+        let small = standardised(&smaller(rule.frontal_side));
+        let thumbnails = smaller(rule.thumbnail_side);
+        (thumbnails, Inputs { whole: standardised(&whole), small, readout })
+    }
+
     /// Asks all networks for a batch before anything of it is read: on a GPU reading one stalls none.
     fn ask<I: Borrow<GreyImage>>(&self, images: &[I]) -> Asked {
-        let rule = &self.manifest.preprocessing;
-        let whole: Vec<GreyImage> =
-            images.iter().map(|image| resize(image.borrow(), rule.side, rule.side)).collect();
-        let small: Vec<GreyImage> =
-            whole.iter().map(|image| resize(image, rule.frontal_side, rule.frontal_side)).collect();
-        let raws = whole
+        let (thumbnails, inputs) = self.inputs(images);
+        let raws = thumbnails
             .iter()
-            .map(|image| {
-                let thumbnail = resize(image, rule.thumbnail_side, rule.thumbnail_side);
-                Raw {
-                    logits: vec![0.0; self.manifest.labels.len()],
-                    age: 0.0,
-                    male: 0.0,
-                    view_ap: 0.0,
-                    frontal: 0.0,
-                    features_distance: 0.0,
-                    thumbnail_distance: self.thumbnail.of(&standardise(thumbnail.pixels())),
-                    maps: MapSum::default(),
-                }
+            .map(|thumbnail| Raw {
+                logits: vec![0.0; self.manifest.labels.len()],
+                age: 0.0,
+                male: 0.0,
+                view_ap: 0.0,
+                frontal: 0.0,
+                features_distance: 0.0,
+                thumbnail_distance: self.thumbnail.of(&standardise(thumbnail.pixels())),
+                maps: MapSum::default(),
             })
             .collect();
-        let (values, sizes) = self.values(&whole, &small);
+        let (values, sizes) = self.values(inputs);
         Asked { raws, values, sizes }
     }
 
@@ -283,7 +325,8 @@ impl Ensemble {
     fn read(&self, asked: Asked) -> Result<Vec<Raw>, ScoreError> {
         let Asked { mut raws, values, sizes } = asked;
         let values = values.finish()?;
-        let (findings, frontal) = values.split_at(values.len().min(3 * sizes.len()));
+        let (findings, others) = values.split_at(values.len().min(3 * sizes.len()));
+        let (frontal, read) = others.split_at(others.len().min(self.frontal.len()));
         let labels = self.manifest.labels.len();
         let share = 1.0 / self.findings.len() as f64;
         for ((given, (height, width)), distance) in findings.chunks_exact(3).zip(sizes).zip(&self.features) {
@@ -309,33 +352,36 @@ impl Ensemble {
                 raw.frontal += f64::from(*logit) / self.frontal.len() as f64;
             }
         }
+        if let Some(reader) = &self.readout {
+            let readings = reader.read(read, raws.len());
+            raws.iter_mut()
+                .zip(&readings)
+                .for_each(|(raw, reading)| raw.add(reading, reader, self.findings.len()));
+        }
         match raws.iter().position(|raw| !raw.is_finite()) {
             Some(index) => Err(ScoreError::NotFinite { index }),
             None => Ok(raws),
         }
     }
 
-    /// What the findings networks and the frontal ones give, in the order of [`Asked::values`], and the maps' sizes.
-    fn values(&self, whole: &[GreyImage], small: &[GreyImage]) -> (Readback, Vec<(usize, usize)>) {
-        let rule = &self.manifest.preprocessing;
-        let (whole, small) = (standardised(whole), standardised(small));
-        let planned = self.planned(|plans| &plans.findings, &whole);
-        if let Some((findings, frontal)) = planned.zip(self.planned(|plans| &plans.frontal, &small)) {
-            let sizes = findings.iter().map(|given| given.size).collect();
-            let findings = findings.into_iter().flat_map(|given| [given.logits, given.features, given.maps]);
-            let values = findings.chain(frontal.into_iter().map(|given| given.logits)).collect();
+    /// What all networks give, in the order of [`Asked::values`], and the sizes of the findings networks' maps.
+    fn values(&self, inputs: Inputs) -> (Readback, Vec<(usize, usize)>) {
+        if let Some((values, sizes)) = self.planned_values(&inputs) {
             return (Readback::Here(Ok(values)), sizes);
         }
+        let rule = &self.manifest.preprocessing;
+        let Inputs { whole, small, readout } = inputs;
         let findings = self.forward(&self.findings, &self.pictures(whole, rule.side));
         let maps: Vec<Tensor<3>> =
             findings.iter().zip(&self.heads).map(|(outputs, head)| label_maps(&outputs.maps, head)).collect();
         let frontal = self.forward(&self.frontal, &self.pictures(small, rule.frontal_side));
+        let read = self.readout.as_ref().map(|reader| reader.ask(readout, &self.device)).unwrap_or_default();
         let size = |outputs: &Outputs| {
             let [_, _, height, width] = outputs.maps.dims();
             (height, width)
         };
         let sizes: Vec<(usize, usize)> = findings.iter().map(size).collect();
-        let count = 3 * findings.len() + frontal.len();
+        let count = 3 * findings.len() + frontal.len() + read.len();
         let mut tensors = Transaction::default();
         for (outputs, maps) in findings.into_iter().zip(maps) {
             tensors = tensors.register(outputs.logits).register(outputs.features).register(maps);
@@ -343,7 +389,24 @@ impl Ensemble {
         for outputs in frontal {
             tensors = tensors.register(outputs.logits);
         }
+        for added in read {
+            tensors = tensors.register(added);
+        }
         (Readback::begin(tensors, count), sizes)
+    }
+
+    /// The same by plans; `None` where there are none, or a picture is none for them.
+    fn planned_values(&self, inputs: &Inputs) -> Option<(Vec<Vec<f32>>, Vec<(usize, usize)>)> {
+        let findings = self.planned(|plans| &plans.findings, &inputs.whole)?;
+        let frontal = self.planned(|plans| &plans.frontal, &inputs.small)?;
+        let read = match (&self.readout, &self.plans.as_ref()?.readout) {
+            (Some(reader), Some(plan)) => reader.planned(plan, &inputs.readout)?,
+            _ => Vec::new(),
+        };
+        let sizes = findings.iter().map(|given| given.size).collect();
+        let findings = findings.into_iter().flat_map(|given| [given.logits, given.features, given.maps]);
+        let values = findings.chain(frontal.into_iter().map(|given| given.logits)).chain(read).collect();
+        Some((values, sizes))
     }
 
     /// What plans give for the same pictures, in the networks' order and side by side: one small network keeps less than

@@ -45,6 +45,19 @@ impl MapSum {
         self.values.iter_mut().zip(maps).for_each(|(sum, value)| *sum += value);
     }
 
+    /// These maps, the mean of `members`, at the rest of `share`, and `maps` of `side` x `side` beside them, which have the
+    /// share. The mean of a map is what it adds to a logit; enlarging leaves it nearly as it is.
+    pub(super) fn beside(&self, members: usize, maps: &[f32], side: usize, share: f32) -> Self {
+        let rest = (1.0 - share) / members.max(1) as f32;
+        let size = self.height * self.width;
+        let own = self
+            .values
+            .chunks_exact(size.max(1))
+            .flat_map(|own| crate::preprocess::resample(own, (self.height, self.width), (side, side)));
+        let values = own.zip(maps).map(|(own, other)| rest * own + share * other).collect();
+        Self { height: side, width: side, values }
+    }
+
     pub(super) fn label_maps(&self) -> LabelMaps {
         LabelMaps { height: self.height, width: self.width, values: self.values.clone() }
     }
@@ -62,6 +75,10 @@ mod tests {
         let maps = sum.label_maps();
         assert_eq!(maps.of(0, 2, 2).unwrap().pixels(), [0.0, 1.0, 0.0, 0.0]);
         assert_eq!(maps.of(1, 2, 2).unwrap().pixels(), [0.0, 0.0, 0.0, 1.0], "what lowers it is cut off");
+        let finer = sum.beside(2, &[8.0; 32], 4, 0.25).label_maps();
+        let top = [2.0, 2.1875, 2.5625, 2.75];
+        assert_eq!(finer.values[..4], top, "enlarged, and a quarter of the other map");
+        assert_eq!((finer.height, finer.width, finer.values.len()), (4, 4, 32));
         let large = maps.of(0, 40, 30).unwrap();
         assert_eq!((large.width(), large.height()), (40, 30));
         assert!(

@@ -7,6 +7,7 @@ mod maps;
 mod mask;
 pub mod overlay;
 mod readback;
+mod readout;
 mod regions;
 mod saliency;
 mod segmenter;
@@ -25,6 +26,7 @@ use crate::image::GreyImage;
 use ensemble::Ensemble;
 
 pub(crate) use classifier::{ClassifierNetwork, NOVELTY_MEAN, NOVELTY_WHITENING};
+pub(crate) use readout::grid;
 pub(crate) use segmenter::SegmenterNetwork;
 
 pub use begun::Begun;

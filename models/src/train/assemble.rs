@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use super::config::{Example, FINDINGS, Split, TrainConfig, TrainError};
+use super::config::{Example, FINDINGS, Material, Split, TrainConfig, TrainError};
 use super::data::Data;
 use super::results::{LabelResult, OutOfFold, measure};
 use super::vocabulary::VOCABULARY;
-use super::{Fold, augment, card, describe};
+use super::{Fold, augment, card, describe, readout};
 use crate::bundle::manifest::{FrontalRule, Label, Manifest, NoveltyRule};
 use crate::bundle::selftest::{self, SelfTest};
 use crate::bundle::weights::Weights;
@@ -37,13 +37,23 @@ const SELF_TEST_SIDE: usize = 160;
 
 /// Puts the bundle together.
 pub(crate) fn assemble(
-    examples: &[Example],
+    material: Material<'_>,
     data: &Data,
     folds: Vec<Fold>,
     config: &TrainConfig,
     device: &Device,
 ) -> Result<TrainedBundle, TrainError> {
+    let examples = material.examples;
     let mut left_out = OutOfFold::new(data, &folds);
+    let readout = match (&config.readout, material.backbone) {
+        (Some(recipe), Some(backbone)) => {
+            let read = (recipe, config);
+            let trained = readout::train(examples, data, read, backbone, &left_out.logits, device.burn())?;
+            left_out.read(&trained, recipe.share);
+            Some(trained.network)
+        }
+        _ => None,
+    };
     left_out.thumbnails = thumbnail_distances(data, config)?;
     let thumbnail = fit_thumbnail(data, config, usize::MAX)?;
     let platts = calibration::fit_labels(&left_out.logits, &left_out.targets);
@@ -54,9 +64,10 @@ pub(crate) fn assemble(
         frontal.push(fold.frontal.network);
     }
     let weights = Weights::new(findings, frontal, &distances, &thumbnail, device.burn())
+        .with_readout(readout)
         .to_bytes()
         .map_err(|source| TrainError::Weights { source })?;
-    let mut manifest = describe::manifest(examples, data, config);
+    let mut manifest = describe::manifest(material, data, config);
     manifest.weights.bytes = weights.len();
     manifest.weights.sha256 = sha256(&weights);
     manifest.frontal = frontal_rule(&left_out);

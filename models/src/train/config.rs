@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::readout::ReadoutRecipe;
 use crate::image::GreyImage;
+use crate::import::Backbone;
 
 /// Number of findings.
 pub const FINDINGS: usize = 14;
@@ -28,6 +30,17 @@ pub struct Example {
     pub patient: String,
     /// Training or validation.
     pub split: Split,
+}
+
+/// What a training run learns from.
+#[derive(Debug, Clone, Copy)]
+pub struct Material<'a> {
+    /// Labelled radiographs.
+    pub examples: &'a [Example],
+    /// Pictures that are no radiographs, for the frontal networks; there may be none.
+    pub negatives: &'a [GreyImage],
+    /// The weights that the readout stands on, where the recipe has one.
+    pub backbone: Option<&'a Backbone>,
 }
 
 /// The part of the data an example belongs to.
@@ -94,9 +107,20 @@ pub struct TrainConfig {
     pub thumbnail_side: usize,
     /// Resamples of each bootstrap interval.
     pub bootstrap_rounds: usize,
+    /// What is read beside the networks of one that learnt from other pictures, where anything is; its weights come with the
+    /// material.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readout: Option<ReadoutRecipe>,
     /// The command that makes the bundle again, for manifest and card; it stands in no file.
     #[serde(skip)]
     pub command: String,
+}
+
+impl TrainConfig {
+    /// Side of the picture that every network's input is made of, in pixels.
+    pub(crate) fn picture_side(&self) -> usize {
+        self.readout.as_ref().map_or(self.side, |readout| readout.side)
+    }
 }
 
 impl Default for TrainConfig {
@@ -120,6 +144,7 @@ impl Default for TrainConfig {
             frontal_channels: vec![12, 24, 48, 64],
             thumbnail_side: 14,
             bootstrap_rounds: 2000,
+            readout: None,
             command: String::new(),
         }
     }
@@ -243,6 +268,12 @@ pub enum TrainError {
     /// A checkpoint could not be written or used.
     #[error(transparent)]
     Checkpoint(#[from] super::CheckpointError),
+    /// The readout's network lacks weights.
+    #[error("the weights that the readout stands on do not fit its network: {misfits}")]
+    Backbone {
+        /// Every tensor that does not fit.
+        misfits: Box<crate::network::Misfits>,
+    },
     /// A covariance could not be fitted.
     #[error("the distances of fold {fold} could not be fitted: its features do not vary")]
     Distance {

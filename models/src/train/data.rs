@@ -49,12 +49,13 @@ impl Data {
             std::array::from_fn(|k| moments(train.iter().map(|e| teacher_logit(e, k))));
         let (age_mean, age_deviation) = moments(train.iter().map(|e| e.age_years));
         let folds = folds(&train, config);
+        let whole = config.picture_side();
         let samples = train
             .iter()
             .zip(folds)
             .map(|(example, fold)| Sample {
                 source: resize(&example.image, SOURCE_SIDE, SOURCE_SIDE),
-                plain: resize(&example.image, config.side, config.side),
+                plain: resize(&resize(&example.image, whole, whole), config.side, config.side),
                 teacher: std::array::from_fn(|k| (teacher_logit(example, k) - teacher[k].0) / teacher[k].1),
                 labels: example.labels,
                 auxiliary: [

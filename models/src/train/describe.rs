@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::config::{Example, Split, TrainConfig};
+use super::config::{Example, Material, Split, TrainConfig};
 use super::data::Data;
+use super::readout::ReadoutRecipe;
 use super::{findings, frontal};
 use crate::bundle::WEIGHTS_FILE;
 use crate::bundle::maker::Maker;
@@ -18,7 +19,8 @@ use crate::bundle::selftest::SelfTest;
 const LEAST_AGE_YEARS: f64 = 1.0;
 
 /// The manifest with everything that is known before anything is measured.
-pub(crate) fn manifest(examples: &[Example], data: &Data, config: &TrainConfig) -> Manifest {
+pub(crate) fn manifest(material: Material<'_>, data: &Data, config: &TrainConfig) -> Manifest {
+    let examples = material.examples;
     Manifest {
         format: FORMAT,
         id: "cxr-findings".to_owned(),
@@ -32,6 +34,7 @@ pub(crate) fn manifest(examples: &[Example], data: &Data, config: &TrainConfig) 
             side: config.side,
             frontal_side: config.frontal_side,
             thumbnail_side: config.thumbnail_side,
+            readout: config.readout.as_ref().map(ReadoutRecipe::picture),
         },
         architecture: Architecture {
             findings: findings::architecture(config),
@@ -39,11 +42,12 @@ pub(crate) fn manifest(examples: &[Example], data: &Data, config: &TrainConfig) 
             members: config.folds,
             age_mean: f64::from(data.age_mean),
             age_deviation: f64::from(data.age_deviation),
+            readout: config.readout.as_ref().map(ReadoutRecipe::described),
         },
         applies_to: applies_to(examples),
         frontal: FrontalRule { threshold: 0.5, kept: 0.0 },
         novelty: NoveltyRule { features_threshold: 1.0, thumbnail_threshold: 1.0, quantile: 0.0 },
-        training: training(examples, config),
+        training: training(material, config),
         maker: Maker::default(),
         out_of_distribution: Outside::default(),
         // the card's table, which is written from what is measured
@@ -77,7 +81,8 @@ fn applies_to(examples: &[Example]) -> AppliesTo {
     }
 }
 
-fn training(examples: &[Example], config: &TrainConfig) -> TrainingRecord {
+fn training(material: Material<'_>, config: &TrainConfig) -> TrainingRecord {
+    let examples = material.examples;
     let patients = |counts: &dyn Fn(&Example) -> bool| {
         let own = examples.iter().filter(|example| counts(example));
         own.map(|example| example.patient.as_str()).collect::<BTreeSet<_>>().len()
@@ -92,6 +97,7 @@ fn training(examples: &[Example], config: &TrainConfig) -> TrainingRecord {
         folds: config.folds,
         epochs: config.epochs,
         seed: config.seed,
+        backbone: config.readout.as_ref().zip(material.backbone).map(|(own, weights)| own.record(weights)),
         command: config.command.clone(),
     }
 }

@@ -23,6 +23,7 @@ mod frontal;
 mod learner;
 mod negatives;
 mod phantom;
+mod readout;
 mod results;
 pub mod vocabulary;
 
@@ -42,7 +43,8 @@ use crate::network::{Architecture, ArchitectureError, NetworkConfig, Stage as Ne
 
 pub use augment::Augmentation;
 pub use checkpoint::CheckpointError;
-pub use config::{Example, FINDINGS, Progress, Split, Stage, TrainConfig, TrainError};
+pub use config::{Example, FINDINGS, Material, Progress, Split, Stage, TrainConfig, TrainError};
+pub use readout::ReadoutRecipe;
 pub use results::{LabelResult, Results};
 
 /// Most folds of an ensemble: each is two networks.
@@ -74,19 +76,21 @@ impl TrainedBundle {
 
 /// Trains, calibrates and measures a bundle on the CPU.
 ///
-/// `negatives` are pictures that are no radiographs, for the frontal networks;
-/// there may be none. The same examples in the same order and the same
-/// configuration give the same bytes on the same kind of processor, with any
+/// The same material in the same order and the same configuration give the same bytes on the same kind of processor, with any
 /// number of threads. With a folder for `checkpoints`, a run that was killed goes
 /// on where it stood, to the same bytes.
 pub fn train(
-    examples: &[Example],
-    negatives: &[GreyImage],
+    material: Material<'_>,
     config: &TrainConfig,
     checkpoints: Option<&Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TrainedBundle, TrainError> {
     check(config)?;
+    if config.readout.is_some() != material.backbone.is_some() {
+        let reason = "a recipe with a readout needs the weights that it stands on, and one without has no use for them";
+        return Err(TrainError::Config { field: "readout", reason });
+    }
+    let Material { examples, negatives, .. } = material;
     config::parts_are_apart(examples.iter().map(|example| (example.patient.as_str(), example.split)))?;
     let device =
         Device::open(DeviceChoice::Cpu).map_err(|error| TrainError::Device { reason: error.to_string() })?;
@@ -94,12 +98,19 @@ pub fn train(
     let photographs = frontal::prepare(negatives);
     let checkpoints = Checkpoints::new(checkpoints, run_digest(examples, negatives, config));
     let folds = train_folds(&data, &photographs, config, (&device, &checkpoints), progress)?;
-    assemble::assemble(examples, &data, folds, config, &device)
+    assemble::assemble(material, &data, folds, config, &device)
 }
 
-/// Digest of all that a run's weights depend on: recipe, pictures and targets, not the number of threads.
+/// Digest of all that the networks' weights depend on: recipe, pictures and targets, not the number of threads. A readout is
+/// fitted when they are done.
 fn run_digest(examples: &[Example], negatives: &[GreyImage], config: &TrainConfig) -> String {
-    let recipe = TrainConfig { threads: 1, command: String::new(), bootstrap_rounds: 1, ..config.clone() };
+    let recipe = TrainConfig {
+        threads: 1,
+        command: String::new(),
+        bootstrap_rounds: 1,
+        readout: None,
+        ..config.clone()
+    };
     let mut digest = RunDigest::new(&recipe);
     for example in examples.iter().filter(|example| example.split == Split::Train) {
         digest.picture(&example.image);
@@ -224,6 +235,9 @@ fn check(config: &TrainConfig) -> Result<(), TrainError> {
         if !range.contains(&side) {
             return wrong(field, "pictures are too small or too large");
         }
+    }
+    if let Some((field, reason)) = config.readout.as_ref().and_then(|readout| readout.check().err()) {
+        return wrong(field, reason);
     }
     match Architecture::Residual(findings::architecture(config)).check() {
         Ok(()) => {}

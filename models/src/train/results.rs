@@ -5,6 +5,7 @@ use super::Fold;
 use super::baseline;
 use super::config::{Example, FINDINGS, Split, TrainConfig, TrainError};
 use super::data::Data;
+use super::readout::TrainedReadout;
 use super::vocabulary::VOCABULARY;
 use crate::calibration::{Platt, sigmoid};
 use crate::evaluation::{self, Interval, ReliabilityBin, auroc};
@@ -23,6 +24,8 @@ pub(crate) struct OutOfFold {
     pub(crate) negatives: Vec<f64>,
     /// Frontal logits of photographs.
     pub(crate) photographs: Vec<f64>,
+    /// Mean AUROC of the networks and of the readout alone, where there is a readout.
+    pub(crate) alone: Option<(f64, f64)>,
 }
 
 impl OutOfFold {
@@ -39,6 +42,7 @@ impl OutOfFold {
             frontal: vec![0.0; count],
             negatives: Vec::new(),
             photographs: Vec::new(),
+            alone: None,
         };
         for fold in folds {
             for (index, outputs, distance) in &fold.findings.left_out {
@@ -54,6 +58,25 @@ impl OutOfFold {
             all.photographs.extend(&fold.frontal.photographs);
         }
         all
+    }
+
+    /// Gives a readout its share of the logits.
+    pub(crate) fn read(&mut self, readout: &TrainedReadout, share: f64) {
+        self.alone = Some((self.mean_auroc(&self.logits), self.mean_auroc(&readout.left_out)));
+        for (row, read) in self.logits.iter_mut().zip(&readout.left_out) {
+            row.iter_mut().zip(read).for_each(|(logit, read)| *logit = (1.0 - share) * *logit + share * read);
+        }
+    }
+
+    fn mean_auroc(&self, logits: &[Vec<f64>]) -> f64 {
+        let values: Vec<f64> = logits
+            .iter()
+            .zip(&self.targets)
+            .filter_map(|(logits, targets)| {
+                auroc(logits, &targets.iter().map(|target| *target > 0.5).collect::<Vec<bool>>())
+            })
+            .collect();
+        mean(&values)
     }
 }
 
@@ -103,6 +126,8 @@ pub struct Results {
     pub demographics_mean: f64,
     /// Mean AUROC of the members on the training patients they left out.
     pub out_of_fold_mean: f64,
+    /// The same of the networks and of the readout alone, where there is a readout.
+    pub alone: Option<(f64, f64)>,
     /// Slope and intercept of the outcomes on the probabilities' logits, all findings together, validation.
     pub slope: Platt,
     /// Reliability on the validation patients, all findings together.
@@ -175,6 +200,7 @@ pub(crate) fn measure(
         }),
         demographics_mean: mean(&labels.iter().map(|l| l.demographics).collect::<Vec<_>>()),
         out_of_fold_mean: mean(&labels.iter().map(|l| l.out_of_fold).collect::<Vec<_>>()),
+        alone: left_out.alone,
         slope: evaluation::calibration_slope(&pooled, &outcomes),
         reliability: evaluation::reliability(&pooled, &outcomes, 10),
         sex: auroc(&score(|s| s.male), &flag(|e| e.male)).unwrap_or(0.5),

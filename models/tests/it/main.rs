@@ -16,6 +16,7 @@ mod parity;
 mod plan;
 mod pneumonia;
 mod preprocessing;
+mod readout;
 mod scoring;
 mod segmenter;
 mod small;

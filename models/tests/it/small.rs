@@ -2,8 +2,15 @@
 
 use std::sync::OnceLock;
 
-use models::GreyImage;
-use models::train::{Example, FINDINGS, Progress, Split, TrainConfig, TrainedBundle, train};
+use models::import::Backbone;
+use models::network::efficientnet::EfficientnetLiteConfig;
+use models::network::{Architecture, Classifier};
+use models::train::{
+    Example, FINDINGS, Material, Progress, ReadoutRecipe, Split, TrainConfig, TrainedBundle, train,
+};
+use models::{Device, DeviceChoice, GreyImage};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 /// A picture with two dark fields and a bright spot whose place depends on `number`.
 pub(crate) fn picture(number: usize) -> GreyImage {
@@ -67,8 +74,55 @@ pub(crate) fn config() -> TrainConfig {
 pub(crate) fn run(config: &TrainConfig) -> (TrainedBundle, Vec<Progress>) {
     let mut events = Vec::new();
     let negatives = [picture(3), picture(4)];
-    let trained = train(&examples(), &negatives, config, None, &mut |event| events.push(event)).unwrap();
+    let material = Material { examples: &examples(), negatives: &negatives, backbone: None };
+    let trained = train(material, config, None, &mut |event| events.push(event)).unwrap();
     (trained, events)
+}
+
+/// A network of two colours too many, for a readout to stand on, with drawn weights.
+pub(crate) fn backbone() -> Backbone {
+    let architecture = Architecture::EfficientnetLite(EfficientnetLiteConfig { input_channels: 3, ..lite() });
+    let device = Device::open(DeviceChoice::Cpu).unwrap();
+    let network = Classifier::new(&architecture, &mut ChaCha8Rng::seed_from_u64(5), device.burn()).unwrap();
+    Backbone::of(network.state().unwrap(), "5".repeat(64))
+}
+
+fn lite() -> EfficientnetLiteConfig {
+    EfficientnetLiteConfig {
+        input_channels: 1,
+        outputs: 3,
+        stem_channels: 5,
+        blocks: [1, 1, 2, 1, 1, 1, 1],
+        channels: [5, 6, 9, 4, 7, 6, 9],
+        head_channels: 21,
+    }
+}
+
+/// A readout of maps of 8 x 8 and 4 x 4 places.
+pub(crate) fn readout() -> ReadoutRecipe {
+    ReadoutRecipe {
+        source: "a drawn network".to_owned(),
+        network: lite(),
+        blocks: vec![1, 3],
+        cells: 3,
+        side: 40,
+        margin: 4,
+        ridge: 1.0,
+        label_share: 0.35,
+        share: 0.6,
+    }
+}
+
+/// The small bundle with a readout.
+pub(crate) fn with_readout() -> &'static TrainedBundle {
+    static TRAINED: OnceLock<TrainedBundle> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let (examples, backbone) = (examples(), backbone());
+        let negatives = [picture(3), picture(4)];
+        let material = Material { examples: &examples, negatives: &negatives, backbone: Some(&backbone) };
+        let config = TrainConfig { readout: Some(readout()), ..config() };
+        train(material, &config, None, &mut |_| {}).unwrap()
+    })
 }
 
 /// One small bundle for all tests.

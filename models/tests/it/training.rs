@@ -1,6 +1,6 @@
 //! A training run of seconds: it learns, it is reproducible, and it refuses what cannot be trained.
 
-use models::train::{Progress, Stage, TrainConfig, TrainError, train};
+use models::train::{Material, Progress, Stage, TrainConfig, TrainError, train};
 
 use crate::small;
 
@@ -64,7 +64,7 @@ fn the_card_says_what_has_to_be_said() {
 #[test]
 fn what_cannot_be_trained_is_refused() {
     let fails = |examples: &[models::train::Example], config: &TrainConfig| {
-        train(examples, &[], config, None, &mut |_| {}).err()
+        train(Material { examples, negatives: &[], backbone: None }, config, None, &mut |_| {}).err()
     };
     let all = small::examples();
     let config = small::config();
@@ -112,7 +112,9 @@ fn a_run_that_goes_on_from_checkpoints_gives_the_same_bundle() {
     let negatives = [small::picture(3), small::picture(4)];
     let mut passes = 0;
     // what a killed program leaves behind: the folder as it is in the middle of the second fold
-    train(&small::examples(), &negatives, &config, Some(folder.path()), &mut |event| {
+    let examples = small::examples();
+    let material = Material { examples: &examples, negatives: &negatives, backbone: None };
+    train(material, &config, Some(folder.path()), &mut |event| {
         passes += usize::from(matches!(event, Progress::Epoch { stage: Stage::Findings, fold: 1, .. }));
         if passes == 3 && std::fs::read_dir(stopped.path()).unwrap().next().is_none() {
             for file in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
@@ -124,7 +126,7 @@ fn a_run_that_goes_on_from_checkpoints_gives_the_same_bundle() {
     })
     .unwrap();
     let mut resumed = Vec::new();
-    let again = train(&small::examples(), &negatives, &config, Some(stopped.path()), &mut |event| {
+    let again = train(material, &config, Some(stopped.path()), &mut |event| {
         if let Progress::Resumed { stage, fold, done, .. } = event {
             resumed.push((stage, fold, done));
         }
@@ -133,6 +135,6 @@ fn a_run_that_goes_on_from_checkpoints_gives_the_same_bundle() {
     assert!(resumed.contains(&(Stage::Findings, 0, true)), "{resumed:?}");
     assert_eq!(again.bundle().digest(), small::trained().bundle().digest());
     let other = TrainConfig { seed: 8, ..config };
-    let error = train(&small::examples(), &negatives, &other, Some(stopped.path()), &mut |_| {}).err();
+    let error = train(material, &other, Some(stopped.path()), &mut |_| {}).err();
     assert!(matches!(error, Some(TrainError::Checkpoint(_))), "{error:?}");
 }

@@ -341,9 +341,9 @@ pub struct TrainFusionArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     chiasm models train training/pneumonia-mnist.toml --data pneumoniamnist_train_val.npz --out bundle --checkpoints run1\n  \
-    chiasm models train training/cxr-findings.toml --data cxr-nih/ --negatives photographs/ --out bundle")]
+    chiasm models train training/cxr-findings.toml --data cxr-nih/ --negatives photographs/ --backbone lite0.pth --out bundle")]
 pub struct TrainArgs {
-    /// The recipe (TOML); `training/` in the repository has commented ones. Without it, the recipe of `cxr-findings`.
+    /// The recipe (TOML); `training/` in the repository has commented ones. Without it, the networks of `cxr-findings` alone.
     #[arg(value_name = "CONFIG")]
     pub config: Option<PathBuf>,
     /// The training data: a folder with `labels.csv` and the studies, or an `.npz`.
@@ -358,4 +358,7 @@ pub struct TrainArgs {
     /// Folder with photographs that are no radiographs, as examples of what to turn away.
     #[arg(long, value_name = "DIR")]
     pub negatives: Option<PathBuf>,
+    /// The weights that the recipe's readout stands on: a PyTorch state dict or safetensors. The recipe says which.
+    #[arg(long, value_name = "FILE")]
+    pub backbone: Option<PathBuf>,
 }

@@ -8,7 +8,8 @@ use anyhow::Context;
 use dicom_ingest::limits::Limits;
 use indicatif::ProgressBar;
 use models::Bundle;
-use models::train::{Progress, TrainConfig, classifier, classifier_bundle};
+use models::import::Backbone;
+use models::train::{Material, Progress, TrainConfig, classifier, classifier_bundle};
 
 use super::models::bar;
 use crate::cli::TrainArgs;
@@ -43,14 +44,16 @@ fn findings(args: &TrainArgs, recipe: TrainConfig) -> anyhow::Result<Bundle> {
         Some(folder) => radiographs::photographs(folder).context("the photographs could not be read")?,
         None => Vec::new(),
     };
+    let backbone = args.backbone.as_deref().map(Backbone::open).transpose();
+    let backbone = backbone.context("the weights that the readout stands on could not be read")?;
     tracing::info!(radiographs = examples.len(), photographs = negatives.len(), "training begins");
     let config = TrainConfig { command: command_line(args, "CXR-NIH"), ..recipe };
     // what is too large is refused below
     let passes = config.folds.saturating_mul(config.epochs.saturating_add(config.frontal_epochs));
     let passes = Passes::new(passes);
     let checkpoints = args.checkpoints.as_deref();
-    let trained =
-        models::train::train(&examples, &negatives, &config, checkpoints, &mut |event| passes.tell(&event))?;
+    let material = Material { examples: &examples, negatives: &negatives, backbone: backbone.as_ref() };
+    let trained = models::train::train(material, &config, checkpoints, &mut |event| passes.tell(&event))?;
     passes.bar.finish_and_clear();
     Ok(trained.bundle().clone())
 }
@@ -78,7 +81,8 @@ fn command_line(args: &TrainArgs, data: &str) -> String {
     let config = args.config.as_ref().and_then(|path| path.file_name());
     let config = config.map(|name| format!(" training/{}", name.to_string_lossy())).unwrap_or_default();
     let negatives = if args.negatives.is_some() { " --negatives PHOTOGRAPHS" } else { "" };
-    format!("chiasm models train{config} --data {data}{negatives} --out BUNDLE")
+    let backbone = if args.backbone.is_some() { " --backbone WEIGHTS" } else { "" };
+    format!("chiasm models train{config} --data {data}{negatives}{backbone} --out BUNDLE")
 }
 
 /// The passes of all networks on one bar with the time that is left, and a line in the log now and then.
