@@ -47,9 +47,13 @@ class Reader:
         path = next(path for path in sorted(folder.rglob("*")) if path.is_file())
         dataset = pydicom.dcmread(path)
         rule = self.manifest["preprocessing"]
-        picture = resized(grey(dataset), rule["side"])
+        readout = rule["readout"]
+        whole, margin = resized(grey(dataset), readout["side"]), readout["margin"]
+        picture = resized(whole, rule["side"])
         small = resized(picture, rule["frontal_side"])
-        findings, frontal = self.session.run(None, {"picture": standardised(picture), "small": standardised(small)})
+        cut = (2 * whole[margin:-margin, margin:-margin] - 1).astype(np.float32)[None, None]
+        given = {"picture": standardised(picture), "small": standardised(small), "cut": cut}
+        findings, frontal = self.session.run(None, given)
         probabilities = {}
         for label, logit in zip(self.manifest["labels"], findings[0]):
             calibration = label["calibration"]

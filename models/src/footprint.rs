@@ -44,7 +44,14 @@ impl Footprint {
                         [network.input, network.input],
                     )
                 });
-                largest.into_iter().max().unwrap_or_default() * manifest.architecture.members as u64
+                let networks =
+                    largest.into_iter().max().unwrap_or_default() * manifest.architecture.members as u64;
+                // after them
+                let readout = manifest.architecture.readout.as_ref().zip(manifest.preprocessing.readout);
+                let readout = readout.map_or(0, |(own, picture)| {
+                    most_values(&cost::readout_layers(&own.config, batch, picture.seen()))
+                });
+                networks.max(readout)
             }
             Contents::Classifier(manifest) => {
                 let rule = &manifest.preprocessing;
@@ -81,8 +88,11 @@ impl Footprint {
 
 /// Values of the input and output of the layer that has most of them.
 fn largest_layer(architecture: &Architecture, batch: usize, [height, width]: [usize; 2]) -> u64 {
+    most_values(&cost::layers(architecture, batch, height, width))
+}
+
+fn most_values(layers: &[cost::Layer]) -> u64 {
     let values = |shape: &[usize; 4]| shape.iter().map(|side| *side as u64).product::<u64>();
-    let layers = cost::layers(architecture, batch, height, width);
     layers.iter().map(|layer| values(&layer.input) + values(&layer.output)).max().unwrap_or_default()
 }
 

@@ -8,7 +8,6 @@
 
 use serde::Serialize;
 
-use crate::network::Architecture;
 use crate::network::convnext::{ConvnextConfig, DEPTHWISE, STEM, WIDENS};
 use crate::network::densenet::DensenetConfig;
 use crate::network::efficientnet::{EfficientnetLiteConfig, STEM as LITE_STEM};
@@ -16,6 +15,7 @@ use crate::network::residual::NetworkConfig;
 use crate::network::resnet::{BlockKind, ResnetConfig, Stem};
 use crate::network::resnet3d::{Resnet3dConfig, Shortcut};
 use crate::network::unet::BasicUnetConfig;
+use crate::network::{Architecture, ReadoutConfig};
 
 /// The kind of a counted layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -140,6 +140,16 @@ pub fn layers(architecture: &Architecture, batch: usize, height: usize, width: u
         Architecture::EfficientnetLite(config) => efficientnet_lite(&mut walk, config),
         Architecture::Resnet3d(config) => resnet3d(&mut walk, config),
     }
+    walk.layers
+}
+
+/// The same of a readout, for pictures of `side` times `side` pixels.
+pub fn readout_layers(config: &ReadoutConfig, batch: usize, side: usize) -> Vec<Layer> {
+    let shape = [batch, config.network.input_channels, side, side];
+    let mut walk = Walk { shape, depth: 1, volume: false, layers: Vec::new() };
+    lite_blocks(&mut walk, &config.network, config.end());
+    walk.shape = [batch, config.features(), 1, 1];
+    walk.linear("linear", config.outputs);
     walk.layers
 }
 
@@ -320,9 +330,16 @@ fn convnext(walk: &mut Walk, config: &ConvnextConfig) {
 }
 
 fn efficientnet_lite(walk: &mut Walk, config: &EfficientnetLiteConfig) {
+    lite_blocks(walk, config, usize::MAX);
+    walk.conv("_conv_head", config.head_channels, 1, 1);
+    walk.linear("_fc", config.outputs);
+}
+
+/// Its stem and its first blocks.
+fn lite_blocks(walk: &mut Walk, config: &EfficientnetLiteConfig, blocks: usize) {
     // SAME padding gives as many places as half of an odd side does
     walk.conv("_conv_stem", config.stem_channels, LITE_STEM, 2);
-    for (block, plan) in config.plan().into_iter().enumerate() {
+    for (block, plan) in config.plan().into_iter().take(blocks).enumerate() {
         let name = |layer: &str| format!("_blocks.{block}.{layer}");
         if plan.widens() {
             walk.conv(name("_expand_conv"), plan.wide, 1, 1);
@@ -330,8 +347,6 @@ fn efficientnet_lite(walk: &mut Walk, config: &EfficientnetLiteConfig) {
         walk.depthwise(name("_depthwise_conv"), plan.kernel, plan.stride);
         walk.conv(name("_project_conv"), plan.output, 1, 1);
     }
-    walk.conv("_conv_head", config.head_channels, 1, 1);
-    walk.linear("_fc", config.outputs);
 }
 
 fn basic_unet(walk: &mut Walk, config: &BasicUnetConfig) {

@@ -6,14 +6,15 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{FloatDType, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 
 use self::volume::Volumetric;
-use super::cost::layers;
+use super::cost::{Layer, layers, readout_layers};
 use super::{Precision, WorkError, supported, values};
 use crate::bundle::Contents;
 use crate::cpu::{Computed, Plan};
 use crate::network::unet::BasicUnet;
-use crate::network::{Architecture, Classifier, StateDict};
+use crate::network::{Architecture, Classifier, ReadoutConfig, StateDict};
 use crate::{Bundle, Device, GreyImage, Scorer};
 
 /// Batches that take turns.
@@ -49,9 +50,30 @@ pub struct Part {
     /// Networks of this shape.
     pub copies: usize,
     /// The shape.
-    pub architecture: Architecture,
+    pub network: Shape,
     /// Height and width of a picture.
     pub picture: (usize, usize),
+}
+
+/// What runs in a part.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Shape {
+    /// A network from its first layer to its last.
+    Whole(Architecture),
+    /// The first blocks of one, and what is read of them.
+    Readout(ReadoutConfig),
+}
+
+impl Part {
+    /// The counted layers of one of its networks for a batch.
+    pub fn layers(&self, batch: usize) -> Vec<Layer> {
+        let (height, width) = self.picture;
+        match &self.network {
+            Shape::Whole(architecture) => layers(architecture, batch, height, width),
+            Shape::Readout(config) => readout_layers(config, batch, width),
+        }
+    }
 }
 
 impl Subject {
@@ -66,8 +88,7 @@ impl Subject {
     /// Whether batches of this size can be held, layer by layer; asked before anything is made.
     pub fn check_batch(&self, batch: usize) -> Result<(), WorkError> {
         for part in self.parts() {
-            let (height, width) = part.picture;
-            for layer in layers(&part.architecture, batch, height, width) {
+            for layer in part.layers(batch) {
                 let (input, output) = layer.values();
                 let values = input.max(output);
                 if values > MOST_VALUES {
@@ -80,7 +101,12 @@ impl Subject {
 
     /// The networks that run for one picture.
     pub fn parts(&self) -> Vec<Part> {
-        let part = |name, copies, architecture, picture| Part { name, copies, architecture, picture };
+        let part = |name, copies, architecture, picture| Part {
+            name,
+            copies,
+            network: Shape::Whole(architecture),
+            picture,
+        };
         match self {
             Self::Network { architecture, side, .. } => {
                 vec![part("network", 1, architecture.clone(), (*side, *side))]
@@ -91,10 +117,18 @@ impl Subject {
                     let (side, small) = (manifest.preprocessing.side, manifest.preprocessing.frontal_side);
                     let network =
                         |config: &crate::network::NetworkConfig| Architecture::Residual(config.clone());
-                    vec![
+                    let mut parts = vec![
                         part("findings", own.members, network(&own.findings), (side, side)),
                         part("frontal", own.members, network(&own.frontal), (small, small)),
-                    ]
+                    ];
+                    let readout = own.readout.as_ref().zip(manifest.preprocessing.readout);
+                    parts.extend(readout.map(|(own, picture)| Part {
+                        name: "readout",
+                        copies: 1,
+                        network: Shape::Readout(own.config.clone()),
+                        picture: (picture.seen(), picture.seen()),
+                    }));
+                    parts
                 }
                 Contents::Classifier(manifest) => {
                     let picture = (manifest.preprocessing.height, manifest.preprocessing.width);

@@ -111,6 +111,18 @@ impl Augmentation {
         mirror: false,
     };
 
+    /// That of a readout's pictures, whose network was not trained on them: half as far.
+    pub(crate) const READOUT: Self = Self {
+        rotation_degrees: 6.0,
+        seen: (0.92, 1.06),
+        stretch: 0.03,
+        gamma: 0.25,
+        contrast: (0.9, 1.12),
+        brightness: 0.03,
+        noise: 0.01,
+        mirror: false,
+    };
+
     /// Whether every range can be drawn from.
     pub(crate) fn is_usable(&self) -> bool {
         let open = [self.rotation_degrees, self.stretch, self.gamma, self.brightness, self.noise];

@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::augment::{self, Augmentation};
 use super::config::{Example, FINDINGS, Split, TrainConfig, TrainError};
 use super::data::Data;
 use super::learner::numbers;
@@ -25,6 +26,8 @@ use crate::preprocess::resize;
 const LEAST_DEVIATION: f64 = 1e-3;
 /// Pictures that go through the network at once.
 const BATCH: usize = 8;
+/// The most altered copies of a picture.
+const MAX_COPIES: usize = 20;
 /// Outputs of the published network, whose last layers are not kept.
 const PUBLISHED_OUTPUTS: usize = 1000;
 
@@ -45,6 +48,9 @@ pub struct ReadoutRecipe {
     pub side: usize,
     /// What is cut off on each side of it, in pixels.
     pub margin: usize,
+    /// Altered copies of each picture that are learnt from beside it.
+    #[serde(default)]
+    pub copies: usize,
     /// What is added to the diagonal of the kernel.
     pub ridge: f64,
     /// Share of the labels in the targets; the rest is the teacher.
@@ -93,6 +99,9 @@ impl ReadoutRecipe {
         if crate::score::grid(&self.config(), self.picture()).is_none() {
             return Err(("readout.margin", "the maps of the blocks do not lie on one grid of the picture"));
         }
+        if self.copies > MAX_COPIES {
+            return Err(("readout.copies", "20 are allowed"));
+        }
         if !(self.ridge.is_finite() && self.ridge > 0.0) {
             return Err(("readout.ridge", "a number above 0 is needed"));
         }
@@ -134,7 +143,10 @@ pub(crate) fn train(
     let network = Readout::of_backbone(&own, backbone.state(), device)
         .map_err(|misfits| TrainError::Backbone { misfits })?;
     let train: Vec<&Example> = examples.iter().filter(|e| e.split == Split::Train).collect();
-    let features = features(&network, recipe, &train, device)?;
+    let features = (0..=recipe.copies)
+        .map(|copy| features(&network, recipe, &pictures(recipe, &train, copy, config.seed), device))
+        .collect::<Result<Vec<_>, _>>()?;
+    let plain = &features[0];
     let sizes: Vec<usize> = own
         .maps(recipe.picture().seen())
         .iter()
@@ -142,12 +154,12 @@ pub(crate) fn train(
         .collect();
     let targets = targets(data, recipe.label_share);
     let fit = |fold: usize| {
-        let seen: Vec<usize> = (0..features.len()).filter(|i| data.samples[*i].fold != fold).collect();
+        let seen: Vec<usize> = (0..plain.len()).filter(|i| data.samples[*i].fold != fold).collect();
         layer(&features, &sizes, &targets, &seen, recipe.ridge).ok_or(TrainError::Distance { fold })
     };
     let layers: Vec<Layer> = (0..config.folds).into_par_iter().map(fit).collect::<Result<_, _>>()?;
-    let mut left_out = vec![vec![0.0; features.len()]; FINDINGS];
-    for (patient, (values, sample)) in features.iter().zip(&data.samples).enumerate() {
+    let mut left_out = vec![vec![0.0; plain.len()]; FINDINGS];
+    for (patient, (values, sample)) in plain.iter().zip(&data.samples).enumerate() {
         for (finding, row) in left_out.iter_mut().enumerate() {
             row[patient] = layers[sample.fold].output(finding, values);
         }
@@ -191,23 +203,32 @@ impl Layer {
     }
 }
 
+/// What the network takes of each picture: as scoring will see it for copy 0, altered for every other.
+fn pictures(recipe: &ReadoutRecipe, examples: &[&Example], copy: usize, seed: u64) -> Vec<Vec<f32>> {
+    let (picture, side) = (recipe.picture(), recipe.side);
+    let mut rng = super::generator(seed, 6, copy);
+    let input = |example: &&Example| {
+        let plain = resize(&example.image, side, side);
+        if copy == 0 {
+            return picture.input(&plain);
+        }
+        picture.input(&augment::augmented(&plain, side, &Augmentation::READOUT, &mut rng))
+    };
+    examples.iter().map(input).collect()
+}
+
 /// What the linear layer reads of each picture.
 fn features(
     network: &Readout,
     recipe: &ReadoutRecipe,
-    examples: &[&Example],
+    inputs: &[Vec<f32>],
     device: &Device,
 ) -> Result<Vec<Vec<f32>>, TrainError> {
-    let (own, picture) = (recipe.config(), recipe.picture());
-    let seen = picture.seen();
-    let mut all = Vec::with_capacity(examples.len());
-    for chunk in examples.chunks(BATCH) {
-        let inputs: Vec<Vec<f32>> = chunk
-            .par_iter()
-            .map(|example| picture.input(&resize(&example.image, picture.side, picture.side)))
-            .collect();
-        let pictures =
-            Tensor::<4>::from_data(TensorData::new(inputs.concat(), [chunk.len(), 1, seen, seen]), device);
+    let (own, seen) = (recipe.config(), recipe.picture().seen());
+    let mut all = Vec::with_capacity(inputs.len());
+    for chunk in inputs.chunks(BATCH) {
+        let inputs = chunk.concat();
+        let pictures = Tensor::<4>::from_data(TensorData::new(inputs, [chunk.len(), 1, seen, seen]), device);
         let mut rows = vec![Vec::new(); chunk.len()];
         for maps in network.maps(&own, pictures) {
             let [_, channels, side, _] = maps.dims();
@@ -242,9 +263,9 @@ fn moments(values: &[f64]) -> (f64, f64) {
     (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt())
 }
 
-/// The ridge on the patients `seen`; `None` where the kernel has no factor.
+/// The ridge on the patients `seen` with all of their copies, `[copy][patient]`; `None` where the kernel has no factor.
 fn layer(
-    features: &[Vec<f32>],
+    features: &[Vec<Vec<f32>>],
     sizes: &[usize],
     targets: &[Vec<f64>],
     seen: &[usize],
@@ -252,20 +273,20 @@ fn layer(
 ) -> Option<Layer> {
     let scales: Vec<f64> =
         sizes.iter().flat_map(|size| vec![(sizes.len() * size) as f64; *size]).map(f64::sqrt).collect();
+    let own: Vec<&[f32]> =
+        features.iter().flat_map(|copy| seen.iter().map(|i| copy[*i].as_slice())).collect();
     let columns: Vec<(f64, f64)> = scales
         .iter()
         .enumerate()
         .map(|(k, scale)| {
-            let own: Vec<f64> = seen.iter().map(|i| f64::from(features[*i][k])).collect();
-            let (mean, deviation) = moments(&own);
+            let values: Vec<f64> = own.iter().map(|row| f64::from(row[k])).collect();
+            let (mean, deviation) = moments(&values);
             (mean, 1.0 / ((deviation + LEAST_DEVIATION) * scale))
         })
         .collect();
-    let rows: Vec<Vec<f64>> = seen
+    let rows: Vec<Vec<f64>> = own
         .iter()
-        .map(|i| {
-            features[*i].iter().zip(&columns).map(|(v, (mean, by))| (f64::from(*v) - mean) * by).collect()
-        })
+        .map(|row| row.iter().zip(&columns).map(|(v, (mean, by))| (f64::from(*v) - mean) * by).collect())
         .collect();
     let count = rows.len();
     let mut kernel = vec![0.0; count * count];
@@ -279,9 +300,9 @@ fn layer(
     let solved = linear::Solver::new(&kernel, count)?;
     let (mut weights, mut bias) = (Vec::new(), Vec::new());
     for targets in targets {
-        let own: Vec<f64> = seen.iter().map(|i| targets[*i]).collect();
-        let (mean, _) = moments(&own);
-        let centred: Vec<f64> = own.iter().map(|value| value - mean).collect();
+        let values: Vec<f64> = seen.iter().map(|i| targets[*i]).collect();
+        let (mean, _) = moments(&values);
+        let centred = values.iter().map(|value| value - mean).collect::<Vec<f64>>().repeat(features.len());
         let dual = solved.solve(&centred);
         let mut line = vec![0.0; columns.len()];
         for (row, alpha) in rows.iter().zip(&dual) {
@@ -304,7 +325,7 @@ mod tests {
     fn the_ridge_is_numpy_s() {
         let features = [[1.0, 5.0], [2.0, 3.0], [4.0, 4.0], [5.0, 0.0]].map(|row: [f32; 2]| row.to_vec());
         let targets = vec![vec![1.0, 0.0, 2.0, -1.0]; FINDINGS];
-        let layer = layer(&features, &[2], &targets, &[0, 1, 2, 3], 1.0).unwrap();
+        let layer = layer(&[features.to_vec()], &[2], &targets, &[0, 1, 2, 3], 1.0).unwrap();
         let expected = [1.064018053051788, 0.410414255073025, 0.961180516379844, -0.435612824504657];
         for (row, expected) in features.iter().zip(expected) {
             let found = layer.output(3, row);

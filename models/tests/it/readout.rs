@@ -94,6 +94,7 @@ fn a_readout_without_weights_or_with_others_is_refused() {
         (ReadoutRecipe { side: 1 << 40, ..recipe() }, "readout.side"),
         (ReadoutRecipe { margin: 40, ..recipe() }, "readout.side"),
         (ReadoutRecipe { margin: 5, ..recipe() }, "readout.margin"),
+        (ReadoutRecipe { copies: 1 << 40, ..recipe() }, "readout.copies"),
         (ReadoutRecipe { ridge: 0.0, ..recipe() }, "readout.ridge"),
         (ReadoutRecipe { label_share: f64::NAN, ..recipe() }, "readout.label_share"),
         (ReadoutRecipe { share: 1.5, ..recipe() }, "readout.share"),

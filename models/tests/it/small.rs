@@ -107,6 +107,7 @@ pub(crate) fn readout() -> ReadoutRecipe {
         cells: 3,
         side: 40,
         margin: 4,
+        copies: 1,
         ridge: 1.0,
         label_share: 0.35,
         share: 0.6,

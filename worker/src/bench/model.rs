@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use models::Device;
-use models::bench::cost::{Kind, Layer, layers};
+use models::bench::cost::{Kind, Layer};
 use models::bench::forward::{Loaded, Part, Subject};
 use models::bench::kernel::Kernel;
 use models::bench::{Precision, WorkError};
@@ -113,7 +113,7 @@ pub struct LayerRow {
 /// FLOP and least bytes of all parts for a batch.
 pub fn counted(parts: &[Part], batch: usize, size: u64) -> (u64, u64) {
     let of = |part: &Part| {
-        let layers = layers(&part.architecture, batch, part.picture.0, part.picture.1);
+        let layers = part.layers(batch);
         let copies = part.copies as u64;
         let flop: u64 = layers.iter().map(Layer::flop).sum();
         let bytes: u64 = layers.iter().map(|layer| layer.bytes(size)).sum();
@@ -190,7 +190,7 @@ fn rows(sweep: &Sweep, parts: &[Part], roof: Roof, device: &Device) -> Result<Ve
     let mut known: BTreeMap<Shape, Option<f64>> = BTreeMap::new();
     let mut rows = Vec::new();
     for part in parts {
-        for layer in layers(&part.architecture, batch, part.picture.0, part.picture.1) {
+        for layer in part.layers(batch) {
             let shape = (kind_words(layer.kind), layer.input, layer.output, layer.depth[0]);
             let alone = if let Some(own) = known.get(&shape) {
                 *own

@@ -162,7 +162,7 @@ fn model(args: &ModelBenchArgs) -> anyhow::Result<u8> {
     );
     let settings = json!({
         "subject": name,
-        "architectures": sweep.subject.parts().iter().map(|part| json!(part.architecture)).collect::<Vec<_>>(),
+        "architectures": sweep.subject.parts().iter().map(|part| json!(part.network)).collect::<Vec<_>>(),
         "weights": match &sweep.subject { Subject::Bundle(bundle) => Some(bundle.digest()), Subject::Network { .. } => None },
         "precision": precision.as_str(),
         "seed": measure.seed,

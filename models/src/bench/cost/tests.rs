@@ -1,5 +1,6 @@
 use super::*;
 use crate::network::architecture::PRESETS;
+use crate::network::efficientnet::EfficientnetLiteConfig;
 
 fn sum(layers: &[Layer], of: impl Fn(&Layer) -> u64) -> u64 {
     layers.iter().map(of).sum()
@@ -15,6 +16,19 @@ fn published_networks_have_their_published_multiply_adds() {
         let counted = sum(&layers, Layer::multiply_adds) as f64 / 1e9;
         assert!((counted - published).abs() < 0.000_6, "{name}: {counted}");
     }
+}
+
+/// Blocks 0 to 11 of Lite0 and what is read after three of them, counted from the whole network.
+#[test]
+fn a_readout_costs_the_blocks_up_to_its_last_and_one_layer() {
+    let network = EfficientnetLiteConfig::lite0(1, 1000);
+    let whole = layers(&Architecture::EfficientnetLite(network.clone()), 1, 224, 224);
+    let config = ReadoutConfig { network, blocks: vec![6, 8, 11], cells: 3, outputs: 14 };
+    let own = readout_layers(&config, 1, 224);
+    let end = whole.iter().position(|layer| layer.name.starts_with("_blocks.12.")).unwrap();
+    let (linear, blocks) = own.split_last().unwrap();
+    assert_eq!(blocks, &whole[..end]);
+    assert_eq!((linear.multiply_adds(), &*linear.name), (9 * (80 + 112 + 192) * 14, "linear"));
 }
 
 #[test]
