@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child as Process, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use super::Fault;
 use super::answers::{Awaited, Pixels};
 use super::confine::{Bounds, Confinement};
@@ -31,6 +33,9 @@ const FIRST_HEAD: usize = 16 << 10;
 const MORE_HEAD: usize = 1 << 10;
 /// What is sent of the end of a file: the elements behind the pixels, where there are some.
 const TAIL: usize = 512;
+/// Bytes that the connection is to hold each way, as far as the system allows: a picture and a file of a series, so that the process
+/// is at work with the next one while this side is at work with the last.
+const CONNECTION_HOLDS: usize = 1 << 20;
 /// The least that is worth leaving out.
 const LEAST_GAP: usize = 16 << 10;
 
@@ -62,6 +67,10 @@ impl Child {
         threads: usize,
     ) -> io::Result<(Self, Confinement)> {
         let (link, theirs) = UnixStream::pair()?;
+        for end in [&link, &theirs] {
+            // What the system does not give is done without: it is waited more often.
+            drop(SockRef::from(end).set_send_buffer_size(CONNECTION_HOLDS));
+        }
         let process = command
             .envs(threads::environment(threads))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
