@@ -92,7 +92,7 @@ mod tests {
             }
             assert_eq!(narrow.taken, whole);
             let sent = without(gap, &file).concat();
-            assert!(whole.ends_with(&sent) && sent.len() == gap.map_or(100, |gap| 100 - gap.length as usize));
+            assert!(whole.ends_with(&sent) && sent.len() as u64 == gap.map_or(100, |gap| 100 - gap.length));
             outgoing.write(&file, &mut narrow).unwrap();
             assert_eq!(narrow.taken, whole, "nothing goes out twice");
         }
