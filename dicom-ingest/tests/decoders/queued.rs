@@ -112,7 +112,7 @@ pub(super) fn a_long_series_lets_others_in() {
     let pool = Pool::open(PoolOptions { processes: 1, ..options("honest", &heard) }).unwrap();
     let file = large(Encoding::Rle, "P1");
     let (begun, is_in) = (AtomicBool::new(false), AtomicBool::new(false));
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let more = || !is_in.load(Ordering::SeqCst) && Instant::now() < until;
