@@ -1,10 +1,14 @@
 //! The bytes of a file, and the digest that it is known by.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
+
+/// Bytes that are taken into a digest at once: tens of microseconds.
+const PIECE: usize = 32 << 10;
 
 /// All bytes of a file, and their SHA-256. It is made of exactly these bytes, when it is first asked for and never again; there is
 /// no way to give a file another's.
@@ -35,6 +39,40 @@ impl<'a> FileBytes<'a> {
             Cow::Owned(bytes) => bytes.capacity() as u64,
             Cow::Borrowed(_) => 0,
         }
+    }
+}
+
+/// The digest of a file, made a piece at a time by whoever has something else to do meanwhile.
+pub(crate) struct Digesting<'a> {
+    file: &'a FileBytes<'a>,
+    /// The digest of the bytes so far, and those that are left.
+    left: RefCell<(Sha256, &'a [u8])>,
+}
+
+impl<'a> Digesting<'a> {
+    /// Of a file, from its beginning; nothing is left of one whose digest was made before.
+    pub(crate) fn new(file: &'a FileBytes<'a>) -> Self {
+        let left = if file.sha256.get().is_some() { &[] } else { file.bytes() };
+        Self { file, left: RefCell::new((Sha256::new(), left)) }
+    }
+
+    /// Takes the next piece; `false` where none is left.
+    pub(crate) fn step(&self) -> bool {
+        let mut left = self.left.borrow_mut();
+        let (piece, rest) = left.1.split_at(left.1.len().min(PIECE));
+        left.0.update(piece);
+        left.1 = rest;
+        !rest.is_empty()
+    }
+
+    /// Takes what is left: the SHA-256 of the file's bytes, which is not made again.
+    pub(crate) fn sha256(&self) -> [u8; 32] {
+        *self.file.sha256.get_or_init(|| {
+            let mut left = self.left.borrow_mut();
+            let (mut sha256, rest) = std::mem::replace(&mut *left, (Sha256::new(), &[]));
+            sha256.update(rest);
+            sha256.finalize().into()
+        })
     }
 }
 

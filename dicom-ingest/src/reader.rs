@@ -3,6 +3,7 @@
 //! Whoever finds files, reads pixels or reads reports is given a [`Reader`] and does not see which of the two it is.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use dicom_dictionary_std::tags;
 
@@ -31,6 +32,9 @@ pub enum Header {
     Refused(Home, Refusal),
 }
 
+/// Takes what became of one file, and says whether the next one is wanted.
+pub type TakeDecoded<'a> = dyn FnMut(Result<Decoded, Refusal>) -> ControlFlow<()> + 'a;
+
 /// Reads the bytes of files that nobody vouches for.
 pub trait Reader: fmt::Debug + Send + Sync {
     /// The bounds that it reads within.
@@ -41,6 +45,16 @@ pub trait Reader: fmt::Debug + Send + Sync {
 
     /// The header facts and grey frames of a file.
     fn decode(&self, file: &FileBytes<'_>) -> Result<Decoded, Refusal>;
+
+    /// The same of one file after the other, in their order. What becomes of a file does not depend on its neighbours. A reader may
+    /// begin with the next one before the last is taken: two are held at a time.
+    fn decode_each(&self, files: &mut dyn Iterator<Item = FileBytes<'_>>, take: &mut TakeDecoded<'_>) {
+        for file in files {
+            if take(self.decode(&file)).is_break() {
+                return;
+            }
+        }
+    }
 
     /// What a structured report states.
     fn report(&self, file: &FileBytes<'_>) -> Result<SrReport, Refusal>;

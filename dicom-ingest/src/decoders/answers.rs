@@ -1,5 +1,5 @@
 //! What a process answers, read by whoever asked. The process may have been captured by the file: what no file can give is an
-//! error, and no memory is taken for what is only promised.
+//! error, and no memory is taken for what is only promised. The digest of the file is not among it: whoever asked makes that.
 
 use std::io::{self, Read};
 
@@ -27,8 +27,6 @@ pub(super) struct Awaited<'a> {
     pub(super) number: u64,
     /// The file that was asked about.
     pub(super) file: &'a [u8],
-    /// Its digest.
-    pub(super) digest: [u8; 32],
     /// Whether all of it was sent.
     pub(super) is_whole: bool,
 }
@@ -61,7 +59,7 @@ impl Awaited<'_> {
             Answered::Instance(_, Some(at)) if at > self.file.len() as u64 => {
                 return Err(invalid("pixels behind the end of the file"));
             }
-            Answered::Instance(sent, at) => Some((Header::Instance(Box::new(self.instance(*sent)?)), at)),
+            Answered::Instance(sent, at) => Some((Header::Instance(Box::new(checked(*sent)?)), at)),
             Answered::Directory => Some((Header::Directory, None)),
             Answered::Refused(home, refusal) => Some((Header::Refused(home, refused(refusal)?), None)),
             _ => return Err(another_question()),
@@ -73,12 +71,10 @@ impl Awaited<'_> {
         Ok(match self.answer(link)? {
             Answered::Incomplete if !self.is_whole => Pixels::Missing,
             Answered::Placed(sent, place, count) => {
-                let instance = self.instance(*sent)?;
-                Pixels::Placed(self.placed(link, (instance, place, count), limits)?)
+                Pixels::Placed(self.placed(link, (checked(*sent)?, place, count), limits)?)
             }
             Answered::Decoded(sent, count) if self.is_whole => {
-                let instance = self.instance(*sent)?;
-                Pixels::Decoded(self.frames(link, (instance, count), limits)?)
+                Pixels::Decoded(self.frames(link, (checked(*sent)?, count), limits)?)
             }
             Answered::Refused(_, refusal) if self.is_whole => Pixels::Refused(refused(refusal)?),
             _ => return Err(another_question()),
@@ -125,16 +121,6 @@ impl Awaited<'_> {
         match self.framed(link)? {
             Framed { head, body: 0, .. } => Ok(head),
             _ => Err(invalid("a frame that nobody asked for")),
-        }
-    }
-
-    fn instance(&self, sent: SentInstance) -> io::Result<Instance> {
-        let mut instance = sent.0;
-        instance.sha256 = self.digest;
-        if check::instance(&instance) {
-            Ok(instance)
-        } else {
-            Err(invalid("header facts that no header has"))
         }
     }
 
@@ -195,6 +181,11 @@ impl Awaited<'_> {
     }
 }
 
+/// Header facts of a kind that a header can have.
+fn checked(sent: SentInstance) -> io::Result<Instance> {
+    if check::instance(&sent.0) { Ok(sent.0) } else { Err(invalid("header facts that no header has")) }
+}
+
 fn another_question() -> io::Error {
     invalid("an answer to another question")
 }
@@ -225,7 +216,7 @@ mod tests {
     }
 
     fn awaited(file: &[u8]) -> Awaited<'_> {
-        Awaited { number: 1, file, digest: [0; 32], is_whole: true }
+        Awaited { number: 1, file, is_whole: true }
     }
 
     /// A head that promises a body, and nothing behind it.

@@ -80,7 +80,7 @@ pub fn hear(
     limits: &Limits,
     mut said: &[u8],
 ) -> io::Result<Heard> {
-    let awaited = Awaited { number: NUMBER, file, digest: [0; 32], is_whole };
+    let awaited = Awaited { number: NUMBER, file, is_whole };
     Ok(match question {
         Question::Header => {
             awaited.header(&mut said)?.map_or(Heard::Incomplete, |(header, _)| Heard::Header(header))

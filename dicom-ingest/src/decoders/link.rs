@@ -1,18 +1,84 @@
 //! The connection to a process of our own, with a deadline over what is said on it.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// Bytes that are read at once where a head is due.
 const READ_AT_ONCE: usize = 16 << 10;
 
-/// What is read of a connection, heads at once with what follows them.
-pub(super) type Link<'a> = BufReader<Timed<'a>>;
+/// Reads and writes with a deadline, and does something else where it would wait: a piece of it at a time, until `step` says
+/// that nothing is left.
+pub(super) fn connection<'a>(
+    link: &'a UnixStream,
+    deadline: Deadline,
+    step: &'a dyn Fn() -> bool,
+) -> io::Result<BufReader<Busy<'a>>> {
+    link.set_nonblocking(true)?;
+    let busy = Busy { timed: Timed::new(link, deadline), step: Some(step) };
+    Ok(BufReader::with_capacity(READ_AT_ONCE, busy))
+}
 
-/// Reads and writes with a deadline.
-pub(super) fn connection(link: &UnixStream, deadline: Deadline) -> Link<'_> {
-    BufReader::with_capacity(READ_AT_ONCE, Timed::new(link, deadline))
+/// [`Timed`], with something else to do.
+///
+/// The other side works meanwhile, so that neither waits for the other while both have something to do: what a connection
+/// holds is less than a file or a picture, and it goes on each time that it was filled or emptied.
+pub(super) struct Busy<'a> {
+    timed: Timed<'a>,
+    /// Does a piece, and says whether more is left; `None` from when nothing is. The connection does not wait until then.
+    step: Option<&'a dyn Fn() -> bool>,
+}
+
+impl Busy<'_> {
+    /// Acts as soon as that need not wait; `None` where it would, and nothing is left to do.
+    fn meanwhile(
+        &mut self,
+        mut act: impl FnMut(&UnixStream) -> io::Result<usize>,
+    ) -> io::Result<Option<usize>> {
+        while let Some(step) = self.step {
+            self.timed.deadline.left()?;
+            match act(self.timed.link) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !step() {
+                        self.step = None;
+                        self.timed.link.set_nonblocking(false)?;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done.map(Some),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Read for Busy<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self.meanwhile(|mut link| link.read(bytes))? {
+            Some(read) => Ok(read),
+            None => self.timed.read(bytes),
+        }
+    }
+}
+
+impl Write for Busy<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.meanwhile(|mut link| link.write(bytes))? {
+            Some(written) => Ok(written),
+            None => self.timed.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.meanwhile(|mut link| link.write_vectored(parts))? {
+            Some(written) => Ok(written),
+            None => self.timed.write_vectored(parts),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Until when an answer has to be there.
@@ -88,6 +154,13 @@ impl Write for Timed<'_> {
         self.again(|mut link, left| {
             link.set_write_timeout(left)?;
             link.write(bytes)
+        })
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.again(|mut link, left| {
+            link.set_write_timeout(left)?;
+            link.write_vectored(parts)
         })
     }
 

@@ -1,8 +1,9 @@
 //! Files read in processes of their own: a file that can kill, stop or capture its reader costs that process.
 //!
 //! A [`Pool`] starts processes of a command that is given to it, whose `main` calls [`serve_standard_input`]. Each gives up
-//! what it does not need before it sees a file ([`confine`]), answers one ask at a time, and is replaced when it ends, gives
-//! no answer in time, or says what cannot be. Decoded pixels come back frame by frame; of those that lie in a file as plain
+//! what it does not need before it sees a file ([`confine`]), answers one ask after the other, and is replaced when it ends, gives
+//! no answer in time, or says what cannot be. Of files that are read one after the other it has the next one before it has
+//! answered; where it is lost, that one is asked of its successor as if it had never been sent. Decoded pixels come back frame by frame; of those that lie in a file as plain
 //! values, only where. What a process says is looked at again on this side, and the digest of a file is made here.
 
 mod answers;
@@ -14,6 +15,7 @@ mod facts;
 pub mod fuzzing;
 mod inside;
 mod link;
+mod outgoing;
 mod place;
 mod threads;
 mod wire;
@@ -28,7 +30,7 @@ use crate::decode::Decoded;
 use crate::deidentify::{self, Deidentified};
 use crate::file::FileBytes;
 use crate::limits::Limits;
-use crate::reader::{Header, Reader};
+use crate::reader::{Header, Reader, TakeDecoded};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::sr::SrReport;
 use crate::uid::Home;
@@ -104,9 +106,28 @@ enum Fault {
 /// Processes that read files.
 pub struct Pool {
     options: PoolOptions,
-    /// One a process. The first that is free is taken: it has the most threads.
-    seats: Mutex<Vec<State>>,
+    seats: Mutex<Seats>,
     free: Condvar,
+}
+
+/// Who comes first has a seat first.
+struct Seats {
+    /// One a process. The first that is free is taken: it has the most threads.
+    states: Vec<State>,
+    /// Who came for a seat, and who of them has had one.
+    came: u64,
+    seated: u64,
+}
+
+impl Seats {
+    /// The first that is free, with the process that sat there.
+    fn take(&mut self) -> Option<(usize, Option<Child>)> {
+        let mut each = self.states.iter_mut().enumerate();
+        each.find_map(|(index, seat)| match std::mem::replace(seat, State::Taken) {
+            State::Free(child) => Some((index, child)),
+            State::Taken => None,
+        })
+    }
 }
 
 /// Of a seat.
@@ -119,15 +140,16 @@ enum State {
 impl Pool {
     /// Starts the first process, so that a site learns at its start what will not work.
     pub fn open(options: PoolOptions) -> Result<Self, PoolError> {
-        let seats = (0..options.processes.max(1)).map(|_| State::Free(None)).collect();
-        let pool = Self { options, seats: Mutex::new(seats), free: Condvar::new() };
+        let states = (0..options.processes.max(1)).map(|_| State::Free(None)).collect();
+        let seats = Mutex::new(Seats { states, came: 0, seated: 0 });
+        let pool = Self { options, seats, free: Condvar::new() };
         let mut first = pool.seat();
         first.child = Some(pool.start(first.index).map_err(PoolError)?);
         drop(first);
         Ok(pool)
     }
 
-    fn seats(&self) -> MutexGuard<'_, Vec<State>> {
+    fn seats(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,24 +173,40 @@ impl Pool {
         }
     }
 
-    /// Waits for the first free seat.
+    /// Waits for the first free seat, behind those who came before.
     fn seat(&self) -> Seat<'_> {
         let mut seats = self.seats();
+        let own = seats.came;
+        seats.came += 1;
         loop {
-            let mut each = seats.iter_mut().enumerate();
-            let first = each.find_map(|(index, seat)| match std::mem::replace(seat, State::Taken) {
-                State::Free(child) => Some((index, child)),
-                State::Taken => None,
-            });
-            if let Some((index, child)) = first {
+            if seats.seated == own
+                && let Some((index, child)) = seats.take()
+            {
+                seats.seated += 1;
+                // There may be another one for the next.
+                self.free.notify_all();
                 return Seat { pool: self, index, child };
             }
             seats = self.free.wait(seats).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    /// Whether somebody waits for a seat.
+    fn is_wanted(&self) -> bool {
+        let seats = self.seats();
+        seats.seated < seats.came
+    }
+
     fn ask<T>(&self, ask: impl Fn(&mut Child) -> Result<T, Fault>) -> Result<T, Refusal> {
-        let mut seat = self.seat();
+        self.ask_in(&mut self.seat(), ask)
+    }
+
+    /// Asks the process in a seat, or the next ones where that is lost.
+    fn ask_in<T>(
+        &self,
+        seat: &mut Seat<'_>,
+        ask: impl Fn(&mut Child) -> Result<T, Fault>,
+    ) -> Result<T, Refusal> {
         let mut refusal = None;
         for attempt in 0..MOST_DEATHS {
             let Ok(mut child) = seat.child.take().map_or_else(|| self.start(seat.index), Ok) else {
@@ -225,7 +263,31 @@ impl Reader for Pool {
     fn decode(&self, file: &FileBytes<'_>) -> Result<Decoded, Refusal> {
         self.bounded(file)?;
         let PoolOptions { limits, timeout, .. } = &self.options;
-        self.ask(|child| child.decode(file, limits, *timeout)).flatten()
+        self.ask(|child| child.decode(file, None, limits, *timeout)).flatten()
+    }
+
+    /// One process decodes them, and has each next file while this side reads what it says of the last. Who waits for a process
+    /// is let in between two files.
+    fn decode_each(&self, files: &mut dyn Iterator<Item = FileBytes<'_>>, take: &mut TakeDecoded<'_>) {
+        let PoolOptions { limits, timeout, .. } = &self.options;
+        let mut seat = None;
+        let mut next = files.next();
+        while let Some(file) = next {
+            next = files.next();
+            let decoded = self.bounded(&file).and_then(|()| {
+                let behind = next.as_ref().filter(|next| self.bounded(next).is_ok());
+                let behind = behind.filter(|_| !self.is_wanted());
+                let own = seat.get_or_insert_with(|| self.seat());
+                let decoded = self.ask_in(own, |child| child.decode(&file, behind, limits, *timeout));
+                if behind.is_none() {
+                    seat = None;
+                }
+                decoded.flatten()
+            });
+            if take(decoded).is_break() {
+                return;
+            }
+        }
     }
 
     fn report(&self, file: &FileBytes<'_>) -> Result<SrReport, Refusal> {
@@ -271,9 +333,10 @@ struct Seat<'a> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if let Some(seat) = self.pool.seats().get_mut(self.index) {
-            *seat = State::Free(self.child.take());
+        if let Some(seat) = self.pool.seats().states.get_mut(self.index) {
+            // One that was handed a file that nobody waits for any more is ended.
+            *seat = State::Free(self.child.take().filter(Child::is_idle));
         }
-        self.pool.free.notify_one();
+        self.pool.free.notify_all();
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod process;
+mod queued;
 #[path = "../support/mod.rs"]
 mod support;
 mod threads;
@@ -60,6 +61,13 @@ const TESTS: &[(&str, fn())] = &[
     ("the_same_attempts_succeed_without_bounds", the_same_attempts_succeed_without_bounds),
     ("no_process_is_no_verdict_on_the_file", no_process_is_no_verdict_on_the_file),
     ("a_pool_has_no_more_processes_than_it_may", a_pool_has_no_more_processes_than_it_may),
+    ("files_in_a_row_are_read_as_each_alone", queued::files_in_a_row_are_read_as_each_alone),
+    (
+        "only_the_file_that_loses_its_process_is_refused",
+        queued::only_the_file_that_loses_its_process_is_refused,
+    ),
+    ("who_stops_early_leaves_nothing_behind", queued::who_stops_early_leaves_nothing_behind),
+    ("a_long_series_lets_others_in", queued::a_long_series_lets_others_in),
     ("a_lossy_jpeg_is_read_with_its_threads", threads::a_lossy_jpeg_is_read_with_its_threads),
     ("threads_change_nothing_of_jpeg_2000", threads::threads_change_nothing_of_jpeg_2000),
     (

@@ -13,6 +13,9 @@ use super::MIB;
 /// Said by a process that could do what it must not.
 pub(super) const COULD: i32 = 99;
 
+/// The patient of a file over whose answer a process misbehaves.
+pub(super) const MARK: &str = "MARKED";
+
 /// The process: the product's inside, with something around it.
 pub(super) fn child(how: &str) -> ExitCode {
     let served = match how {
@@ -63,8 +66,17 @@ impl Write for Around<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.frames += 1;
         // The head that says that it is ready, and its empty body, are let through.
+        let is_marked = bytes.windows(MARK.len()).any(|part| part == MARK.as_bytes());
         if self.frames > 1 {
             match self.how {
+                "abort-at-mark" if is_marked => std::process::abort(),
+                "hang-at-mark" if is_marked => loop {
+                    std::thread::sleep(std::time::Duration::from_secs(1));
+                },
+                "lie-at-mark" if is_marked => {
+                    self.link.write_all(&[0xFF; 12])?;
+                    return Ok(bytes.len());
+                }
                 "flood" => loop {
                     self.link.write_all(&[0; 4096])?;
                 },

@@ -1,11 +1,15 @@
 //! `chiasm inspect`: what a study is, what would be read of it, and why.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use dicom_ingest::decode::Decoded;
 use dicom_ingest::file::FileBytes;
 use dicom_ingest::frame::Frame;
 use dicom_ingest::reader::Reader;
@@ -119,20 +123,31 @@ fn rows(studies: &[StudyOutcome], reader: &dyn Reader) -> Vec<Row> {
 /// The pictures of a series. Pictures of one file are taken from one decoding.
 fn tiles(series: &Series<'_>, reader: &dyn Reader) -> Vec<Tile> {
     let picks = sheet::picks(series);
-    picks
-        .chunk_by(|one, other| one.file == other.file)
-        .flat_map(|picks| of_file(series, picks, reader))
-        .collect()
+    let by_file: Vec<&[Pick]> = picks.chunk_by(|one, other| one.file == other.file).collect();
+    let refused = |picks: &[Pick], code: &str| -> Vec<Tile> {
+        picks.iter().map(|_| Tile::Refused(code.to_owned())).collect()
+    };
+    let mut tiles: Vec<Vec<Tile>> = by_file.iter().map(|picks| refused(picks, "UnreadableFile")).collect();
+    // Those that could be read, in their order: the next file is read before the last is decoded.
+    let handed_over = RefCell::new(VecDeque::new());
+    let mut files = by_file.iter().enumerate().filter_map(|(index, picks)| {
+        let file = series.files.get(picks.first()?.file)?;
+        let bytes = read_file(&file.path, reader.limits()).ok()?;
+        handed_over.borrow_mut().push_back(index);
+        Some(FileBytes::new(bytes))
+    });
+    reader.decode_each(&mut files, &mut |decoded| {
+        let Some(index) = handed_over.borrow_mut().pop_front() else { return ControlFlow::Break(()) };
+        tiles[index] = match decoded {
+            Ok(decoded) => of_file(&decoded, by_file[index]),
+            Err(refusal) => refused(by_file[index], refusal.code.as_str()),
+        };
+        ControlFlow::Continue(())
+    });
+    tiles.into_iter().flatten().collect()
 }
 
-fn of_file(series: &Series<'_>, picks: &[Pick], reader: &dyn Reader) -> Vec<Tile> {
-    let Some(file) = picks.first().and_then(|pick| series.files.get(pick.file)) else { return Vec::new() };
-    let refused = |code: &str| picks.iter().map(|_| Tile::Refused(code.to_owned())).collect();
-    let Ok(bytes) = read_file(&file.path, reader.limits()) else { return refused("UnreadableFile") };
-    let decoded = match reader.decode(&FileBytes::new(bytes)) {
-        Ok(decoded) => decoded,
-        Err(refusal) => return refused(refusal.code.as_str()),
-    };
+fn of_file(decoded: &Decoded, picks: &[Pick]) -> Vec<Tile> {
     let tile = |pick: &Pick| {
         let Some(frame) = decoded.frames.get(pick.frame) else {
             return Tile::Refused("PixelMismatch".into());
