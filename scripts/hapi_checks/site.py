@@ -185,7 +185,7 @@ class Site:
 
     def withdrawn(self):
         before = len(self.server.history(self.place))
-        self.run("recall", "--model", "cxr-findings@1.0.0", "--apply", "--reason", "a test", "--config", self.config)
+        self.run("recall", "--model", "cxr-findings@2.0.0", "--apply", "--reason", "a test", "--config", self.config)
         self.work(codes=(0, 3))
         history = self.versions(before + 1)
         expect(f"status {history[0]['status']}", history[0]["status"] == "entered-in-error")

@@ -17,11 +17,13 @@ pub struct Maker {
     pub url: Option<String>,
 }
 
-/// Identities ([`super::Bundle::identity`]) of the bundles that this project made: their manifests are sealed, and are older
-/// than the key.
-const PUBLISHED: [&str; 2] = [
+/// Identities ([`super::Bundle::identity`]) of the bundles that this project made: their manifests are sealed, and do not
+/// state it: the recipe would state it for whoever trains with it.
+const PUBLISHED: [&str; 3] = [
     // cxr-findings 1.0.0
     "1056dda6f226beef02bd7f057b48e30f9f61eed66a65dc5c33bfd9fe39a483a0",
+    // cxr-findings 2.0.0
+    "47ffe6ac1c258cc7db5476debb7215aacda599b13c2d1bad8179c395aa831504",
     // pneumonia-mnist 1.0.0
     "919127ecd86b74daad587f4dffd78b4071b31770befad5b2572da92f47449b6e",
 ];

@@ -16,9 +16,9 @@ fn the_embedded_bundle_loads_and_passes_its_self_test() {
 #[test]
 fn its_weights_are_small_and_its_manifest_says_what_was_measured() {
     let manifest = Bundle::embedded().unwrap().ensemble().unwrap().clone();
-    assert!(manifest.weights.bytes < 20_000_000);
+    assert!(manifest.weights.bytes < 24_000_000);
     let mean = manifest.labels.iter().map(|label| label.auroc).sum::<f64>() / manifest.labels.len() as f64;
-    assert!(mean >= 0.68, "{mean}");
+    assert!(mean >= 0.72, "{mean}");
     for label in &manifest.labels {
         assert!(label.auroc_low <= label.auroc && label.auroc <= label.auroc_high, "{}", label.name);
         assert!(label.threshold_low <= label.threshold_high, "{}", label.name);
@@ -67,7 +67,7 @@ fn it_is_this_project_s_own_and_its_card_has_a_calibration_plot() {
     );
     assert_eq!((&card.maker.created, &card.maker.url), (&None, &None));
     let bins = &card.calibration_bins;
-    assert_eq!((bins.len(), bins[0].predicted, bins[9].observed, bins[9].values), (10, 0.015, 0.293, 133));
+    assert_eq!((bins.len(), bins[0].predicted, bins[9].observed, bins[9].values), (10, 0.011, 0.346, 133));
     assert!(card.labels.iter().all(|label| label.codes[0].system == "http://snomed.info/sct"));
     assert_eq!(card.out_of_distribution, models::Outside::NotAssessed);
 }

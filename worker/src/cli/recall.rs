@@ -9,8 +9,8 @@ use super::{SiteArgs, StateArgs};
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["model", "job", "study"]))]
 #[command(after_help = "Examples:\n  \
-    chiasm recall --model cxr-findings@1.0.0\n  \
-    chiasm recall --model cxr-findings@1.0.0 --apply --reason \"it misreads portable images\"\n  \
+    chiasm recall --model cxr-findings@2.0.0\n  \
+    chiasm recall --model cxr-findings@2.0.0 --apply --reason \"it misreads portable images\"\n  \
     chiasm recall --study 1.2.840.113619.2.5 --apply --reason \"the images are of another patient\"\n\
     Install another model before `--apply`: studies that are read by the recalled one afterwards are reported as before.")]
 pub struct RecallArgs {
