@@ -69,7 +69,7 @@ impl TrainOptions {
             draws: 2000,
             image_model: image_model.to_owned(),
             labels: labels.to_vec(),
-            version: "1.0.0".to_owned(),
+            version: "2.0.0".to_owned(),
             created: None,
         }
     }
