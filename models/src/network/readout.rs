@@ -19,6 +19,8 @@ use super::state::{self, Misfits, ReadBack, StateDict};
 const MAX_CELLS: usize = 16;
 /// The most blocks that are read.
 const MAX_READ: usize = 16;
+/// Outputs that are computed together.
+const LANES: usize = 16;
 /// The linear layer's name among the weights.
 const LINEAR: &str = "linear";
 
@@ -213,8 +215,8 @@ pub(crate) struct Places {
     pub(crate) side: usize,
     pub(crate) channels: usize,
     pub(crate) outputs: usize,
-    /// `[side * side, channels, outputs]`.
-    weights: Vec<f32>,
+    /// `[side * side, channels]` rows of the outputs' weights, in lanes; those of the last row that are none are zero.
+    weights: Vec<[f32; LANES]>,
 }
 
 impl Places {
@@ -226,7 +228,8 @@ impl Places {
         (channels, side): (usize, usize),
     ) -> Self {
         let (cells, outputs) = (config.cells, config.outputs);
-        let mut own = vec![0.0; side * side * channels * outputs];
+        let lanes = outputs.div_ceil(LANES);
+        let mut own = vec![[0.0; LANES]; side * side * channels * lanes];
         for row in 0..cells {
             for column in 0..cells {
                 let (rows, columns) = (cell(row, cells, side), cell(column, cells, side));
@@ -234,8 +237,9 @@ impl Places {
                 for place in rows.flat_map(|y| columns.clone().map(move |x| y * side + x)) {
                     for channel in 0..channels {
                         let feature = first + (channel * cells + row) * cells + column;
-                        let target = &mut own[(place * channels + channel) * outputs..][..outputs];
-                        for (output, sum) in target.iter_mut().enumerate() {
+                        let target = &mut own[(place * channels + channel) * lanes..][..lanes];
+                        let target = target.as_flattened_mut();
+                        for (output, sum) in target.iter_mut().enumerate().take(outputs) {
                             *sum += weights[output * features + feature] * share;
                         }
                     }
@@ -248,22 +252,31 @@ impl Places {
     /// The weights on a device, `[side * side, channels, outputs]`.
     pub(crate) fn tensor(&self, device: &Device) -> Tensor<3> {
         let shape = [self.side * self.side, self.channels, self.outputs];
-        Tensor::from_data(TensorData::new(self.weights.clone(), shape), device)
+        let rows = self.weights.chunks_exact(self.lanes());
+        let values: Vec<f32> = rows.flat_map(|row| row.as_flattened()[..self.outputs].to_vec()).collect();
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    fn lanes(&self) -> usize {
+        self.outputs.div_ceil(LANES).max(1)
     }
 
     /// What each place of a map with its channels last, `[side * side, channels]`, adds: `[outputs, side * side]`.
     pub(crate) fn added(&self, map: &[f32]) -> Vec<f32> {
-        let places = self.side * self.side;
+        let (places, lanes) = (self.side * self.side, self.lanes());
         let mut added = vec![0.0; self.outputs * places];
-        let mut sums = vec![0.0_f32; self.outputs];
-        let rows =
-            map.chunks_exact(self.channels).zip(self.weights.chunks_exact(self.channels * self.outputs));
+        let mut sums = vec![[0.0_f32; LANES]; lanes];
+        let rows = map.chunks_exact(self.channels).zip(self.weights.chunks_exact(self.channels * lanes));
         for (place, (values, weights)) in rows.enumerate() {
-            sums.fill(0.0);
-            for (value, weights) in values.iter().zip(weights.chunks_exact(self.outputs)) {
-                sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
+            sums.fill([0.0; LANES]);
+            for (value, weights) in values.iter().zip(weights.chunks_exact(lanes)) {
+                for (sums, weights) in sums.iter_mut().zip(weights) {
+                    for (sum, weight) in sums.iter_mut().zip(weights) {
+                        *sum += value * weight;
+                    }
+                }
             }
-            for (output, sum) in sums.iter().enumerate() {
+            for (output, sum) in sums.as_flattened().iter().take(self.outputs).enumerate() {
                 added[output * places + place] = *sum;
             }
         }

@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData, Transaction};
 use rayon::prelude::*;
 
 use super::maps::{LabelMaps, MapSum};
+use super::plans::Plans;
 use super::readback::{Batches, Readback, numbers};
 use super::readout::{Reader, Reading};
 use super::{ChestCheck, MAX_BATCH, Novelty, Score, ScoreError, ScorerError, Scores, present};
@@ -13,10 +14,10 @@ use crate::bundle::manifest::{Label, Manifest};
 use crate::bundle::selftest;
 use crate::bundle::weights::{Weights, WeightsError};
 use crate::calibration::sigmoid;
-use crate::cpu::{Computed, Mismatch, Plan, ReadoutPlan};
+use crate::cpu::{Computed, Mismatch};
 use crate::device::Device;
 use crate::image::GreyImage;
-use crate::network::{Architecture, Classifier, Network, NetworkConfig, Outputs};
+use crate::network::{Network, Outputs};
 use crate::novelty::Distance;
 use crate::preprocess::{resize, standardise};
 
@@ -47,40 +48,24 @@ pub(crate) struct Raw {
 /// The networks of `cxr-findings` on a device.
 pub(crate) struct Ensemble {
     pub(super) manifest: Manifest,
-    device: Device,
+    pub(super) device: Device,
     pub(super) findings: Vec<Network>,
     /// The last layer's weights of each findings network for the labels, `[1, features, labels]`.
     heads: Vec<Tensor<3>>,
-    frontal: Vec<Network>,
+    pub(super) frontal: Vec<Network>,
     features: Vec<Distance>,
     thumbnail: Distance,
-    readout: Option<Reader>,
+    pub(super) readout: Option<Reader>,
     /// What computes the networks instead of them, where there is such a thing.
     plans: Option<Plans>,
 }
 
-/// A plan for each network.
-struct Plans {
-    findings: Vec<Plan>,
-    frontal: Vec<Plan>,
-    readout: Option<ReadoutPlan>,
-}
-
 /// What the networks take of a batch, standardised and scaled, one picture behind the other.
-struct Inputs {
-    whole: Vec<f32>,
-    small: Vec<f32>,
+pub(super) struct Inputs {
+    pub(super) whole: Vec<f32>,
+    pub(super) small: Vec<f32>,
     /// The readout's; none where there is no readout.
-    readout: Vec<f32>,
-}
-
-/// What a network's plan gives for a batch.
-struct Given {
-    logits: Vec<f32>,
-    features: Vec<f32>,
-    /// Class activation maps, `[batch, labels, height, width]`; empty for the frontal networks.
-    maps: Vec<f32>,
-    size: (usize, usize),
+    pub(super) readout: Vec<f32>,
 }
 
 /// A batch that the networks were asked for, with what is known of each picture without them.
@@ -152,7 +137,7 @@ impl Ensemble {
         if self.device.is_gpu() {
             return Computed::Burn;
         }
-        match self.drawn_up() {
+        match Plans::of(self) {
             Ok(Some(plans)) => self.plans = Some(plans),
             Ok(None) => return Computed::Burn,
             Err(mismatch) => return Computed::Mismatch(mismatch),
@@ -164,33 +149,6 @@ impl Ensemble {
                 Computed::Mismatch(Mismatch { difference: error.difference() })
             }
         }
-    }
-
-    /// Plans that give the networks' numbers for the self-test's picture; `None` where one is not covered.
-    fn drawn_up(&self) -> Result<Option<Plans>, Mismatch> {
-        let test = &self.manifest.self_test;
-        let inputs = self.inputs(&[selftest::picture(test.width, test.height)]).1;
-        let architecture = &self.manifest.architecture;
-        let plans = |networks: &[Network], config: &NetworkConfig, values: &[f32], labels| {
-            let architecture = Architecture::Residual(config.clone());
-            let one = |network: &Network| {
-                let network = Classifier::Residual(network.clone());
-                let (size, pictures) = ((config.input, config.input), (values, self.device.burn()));
-                Plan::checked(&network, &architecture, size, labels, pictures)
-            };
-            networks.iter().map(one).collect::<Result<Option<Vec<Plan>>, Mismatch>>()
-        };
-        let labels = self.manifest.labels.len();
-        let findings = plans(&self.findings, &architecture.findings, &inputs.whole, labels)?;
-        let frontal = plans(&self.frontal, &architecture.frontal, &inputs.small, 0)?;
-        let readout = match &self.readout {
-            Some(reader) => match reader.plan(&inputs.readout, &self.device)? {
-                Some(plan) => Some(plan),
-                None => return Ok(None),
-            },
-            None => None,
-        };
-        Ok(findings.zip(frontal).map(|(findings, frontal)| Plans { findings, frontal, readout }))
     }
 
     /// Compares what the networks say of the self-test's picture with what the manifest states.
@@ -269,7 +227,7 @@ impl Ensemble {
                 chunk.iter().map(|image| rule.whole(&resize(image.borrow(), from, from))).collect();
             let mut rows = vec![Vec::new(); chunk.len()];
             let values = standardised(&whole);
-            let planned = self.planned(|plans| &plans.findings, &values);
+            let planned = self.plans.as_ref().and_then(|plans| plans.findings(&values));
             let given: Vec<Vec<f32>> = if let Some(given) = planned {
                 given.into_iter().map(|given| given.features).collect()
             } else {
@@ -288,7 +246,7 @@ impl Ensemble {
     }
 
     /// What the networks take of pictures, with each picture's thumbnail.
-    fn inputs<I: Borrow<GreyImage>>(&self, images: &[I]) -> (Vec<GreyImage>, Inputs) {
+    pub(super) fn inputs<I: Borrow<GreyImage>>(&self, images: &[I]) -> (Vec<GreyImage>, Inputs) {
         let rule = &self.manifest.preprocessing;
         let side = rule.picture_side();
         let pictures: Vec<GreyImage> =
@@ -366,7 +324,8 @@ impl Ensemble {
 
     /// What all networks give, in the order of [`Asked::values`], and the sizes of the findings networks' maps.
     fn values(&self, inputs: Inputs) -> (Readback, Vec<(usize, usize)>) {
-        if let Some((values, sizes)) = self.planned_values(&inputs) {
+        let planned = self.plans.as_ref().and_then(|plans| plans.values(&inputs, self.readout.as_ref()));
+        if let Some((values, sizes)) = planned {
             return (Readback::Here(Ok(values)), sizes);
         }
         let rule = &self.manifest.preprocessing;
@@ -393,39 +352,6 @@ impl Ensemble {
             tensors = tensors.register(added);
         }
         (Readback::begin(tensors, count), sizes)
-    }
-
-    /// The same by plans; `None` where there are none, or a picture is none for them.
-    fn planned_values(&self, inputs: &Inputs) -> Option<(Vec<Vec<f32>>, Vec<(usize, usize)>)> {
-        let findings = self.planned(|plans| &plans.findings, &inputs.whole)?;
-        let frontal = self.planned(|plans| &plans.frontal, &inputs.small)?;
-        let read = match (&self.readout, &self.plans.as_ref()?.readout) {
-            (Some(reader), Some(plan)) => reader.planned(plan, &inputs.readout)?,
-            _ => Vec::new(),
-        };
-        let sizes = findings.iter().map(|given| given.size).collect();
-        let findings = findings.into_iter().flat_map(|given| [given.logits, given.features, given.maps]);
-        let values = findings.chain(frontal.into_iter().map(|given| given.logits)).chain(read).collect();
-        Some((values, sizes))
-    }
-
-    /// What plans give for the same pictures, in the networks' order and side by side: one small network keeps less than
-    /// two cores busy. `None` where there are none, or a picture is none for them.
-    fn planned(&self, own: impl Fn(&Plans) -> &Vec<Plan>, pictures: &[f32]) -> Option<Vec<Given>> {
-        let plans = own(self.plans.as_ref()?);
-        let given = plans.par_iter().map(|plan| {
-            let seen = plan.forward(pictures)?;
-            let mut given =
-                Given { logits: Vec::new(), features: Vec::new(), maps: Vec::new(), size: (0, 0) };
-            for seen in seen {
-                given.logits.extend(seen.logits);
-                given.features.extend(seen.features);
-                given.maps.extend(seen.maps);
-                given.size = seen.size;
-            }
-            Some(given)
-        });
-        given.collect()
     }
 
     /// What each network gives for the same pictures, in the networks' order. On the CPU they are computed side by side:

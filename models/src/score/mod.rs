@@ -6,6 +6,7 @@ mod ensemble;
 mod maps;
 mod mask;
 pub mod overlay;
+mod plans;
 mod readback;
 mod readout;
 mod regions;

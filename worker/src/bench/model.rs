@@ -281,7 +281,7 @@ mod tests {
         let (flop, _) = counted(&parts, 1, 4);
         let single: u64 = parts
             .iter()
-            .flat_map(|part| layers(&part.architecture, 1, part.picture.0, part.picture.1))
+            .flat_map(|part| part.layers(1))
             .map(|layer| layer.flop())
             .sum();
         assert_eq!(flop, single * parts[0].copies as u64, "both parts have as many copies");
