@@ -17,11 +17,17 @@ pub struct Maker {
     pub url: Option<String>,
 }
 
+/// The weights' digest and the identity of `cxr-findings` 1.0.0, which was published without a seal.
+pub(super) const UNSEALED: [&str; 2] = [
+    "d2ce5bcf16b5ccb09a1633198d8ffad9ec0d15205f7c148c81a5f611e059281d",
+    "1056dda6f226beef02bd7f057b48e30f9f61eed66a65dc5c33bfd9fe39a483a0",
+];
+
 /// Identities ([`super::Bundle::identity`]) of the bundles that this project made: their manifests are sealed, and do not
 /// state it: the recipe would state it for whoever trains with it.
 const PUBLISHED: [&str; 3] = [
     // cxr-findings 1.0.0
-    "1056dda6f226beef02bd7f057b48e30f9f61eed66a65dc5c33bfd9fe39a483a0",
+    UNSEALED[1],
     // cxr-findings 2.0.0
     "47ffe6ac1c258cc7db5476debb7215aacda599b13c2d1bad8179c395aa831504",
     // pneumonia-mnist 1.0.0

@@ -169,7 +169,7 @@ fn a_self_test_that_differs_is_refused() {
 }
 
 #[test]
-fn labels_in_another_order_are_refused_in_both_formats() {
+fn labels_in_another_order_are_refused_in_a_copy_of_the_built_in_bundle_too() {
     let swapped = |folder: &Path| {
         change(&folder.join(MANIFEST_FILE), |bytes| {
             let text = String::from_utf8(bytes.clone()).unwrap();
@@ -179,7 +179,6 @@ fn labels_in_another_order_are_refused_in_both_formats() {
         code(folder)
     };
     assert_eq!(swapped(written().path()), Some("BundleSeal"));
-    // format 1 has no seal; a copy of what was published has to be that
     let published = tempfile::tempdir().unwrap();
     let embedded = Bundle::embedded().unwrap();
     embedded.write(published.path()).unwrap();

@@ -279,11 +279,10 @@ mod tests {
         let subject = Subject::Bundle(Box::new(models::Bundle::embedded().unwrap()));
         let parts = subject.parts();
         let (flop, _) = counted(&parts, 1, 4);
-        let single: u64 = parts
-            .iter()
-            .flat_map(|part| part.layers(1))
-            .map(|layer| layer.flop())
-            .sum();
-        assert_eq!(flop, single * parts[0].copies as u64, "both parts have as many copies");
+        let each = parts.iter().map(|part| {
+            let layers = part.layers(1);
+            part.copies as u64 * layers.iter().map(Layer::flop).sum::<u64>()
+        });
+        assert_eq!(flop, each.sum::<u64>());
     }
 }

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn one_walk_makes_what_the_whole_picture_makes() {
         let (bundle, phantom) = (Bundle::embedded().unwrap(), phantom());
-        let side = bundle.ensemble().unwrap().preprocessing.side;
+        let side = bundle.ensemble().unwrap().preprocessing.picture_side();
         let parts = [
             part(&phantom, (0, 0), (1000, 700)),
             part(&phantom, (101, 203), (333, 801)),

@@ -109,12 +109,16 @@ mod tests {
     }
 
     #[test]
-    fn the_committed_file_of_cxr_findings_is_the_default_recipe() {
+    fn the_committed_file_of_cxr_findings_is_the_default_recipe_and_a_readout() {
         let TrainingFile::CxrFindings(file) = TrainingFile::open(&committed("cxr-findings.toml")).unwrap()
         else {
             panic!("another kind");
         };
-        assert_eq!(file.recipe, TrainConfig::default());
+        let readout = file.recipe.readout.as_ref().unwrap();
+        assert_eq!((&*readout.blocks, readout.side, readout.share), (&[6, 8, 11][..], 256, 0.7));
+        let default = TrainConfig::default();
+        let networks = TrainConfig { readout: None, version: default.version.clone(), ..file.recipe };
+        assert_eq!(networks, default);
     }
 
     #[test]
