@@ -75,7 +75,7 @@ impl ReadoutPlan {
         for (index, (map, places)) in maps.into_iter().zip(places).enumerate() {
             let stated = added(map, places.tensor(device)).try_into_data().ok();
             let Some(stated) = stated.and_then(|data| data.try_to_vec::<f32>().ok()) else { return f64::NAN };
-            let found: Vec<f32> = seen.iter().flat_map(|maps| maps.get(index)).flatten().copied().collect();
+            let found: Vec<f32> = seen.iter().filter_map(|maps| maps.get(index)).flatten().copied().collect();
             difference = larger(difference, largest(&found, &stated));
         }
         difference

@@ -138,12 +138,12 @@ impl Readout {
 
     /// The same with these weights of the linear layer, `[features, outputs]`, and biases.
     #[must_use]
-    pub fn with_linear(self, weights: Vec<f32>, bias: Vec<f32>) -> Self {
+    pub fn with_linear(self, weights: Vec<f32>, bias: &[f32]) -> Self {
         let device = self.linear.weight.val().device();
         let shape = [weights.len() / bias.len().max(1), bias.len()];
         let linear = Linear {
             weight: Param::from_data(TensorData::new(weights, shape), &device),
-            bias: Some(Param::from_data(TensorData::new(bias.clone(), [bias.len()]), &device)),
+            bias: Some(Param::from_data(TensorData::new(bias.to_vec(), [bias.len()]), &device)),
         };
         Self { linear, ..self }
     }

@@ -15,6 +15,9 @@ pub(super) struct Plans {
     readout: Option<ReadoutPlan>,
 }
 
+/// Lists of values, and the sizes of the findings networks' maps.
+pub(super) type Values = (Vec<Vec<f32>>, Vec<(usize, usize)>);
+
 /// What a network's plan gives for a batch.
 pub(super) struct Given {
     logits: Vec<f32>,
@@ -55,11 +58,7 @@ impl Plans {
 
     /// Logits, features and maps of each findings network, then logits of each frontal one, then what the readout's maps add;
     /// and the sizes of the findings networks' maps. `None` where a picture is none for them.
-    pub(super) fn values(
-        &self,
-        inputs: &Inputs,
-        reader: Option<&Reader>,
-    ) -> Option<(Vec<Vec<f32>>, Vec<(usize, usize)>)> {
+    pub(super) fn values(&self, inputs: &Inputs, reader: Option<&Reader>) -> Option<Values> {
         let findings = self.findings(&inputs.whole)?;
         let frontal = given(&self.frontal, &inputs.small)?;
         let read = match (reader, &self.readout) {

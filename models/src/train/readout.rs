@@ -168,12 +168,16 @@ pub(crate) fn train(
     for (finding, (row, networks)) in left_out.iter_mut().zip(networks).enumerate() {
         let (own, wanted) = (moments(row), moments(networks));
         let factor = wanted.1 / own.1.max(1e-9);
-        row.iter_mut().for_each(|value| *value = (*value - own.0) * factor + wanted.0);
-        mean.weights[finding].iter_mut().for_each(|weight| *weight *= factor);
+        for value in row.iter_mut() {
+            *value = (*value - own.0) * factor + wanted.0;
+        }
+        for weight in &mut mean.weights[finding] {
+            *weight *= factor;
+        }
         mean.bias[finding] = (mean.bias[finding] - own.0) * factor + wanted.0;
     }
     let (weights, bias) = mean.single();
-    Ok(TrainedReadout { network: network.with_linear(weights, bias), left_out })
+    Ok(TrainedReadout { network: network.with_linear(weights, &bias), left_out })
 }
 
 impl Layer {
@@ -326,7 +330,7 @@ mod tests {
         let features = [[1.0, 5.0], [2.0, 3.0], [4.0, 4.0], [5.0, 0.0]].map(|row: [f32; 2]| row.to_vec());
         let targets = vec![vec![1.0, 0.0, 2.0, -1.0]; FINDINGS];
         let layer = layer(&[features.to_vec()], &[2], &targets, &[0, 1, 2, 3], 1.0).unwrap();
-        let expected = [1.064018053051788, 0.410414255073025, 0.961180516379844, -0.435612824504657];
+        let expected = [1.064_018_053_052, 0.410_414_255_073, 0.961_180_516_380, -0.435_612_824_505];
         for (row, expected) in features.iter().zip(expected) {
             let found = layer.output(3, row);
             assert!((found - expected).abs() < 1e-9, "{found} {expected}");
