@@ -54,7 +54,7 @@ class Same(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: what is odd of it lies behind."""
 
     def forward(self, maps):
-        side, kernel, stride = maps.shape[-1], self.kernel_size[0], self.stride[0]
+        side, kernel, stride = int(maps.shape[-1]), self.kernel_size[0], self.stride[0]
         pad = max((-(-side // stride) - 1) * stride + kernel - side, 0)
         before, behind = pad // 2, pad - pad // 2
         return super().forward(nn.functional.pad(maps, (before, behind, before, behind)))
@@ -118,7 +118,8 @@ class Readout(nn.Module):
         for index, block in enumerate(self.blocks):
             maps = block(maps)
             if index in self.read:
-                own = cells(maps.shape[-1], self.cells)
+                # a number: the export would divide towards zero
+                own = cells(int(maps.shape[-1]), self.cells)
                 means.append((own @ maps @ own.T).flatten(1))
         return self.linear(torch.cat(means, 1))
 

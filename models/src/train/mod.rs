@@ -5,7 +5,8 @@
 //! Each member leaves one fold of the training patients out; what it says of
 //! those gives calibration and thresholds, so nothing is calibrated on a patient
 //! it was trained on. The validation patients are scored once, by the finished
-//! bundle, for the card.
+//! bundle, for the card. A readout of a network that learnt from other pictures may
+//! stand beside the members ([`ReadoutRecipe`]); its ridges leave the same folds out.
 
 mod assemble;
 mod augment;
