@@ -120,7 +120,9 @@ impl Plan {
         Some(Self { program, features: ends.features, logits: ends.logits, last, activation })
     }
 
-    /// Runs pictures `[channels, height, width]`, which lie one behind the other in `pictures`, as [`Program::run`] does.
+    /// Runs pictures `[channels, height, width]`, which lie one behind the other in `pictures`: as many at once as there are
+    /// threads, the rest one after the other, each by all threads. Each gives what it gives alone, to the last bit. `None` where
+    /// they are no whole pictures, or a value is no finite number: what comes of such is the module's to say.
     pub fn forward(&self, pictures: &[f32]) -> Option<Vec<Seen>> {
         self.program.run(pictures, |memory| self.seen(memory))
     }

@@ -1,7 +1,7 @@
 //! What an ensemble reads of a network that learnt from other pictures: the maps after some blocks of an EfficientNet-Lite,
 //! and one linear layer on their means over a grid of cells. The network's own last layers are not there.
 //!
-//! The layer is linear in the maps. So each place of a map adds a number of its own to each output ([`Places`]), and all of
+//! The layer is linear in the maps. So each place of a map adds a number of its own to each output (`Places`), and all of
 //! them with the bias are the output: where a score comes from is known exactly.
 
 use burn::module::{Module, Param};
